@@ -1,0 +1,1 @@
+//! Programs to read and copy; each is a file beside this folder.

@@ -1,0 +1,44 @@
+//! The one place that chooses between std's and loom's primitives.
+//!
+//! Every lock-free protocol of this crate is written against these names, so that `--cfg loom` checks the very code that ships.
+//! Capacities that a model can only explore when they are small live here too.
+
+#[cfg(not(loom))]
+pub(crate) use std::{
+    sync::{Arc, Mutex, MutexGuard, atomic},
+    thread,
+};
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    sync::{Arc, Mutex, MutexGuard, atomic},
+    thread,
+};
+
+#[cfg(loom)]
+pub(crate) use loom::cell::UnsafeCell;
+
+/// `std::cell::UnsafeCell` with loom's access methods, which name reads and writes so that a model can check them.
+#[cfg(not(loom))]
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct UnsafeCell<T: ?Sized>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Reads through a shared pointer; the caller makes sure that nobody writes meanwhile.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    /// Writes through a unique pointer; the caller makes sure that nobody else looks meanwhile.
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        f(self.0.get())
+    }
+}

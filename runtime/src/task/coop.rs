@@ -1,0 +1,144 @@
+//! The operation budget: how a task that always finds its channels and sockets ready still lets others run.
+//!
+//! Each poll of a task starts with [`BUDGET`] units. A leaf operation asks [`poll_proceed`] before it does anything and spends a unit
+//! only if it made progress, so that a combinator over many waiting futures can always register them all. When the budget is spent the
+//! leaf returns `Pending`, having woken its own task, which therefore goes to the back of the run queue.
+//!
+//! The budget belongs to the poll, not to the future: code that runs outside a task of this runtime is unconstrained.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+/// Units a poll starts with. The value is Tokio's; at some tens of nanoseconds an operation it is a few microseconds of work.
+pub(crate) const BUDGET: u32 = 128;
+
+/// The budget of code that is not constrained.
+const UNCONSTRAINED: u32 = u32::MAX;
+
+thread_local! {
+    static LEFT: Cell<u32> = const { Cell::new(UNCONSTRAINED) };
+}
+
+/// Permission for one leaf operation, from [`poll_proceed`].
+#[derive(Debug)]
+#[must_use = "call `made_progress` once the operation is done"]
+pub struct Proceed(());
+
+impl Proceed {
+    /// Spends the unit. Call it when the operation completes, and not when it returns `Pending`.
+    #[inline]
+    pub fn made_progress(self) {
+        let left = LEFT.get();
+        if left != UNCONSTRAINED {
+            LEFT.set(left.saturating_sub(1));
+        }
+    }
+}
+
+/// Asks whether the current task may do one more operation in this poll.
+///
+/// Returns `Pending`, and has then woken the task, when the budget of this poll is spent; the caller returns `Pending` in turn and has
+/// done nothing. Authors of leaf futures call it first thing in `poll`.
+///
+/// ```
+/// use std::task::{Context, Poll, ready};
+///
+/// fn poll_pop(queue: &mut Vec<u32>, cx: &mut Context<'_>) -> Poll<Option<u32>> {
+///     let proceed = ready!(runtime::task::coop::poll_proceed(cx));
+///     let item = queue.pop();
+///     proceed.made_progress();
+///     Poll::Ready(item)
+/// }
+/// ```
+#[inline]
+pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {
+    if LEFT.get() == 0 {
+        return exhausted(cx);
+    }
+    Poll::Ready(Proceed(()))
+}
+
+#[cold]
+fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Spends one unit of the budget, yielding to other tasks first if none is left.
+///
+/// For long computations inside a task: call it once an iteration.
+///
+/// *Cancel safety*: cancel safe; nothing is spent before it completes.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let mut sum = 0u64;
+/// for i in 0..10_000 {
+///     sum += i;
+///     runtime::task::coop::consume_budget().await;
+/// }
+/// # assert_eq!(sum, 49_995_000);
+/// # });
+/// ```
+pub async fn consume_budget() {
+    std::future::poll_fn(|cx| {
+        ready!(poll_proceed(cx)).made_progress();
+        Poll::Ready(())
+    })
+    .await
+}
+
+/// Runs a future without a budget: it never yields because of it.
+///
+/// Everything polled inside may starve its neighbours, as a Tokio `unconstrained` does; prefer [`consume_budget`] in loops.
+///
+/// *Cancel safety*: that of the future inside.
+pub fn unconstrained<F: Future>(future: F) -> Unconstrained<F> {
+    Unconstrained { future }
+}
+
+pin_project! {
+    /// Future of [`unconstrained`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Unconstrained<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Unconstrained<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let _restore = set(UNCONSTRAINED);
+        self.project().future.poll(cx)
+    }
+}
+
+/// Starts a poll with a full budget; the guard puts back what was there before.
+#[inline]
+pub(crate) fn start() -> Restore {
+    set(BUDGET)
+}
+
+#[inline]
+fn set(units: u32) -> Restore {
+    Restore(LEFT.replace(units))
+}
+
+/// Puts the previous budget back when dropped, also when the poll panics.
+#[derive(Debug)]
+pub(crate) struct Restore(u32);
+
+impl Drop for Restore {
+    #[inline]
+    fn drop(&mut self) {
+        LEFT.set(self.0);
+    }
+}

@@ -1,0 +1,4 @@
+//! Tasks.
+pub mod coop;
+mod wait;
+pub use wait::{WaitReason, waiting};
