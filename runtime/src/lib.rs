@@ -1,10 +1,12 @@
 //! The runtime.
 #![allow(missing_docs, missing_debug_implementations, dead_code, unused)]
+pub mod io;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod primitive;
 pub mod task;
 
 use std::future::Future;
-use std::io;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -66,13 +68,13 @@ impl Builder {
     pub fn max_procs(&mut self, n: usize) -> &mut Self {
         todo!()
     }
-    pub fn build(&mut self) -> io::Result<Runtime> {
+    pub fn build(&mut self) -> std::io::Result<Runtime> {
         todo!()
     }
 }
 pub struct Runtime;
 impl Runtime {
-    pub fn new() -> io::Result<Self> {
+    pub fn new() -> std::io::Result<Self> {
         todo!()
     }
     #[track_caller]
