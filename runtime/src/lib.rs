@@ -3,12 +3,22 @@
 pub(crate) mod primitive;
 pub mod task;
 
+#[doc(hidden)]
+pub mod __private;
+
+pub use macros::{main, test};
+
 use std::future::Future;
 use std::io;
 use std::time::Duration;
 
 #[derive(Debug)]
 pub struct JoinError;
+impl JoinError {
+    pub fn into_panic(self) -> Box<dyn std::any::Any + Send + 'static> {
+        todo!()
+    }
+}
 pub struct JoinHandle<T>(std::marker::PhantomData<T>);
 impl<T> JoinHandle<T> {
     pub fn abort(&self) {
