@@ -1,7 +1,9 @@
 //! The runtime.
 #![allow(missing_docs, missing_debug_implementations, dead_code, unused)]
 pub(crate) mod primitive;
+pub(crate) mod scheduler;
 pub mod task;
+pub mod time;
 
 use std::future::Future;
 use std::io;
@@ -102,6 +104,14 @@ impl Handle {
         todo!()
     }
     pub fn try_current() -> Option<Self> {
+        todo!()
+    }
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         todo!()
     }
 }
