@@ -53,7 +53,10 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
         );
     }
     let _entered = current::enter(scheduler.clone());
-    let signal = Arc::new(Signal { woken: AtomicBool::new(false), thread: thread::current() });
+    let signal = Arc::new(Signal {
+        woken: AtomicBool::new(false),
+        thread: thread::current(),
+    });
     let waker = Waker::from(signal.clone());
     let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);

@@ -62,7 +62,10 @@ impl Builder {
     /// **Go:** `GOMAXPROCS`.
     #[track_caller]
     pub fn max_procs(&mut self, n: usize) -> &mut Self {
-        assert!((1..=MAX_MAX_PROCS).contains(&n), "Builder::max_procs({n}): give a number from 1 to {MAX_MAX_PROCS}");
+        assert!(
+            (1..=MAX_MAX_PROCS).contains(&n),
+            "Builder::max_procs({n}): give a number from 1 to {MAX_MAX_PROCS}"
+        );
         self.max_procs = Some(n);
         self
     }
@@ -86,7 +89,10 @@ impl Builder {
     /// If `n` is 0.
     #[track_caller]
     pub fn max_blocking_threads(&mut self, n: usize) -> &mut Self {
-        assert!(n > 0, "Builder::max_blocking_threads(0): blocking jobs would never run; give 1 or more");
+        assert!(
+            n > 0,
+            "Builder::max_blocking_threads(0): blocking jobs would never run; give 1 or more"
+        );
         self.max_blocking_threads = n;
         self
     }
@@ -132,7 +138,9 @@ fn default_max_procs(from_env: Option<&str>) -> io::Result<usize> {
             Ok(n) if (1..=MAX_MAX_PROCS).contains(&n) => Ok(n),
             _ => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("RUNTIME_MAXPROCS={text:?}: give a number from 1 to {MAX_MAX_PROCS}, or unset it"),
+                format!(
+                    "RUNTIME_MAXPROCS={text:?}: give a number from 1 to {MAX_MAX_PROCS}, or unset it"
+                ),
             )),
         },
     }

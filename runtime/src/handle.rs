@@ -65,7 +65,9 @@ impl Handle {
     ///
     /// If it is in none.
     pub fn try_current() -> Result<Self, TryCurrentError> {
-        current::scheduler().map(Self::from_scheduler).ok_or(TryCurrentError(()))
+        current::scheduler()
+            .map(Self::from_scheduler)
+            .ok_or(TryCurrentError(()))
     }
 
     /// Spawns a task on this runtime: see [`spawn`](crate::spawn).
@@ -108,7 +110,10 @@ impl Handle {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn enter(&self) -> EnterGuard<'_> {
-        EnterGuard { _entered: current::enter(self.scheduler.clone()), _handle: PhantomData }
+        EnterGuard {
+            _entered: current::enter(self.scheduler.clone()),
+            _handle: PhantomData,
+        }
     }
 
     /// Tasks that were spawned on this runtime and have not ended.

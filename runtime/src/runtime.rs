@@ -46,7 +46,10 @@ impl Runtime {
     }
 
     pub(crate) fn from_scheduler(scheduler: Arc<Scheduler>) -> Self {
-        Self { handle: Handle::from_scheduler(scheduler), ended: false }
+        Self {
+            handle: Handle::from_scheduler(scheduler),
+            ended: false,
+        }
     }
 
     /// Runs a future to its end on the calling thread; the tasks that it spawns run on the workers.
@@ -134,6 +137,8 @@ impl Drop for Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Runtime").field(self.handle.scheduler()).finish()
+        f.debug_tuple("Runtime")
+            .field(self.handle.scheduler())
+            .finish()
     }
 }

@@ -51,7 +51,12 @@ struct Shared {
 
 impl Blocking {
     pub(crate) fn new(config: BlockingConfig) -> Self {
-        Self { config, shared: Mutex::default(), work: Condvar::new(), ended: Condvar::new() }
+        Self {
+            config,
+            shared: Mutex::default(),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+        }
     }
 
     /// Runs a job on a pool thread.
@@ -59,7 +64,11 @@ impl Blocking {
     /// # Errors
     ///
     /// The job comes back if the pool is closed, or if not one thread could be started.
-    pub(crate) fn submit(&self, scheduler: &Arc<Scheduler>, job: Runnable) -> Result<(), (Runnable, io::Error)> {
+    pub(crate) fn submit(
+        &self,
+        scheduler: &Arc<Scheduler>,
+        job: Runnable,
+    ) -> Result<(), (Runnable, io::Error)> {
         let mut shared = self.lock();
         if shared.closed {
             return Err((job, io::Error::other("the runtime has shut down")));
@@ -91,7 +100,8 @@ impl Blocking {
     }
 
     fn start_thread(&self, scheduler: &Arc<Scheduler>, number: usize) -> io::Result<()> {
-        let mut builder = thread::Builder::new().name(format!("{}-blocking-{number}", self.config.thread_name));
+        let mut builder =
+            thread::Builder::new().name(format!("{}-blocking-{number}", self.config.thread_name));
         if let Some(size) = self.config.stack_size {
             builder = builder.stack_size(size);
         }
@@ -113,7 +123,10 @@ impl Blocking {
             let deadline = Instant::now() + self.config.keep_alive;
             loop {
                 let left = deadline.saturating_duration_since(Instant::now());
-                let (guard, _) = self.work.wait_timeout(shared, left).unwrap_or_else(|poisoned| poisoned.into_inner());
+                let (guard, _) = self
+                    .work
+                    .wait_timeout(shared, left)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
                 shared = guard;
                 if shared.promised > 0 {
                     shared.promised -= 1;
@@ -150,20 +163,29 @@ impl Blocking {
         let mut shared = self.lock();
         while shared.threads > 0 {
             let Some(deadline) = deadline else {
-                shared = self.ended.wait(shared).unwrap_or_else(|poisoned| poisoned.into_inner());
+                shared = self
+                    .ended
+                    .wait(shared)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            shared = self.ended.wait_timeout(shared, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+            shared = self
+                .ended
+                .wait_timeout(shared, left)
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .0;
         }
         shared.threads
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.shared
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

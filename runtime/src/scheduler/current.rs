@@ -103,18 +103,27 @@ pub(crate) fn scheduler() -> Option<Arc<Scheduler>> {
     with_worker(|worker| match worker {
         Some(worker) => Some(worker.scheduler().clone()),
         // Gone already while the thread's locals are destroyed.
-        None => ENTERED.try_with(|entered| entered.borrow().clone()).ok().flatten(),
+        None => ENTERED
+            .try_with(|entered| entered.borrow().clone())
+            .ok()
+            .flatten(),
     })
 }
 
 /// Makes a scheduler the thread's current one until the guard is dropped.
 pub(crate) fn enter(scheduler: Arc<Scheduler>) -> Entered {
     let worker = with_worker(|worker| match worker {
-        Some(worker) if !Arc::ptr_eq(worker.scheduler(), &scheduler) => Some(SetWorker::new(ptr::null())),
+        Some(worker) if !Arc::ptr_eq(worker.scheduler(), &scheduler) => {
+            Some(SetWorker::new(ptr::null()))
+        }
         _ => None,
     });
     let before = ENTERED.replace(Some(scheduler));
-    Entered { before, _worker: worker, _not_send: PhantomData }
+    Entered {
+        before,
+        _worker: worker,
+        _not_send: PhantomData,
+    }
 }
 
 /// Puts the previous scheduler back.

@@ -34,7 +34,10 @@ impl Idle {
     /// For worker slots `0..slots`.
     pub(crate) fn new(slots: usize) -> Self {
         Self {
-            counts: CachePadded::new(Counts { sleepers: AtomicUsize::new(0), searching: AtomicUsize::new(0) }),
+            counts: CachePadded::new(Counts {
+                sleepers: AtomicUsize::new(0),
+                searching: AtomicUsize::new(0),
+            }),
             sleeping: (0..slots.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
         }
     }
@@ -55,7 +58,12 @@ impl Idle {
     #[cold]
     fn worker_to_notify_slow(&self, prefer_not: impl Fn(usize) -> bool) -> Option<usize> {
         // Only one searcher at a time is woken; it wakes the next when it finds something.
-        if self.counts.searching.compare_exchange(0, 1, SeqCst, Relaxed).is_err() {
+        if self
+            .counts
+            .searching
+            .compare_exchange(0, 1, SeqCst, Relaxed)
+            .is_err()
+        {
             return None;
         }
         let chosen = self.claim_sleeper(&prefer_not);
@@ -67,7 +75,8 @@ impl Idle {
 
     /// Clears a sleeper's bit; a preferred one's if there is one.
     fn claim_sleeper(&self, prefer_not: &impl Fn(usize) -> bool) -> Option<usize> {
-        self.claim_sleeper_where(|i| !prefer_not(i)).or_else(|| self.claim_sleeper_where(|_| true))
+        self.claim_sleeper_where(|i| !prefer_not(i))
+            .or_else(|| self.claim_sleeper_where(|_| true))
     }
 
     fn claim_sleeper_where(&self, suits: impl Fn(usize) -> bool) -> Option<usize> {

@@ -32,8 +32,15 @@ unsafe impl Send for List {}
 
 impl Injector {
     pub(crate) fn new() -> Self {
-        let list = List { head: ptr::null_mut(), tail: ptr::null_mut(), closed: false };
-        Self { list: Mutex::new(list), len: AtomicUsize::new(0) }
+        let list = List {
+            head: ptr::null_mut(),
+            tail: ptr::null_mut(),
+            closed: false,
+        };
+        Self {
+            list: Mutex::new(list),
+            len: AtomicUsize::new(0),
+        }
     }
 
     /// Appends a task; it comes back if the queue is closed.
@@ -102,7 +109,9 @@ impl Injector {
 
     fn lock(&self) -> MutexGuard<'_, List> {
         // Nothing that can panic runs under this lock, but for an allocation failure in `take`.
-        self.list.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.list
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -143,6 +152,8 @@ impl Drop for Injector {
 
 impl std::fmt::Debug for Injector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Injector").field("len", &self.len()).finish()
+        f.debug_struct("Injector")
+            .field("len", &self.len())
+            .finish()
     }
 }

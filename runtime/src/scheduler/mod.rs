@@ -88,7 +88,10 @@ impl Scheduler {
             idle: Idle::new(workers),
             driver,
             slab: Slab::new(workers + 1, Cookie(this.as_ptr())),
-            outside: Mutex::new(Outside { ids: IdBlock::new(), closed: false }),
+            outside: Mutex::new(Outside {
+                ids: IdBlock::new(),
+                closed: false,
+            }),
             outside_spawned: AtomicU64::new(0),
             outside_completed: AtomicU64::new(0),
             blocking: Blocking::new(config.blocking.clone()),
@@ -97,8 +100,14 @@ impl Scheduler {
             config,
         });
         for index in 0..workers {
-            let interrupt = Interrupt { scheduler: Arc::downgrade(&scheduler), index };
-            scheduler.slot(index).timers.set_interrupt(Waker::from(Arc::new(interrupt)));
+            let interrupt = Interrupt {
+                scheduler: Arc::downgrade(&scheduler),
+                index,
+            };
+            scheduler
+                .slot(index)
+                .timers
+                .set_interrupt(Waker::from(Arc::new(interrupt)));
             if let Err(error) = scheduler.start_worker(index) {
                 scheduler.shut_down(None);
                 return Err(error);
@@ -108,7 +117,8 @@ impl Scheduler {
     }
 
     fn start_worker(self: &Arc<Self>, index: usize) -> io::Result<()> {
-        let mut builder = thread::Builder::new().name(format!("{}-{index}", self.config.thread_name));
+        let mut builder =
+            thread::Builder::new().name(format!("{}-{index}", self.config.thread_name));
         if let Some(size) = self.config.stack_size {
             builder = builder.stack_size(size);
         }
@@ -135,18 +145,28 @@ impl Scheduler {
 
     /// Spawns a task, from a worker of this scheduler or from anywhere else.
     #[inline]
-    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
+    pub(crate) fn spawn<F>(
+        self: &Arc<Self>,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         current::with_worker(|worker| match worker {
-            Some(worker) if Arc::ptr_eq(worker.scheduler(), self) => spawn_local(worker, future, place),
+            Some(worker) if Arc::ptr_eq(worker.scheduler(), self) => {
+                spawn_local(worker, future, place)
+            }
             _ => self.spawn_outside(future, place),
         })
     }
 
-    fn spawn_outside<F>(self: &Arc<Self>, future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
+    fn spawn_outside<F>(
+        self: &Arc<Self>,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -184,7 +204,9 @@ impl Scheduler {
     }
 
     fn outside(&self) -> MutexGuard<'_, Outside> {
-        self.outside.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.outside
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Nobody but workers spawns from now on.
@@ -194,7 +216,11 @@ impl Scheduler {
 
     /// Runs a job on the blocking pool.
     #[track_caller]
-    pub(crate) fn spawn_blocking<F, T>(self: &Arc<Self>, f: F, place: &'static Location<'static>) -> JoinHandle<T>
+    pub(crate) fn spawn_blocking<F, T>(
+        self: &Arc<Self>,
+        f: F,
+        place: &'static Location<'static>,
+    ) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
@@ -205,7 +231,9 @@ impl Scheduler {
         };
         if let Err((job, error)) = self.blocking.submit(self, job) {
             if !self.is_stopping() {
-                panic!("spawn_blocking: cannot start a thread: {error}; raise the limit of processes (ulimit -u) or lower Builder::max_blocking_threads");
+                panic!(
+                    "spawn_blocking: cannot start a thread: {error}; raise the limit of processes (ulimit -u) or lower Builder::max_blocking_threads"
+                );
             }
             job.cancel();
         }
@@ -229,7 +257,10 @@ impl Scheduler {
     /// Wakes a worker to look for work, if one sleeps and nobody searches.
     #[inline]
     pub(crate) fn notify(&self) {
-        if let Some(worker) = self.idle.worker_to_notify(|i| self.slot(i).parker.is_polling()) {
+        if let Some(worker) = self
+            .idle
+            .worker_to_notify(|i| self.slot(i).parker.is_polling())
+        {
             self.unpark(worker);
         }
     }
@@ -276,8 +307,18 @@ impl Scheduler {
     /// Tasks spawned and not ended.
     pub(crate) fn num_tasks(&self) -> usize {
         // Ends first: a task that ends in between is counted as alive, never a negative number.
-        let completed: u64 = self.slots.iter().map(|slot| slot.counters.completed()).sum::<u64>() + self.outside_completed.load(SeqCst);
-        let spawned: u64 = self.slots.iter().map(|slot| slot.counters.spawned()).sum::<u64>() + self.outside_spawned.load(SeqCst);
+        let completed: u64 = self
+            .slots
+            .iter()
+            .map(|slot| slot.counters.completed())
+            .sum::<u64>()
+            + self.outside_completed.load(SeqCst);
+        let spawned: u64 = self
+            .slots
+            .iter()
+            .map(|slot| slot.counters.spawned())
+            .sum::<u64>()
+            + self.outside_spawned.load(SeqCst);
         usize::try_from(spawned.saturating_sub(completed)).unwrap_or(usize::MAX)
     }
 
@@ -292,14 +333,25 @@ impl Scheduler {
 
 /// Spawns from a task on the worker that runs it.
 #[inline]
-fn spawn_local<F>(worker: &Worker, future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
+fn spawn_local<F>(
+    worker: &Worker,
+    future: F,
+    place: &'static Location<'static>,
+) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     let scheduler = worker.scheduler();
     let (id, parent) = (worker.next_id(), current::task_id());
-    let (task, handle) = task::create(&scheduler.slab, task::ArenaIndex::worker(worker), future, id, parent, place);
+    let (task, handle) = task::create(
+        &scheduler.slab,
+        task::ArenaIndex::worker(worker),
+        future,
+        id,
+        parent,
+        place,
+    );
     scheduler.slot(worker.index()).counters.count_spawned();
     worker.schedule(task);
     handle
@@ -307,7 +359,10 @@ where
 
 /// Spawns on the current runtime; `None` if there is none.
 #[inline]
-pub(crate) fn spawn<F>(future: F, place: &'static Location<'static>) -> Option<JoinHandle<F::Output>>
+pub(crate) fn spawn<F>(
+    future: F,
+    place: &'static Location<'static>,
+) -> Option<JoinHandle<F::Output>>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -323,7 +378,9 @@ where
 pub(crate) fn schedule(task: Runnable) {
     let scheduler = task.scheduler();
     current::with_worker(|worker| match worker {
-        Some(worker) if std::ptr::eq(Arc::as_ptr(worker.scheduler()), scheduler) => worker.schedule(task),
+        Some(worker) if std::ptr::eq(Arc::as_ptr(worker.scheduler()), scheduler) => {
+            worker.schedule(task)
+        }
         _ => task.inject(),
     });
 }

@@ -46,12 +46,18 @@ pub(crate) enum Unpark {
 
 impl Parker {
     pub(crate) fn new() -> Self {
-        Self { state: AtomicU8::new(EMPTY), thread: Mutex::new(None) }
+        Self {
+            state: AtomicU8::new(EMPTY),
+            thread: Mutex::new(None),
+        }
     }
 
     /// The calling thread is the one that sleeps here from now on.
     pub(crate) fn adopt(&self) {
-        *self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(thread::current());
+        *self
+            .thread
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(thread::current());
     }
 
     /// Sleeps until a token is there, or the time is over. A token is consumed.
@@ -85,7 +91,11 @@ impl Parker {
     /// `false`: there was a token, which is consumed.
     fn enter(&self, how: u8) -> bool {
         // AcqRel on both sides: what was done before `unpark` is visible after the sleep.
-        if self.state.compare_exchange(EMPTY, how, AcqRel, Acquire).is_ok() {
+        if self
+            .state
+            .compare_exchange(EMPTY, how, AcqRel, Acquire)
+            .is_ok()
+        {
             return true;
         }
         self.state.swap(EMPTY, AcqRel);
@@ -100,7 +110,11 @@ impl Parker {
     pub(crate) fn unpark(&self) -> Unpark {
         match self.state.swap(NOTIFIED, AcqRel) {
             PARKED => {
-                let thread = self.thread.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+                let thread = self
+                    .thread
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .clone();
                 if let Some(thread) = thread {
                     thread.unpark();
                 }

@@ -45,7 +45,9 @@ impl RunQueue {
         Self {
             head: AtomicU32::new(0),
             tail: AtomicU32::new(0),
-            slots: (0..CAPACITY).map(|_| AtomicPtr::new(std::ptr::null_mut())).collect(),
+            slots: (0..CAPACITY)
+                .map(|_| AtomicPtr::new(std::ptr::null_mut()))
+                .collect(),
             next: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
@@ -114,7 +116,10 @@ impl RunQueue {
             }
             let task = self.slot(head).load(Relaxed);
             // AcqRel: pairs with other claims; Release lets the owner write the slot again.
-            match self.head.compare_exchange_weak(head, head.wrapping_add(1), AcqRel, Acquire) {
+            match self
+                .head
+                .compare_exchange_weak(head, head.wrapping_add(1), AcqRel, Acquire)
+            {
                 // SAFETY: invariant 3.
                 Ok(_) => return unsafe { from_slot(task) },
                 Err(seen) => head = seen,
@@ -142,7 +147,10 @@ impl RunQueue {
             for i in 0..n {
                 batch[i as usize] = self.slot(head.wrapping_add(i)).load(Relaxed);
             }
-            match self.head.compare_exchange_weak(head, head.wrapping_add(n), AcqRel, Acquire) {
+            match self
+                .head
+                .compare_exchange_weak(head, head.wrapping_add(n), AcqRel, Acquire)
+            {
                 // SAFETY: invariant 3, for each of the batch.
                 Ok(_) => return unsafe { thief.accept(&batch[..n as usize]) },
                 Err(seen) => head = seen,
@@ -162,7 +170,8 @@ impl RunQueue {
         for (i, &task) in (0u32..).zip(rest) {
             self.slot(tail.wrapping_add(i)).store(task, Relaxed);
         }
-        self.tail.store(tail.wrapping_add(rest.len() as u32), Release);
+        self.tail
+            .store(tail.wrapping_add(rest.len() as u32), Release);
         // SAFETY: the caller's.
         unsafe { from_slot(*first) }
     }
@@ -173,7 +182,8 @@ impl RunQueue {
         for i in 0..n {
             batch[i as usize] = self.slot(head.wrapping_add(i)).load(Relaxed);
         }
-        self.head.compare_exchange(head, head.wrapping_add(n), AcqRel, Acquire)?;
+        self.head
+            .compare_exchange(head, head.wrapping_add(n), AcqRel, Acquire)?;
         for &task in &batch[..n as usize] {
             // SAFETY: invariant 3.
             take(unsafe { from_slot(task) }.expect("slots between head and tail are filled"));
@@ -219,6 +229,9 @@ impl Drop for RunQueue {
 
 impl fmt::Debug for RunQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunQueue").field("len", &self.len()).field("has_next", &self.has_next()).finish()
+        f.debug_struct("RunQueue")
+            .field("len", &self.len())
+            .field("has_next", &self.has_next())
+            .finish()
     }
 }

@@ -37,7 +37,12 @@ struct Book {
 
 impl Ending {
     pub(crate) fn new() -> Self {
-        Self { book: Mutex::default(), ended: Condvar::new(), complained: Mutex::new(None), closing: Mutex::new(()) }
+        Self {
+            book: Mutex::default(),
+            ended: Condvar::new(),
+            complained: Mutex::new(None),
+            closing: Mutex::new(()),
+        }
     }
 
     pub(crate) fn worker_starts(&self) {
@@ -63,7 +68,10 @@ impl Ending {
         let mut book = self.lock();
         while book.running > 0 {
             let Some(deadline) = deadline else {
-                book = self.ended.wait(book).unwrap_or_else(|poisoned| poisoned.into_inner());
+                book = self
+                    .ended
+                    .wait(book)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
                 continue;
             };
             let left = deadline.saturating_duration_since(Instant::now());
@@ -71,7 +79,11 @@ impl Ending {
                 book.left_behind = true;
                 return false;
             }
-            book = self.ended.wait_timeout(book, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+            book = self
+                .ended
+                .wait_timeout(book, left)
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .0;
         }
         let threads = std::mem::take(&mut book.threads);
         drop(book);
@@ -87,15 +99,22 @@ impl Ending {
 
     /// Says that the reactor failed, at most once a second.
     pub(crate) fn complain(&self, error: &io::Error) {
-        let mut last = self.complained.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut last = self
+            .complained
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         if last.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
             *last = Some(Instant::now());
-            eprintln!("the reactor cannot wait for events: {error}; sockets of this runtime stand still");
+            eprintln!(
+                "the reactor cannot wait for events: {error}; sockets of this runtime stand still"
+            );
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.book
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -135,7 +154,10 @@ impl Scheduler {
     }
 
     fn closing(&self) -> MutexGuard<'_, ()> {
-        self.ending.closing.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.ending
+            .closing
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// No worker is left: lets go of the queues, the timers and the slab.

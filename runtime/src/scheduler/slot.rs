@@ -21,7 +21,12 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn new() -> Self {
-        Self { queue: RunQueue::new(), parker: Parker::new(), timers: Timers::acquire(), counters: Counters::default() }
+        Self {
+            queue: RunQueue::new(),
+            parker: Parker::new(),
+            timers: Timers::acquire(),
+            counters: Counters::default(),
+        }
     }
 }
 

@@ -186,7 +186,8 @@ impl Worker {
     #[inline]
     fn tick(&self) -> bool {
         let left = self.countdown.get() - 1;
-        self.countdown.set(if left == 0 { self.interval.get() } else { left });
+        self.countdown
+            .set(if left == 0 { self.interval.get() } else { left });
         left == 0
     }
 
@@ -217,7 +218,8 @@ impl Worker {
     fn maintain(&self) -> Option<Runnable> {
         let now = clock::now();
         let elapsed = now - self.maintained.replace(now);
-        self.interval.set(next_interval(self.interval.get(), elapsed));
+        self.interval
+            .set(next_interval(self.interval.get(), elapsed));
         // The end of run-next's slice.
         let queue = &self.slot().queue;
         if !queue.is_empty()
@@ -271,7 +273,11 @@ impl Worker {
     #[cold]
     fn search(&self) -> Option<Runnable> {
         if !self.searching.get() {
-            if !self.scheduler.idle.start_searching(self.scheduler.max_procs()) {
+            if !self
+                .scheduler
+                .idle
+                .start_searching(self.scheduler.max_procs())
+            {
                 return None;
             }
             self.searching.set(true);
@@ -283,7 +289,8 @@ impl Worker {
 
     fn steal_half(&self) -> Option<Runnable> {
         let mine = &self.slot().queue;
-        self.victims().find_map(|victim| victim.queue.steal_into(mine))
+        self.victims()
+            .find_map(|victim| victim.queue.steal_into(mine))
     }
 
     /// Takes the run-next of a worker that has been in one poll for a while.
@@ -309,7 +316,9 @@ impl Worker {
         let start = self.rng.below(slots.len());
         let (before, from) = slots.split_at(start);
         let mine: *const Slot = self.slot();
-        from.iter().chain(before).filter(move |slot| !std::ptr::eq(*slot, mine))
+        from.iter()
+            .chain(before)
+            .filter(move |slot| !std::ptr::eq(*slot, mine))
     }
 
     // ---- sleeping ----
@@ -324,7 +333,9 @@ impl Worker {
         if deadline <= now {
             return self.fire_timers(now);
         }
-        scheduler.idle.fall_asleep(self.index, self.searching.replace(false));
+        scheduler
+            .idle
+            .fall_asleep(self.index, self.searching.replace(false));
         let mut woken = 0;
         if !scheduler.has_work() && !scheduler.is_stopping() {
             woken = self.park((deadline != u64::MAX).then(|| Duration::from_nanos(deadline - now)));
@@ -354,7 +365,9 @@ impl Worker {
 /// Aims at one `maintain` every `MAINTAIN_EVERY`, or every `MAX_INTERVAL` polls where that is more often.
 fn next_interval(interval: u32, elapsed: u64) -> u32 {
     let per_poll = (elapsed / u64::from(interval)).max(1);
-    u32::try_from(MAINTAIN_EVERY / per_poll).unwrap_or(MAX_INTERVAL).clamp(1, MAX_INTERVAL)
+    u32::try_from(MAINTAIN_EVERY / per_poll)
+        .unwrap_or(MAX_INTERVAL)
+        .clamp(1, MAX_INTERVAL)
 }
 
 #[cfg(test)]

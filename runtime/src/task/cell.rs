@@ -168,7 +168,9 @@ where
     F::Output: Send + 'static,
 {
     // SAFETY: the caller owns the arena.
-    let cell = unsafe { slab.alloc(arena, size_of::<Cell<F>>()) }.cast::<Cell<F>>().as_ptr();
+    let cell = unsafe { slab.alloc(arena, size_of::<Cell<F>>()) }
+        .cast::<Cell<F>>()
+        .as_ptr();
     // SAFETY: the slot is ours alone, large enough and aligned, both by `fits`. Its first word is zero and stays so until `publish`,
     // since visitors may look at it all the while; so the header is written field by field, and `state` not at all.
     unsafe {
@@ -267,7 +269,8 @@ unsafe fn take_output<F: Future>(header: NonNull<Header>, to: *mut ()) {
 
 unsafe fn drop_output<F: Future>(header: NonNull<Header>) -> Option<Box<dyn Any + Send>> {
     // SAFETY: invariant 2: nobody else looks at the output any more.
-    let output = unsafe { ManuallyDrop::into_inner((&raw const (*stage::<F>(header)).output).read()) };
+    let output =
+        unsafe { ManuallyDrop::into_inner((&raw const (*stage::<F>(header)).output).read()) };
     match output {
         Ok(value) => catch_unwind(AssertUnwindSafe(move || drop(value))).err(),
         Err(panic) => panic,
@@ -306,7 +309,8 @@ impl Header {
     #[inline]
     pub(crate) fn set_waiting(&self, reason: WaitReason, place: &'static Location<'static>) {
         self.wait_reason.store(reason as u8, Relaxed);
-        self.waits_at.store(std::ptr::from_ref(place).cast_mut(), Relaxed);
+        self.waits_at
+            .store(std::ptr::from_ref(place).cast_mut(), Relaxed);
     }
 
     /// Polls the future.
@@ -371,8 +375,11 @@ impl Header {
     /// Nobody writes it meanwhile (invariant 3).
     pub(crate) unsafe fn join_waker_is(&self, waker: &Waker) -> bool {
         // SAFETY: the caller's promise.
-        self.join_waker
-            .with(|current| unsafe { &*current }.as_ref().is_some_and(|w| w.will_wake(waker)))
+        self.join_waker.with(|current| {
+            unsafe { &*current }
+                .as_ref()
+                .is_some_and(|w| w.will_wake(waker))
+        })
     }
 
     /// Exchanges the join waker.
@@ -382,7 +389,8 @@ impl Header {
     /// It belongs to the caller (invariant 3).
     pub(crate) unsafe fn replace_join_waker(&self, waker: Option<Waker>) -> Option<Waker> {
         // SAFETY: the caller's promise.
-        self.join_waker.with_mut(|current| unsafe { std::mem::replace(&mut *current, waker) })
+        self.join_waker
+            .with_mut(|current| unsafe { std::mem::replace(&mut *current, waker) })
     }
 
     /// Copies the join waker out, to be woken by value. The bits stay, since the handle may compare them still; nobody drops them.

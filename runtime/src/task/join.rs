@@ -62,12 +62,22 @@ impl<T> JoinHandle<T> {
     /// The caller gives away the handle's reference of a task whose output is a `T` and that has `JOIN_INTEREST`.
     #[inline]
     pub(crate) unsafe fn from_raw(header: NonNull<Header>, id: Id) -> Self {
-        Self { task: Some(header), refused: false, id, _output: PhantomData }
+        Self {
+            task: Some(header),
+            refused: false,
+            id,
+            _output: PhantomData,
+        }
     }
 
     /// The handle of a task that was not spawned, since the runtime has ended; it delivers "cancelled".
     pub(crate) fn refused(id: Id) -> Self {
-        Self { task: None, refused: true, id, _output: PhantomData }
+        Self {
+            task: None,
+            refused: true,
+            id,
+            _output: PhantomData,
+        }
     }
 
     /// The task's id.
@@ -77,7 +87,8 @@ impl<T> JoinHandle<T> {
 
     /// Whether the task has ended, be it with a result, a panic or by [`abort`](Self::abort).
     pub fn is_finished(&self) -> bool {
-        self.header().is_none_or(|task| task.state.load().is_complete())
+        self.header()
+            .is_none_or(|task| task.state.load().is_complete())
     }
 
     /// Cancels the task: its future is dropped at its next suspension, and the handle delivers [`JoinError::is_cancelled`].
@@ -106,7 +117,10 @@ impl<T> JoinHandle<T> {
         if let Some(task) = self.header() {
             task.state.ref_inc();
         }
-        AbortHandle { task: self.task, id: self.id }
+        AbortHandle {
+            task: self.task,
+            id: self.id,
+        }
     }
 
     fn header(&self) -> Option<&Header> {
@@ -150,7 +164,9 @@ impl<T> Future for JoinHandle<T> {
         if std::mem::take(&mut self.refused) {
             return Poll::Ready(Err(JoinError::new(self.id, None)));
         }
-        let task = self.task.expect("JoinHandle polled after it delivered the result: await it once");
+        let task = self
+            .task
+            .expect("JoinHandle polled after it delivered the result: await it once");
         // SAFETY: the handle's reference.
         let header = unsafe { task.as_ref() };
         if !is_ready(header, cx.waker()) {
@@ -252,7 +268,8 @@ impl AbortHandle {
     /// Whether the task has ended.
     pub fn is_finished(&self) -> bool {
         // SAFETY: this handle's reference.
-        self.task.is_none_or(|task| unsafe { task.as_ref() }.state.load().is_complete())
+        self.task
+            .is_none_or(|task| unsafe { task.as_ref() }.state.load().is_complete())
     }
 
     /// The task's id.
@@ -267,7 +284,10 @@ impl Clone for AbortHandle {
             // SAFETY: this handle's reference.
             unsafe { task.as_ref() }.state.ref_inc();
         }
-        Self { task: self.task, id: self.id }
+        Self {
+            task: self.task,
+            id: self.id,
+        }
     }
 }
 
@@ -282,7 +302,10 @@ impl Drop for AbortHandle {
 
 impl fmt::Debug for AbortHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AbortHandle").field("id", &self.id).field("finished", &self.is_finished()).finish()
+        f.debug_struct("AbortHandle")
+            .field("id", &self.id)
+            .field("finished", &self.is_finished())
+            .finish()
     }
 }
 
@@ -340,7 +363,9 @@ impl JoinError {
     pub fn into_panic(self) -> Box<dyn Any + Send> {
         match self.try_into_panic() {
             Ok(payload) => payload,
-            Err(error) => panic!("JoinError::into_panic on a task that did not panic: {error}; ask is_panic() first"),
+            Err(error) => panic!(
+                "JoinError::into_panic on a task that did not panic: {error}; ask is_panic() first"
+            ),
         }
     }
 
@@ -351,7 +376,9 @@ impl JoinError {
     /// The error unchanged, if the task did not panic.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.cause {
-            Cause::Panic { payload, .. } => Ok(payload.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())),
+            Cause::Panic { payload, .. } => Ok(payload
+                .into_inner()
+                .unwrap_or_else(|poisoned| poisoned.into_inner())),
             Cause::Cancelled => Err(self),
         }
     }
@@ -383,7 +410,9 @@ impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Cancelled => write!(f, "JoinError::Cancelled({:?})", self.id),
-            Cause::Panic { message, .. } => write!(f, "JoinError::Panic({:?}, {message:?})", self.id),
+            Cause::Panic { message, .. } => {
+                write!(f, "JoinError::Panic({:?}, {message:?})", self.id)
+            }
         }
     }
 }

@@ -15,12 +15,19 @@
 use std::future::Future;
 use std::panic::Location;
 
+mod bins;
+mod calls;
 mod cell;
+mod chunk;
 pub mod coop;
 mod id;
 mod join;
+mod pages;
 mod panic;
+mod registry;
+mod returns;
 mod runnable;
+mod size_class;
 mod slab;
 pub(crate) mod state;
 mod wait;

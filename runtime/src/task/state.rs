@@ -267,7 +267,10 @@ impl State {
     pub(crate) fn ref_inc_if_alive(&self) -> bool {
         let mut now = self.0.load(Acquire);
         while now >= REF && now & COMPLETE == 0 {
-            match self.0.compare_exchange_weak(now, now + REF, Acquire, Acquire) {
+            match self
+                .0
+                .compare_exchange_weak(now, now + REF, Acquire, Acquire)
+            {
                 Ok(_) => return true,
                 Err(seen) => now = seen,
             }
