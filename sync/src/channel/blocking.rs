@@ -33,8 +33,15 @@ thread_local! {
     static CACHED: RefCell<Option<Arc<Unparker>>> = const { RefCell::new(None) };
 }
 
-/// Runs a channel operation to its end on this thread.
-pub(super) fn wait<F: Future>(operation: F) -> F::Output {
+/// Runs a channel operation to its end on this thread. `name` is what the user called, `cure` what to write instead inside a task.
+#[track_caller]
+pub(super) fn wait<F: Future>(operation: F, name: &str, cure: &str) -> F::Output {
+    if runtime::task::id().is_some() {
+        panic!(
+            "{name} called inside a task: it would block the worker and every task on it; \
+             use {cure} instead, or call it inside spawn_blocking"
+        );
+    }
     let unparker = CACHED.with(|cached| cached.take()).unwrap_or_else(|| {
         Arc::new(Unparker {
             thread: thread::current(),

@@ -111,7 +111,7 @@ impl<T> Receiver<T> {
     /// **Go:** `v, ok := <-ch` on a thread that Go did not start has no counterpart.
     #[track_caller]
     pub fn blocking_recv(&self) -> Option<T> {
-        blocking::wait(self.recv())
+        blocking::wait(self.recv(), "blocking_recv", "recv().await")
     }
 
     /// Closes the channel; false if it was closed already.

@@ -142,7 +142,7 @@ impl<T> Sender<T> {
     /// **Go:** `ch <- v` on a thread that Go did not start has no counterpart.
     #[track_caller]
     pub fn blocking_send(&self, value: T) -> Result<(), SendError<T>> {
-        blocking::wait(self.send(value))
+        blocking::wait(self.send(value), "blocking_send", "send(…).await")
     }
 
     /// Closes the channel; false if it was closed already.
