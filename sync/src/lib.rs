@@ -5,6 +5,9 @@ pub(crate) mod primitive;
 mod channel;
 mod select;
 
+#[cfg(all(test, loom))]
+mod models;
+
 pub use channel::{
     Receiver, Recv, Send, SendError, SendFrom, Sender, TryRecvError, TrySendError, channel, never,
 };

@@ -12,6 +12,9 @@ pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
+/// Whether a select looks at its arms in random order. A model must run the same way twice.
+pub(crate) const RANDOM_ORDER: bool = cfg!(not(loom));
+
 /// `std::cell::UnsafeCell` with loom's access methods, which name reads and writes so that a model can check them.
 #[cfg(not(loom))]
 #[derive(Debug)]
