@@ -13,3 +13,4 @@ pub use channel::{
 };
 #[doc(hidden)]
 pub use select::__private;
+pub use select::Select;
