@@ -58,3 +58,49 @@ pub(crate) async fn blocks<F: Future>(future: F) {
         runtime::yield_now().await;
     }
 }
+
+/// xorshift64*, seeded: random programs that can be run again.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
+    }
+
+    /// Below `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    /// True `percent` times of a hundred.
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// Runs `round` with many seeds, or with the one in the environment variable `SEED`; names the seed of a round that fails.
+pub(crate) fn with_seeds(rounds: u64, mut round: impl FnMut(u64)) {
+    if let Ok(seed) = std::env::var("SEED") {
+        return round(seed.parse().expect("SEED is a number"));
+    }
+    let start = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos() as u64
+        >> 10;
+    for seed in start..start + rounds {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| round(seed)));
+        if let Err(panic) = result {
+            eprintln!("failed; run it again with SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
