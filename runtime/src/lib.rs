@@ -5,6 +5,9 @@ pub(crate) mod scheduler;
 pub mod task;
 pub mod time;
 
+#[cfg(all(test, loom))]
+mod models;
+
 use std::future::Future;
 use std::io;
 use std::time::Duration;
