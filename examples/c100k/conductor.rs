@@ -17,8 +17,8 @@ use crate::latency::Latency;
 use crate::limits;
 use crate::options::{Options, Sides};
 use crate::plan::Plan;
-use crate::progress::{Progress, say};
-use crate::report::{Report, grouped, layout};
+use crate::progress::{Progress, say, say_named};
+use crate::report::{Report, grouped};
 use crate::usage::{Kernel, Memory, Work};
 
 /// Exit status for a run that could not begin.
@@ -98,6 +98,8 @@ impl<'a> Run<'a> {
             in_flight: plan.busy() as u64,
             server_processes: plan.servers as u64,
             client_processes: plan.clients as u64,
+            open_files: open_files as u64,
+            per_source: plan.per_source as u64,
             ..Report::default()
         };
         Ok(Self {
@@ -116,10 +118,13 @@ impl<'a> Run<'a> {
     fn serve(&mut self) -> Result<(), Trouble> {
         let address = self.start_servers()?;
         self.announce(address);
-        say(&format!(
-            "serving   up to {} connections until Ctrl-C; a load for it: c100k --client --address {address}",
-            grouped(self.report.asked)
-        ));
+        say_named(
+            "serving",
+            &format!(
+                "up to {} connections until Ctrl-C; a load for it: c100k --client --address {address}",
+                grouped(self.report.asked)
+            ),
+        );
         match self.hear(None)? {
             Some((id, line)) => Err(self.unexpected(id, &line)),
             None => Ok(()),
@@ -136,23 +141,24 @@ impl<'a> Run<'a> {
         self.announce(address);
 
         self.connect()?;
-        self.idle()?;
+        if self.report.open() == 0 {
+            return Ok(());
+        }
+        if !self.options.idle.is_zero() {
+            self.idle()?;
+        }
         self.rounds()?;
         self.close()
     }
 
     fn announce(&self, address: SocketAddr) {
-        say(&format!(
-            "c100k     {} connections to an echo server at {address}",
-            grouped(self.report.asked)
-        ));
-        for line in layout(
-            &self.report,
-            self.options.sides,
-            self.plan.open_files,
-            self.plan.per_source,
-        ) {
-            say(&line);
+        let asked = grouped(self.report.asked);
+        say_named(
+            "c100k",
+            &format!("{asked} connections to an echo server at {address}"),
+        );
+        for (name, text) in self.report.layout() {
+            say_named(name, &text);
         }
     }
 
@@ -220,7 +226,8 @@ impl<'a> Run<'a> {
             self.report.server_private = Some(each(before.private, after.private));
         }
         if let (Some(Kernel(before)), Some(Kernel(after))) = (kernel, Kernel::now()) {
-            self.report.kernel = Some(each(before, after));
+            // Of the whole system: another program may have given back more than we took.
+            self.report.kernel = (after > before).then(|| each(before, after));
         }
         self.count_servers()
     }

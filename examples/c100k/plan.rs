@@ -22,7 +22,6 @@ const MOST_PROCESSES: usize = 64;
 
 #[derive(Debug)]
 pub(crate) struct Plan {
-    pub(crate) open_files: usize,
     pub(crate) servers: usize,
     pub(crate) clients: usize,
     pub(crate) per_source: usize,
@@ -50,7 +49,6 @@ impl Plan {
         let servers = at_least("server", options, fewest_servers(n, capacity), open_files)?;
         let clients = at_least("client", options, n.div_ceil(capacity), open_files)?.min(n);
         Ok(Self {
-            open_files,
             servers: if options.sides == Sides::Client {
                 0
             } else {
@@ -154,13 +152,10 @@ mod tests {
     use super::*;
 
     fn plan(connections: usize, open_files: usize) -> Plan {
-        Plan::new(
-            &Options {
-                connections,
-                ..Options::default()
-            },
-            open_files,
-        )
+        Plan::new(&Options {
+            connections,
+            ..Options::default()
+        })
         .unwrap()
     }
 

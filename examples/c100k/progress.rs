@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crate::report::{duration, grouped};
+use crate::report::{NAME, duration, grouped};
 
 /// Cells of a full bar.
 const WIDTH: u64 = 28;
@@ -56,7 +56,7 @@ impl Progress {
             self.draw(done);
         } else {
             say(&format!(
-                "{:<9} {} of {} {}",
+                "{:<NAME$}{} of {} {}",
                 self.name,
                 grouped(done),
                 grouped(self.total),
@@ -70,7 +70,7 @@ impl Progress {
         let took = self.start.elapsed();
         let clear = if self.terminal { "\r\x1b[K" } else { "" };
         say(&format!(
-            "{clear}{:<9} {outcome} in {}",
+            "{clear}{:<NAME$}{outcome} in {}",
             self.name,
             duration(took)
         ));
@@ -87,7 +87,7 @@ impl Progress {
         let mut err = io::stderr().lock();
         let _ = write!(
             err,
-            "\r\x1b[K{:<9} {bar}  {} of {} {}, {} a second",
+            "\r\x1b[K{:<NAME$}{bar}  {} of {} {}, {} a second",
             self.name,
             grouped(done),
             grouped(self.total),
@@ -106,6 +106,11 @@ impl Drop for Progress {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }
+}
+
+/// A line on stderr with a name in front, in a column with the phases.
+pub(crate) fn say_named(name: &str, text: &str) {
+    say(&format!("{name:<NAME$}{text}"));
 }
 
 /// One line on stderr.

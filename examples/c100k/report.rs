@@ -5,7 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::latency::Latency;
-use crate::options::Sides;
+
+/// Width of the names in front of lines.
+pub(crate) const NAME: usize = 13;
 
 #[derive(Default)]
 pub(crate) struct Report {
@@ -14,6 +16,10 @@ pub(crate) struct Report {
     pub(crate) in_flight: u64,
     pub(crate) server_processes: u64,
     pub(crate) client_processes: u64,
+    /// How many files, and so connections, each process may have open.
+    pub(crate) open_files: u64,
+    /// Connections from one source address; 0 if the system chose the address.
+    pub(crate) per_source: u64,
     /// Opened, accepted by the server, and answered once.
     pub(crate) held: u64,
     /// Not opened, lost, or answered wrongly, at any time.
@@ -82,118 +88,163 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Times {
-            start,
-            connect,
-            idle,
-            close,
-            ..
-        } = &self.time;
-        writeln!(
-            f,
-            "connections  {} asked, {} held, {} failed",
-            grouped(self.asked),
-            grouped(self.held),
-            grouped(self.failed)
-        )?;
-        writeln!(
-            f,
-            "messages     {} echoed, {} wrong",
-            grouped(self.echoed),
-            grouped(self.wrong)
-        )?;
-        writeln!(
-            f,
-            "latency      p50 {}, p99 {}, p99.9 {}, max {}; {} connections busy at once",
-            or_na(self.percentile(500), duration),
-            or_na(self.percentile(990), duration),
-            or_na(self.percentile(999), duration),
-            or_na(self.slowest(), duration),
-            grouped(self.in_flight)
-        )?;
-        writeln!(
-            f,
-            "speed        {} connections accepted a second, {} messages echoed a second",
-            or_na(self.accept_rate(), whole),
-            or_na(self.message_rate(), whole)
-        )?;
-        writeln!(
-            f,
-            "memory       {} bytes a connection in the server ({} of them its own), {} in the kernel for both ends",
-            or_na(self.server_resident, whole),
-            or_na(self.server_private, whole),
-            or_na(self.kernel, whole)
-        )?;
-        writeln!(
-            f,
-            "idle         {} of CPU and {} wake-ups in {}, all server processes together",
-            or_na(self.idle_cpu, duration),
-            or_na(self.idle_wakeups, grouped),
-            or_na(*idle, duration)
-        )?;
-        write!(
-            f,
-            "time         start {}, connect {}, idle {}, {} rounds {}, close {}; {} in all",
-            or_na(*start, duration),
-            or_na(*connect, duration),
-            or_na(*idle, duration),
-            self.time.rounds.len(),
-            duration(self.time.rounds.iter().sum()),
-            or_na(*close, duration),
-            duration(self.time.total)
-        )?;
-        for error in &self.errors {
-            write!(f, "\nfailed       {error}")?;
-        }
-        if let Some(trouble) = &self.trouble {
-            write!(f, "\ncut short    {trouble}")?;
+        for (name, text) in self.lines() {
+            writeln!(f, "{name:<NAME$}{text}")?;
         }
         Ok(())
     }
 }
 
-/// Where the connections end, in a line or two for the start of a run.
-pub(crate) fn layout(
-    report: &Report,
-    sides: Sides,
-    open_files: usize,
-    per_source: usize,
-) -> Vec<String> {
-    let processes = |n: u64| {
-        if n == 1 {
-            "1 process".to_owned()
-        } else {
-            format!("{n} processes")
+impl Report {
+    /// The summary, a name and a text a line.
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![
+            ("result", self.verdict()),
+            ("connections", self.connections()),
+        ];
+        lines.extend(self.layout());
+        lines.push((
+            "messages",
+            format!(
+                "{} echoed, {} wrong",
+                grouped(self.echoed),
+                grouped(self.wrong)
+            ),
+        ));
+        lines.push(("latency", self.latencies()));
+        lines.push((
+            "speed",
+            format!(
+                "{} connections accepted a second, {} messages echoed a second",
+                or_na(self.accept_rate(), whole),
+                or_na(self.message_rate(), whole)
+            ),
+        ));
+        lines.push(("memory", self.memory()));
+        if self.server_processes > 0 {
+            lines.push((
+                "idle",
+                format!(
+                    "{} of CPU and {} wake-ups in {}, all server processes together",
+                    or_na(self.idle_cpu, duration),
+                    or_na(self.idle_wakeups, grouped),
+                    or_na(self.time.idle, duration)
+                ),
+            ));
         }
-    };
-    let mut lines = Vec::new();
-    if sides != Sides::Client {
-        let sharing = match report.server_processes {
-            1 => "one can hold them all".to_owned(),
-            _ => format!(
-                "sharing the port with reuse_port, as each may open {} files",
-                grouped(open_files as u64)
-            ),
-        };
-        lines.push(format!(
-            "server    {}, {sharing}",
-            processes(report.server_processes)
-        ));
+        lines.push(("time", self.times()));
+        lines.extend(self.errors.iter().map(|error| ("failed", error.clone())));
+        lines.extend(
+            self.trouble
+                .iter()
+                .map(|trouble| ("cut short", trouble.clone())),
+        );
+        lines
     }
-    if sides != Sides::Server {
-        let sources = match per_source {
-            0 => "from the system's choice of source address".to_owned(),
-            n => format!(
-                "from source addresses 127.1.0.1 and on, {} connections each",
-                grouped(n as u64)
-            ),
+
+    fn verdict(&self) -> String {
+        let text = if self.good() {
+            "GOOD: every connection was held, and every byte that came back was right"
+        } else if self.wrong > 0 {
+            "BAD: wrong bytes came back"
+        } else if self.failed > 0 {
+            "BAD: connections failed"
+        } else {
+            "BAD: cut short"
         };
-        lines.push(format!(
-            "client    {}, {sources}",
-            processes(report.client_processes)
-        ));
+        text.to_owned()
     }
-    lines
+
+    fn connections(&self) -> String {
+        format!(
+            "{} asked, {} held, {} failed",
+            grouped(self.asked),
+            grouped(self.held),
+            grouped(self.failed)
+        )
+    }
+
+    /// Where the connections end: which processes, which addresses.
+    pub(crate) fn layout(&self) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        if self.server_processes > 0 {
+            let mut text = processes(self.server_processes);
+            if self.server_processes > 1 {
+                text += " sharing the port with reuse_port";
+            }
+            text += &format!(", each may open {} files", grouped(self.open_files));
+            if let (Some(fullest), true) = (self.fullest_server, self.server_processes > 1) {
+                text += &format!("; the fullest held {} connections", grouped(fullest));
+            }
+            lines.push(("server", text));
+        }
+        if self.client_processes > 0 {
+            let sources = match self.per_source {
+                0 => "the system's choice of source address".to_owned(),
+                n => format!(
+                    "{} connections from each of 127.1.0.1, 127.1.0.2, …",
+                    grouped(n)
+                ),
+            };
+            lines.push((
+                "client",
+                format!("{}, {sources}", processes(self.client_processes)),
+            ));
+        }
+        lines
+    }
+
+    fn latencies(&self) -> String {
+        format!(
+            "p50 {}, p99 {}, p99.9 {}, max {}; {} connections busy at once",
+            or_na(self.percentile(500), duration),
+            or_na(self.percentile(990), duration),
+            or_na(self.percentile(999), duration),
+            or_na(self.slowest(), duration),
+            grouped(self.in_flight)
+        )
+    }
+
+    fn memory(&self) -> String {
+        let kernel = or_na(self.kernel, whole);
+        if self.server_processes == 0 {
+            return format!("{kernel} bytes a connection in the kernel of this machine");
+        }
+        format!(
+            "{} bytes a connection in the server ({} of them private), {kernel} in the kernel for both ends",
+            or_na(self.server_resident, whole),
+            or_na(self.server_private, whole)
+        )
+    }
+
+    fn times(&self) -> String {
+        let Times {
+            start,
+            connect,
+            idle,
+            rounds,
+            close,
+            total,
+        } = &self.time;
+        format!(
+            "start {}, connect {}, idle {}, {} rounds {}, close {}; {} in all",
+            or_na(*start, duration),
+            or_na(*connect, duration),
+            or_na(*idle, duration),
+            rounds.len(),
+            duration(rounds.iter().sum()),
+            or_na(*close, duration),
+            duration(*total)
+        )
+    }
+}
+
+fn processes(n: u64) -> String {
+    if n == 1 {
+        "1 process".to_owned()
+    } else {
+        format!("{n} processes")
+    }
 }
 
 fn rate(count: u64, time: Duration) -> f64 {
