@@ -1,9 +1,9 @@
 //! What this machine allows, and what to do where that is not enough.
 //!
 //! Checked before anything is started, so that most limits are met here, in one line, and not by the ninety-thousandth connection.
-//! Where one is met later all the same, [`cure`] says what to do about the error.
+//! Where one is met later all the same, [`with_cure`] says what to do about the error.
 //!
-//! One of the two files of this program with unsafe code: std has no way to read or raise the limit of open files.
+//! The one file of this program with unsafe code: std has no way to read or raise the limit of open files.
 
 use std::fs;
 use std::io;
@@ -109,8 +109,15 @@ fn system_number(path: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// What to do about an error of the system, if that is known.
-pub(crate) fn cure(errno: i32) -> Option<&'static str> {
+/// A line about an error, with what to do about it if that is known.
+pub(crate) fn with_cure(errno: i32, text: &str) -> String {
+    match cure(errno) {
+        Some(cure) => format!("{text} — {cure}"),
+        None => text.to_owned(),
+    }
+}
+
+fn cure(errno: i32) -> Option<&'static str> {
     Some(match errno {
         libc::EMFILE => {
             "a process may not open more files: raise the hard limit (ulimit -Hn), or use more --processes"

@@ -14,9 +14,10 @@
 //!
 //! 1. [`options`]: what was asked. [`limits`]: what the machine allows. [`plan`]: how many processes that takes, and which source
 //!    addresses.
-//! 2. [`fleet`] starts the processes: servers first, then clients. Parent and children talk in lines over pipes; [`control`] is the
-//!    child's end. When the parent goes, whatever the reason, the pipes close and each child ends.
-//! 3. [`conductor`] leads them through the phases: connect, idle, rounds, close. [`progress`] shows how far they are.
+//! 2. [`conductor`] leads the run: starts servers, then clients, and takes them through the phases connect, idle, rounds, close.
+//!    [`phase`] is one of these, [`progress`] shows how far it is.
+//! 3. [`fleet`] holds the processes, [`talk`] is the parent's end of the talk with them, in lines over pipes, and [`control`] the
+//!    child's. When the parent goes, whatever the reason, the pipes close and each child ends.
 //! 4. [`usage`] reads from `/proc` what that costs; [`latency`] counts how long messages took.
 //! 5. [`report`] is the outcome and its summary for people; [`json`] the same for programs.
 //!
@@ -31,10 +32,12 @@ mod latency;
 mod limits;
 mod message;
 mod options;
+mod phase;
 mod plan;
 mod progress;
 mod report;
 mod server;
+mod talk;
 mod usage;
 
 use std::process::ExitCode;

@@ -152,11 +152,11 @@ mod tests {
     use super::*;
 
     fn plan(connections: usize, open_files: usize) -> Plan {
-        Plan::new(&Options {
+        let options = Options {
             connections,
             ..Options::default()
-        })
-        .unwrap()
+        };
+        Plan::new(&options, open_files).unwrap()
     }
 
     #[test]
