@@ -255,35 +255,23 @@ fn mpmc_channel(n: usize) -> Sample {
 }
 
 fn sieve(n: usize) -> Sample {
+    // The channels are unbounded: a source without an end would fill the memory.
+    let last = nth_prime(n);
     let meter = Meter::start();
     let (tx, rx) = mpsc::channel();
-    // The channels are unbounded: a source that may run ahead would fill the memory, so that it keeps within a window.
-    let window = Arc::new(Semphore::new(128));
-    let more = window.clone();
     go!(move || {
-        let mut i = 2;
-        loop {
-            more.wait();
-            if tx.send(i).is_err() {
-                break;
-            }
-            i += 1;
+        for i in 2..=last {
+            let _ = tx.send(i);
         }
     });
     let done = go!(move || {
         let mut rx = rx;
-        for at in 0..n {
-            let prime: usize = rx.recv().expect("there is always one more");
+        let mut prime = 0;
+        for _ in 0..n {
+            prime = rx.recv().expect("there is always one more");
             let (tx, next) = mpsc::channel();
-            let window = (at == 0).then(|| window.clone());
-            if let Some(window) = &window {
-                window.post();
-            }
             go!(move || {
                 while let Ok(i) = rx.recv() {
-                    if let Some(window) = &window {
-                        window.post();
-                    }
                     if i % prime != 0 && tx.send(i).is_err() {
                         break;
                     }
@@ -291,9 +279,23 @@ fn sieve(n: usize) -> Sample {
             });
             rx = next;
         }
+        prime
     });
-    done.join().expect("no panic");
+    assert_eq!(done.join().expect("no panic"), last);
     meter.stop(1)
+}
+
+fn nth_prime(n: usize) -> usize {
+    let mut primes: Vec<usize> = Vec::with_capacity(n);
+    for i in 2.. {
+        if primes.iter().all(|prime| i % prime != 0) {
+            primes.push(i);
+            if primes.len() == n {
+                return i;
+            }
+        }
+    }
+    unreachable!("there are infinitely many primes")
 }
 
 fn sleep(n: usize) -> Sample {

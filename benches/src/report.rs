@@ -46,7 +46,8 @@ impl Report {
             .filter(|peer| self.rows.iter().any(|(_, runs)| runs.contains_key(peer)))
             .collect();
         let mut text = format!(
-            "\nMedian (least–most) of {} runs, {} workers, scale {}. CPU: CPU seconds of the run / voluntary context switches.\n\n",
+            "\nMedian (least–most) of {} runs, {} workers, scale {}. \
+             `~`: capacity 1 for want of a rendezvous; `∞`: unbounded; `†`: sleepers run on a thread of their own.\n\n",
             self.header["runs"], self.header["workers"], self.header["scale"],
         );
         let mut line = "| workload |".to_owned();
@@ -136,6 +137,7 @@ fn row(workload: &Workload, runs: &Runs, columns: &[&str]) -> String {
     let figure = |peer: &str| median(runs, peer, |line| workload.unit.figure(line));
     for column in columns {
         let cell = match figure(column) {
+            Some(_) if never(runs, column) => "never".to_owned(),
             Some(spread) => format!(
                 "{} ({}–{}){}",
                 number(spread.median),
@@ -163,7 +165,9 @@ fn best<'a>(
     columns: &[&'a str],
     figure: impl Fn(&str) -> Option<Spread>,
 ) -> Option<(&'a str, f64)> {
-    let peers = columns.iter().filter(|peer| **peer != "weftline");
+    // May runs what slept on its timer thread, outside its workers: shown, but no measure for a scheduler.
+    let late = unit == Unit::LateMs;
+    let peers = (columns.iter()).filter(|peer| **peer != "weftline" && !(late && **peer == "may"));
     let figures = peers.filter_map(|peer| Some((*peer, figure(peer)?.median)));
     if unit.rises() {
         figures.max_by(|a, b| a.1.total_cmp(&b.1))
@@ -172,12 +176,13 @@ fn best<'a>(
     }
 }
 
-/// `~` capacity 1 for want of a rendezvous, `∞` unbounded.
+/// `~` capacity 1 for want of a rendezvous, `∞` unbounded, `†` on a thread outside the workers.
 fn mark(workload: &Workload, peer: &str) -> &'static str {
     let unbuffered = ["pingpong", "ring", "unbuf", "select", "sieve"]
         .iter()
         .any(|part| workload.name.contains(part));
     match peer {
+        "may" if workload.unit == Unit::LateMs => " †",
         "may" if unbuffered || workload.name.starts_with("chan") => " ∞",
         "tokio" | "smol" | "async-channel" | "crossfire" if unbuffered => " ~",
         _ => "",
@@ -201,6 +206,11 @@ fn median(runs: &Runs, peer: &str, of: impl Fn(&Value) -> Option<f64>) -> Option
         least,
         most,
     })
+}
+
+/// A ticker that has not ticked once.
+fn never(runs: &Runs, peer: &str) -> bool {
+    median(runs, peer, |line| line["ticks"].as_f64()).is_some_and(|ticks| ticks.median == 0.0)
 }
 
 fn number(figure: f64) -> String {
