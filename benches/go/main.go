@@ -1,6 +1,7 @@
 // Go's part of the comparison: the same workloads as src/work, and the same line of JSON.
 //
 // usage: benches-go WORKLOAD WORKERS SIZE
+//        benches-go serve KIND WORKERS
 package main
 
 import (
@@ -21,6 +22,13 @@ import (
 func main() {
 	if len(os.Args) != 4 {
 		fail("usage: benches-go WORKLOAD WORKERS SIZE")
+	}
+	if os.Args[1] == "serve" {
+		workers, err := strconv.Atoi(os.Args[3])
+		if err != nil {
+			fail(err.Error())
+		}
+		serve(os.Args[2], workers)
 	}
 	workers, err := strconv.Atoi(os.Args[2])
 	if err != nil {

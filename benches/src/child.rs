@@ -7,6 +7,7 @@ use crate::chan::Chan;
 use crate::chan::peers::{AsyncChannel, Crossfire, Flume, Kanal, TokioMpsc};
 use crate::may;
 use crate::meter::Sample;
+use crate::net::load;
 use crate::options::Order;
 use crate::rt::smol::Smol;
 use crate::rt::tokio::Tokio;
@@ -17,7 +18,14 @@ use crate::work::{chan, fair, memory, select, spawn, switch, timer, twice};
 
 /// Runs the workload and prints its line.
 pub(crate) fn obey(order: &Order) -> Result<(), String> {
-    let size = Workload::named(&order.workload)?.scaled(order.scale);
+    let workload = Workload::named(&order.workload)?;
+    if workload.on_sockets() {
+        // Here the size is the number of connections; the scale shortens the time.
+        let line = load::run(order, workload.size).map_err(|e| e.to_string())?;
+        println!("{line}");
+        return Ok(());
+    }
+    let size = workload.scaled(order.scale);
     let task = Task {
         name: &order.workload,
         workers: order.workers,

@@ -9,6 +9,8 @@ pub(crate) enum Mode {
     Compare(Options),
     /// Run one workload on one runtime.
     Child(Order),
+    /// Serve: kind, peer, workers.
+    Serve(String, String, usize),
     /// Print the workloads.
     List,
 }
@@ -73,6 +75,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, Stri
             "--limit" => options.limit = number(&value()?)?,
             "--json" => options.json = Some(value()?.into()),
             "--list" => return Ok(Mode::List),
+            "--serve" => return Ok(Mode::Serve(value()?, value()?, number(&value()?)?)),
             "--child" => {
                 return Ok(Mode::Child(Order {
                     workload: value()?,

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::net::load::GO_PROGRAM;
 use crate::options::Options;
 use crate::report::Report;
 use crate::suite::{PEERS, WORKLOADS, Workload};
@@ -125,7 +126,7 @@ impl Launcher<'_> {
 
     fn run(&self, workload: &Workload, peer: &str) -> Run {
         let mut command = match (&self.go, peer) {
-            (Ok(go), "go") => {
+            (Ok(go), "go") if !workload.on_sockets() => {
                 let mut command = Command::new(go);
                 command
                     .arg(workload.name)
@@ -139,6 +140,9 @@ impl Launcher<'_> {
                     .args(["--child", workload.name, peer])
                     .arg(self.options.workers.to_string())
                     .arg(self.options.scale.to_string());
+                if let Ok(go) = &self.go {
+                    command.env(GO_PROGRAM, go);
+                }
                 command
             }
         };

@@ -167,7 +167,10 @@ fn best<'a>(
 ) -> Option<(&'a str, f64)> {
     // May runs what slept on its timer thread, outside its workers: shown, but no measure for a scheduler.
     let late = unit == Unit::LateMs;
-    let peers = (columns.iter()).filter(|peer| **peer != "weftline" && !(late && **peer == "may"));
+    // The raw loops are limits, not peers.
+    let peers = (columns.iter()).filter(|peer| {
+        **peer != "weftline" && !(late && **peer == "may") && !peer.starts_with("raw")
+    });
     let figures = peers.filter_map(|peer| Some((*peer, figure(peer)?.median)));
     if unit.rises() {
         figures.max_by(|a, b| a.1.total_cmp(&b.1))

@@ -29,6 +29,8 @@ pub(crate) enum Unit {
     Bytes,
     /// Milliseconds late, at the 99th percentile.
     LateMs,
+    /// Operations a second; more is better.
+    PerSecond,
 }
 
 impl Unit {
@@ -40,6 +42,7 @@ impl Unit {
             Unit::Ms => Some(wall / 1e6),
             Unit::Bytes => line["bytes"].as_f64(),
             Unit::LateMs => line["p99_ms"].as_f64(),
+            Unit::PerSecond => Some(line["ops"].as_f64()? / wall * 1e9),
         }
     }
 
@@ -50,12 +53,13 @@ impl Unit {
             Unit::Ms => "ms",
             Unit::Bytes => "B",
             Unit::LateMs => "ms late, p99",
+            Unit::PerSecond => "/s",
         }
     }
 
     /// More is better.
     pub(crate) fn rises(self) -> bool {
-        false
+        self == Unit::PerSecond
     }
 }
 
@@ -70,10 +74,23 @@ pub(crate) const PEERS: &[&str] = &[
     "flume",
     "kanal",
     "crossfire",
+    "raw",
+    "raw2",
 ];
 
 const RUNTIMES: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
-const CHANNELS: &[&str] = PEERS;
+const CHANNELS: &[&str] = &[
+    "weftline",
+    "go",
+    "tokio",
+    "smol",
+    "may",
+    "async-channel",
+    "flume",
+    "kanal",
+    "crossfire",
+];
+const SERVERS: &[&str] = &["weftline", "go", "tokio", "smol", "may", "raw", "raw2"];
 const MPMC: &[&str] = &[
     "weftline",
     "go",
@@ -94,6 +111,7 @@ const SELECT: &[&str] = &[
     "kanal",
     "crossfire",
 ];
+const HTTP: &[&str] = &["weftline", "go", "tokio"];
 const TIMERS: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
 const TIMEOUTS: &[&str] = &["weftline", "go", "tokio", "smol"];
 
@@ -124,6 +142,17 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("task_mem", 1_000_000, Unit::Bytes, CHANNELS, "1,000,000 tasks parked on one channel"),
     row("hog", 3, Unit::LateMs, TIMERS, "4 tasks spin 100 ms between yields, a ticker beside them"),
     row("hog_forever", 3, Unit::LateMs, TIMERS, "2 tasks spin for ever, a ticker beside them"),
+    row("echo_1", 1, Unit::PerSecond, SERVERS, "64 bytes there and back, 1 connection"),
+    row("echo_100", 100, Unit::PerSecond, SERVERS, "64 bytes there and back, 100 connections"),
+    row("echo_1000", 1_000, Unit::PerSecond, SERVERS, "64 bytes there and back, 1,000 connections"),
+    row("echo_8000", 8_000, Unit::PerSecond, SERVERS, "64 bytes there and back, 8,000 connections"),
+    row("accept", 64, Unit::PerSecond, SERVERS, "64 at a time: connect, one byte there and back, close"),
+    row("conn_mem", 9_000, Unit::Bytes, RUNTIMES, "9,000 idle connections, each with a buffer of 1 KiB"),
+    row("conn_mem_lazy", 9_000, Unit::Bytes, TIMEOUTS, "9,000 idle connections that wait without a buffer"),
+    row("httpmin_64", 64, Unit::PerSecond, SERVERS, "keep-alive Hello, World! by hand, 64 connections"),
+    row("httpmin_1000", 1_000, Unit::PerSecond, SERVERS, "keep-alive Hello, World! by hand, 1,000 connections"),
+    row("http_64", 64, Unit::PerSecond, HTTP, "keep-alive Hello, World!, hyper or net/http, 64 connections"),
+    row("http_1000", 1_000, Unit::PerSecond, HTTP, "keep-alive Hello, World!, hyper or net/http, 1,000 connections"),
 ];
 
 const fn row(
@@ -149,6 +178,13 @@ impl Workload {
             .iter()
             .find(|workload| workload.name == name)
             .ok_or_else(|| format!("there is no workload {name}; --list names them"))
+    }
+
+    /// It needs a server and a load generator.
+    pub(crate) fn on_sockets(&self) -> bool {
+        ["echo", "accept", "conn", "http"]
+            .iter()
+            .any(|part| self.name.starts_with(part))
     }
 
     /// The size at that scale.
