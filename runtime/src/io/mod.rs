@@ -35,6 +35,8 @@ mod records;
 mod registration;
 mod source;
 pub(crate) mod state;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod wait;
 
 use std::sync::Arc;
