@@ -41,7 +41,7 @@ mod wait;
 
 use std::sync::Arc;
 
-pub use self::error::{is_closed, is_shutdown};
+pub use self::error::{closed_error, is_closed, is_shutdown};
 pub use self::operation::{Operation, Readiness};
 pub use self::registration::{Attempt, Registration};
 pub use self::source::Source;

@@ -184,6 +184,32 @@ fn a_dropped_future_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_future_that_is_dropped_late_leaves_its_successors_waker() {
+    let driver = Driver::new().unwrap();
+    let (mut sender, mut receiver, registration) = receiver(&driver);
+    let poll = |future: &mut super::Readiness<'_>, waker: &Waker| {
+        std::pin::Pin::new(future).poll(&mut Context::from_waker(waker))
+    };
+    let (late, successor) = (counter(), counter());
+    let mut first = registration.ready(READ);
+    assert!(poll(&mut first, &late.1).is_pending());
+    sender.write_all(b"x").unwrap();
+    driver.try_turn().unwrap().wait(Some(LONG)).unwrap();
+    // The event has taken its waker; another future moves into the same slot.
+    let read = registration.try_io(READ, |_| receiver.read(&mut [0]));
+    assert_eq!(read.unwrap(), 1);
+    let read = registration.try_io(READ, |_| receiver.read(&mut [0]));
+    assert!(read.is_err());
+    let mut second = registration.ready(READ);
+    assert!(poll(&mut second, &successor.1).is_pending());
+    drop(first);
+    assert_eq!(driver.waiters(), 1);
+    sender.write_all(b"x").unwrap();
+    driver.try_turn().unwrap().wait(Some(LONG)).unwrap();
+    assert_eq!(successor.0.get(), 1);
+}
+
+#[test]
 fn a_record_is_used_again_and_stale_events_do_not_reach_it() {
     let driver = Driver::new().unwrap();
     let (mut sender, _receiver, registration) = receiver(&driver);
