@@ -54,20 +54,5 @@ pub(crate) use self::driver::{Driver, Turn};
 /// The reactor of the runtime that the caller is on.
 #[track_caller]
 fn current_driver() -> Arc<Driver> {
-    use std::sync::OnceLock;
-    static DRIVER: OnceLock<Arc<Driver>> = OnceLock::new();
-    Arc::clone(DRIVER.get_or_init(|| {
-        let driver = Arc::new(Driver::new().expect("a reactor"));
-        let poller = Arc::clone(&driver);
-        std::thread::spawn(move || {
-            loop {
-                poller
-                    .try_turn()
-                    .expect("the only poller")
-                    .wait(None)
-                    .expect("events");
-            }
-        });
-        driver
-    }))
+    Arc::clone(crate::Handle::current().driver())
 }
