@@ -1,3 +1,6 @@
-//! Loom models of this crate's protocols: `RUSTFLAGS="--cfg loom" cargo test --release -p weftline-runtime --lib models`.
+//! loom models of the protocols of this crate.
+//!
+//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-runtime --lib models`
 
+mod readiness;
 mod timers;

@@ -61,7 +61,7 @@ pub fn after_func<F>(delay: Duration, f: F) -> Timer
 where
     F: FnMut() + Send + 'static,
 {
-    let (Some(handle), Some((home, _))) = (Handle::try_current(), current::timers()) else {
+    let (Ok(handle), Some((home, _))) = (Handle::try_current(), current::timers()) else {
         panic!(
             "no runtime: call this from a task, or inside Runtime::block_on / Handle::enter; the simplest cure is #[runtime::main]"
         );
