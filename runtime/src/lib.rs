@@ -1,5 +1,7 @@
 //! The runtime.
 #![allow(missing_docs, missing_debug_implementations, dead_code, unused)]
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod primitive;
 pub mod task;
 

@@ -1,0 +1,2 @@
+//! Loom models of the lock-free protocols.
+mod slab;
