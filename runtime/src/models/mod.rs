@@ -4,3 +4,4 @@
 
 mod readiness;
 mod slab;
+mod timers;
