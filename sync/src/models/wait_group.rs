@@ -158,6 +158,8 @@ fn a_late_finisher_does_not_wake_the_next_round() {
 /// `add` while the waiters are being woken is a mistake that is reported; it must not lose them.
 #[test]
 fn an_add_that_is_refused_leaves_nobody_behind() {
+    static REFUSED: StdAtomicUsize = StdAtomicUsize::new(0);
+    static ACCEPTED: StdAtomicUsize = StdAtomicUsize::new(0);
     loom::model(|| {
         let group = WaitGroup::new();
         group.add(1);
@@ -168,14 +170,26 @@ fn an_add_that_is_refused_leaves_nobody_behind() {
             let group = group.clone();
             thread::spawn(move || group.done())
         };
-        if catch_unwind(AssertUnwindSafe(|| group.add(1))).is_ok() {
-            group.done();
+        match catch_unwind(AssertUnwindSafe(|| group.add(1))) {
+            Ok(()) => {
+                ACCEPTED.fetch_add(1, StdOrdering::SeqCst);
+                group.done();
+            }
+            Err(panic) => {
+                REFUSED.fetch_add(1, StdOrdering::SeqCst);
+                let text = panic.downcast::<String>().expect("a text");
+                assert_eq!(
+                    *text,
+                    "sync: WaitGroup misuse: Add called concurrently with Wait"
+                );
+            }
         }
         finisher.join().unwrap();
         assert_eq!(calls.get(), 1, "woken once");
         assert!(poll(&mut wait, &calls));
         nobody_counted(&group);
     });
+    assert!(ACCEPTED.load(StdOrdering::SeqCst) > 0 && REFUSED.load(StdOrdering::SeqCst) > 0);
 }
 
 #[test]
