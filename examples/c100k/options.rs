@@ -42,8 +42,7 @@ CPU: the processes share the CPUs evenly, unless RUNTIME_MAXPROCS says how many
 workers each of them shall have.
 
 Exit status: 0 if every connection was held to the end and every byte was right;
-1 if not; 2 if the options or the limits of this machine do
-not allow a start.";
+1 if not; 2 if the options or the limits of this machine do not allow a start.";
 
 /// What this process is to do.
 #[derive(Debug)]
