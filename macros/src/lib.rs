@@ -1,1 +1,101 @@
-//! `#[runtime::main]` and `#[runtime::test]`.
+//! `#[runtime::main]` and `#[runtime::test]`: an `async fn` as the start of a program, or as a test.
+//!
+//! Both do the same: the body moves, token for token, into an inner `async fn`, and the outer function starts a runtime and hands the
+//! inner future to a hidden entry point in `runtime::__private`. The steps, a file each:
+//!
+//! 1. `function` reads the item, leaving the body unparsed, so that a half-typed body still reaches the compiler;
+//! 2. `options` reads what stands in the parentheses;
+//! 3. `expand` writes the new function, or the errors.
+//!
+//! Users reach the macros as `runtime::main` and `runtime::test`. Nothing here knows how tasks run.
+#![forbid(unsafe_code)]
+
+mod expand;
+mod function;
+mod options;
+#[cfg(test)]
+mod tests;
+
+use expand::Attribute;
+use proc_macro::TokenStream;
+
+/// Runs an `async fn` as the program's `main`, on a runtime of its own.
+///
+/// The function takes no arguments and returns whatever `fn main` may return: nothing, a `Result`, an
+/// [`ExitCode`](std::process::ExitCode), anything that implements [`Termination`](std::process::Termination). When it returns, the
+/// program ends: tasks that are still running are dropped, and nobody waits for a blocking job that hangs.
+///
+/// A body whose future is `Send` runs as a task on the workers; one that is not (it holds an `Rc` across an `.await`, for instance) runs
+/// on the calling thread. Nothing needs to be said: the compiler picks.
+///
+/// On a function of another name it makes that function start a runtime and block for its result, of whatever type.
+///
+/// # Options
+///
+/// - `max_procs = 4`: how many tasks run at the same time, at least 1. Without it the environment variable `RUNTIME_MAXPROCS` decides,
+///   else the CPUs that the process may use. `worker_threads` is accepted as another spelling.
+/// - `crate = "path"`: where to find the `runtime` crate when it goes by another name; `::runtime` by default.
+///
+/// # Panics
+///
+/// If the runtime cannot be started, and with the body's own panic.
+///
+/// ```
+/// #[runtime::main]
+/// async fn main() {
+///     println!("hello from a task");
+/// }
+/// ```
+///
+/// ```
+/// #[runtime::main(max_procs = 2)]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let port: u16 = "8080".parse()?;
+///     assert_eq!(port, 8080);
+///     Ok(())
+/// }
+/// ```
+///
+/// **Go:** `func main()`; as there, returning from it ends the program without waiting for anyone.
+#[proc_macro_attribute]
+pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Attribute::Main, options.into(), item.into()).into()
+}
+
+/// Runs an `async fn` as a test, on a runtime of its own.
+///
+/// The function takes no arguments and returns nothing or a `Result`, like any test. Other attributes, such as `#[should_panic]` and
+/// `#[ignore]`, work as they do beside `#[test]`, which is not written: this attribute adds it. When the body returns, its runtime is
+/// dropped, and with it every task that the test left behind.
+///
+/// Two tasks run at the same time unless the options say otherwise, so that races can show.
+///
+/// # Options
+///
+/// - `max_procs = 4`: how many tasks run at the same time, at least 1; 2 by default. `worker_threads` is accepted as another spelling.
+/// - `crate = "path"`: where to find the `runtime` crate when it goes by another name; `::runtime` by default.
+/// - `start_paused = true`, `leak_check = true`, `seed = 7`: reserved; an error says what to do until they work.
+///
+/// # Panics
+///
+/// If the runtime cannot be started, and with the body's own panic.
+///
+/// ```
+/// #[runtime::test]
+/// async fn numbers_are_read() -> Result<(), std::num::ParseIntError> {
+///     assert_eq!("7".parse::<u32>()?, 7);
+///     Ok(())
+/// }
+///
+/// #[runtime::test(max_procs = 8)]
+/// #[should_panic(expected = "out of range")]
+/// async fn a_panic_is_seen() {
+///     panic!("out of range");
+/// }
+/// ```
+///
+/// **Go:** `func TestX(t *testing.T)`, with goroutines of its own that end with it.
+#[proc_macro_attribute]
+pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
+    expand::expand(Attribute::Test, options.into(), item.into()).into()
+}

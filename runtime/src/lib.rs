@@ -1,107 +1,60 @@
-//! The runtime.
-#![allow(missing_docs, missing_debug_implementations, dead_code, unused)]
+//! Weftline's runtime: tasks as cheap as goroutines, for Rust.
+//!
+//! ```
+//! #[runtime::main]
+//! async fn main() {
+//!     let tasks: Vec<_> = (0..10).map(|i| runtime::spawn(async move { i * i })).collect();
+//!     let mut sum = 0;
+//!     for task in tasks {
+//!         sum += task.await.unwrap();
+//!     }
+//!     assert_eq!(sum, 285);
+//! }
+//! ```
+//!
+//! # The way of a task
+//!
+//! **spawn → queue → poll → park → event → wake → queue.** [`spawn`] puts a future into a slot of the calling worker's slab, one
+//! allocation with everything that belongs to the task, and into the worker's run-next slot. A worker takes it out and polls it. When
+//! it has to wait, it leaves its waker where the event will happen: in a channel (crate `sync`), a timer ([`time`]), a descriptor's
+//! readiness ([`io`]), and it is then in no queue and costs nothing but its memory. The event wakes it: it goes to the waking worker's
+//! run-next slot, and from there on as before.
+//!
+//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`.
+//! `docs/ARCHITECTURE.md` has the map, `scheduler/README.md` the protocol by which workers sleep and are woken.
+//!
+//! # Coming from Tokio
+//!
+//! The names are the same wherever the meaning is. Differences: handles of timers and sockets need no feature flags; a spawn or a wake
+//! touches nothing that other workers write; run-next can be stolen; `block_on` inside a task says what to do instead.
+#![doc(test(attr(deny(warnings))))]
+
 pub(crate) mod primitive;
+
+mod spawn;
 pub mod task;
 
-use std::future::Future;
-use std::io;
-use std::time::Duration;
+mod scheduler;
 
-#[derive(Debug)]
-pub struct JoinError;
-pub struct JoinHandle<T>(std::marker::PhantomData<T>);
-impl<T> JoinHandle<T> {
-    pub fn abort(&self) {
-        todo!()
-    }
-    pub fn is_finished(&self) -> bool {
-        todo!()
-    }
-}
-impl<T> Future for JoinHandle<T> {
-    type Output = Result<T, JoinError>;
-    fn poll(
-        self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
-        todo!()
-    }
-}
-#[track_caller]
-pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    todo!()
-}
-#[track_caller]
-pub fn spawn_blocking<F, T>(f: F) -> JoinHandle<T>
-where
-    F: FnOnce() -> T + Send + 'static,
-    T: Send + 'static,
-{
-    todo!()
-}
-#[track_caller]
-pub fn block_on<F: Future>(future: F) -> F::Output {
-    todo!()
-}
-pub async fn yield_now() {
-    todo!()
-}
-pub fn num_tasks() -> usize {
-    todo!()
-}
-pub fn max_procs() -> usize {
-    todo!()
-}
+pub mod io;
+pub mod time;
 
-#[derive(Default)]
-pub struct Builder;
-impl Builder {
-    pub fn new() -> Self {
-        todo!()
-    }
-    pub fn max_procs(&mut self, n: usize) -> &mut Self {
-        todo!()
-    }
-    pub fn build(&mut self) -> io::Result<Runtime> {
-        todo!()
-    }
-}
-pub struct Runtime;
-impl Runtime {
-    pub fn new() -> io::Result<Self> {
-        todo!()
-    }
-    #[track_caller]
-    pub fn block_on<F: Future>(&self, f: F) -> F::Output {
-        todo!()
-    }
-    #[track_caller]
-    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        todo!()
-    }
-    pub fn handle(&self) -> &Handle {
-        todo!()
-    }
-    pub fn shutdown(self, timeout: Duration) {
-        todo!()
-    }
-}
-#[derive(Clone)]
-pub struct Handle;
-impl Handle {
-    #[track_caller]
-    pub fn current() -> Self {
-        todo!()
-    }
-    pub fn try_current() -> Option<Self> {
-        todo!()
-    }
-}
+mod block_on;
+mod builder;
+mod handle;
+mod runtime;
+
+#[doc(hidden)]
+pub mod __private;
+
+#[cfg(all(test, loom))]
+mod models;
+
+pub use crate::builder::Builder;
+pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
+pub use crate::runtime::Runtime;
+pub use crate::spawn::{
+    YieldNow, block_on, max_procs, num_tasks, spawn, spawn_blocking, yield_now,
+};
+pub use crate::task::{JoinError, JoinHandle};
+pub use macros::{main, test};

@@ -116,7 +116,7 @@ impl<F: Future> Future for Unconstrained<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _restore = set(UNCONSTRAINED);
+        let _restore = stop();
         self.project().future.poll(cx)
     }
 }
@@ -125,6 +125,11 @@ impl<F: Future> Future for Unconstrained<F> {
 #[inline]
 pub(crate) fn start() -> Restore {
     set(BUDGET)
+}
+
+/// No budget until the guard is dropped.
+pub(crate) fn stop() -> Restore {
+    set(UNCONSTRAINED)
 }
 
 #[inline]

@@ -1,4 +1,94 @@
-//! Tasks.
+//! Tasks: a future, spawned, with a state word, a place in the slab, wakers and a handle.
+//!
+//! Four kinds of pointer lead to a task, and each owns one reference:
+//!
+//! | type | exists | may |
+//! |---|---|---|
+//! | [`Runnable`] | while the task is queued or about to be | run it |
+//! | [`std::task::Waker`] | anywhere | queue it |
+//! | [`JoinHandle`] | at most once | take the output, abort |
+//! | [`AbortHandle`] | anywhere | abort |
+//!
+//! In the order of a task's life: [`slab`] gives it a place, [`cell`] is its layout, [`state`] who may touch it, [`runnable`] runs it,
+//! [`waker`] wakes it, [`join`] delivers its result. [`coop`] and [`wait`] are what leaf futures tell the runtime.
+
+use std::future::Future;
+use std::panic::Location;
+
+mod bins;
+mod calls;
+mod cell;
+mod chunk;
 pub mod coop;
+mod id;
+mod join;
+mod pages;
+mod panic;
+mod registry;
+mod returns;
+mod runnable;
+mod size_class;
+mod slab;
+pub(crate) mod state;
 mod wait;
+mod waker;
+
+pub use id::Id;
+pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use wait::{WaitReason, waiting};
+
+pub(crate) use cell::{Cookie, Header};
+pub(crate) use id::IdBlock;
+pub(crate) use runnable::{Ran, Runnable, shut_down};
+pub(crate) use slab::{Arena, Slab};
+
+use crate::scheduler::current;
+use crate::scheduler::worker::Worker;
+
+/// The number of an arena that the calling thread owns: having one is the proof.
+#[derive(Debug)]
+pub(crate) struct ArenaIndex(usize);
+
+impl ArenaIndex {
+    /// The arena of the calling thread's worker.
+    #[inline]
+    pub(crate) fn worker(worker: &Worker) -> Self {
+        Self(worker.index())
+    }
+
+    /// The arena for everybody else, for as long as the caller holds the lock that `_ids` lies under.
+    pub(crate) fn outsiders(_ids: &IdBlock, workers: usize) -> Self {
+        Self(workers)
+    }
+}
+
+/// Makes a task of a future, ready to be queued.
+#[inline]
+pub(crate) fn create<F>(
+    slab: &Slab<Cookie>,
+    arena: ArenaIndex,
+    future: F,
+    id: Id,
+    parent: Option<Id>,
+    place: &'static Location<'static>,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    cell::create(slab, arena.0, future, id, parent, place)
+}
+
+/// The id of the current task, or `None` outside tasks of this runtime (in [`block_on`](crate::block_on) itself, for instance).
+///
+/// ```
+/// # runtime::block_on(async {
+/// let id = runtime::spawn(async { runtime::task::id().unwrap() }).await.unwrap();
+/// println!("task {id}");
+/// # });
+/// ```
+///
+/// **Go:** none.
+pub fn id() -> Option<Id> {
+    current::task_id()
+}

@@ -85,5 +85,5 @@ impl fmt::Display for WaitReason {
 /// For authors of leaf futures: call it just before returning `Pending`.
 #[inline]
 pub fn waiting(reason: WaitReason, place: &'static Location<'static>) {
-    let _ = (reason, place);
+    crate::scheduler::current::note_waiting(reason, place);
 }

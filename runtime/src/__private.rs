@@ -1,0 +1,208 @@
+//! What `#[runtime::main]` and `#[runtime::test]` expand to; nobody else calls it, and it may change in any release.
+//!
+//! The generated function makes the body's future, asks [`probe`] which [path](ChooseTask) it can take, and calls `run` on the answer:
+//!
+//! - [`AsTask`]: the future and its output are `Send`. It runs as a task on the workers, so that waking it and being woken by it cost no
+//!   hop to another thread.
+//! - [`OnThread`]: they are not. It runs inside `block_on` on the calling thread.
+//!
+//! The choice is made by the compiler, through method lookup: `(&probe).path()` finds [`ChooseTask`] for `Probe<F>` if its bounds hold,
+//! and otherwise, one `&` further, [`ChooseThread`] for `&Probe<F>`.
+//!
+//! Either way the runtime is shut down at the end, also by a panic. A program does not wait for what is left, as in Go: a blocking job
+//! that hangs does not keep it alive. A test drops its runtime in the ordinary way, so that nothing leaks into the next test.
+#![forbid(unsafe_code)]
+
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::process::Termination;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use std::{fmt, panic};
+
+use pin_project_lite::pin_project;
+
+use crate::{Builder, Runtime};
+
+pub use std::process::ExitCode;
+
+/// Holds the user's return type to what `fn main` may return.
+pub const fn returns<T: Termination>() {}
+
+/// The settings of the runtime to start.
+#[derive(Debug)]
+pub struct Entry {
+    max_procs: Option<usize>,
+    ends_process: bool,
+}
+
+impl Entry {
+    /// For a program.
+    pub fn main() -> Self {
+        Self {
+            max_procs: None,
+            ends_process: true,
+        }
+    }
+
+    /// For a test.
+    pub fn test() -> Self {
+        Self {
+            max_procs: None,
+            ends_process: false,
+        }
+    }
+
+    /// How many tasks run at the same time.
+    #[must_use]
+    pub fn max_procs(mut self, n: usize) -> Self {
+        self.max_procs = Some(n);
+        self
+    }
+
+    #[track_caller]
+    fn start(self) -> Started {
+        let mut builder = Builder::new();
+        if let Some(n) = self.max_procs {
+            builder.max_procs(n);
+        }
+        match builder.build() {
+            Ok(runtime) => Started {
+                runtime: Some(runtime),
+                ends_process: self.ends_process,
+            },
+            Err(error) => panic!("the runtime could not be started: {error}"),
+        }
+    }
+}
+
+/// A running runtime that is shut down on drop, in a way that fits its purpose.
+struct Started {
+    /// `None` only inside `drop`.
+    runtime: Option<Runtime>,
+    ends_process: bool,
+}
+
+impl Started {
+    fn runtime(&self) -> &Runtime {
+        self.runtime
+            .as_ref()
+            .expect("the runtime is there until drop")
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let Some(runtime) = self.runtime.take() else {
+            return;
+        };
+        if self.ends_process {
+            runtime.shutdown(Duration::ZERO);
+        }
+    }
+}
+
+/// Wraps the body of a `main` or a test that returns a value: see [`Reported`].
+pub fn reported<F>(future: F) -> Reported<F> {
+    Reported { future }
+}
+
+pin_project! {
+    /// Turns the future's value into an exit code where it arises, so that a value that is not `Send` never has to travel.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Reported<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F> Future for Reported<F>
+where
+    F: Future,
+    F::Output: Termination,
+{
+    type Output = ExitCode;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitCode> {
+        let value = ready!(self.project().future.poll(cx));
+        Poll::Ready(value.report())
+    }
+}
+
+/// Stands for a future's type in the choice of its path.
+pub struct Probe<F>(PhantomData<fn() -> F>);
+
+impl<F> fmt::Debug for Probe<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Probe")
+    }
+}
+
+/// A probe for the type of `future`.
+pub fn probe<F>(_future: &F) -> Probe<F> {
+    Probe(PhantomData)
+}
+
+/// The first choice: the future can be a task.
+pub trait ChooseTask {
+    /// Where to run it.
+    fn path(&self) -> AsTask {
+        AsTask
+    }
+}
+
+impl<F> ChooseTask for Probe<F>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+}
+
+/// The second choice: any future at all.
+pub trait ChooseThread {
+    /// Where to run it.
+    fn path(&self) -> OnThread {
+        OnThread
+    }
+}
+
+// Without a bound on `F`, so that what is wrong with a type is said in terms of that type and not of this method.
+impl<F> ChooseThread for &Probe<F> {}
+
+/// Runs the future as a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AsTask;
+
+impl AsTask {
+    /// Starts the runtime, runs the future, shuts the runtime down.
+    #[track_caller]
+    pub fn run<F>(self, entry: Entry, future: F) -> F::Output
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let started = entry.start();
+        let runtime = started.runtime();
+        let task = runtime.spawn(future);
+        match runtime.block_on(task) {
+            Ok(output) => output,
+            // The panic has been printed where it happened; this only carries it on.
+            Err(error) => panic::resume_unwind(error.into_panic()),
+        }
+    }
+}
+
+/// Runs the future on the calling thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OnThread;
+
+impl OnThread {
+    /// Starts the runtime, runs the future, shuts the runtime down.
+    #[track_caller]
+    pub fn run<F: Future>(self, entry: Entry, future: F) -> F::Output {
+        let started = entry.start();
+        started.runtime().block_on(future)
+    }
+}

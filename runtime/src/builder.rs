@@ -1,0 +1,166 @@
+//! `Builder`: the settings of a runtime, and where their defaults come from.
+#![forbid(unsafe_code)]
+
+use std::env;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::runtime::Runtime;
+use crate::scheduler::blocking::BlockingConfig;
+use crate::scheduler::{Config, Scheduler};
+
+/// Threads for blocking jobs: Tokio's default, far more than a disk or a resolver can use.
+const MAX_BLOCKING_THREADS: usize = 512;
+
+/// An idle pool thread ends after this; Tokio's default.
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// Builds a [`Runtime`] with settings of your own.
+///
+/// ```
+/// let rt = runtime::Builder::new().max_procs(2).thread_name("io").build()?;
+/// assert_eq!(rt.handle().max_procs(), 2);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    max_procs: Option<usize>,
+    thread_name: Arc<str>,
+    stack_size: Option<usize>,
+    max_blocking_threads: usize,
+    blocking_keep_alive: Duration,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// The default settings.
+    pub fn new() -> Self {
+        Self {
+            max_procs: None,
+            thread_name: "weftline".into(),
+            stack_size: None,
+            max_blocking_threads: MAX_BLOCKING_THREADS,
+            blocking_keep_alive: BLOCKING_KEEP_ALIVE,
+        }
+    }
+
+    /// How many workers run tasks at a time. The default is the environment's `RUNTIME_MAXPROCS`, else the number of CPUs that the
+    /// affinity mask and the cgroup quota leave to this process.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0 or more than 4096.
+    ///
+    /// **Go:** `GOMAXPROCS`.
+    #[track_caller]
+    pub fn max_procs(&mut self, n: usize) -> &mut Self {
+        assert!(
+            (1..=MAX_MAX_PROCS).contains(&n),
+            "Builder::max_procs({n}): give a number from 1 to {MAX_MAX_PROCS}"
+        );
+        self.max_procs = Some(n);
+        self
+    }
+
+    /// The name that threads begin with: `name-0` for the first worker, `name-blocking-0` for the first pool thread.
+    pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Self {
+        self.thread_name = name.into().into();
+        self
+    }
+
+    /// Stack size of workers and pool threads, in bytes. The default is std's.
+    pub fn thread_stack_size(&mut self, bytes: usize) -> &mut Self {
+        self.stack_size = Some(bytes);
+        self
+    }
+
+    /// How many threads [`spawn_blocking`](crate::spawn_blocking) may use at once; further jobs wait in line. 512 by default.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0.
+    #[track_caller]
+    pub fn max_blocking_threads(&mut self, n: usize) -> &mut Self {
+        assert!(
+            n > 0,
+            "Builder::max_blocking_threads(0): blocking jobs would never run; give 1 or more"
+        );
+        self.max_blocking_threads = n;
+        self
+    }
+
+    /// How long an idle pool thread waits for another job before it ends. 10 seconds by default.
+    pub fn blocking_keep_alive(&mut self, time: Duration) -> &mut Self {
+        self.blocking_keep_alive = time;
+        self
+    }
+
+    /// Builds the runtime and starts its workers.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a thread or the reactor's descriptors, or if `RUNTIME_MAXPROCS` is set to what is no number.
+    pub fn build(&mut self) -> io::Result<Runtime> {
+        let max_procs = match self.max_procs {
+            Some(n) => n,
+            None => default_max_procs(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
+        };
+        let config = Config {
+            max_procs,
+            thread_name: self.thread_name.clone(),
+            stack_size: self.stack_size,
+            blocking: BlockingConfig {
+                max_threads: self.max_blocking_threads,
+                keep_alive: self.blocking_keep_alive,
+                thread_name: self.thread_name.clone(),
+                stack_size: self.stack_size,
+            },
+        };
+        Scheduler::start(config).map(Runtime::from_scheduler)
+    }
+}
+
+/// A bound against slips of the finger; Go's own is gone, but nobody has more CPUs.
+const MAX_MAX_PROCS: usize = 4096;
+
+fn default_max_procs(from_env: Option<&str>) -> io::Result<usize> {
+    match from_env {
+        None => Ok(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
+        Some(text) => match text.trim().parse() {
+            Ok(n) if (1..=MAX_MAX_PROCS).contains(&n) => Ok(n),
+            _ => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "RUNTIME_MAXPROCS={text:?}: give a number from 1 to {MAX_MAX_PROCS}, or unset it"
+                ),
+            )),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn environment_overrides_the_number_of_cpus() {
+        assert_eq!(default_max_procs(Some(" 3 ")).unwrap(), 3);
+        assert!(default_max_procs(None).unwrap() >= 1);
+    }
+
+    #[test]
+    fn nonsense_in_the_environment_is_an_error_that_names_it() {
+        for text in ["0", "-1", "many", ""] {
+            let error = default_max_procs(Some(text)).unwrap_err().to_string();
+            assert!(error.contains("RUNTIME_MAXPROCS"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `Handle`: a runtime as seen by those who do not own it.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::block_on;
+use crate::io::Driver;
+use crate::scheduler::{Scheduler, current};
+use crate::task::JoinHandle;
+
+/// What is said wherever a runtime is needed and there is none.
+pub(crate) const NO_RUNTIME: &str = "no runtime: call this from a task, or inside Runtime::block_on or Handle::enter; \
+     the simplest cure is #[runtime::main] on an async fn main";
+
+/// A handle of a runtime: spawns onto it from anywhere.
+///
+/// Cloning it is one atomic increment. It does not keep the runtime going: on a runtime that has ended, tasks are dropped unrun and
+/// their handles say that they were cancelled.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let handle = runtime::Handle::current();
+/// std::thread::spawn(move || handle.spawn(async { 1 + 1 })).join().unwrap().await.unwrap();
+/// # });
+/// ```
+#[derive(Clone)]
+pub struct Handle {
+    scheduler: Arc<Scheduler>,
+}
+
+impl Handle {
+    pub(crate) fn from_scheduler(scheduler: Arc<Scheduler>) -> Self {
+        Self { scheduler }
+    }
+
+    pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
+    }
+
+    /// The reactor.
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        self.scheduler.driver()
+    }
+
+    /// The runtime that the calling thread is in.
+    ///
+    /// # Panics
+    ///
+    /// If there is none; [`try_current`](Self::try_current) asks.
+    #[track_caller]
+    pub fn current() -> Self {
+        match Self::try_current() {
+            Ok(handle) => handle,
+            Err(error) => panic!("Handle::current: {error}"),
+        }
+    }
+
+    /// The runtime that the calling thread is in: as a worker, or by [`enter`](Self::enter) or `block_on`.
+    ///
+    /// # Errors
+    ///
+    /// If it is in none.
+    pub fn try_current() -> Result<Self, TryCurrentError> {
+        current::scheduler()
+            .map(Self::from_scheduler)
+            .ok_or(TryCurrentError(()))
+    }
+
+    /// Spawns a task on this runtime: see [`spawn`](crate::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.scheduler.spawn(future, Location::caller())
+    }
+
+    /// Runs blocking code on a thread of this runtime's pool: see [`spawn_blocking`](crate::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.scheduler.spawn_blocking(f, Location::caller())
+    }
+
+    /// Runs a future to its end on the calling thread, inside this runtime: see [`Runtime::block_on`](crate::Runtime::block_on).
+    ///
+    /// # Panics
+    ///
+    /// If called from inside a task.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        block_on::block_on(&self.scheduler, future)
+    }
+
+    /// Makes this the calling thread's current runtime until the guard is dropped, so that `spawn`, timers and sockets find it.
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let _guard = rt.enter();
+    /// let task = runtime::spawn(async { 7 });
+    /// assert_eq!(rt.block_on(task).unwrap(), 7);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard {
+            _entered: current::enter(self.scheduler.clone()),
+            _handle: PhantomData,
+        }
+    }
+
+    /// Tasks that were spawned on this runtime and have not ended.
+    pub fn num_tasks(&self) -> usize {
+        self.scheduler.num_tasks()
+    }
+
+    /// Workers of this runtime.
+    pub fn max_procs(&self) -> usize {
+        self.scheduler.max_procs()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.scheduler).finish()
+    }
+}
+
+/// Keeps a runtime current on a thread: from [`Handle::enter`].
+#[must_use = "the runtime is current only until the guard is dropped"]
+pub struct EnterGuard<'a> {
+    _entered: current::Entered,
+    _handle: PhantomData<&'a Handle>,
+}
+
+impl fmt::Debug for EnterGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EnterGuard")
+    }
+}
+
+/// The calling thread is in no runtime: from [`Handle::try_current`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TryCurrentError(());
+
+impl fmt::Display for TryCurrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(NO_RUNTIME)
+    }
+}
+
+impl std::error::Error for TryCurrentError {}

@@ -1,0 +1,214 @@
+//! The poller: one `mio::Poll`, used by at most one thread at a time.
+//!
+//! *How it moves.* A worker that has nothing else to do takes the [`Turn`] and waits in it. An event's token names a record and the
+//! generation of its user; the record gets the event and gives up its waiters; when the whole batch has been entered the
+//! wakers are called. Whoever wants the waiting worker back calls [`Driver::wake`].
+//!
+//! *Invariants.*
+//! 1. Nobody blocks on the turn: it is only ever tried. So a waker may be called by its holder.
+//! 2. Registering takes no lock that the holder of the turn keeps while it waits: the registry is a second handle to the same epoll.
+//! 3. `woken` is true from the decision to write the eventfd until its event has been taken in. A wake that finds it true may rely on
+//!    the turn's end, which comes after the flag is taken down (both are read-modify-write operations on the flag).
+//! 4. An edge is told once. So a batch is entered whole before anything that might panic is called.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::task::Waker;
+use std::time::Duration;
+
+use super::records::{Page, Records, Token};
+use super::state::Ready;
+use super::wait;
+
+/// Events a turn takes in at most; what is left is reported by the next one. Tokio's value: a batch of 12 KiB.
+const EVENTS: usize = 1024;
+
+/// The token of the eventfd. No record has it: numbers end far below.
+const WAKE: mio::Token = mio::Token(usize::MAX);
+
+/// The reactor of one runtime.
+pub(crate) struct Driver {
+    poller: Mutex<Poller>,
+    waker: mio::Waker,
+    /// See invariant 3.
+    woken: AtomicBool,
+    shared: Arc<Shared>,
+}
+
+/// Held by whoever has the turn.
+struct Poller {
+    poll: mio::Poll,
+    events: mio::Events,
+    /// Wakers of the current batch; empty between turns.
+    wakers: Vec<Waker>,
+}
+
+/// What registrations need of the driver, and find gone once the driver has been dropped.
+#[derive(Debug)]
+pub(super) struct Shared {
+    registry: mio::Registry,
+    records: Records,
+}
+
+impl Driver {
+    /// A new reactor: three descriptors (epoll, its second handle, an eventfd).
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), WAKE)?;
+        let registry = poll.registry().try_clone()?;
+        Ok(Self {
+            poller: Mutex::new(Poller {
+                poll,
+                events: mio::Events::with_capacity(EVENTS),
+                wakers: Vec::new(),
+            }),
+            waker,
+            woken: AtomicBool::new(false),
+            shared: Arc::new(Shared {
+                registry,
+                records: Records::new(),
+            }),
+        })
+    }
+
+    /// The right to poll, if nobody has it now. Never blocks.
+    pub(crate) fn try_turn(&self) -> Option<Turn<'_>> {
+        let poller = match self.poller.try_lock() {
+            Ok(poller) => poller,
+            // A turn ends whole or not at all: foreign panics are caught in it.
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        Some(Turn {
+            driver: self,
+            poller,
+        })
+    }
+
+    /// Makes the present or the next [`Turn::wait`] return. What the caller did before is seen by whoever has waited.
+    pub(crate) fn wake(&self) {
+        // Release: pairs with the swap in `wait`. Acquire is for nobody; the pair needs the read-modify-write order only.
+        if !self.woken.swap(true, Ordering::AcqRel) && self.waker.wake().is_err() {
+            // mio has emptied and refilled the eventfd where that was the trouble. Otherwise the next caller tries again.
+            self.woken.store(false, Ordering::Release);
+        }
+    }
+
+    /// Ends all waiting: every waiter is woken and told that the runtime has shut down. Nothing can be registered from now on.
+    pub(crate) fn shutdown(&self) {
+        let mut wakers = Vec::new();
+        self.shared.records.stop_all(&mut wakers);
+        wake_all(&mut wakers);
+        self.wake();
+    }
+
+    /// Tasks that wait for readiness now; exact when nothing moves.
+    ///
+    /// Counted by walking the records: whoever parks pays nothing for it.
+    pub(crate) fn waiters(&self) -> usize {
+        self.shared.records.waiters()
+    }
+
+    /// Descriptors registered now.
+    pub(crate) fn registered(&self) -> usize {
+        self.shared.records.len()
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Shared {
+    /// Opens a record and registers the source under its token, both directions, edge-triggered.
+    pub(super) fn register<S>(
+        self: &Arc<Self>,
+        source: &mut S,
+        ready: Ready,
+    ) -> io::Result<(Arc<Page>, Token)>
+    where
+        S: mio::event::Source + ?Sized,
+    {
+        let (page, token) = self.records.open(self, ready)?;
+        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
+        match self.registry.register(source, token.into(), both) {
+            Ok(()) => Ok((page, token)),
+            Err(error) => {
+                page.record(token).release();
+                self.records.close(token);
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn deregister<S>(&self, source: &mut S) -> io::Result<()>
+    where
+        S: mio::event::Source + ?Sized,
+    {
+        self.registry.deregister(source)
+    }
+
+    /// Takes back a record that has been released.
+    pub(super) fn close(&self, token: Token) {
+        self.records.close(token);
+    }
+}
+
+/// The right to poll; at most one exists.
+pub(crate) struct Turn<'a> {
+    driver: &'a Driver,
+    poller: MutexGuard<'a, Poller>,
+}
+
+impl Turn<'_> {
+    /// Waits for events, at most this long (`None`: until there is one; zero: just looks), delivers them, and returns how many
+    /// wakers it called. Returns early, perhaps with zero, when [`Driver::wake`] is called.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+        let Poller {
+            poll,
+            events,
+            wakers,
+        } = &mut *self.poller;
+        wait::poll(poll, events, timeout)?;
+        for event in &*events {
+            if event.token() == WAKE {
+                // Acquire: pairs with the swap in `wake`, so that the caller's work is seen after this turn.
+                self.driver.woken.swap(false, Ordering::AcqRel);
+            } else {
+                let records = &self.driver.shared.records;
+                records.set_ready(event.token().into(), Ready::of(event), wakers);
+            }
+        }
+        Ok(wake_all(wakers))
+    }
+}
+
+/// Calls the wakers and returns how many there were.
+///
+/// A waker is foreign code. One that panics has been reported by the panic hook; it takes neither the other tasks' wake-ups
+/// nor the worker along.
+fn wake_all(wakers: &mut Vec<Waker>) -> usize {
+    let count = wakers.len();
+    for waker in wakers.drain(..) {
+        let _reported = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    }
+    count
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("registered", &self.registered())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Turn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Turn").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,158 @@
+//! The futures that wait for readiness: [`Readiness`] for it alone, [`Operation`] for a system call.
+//!
+//! Each remembers where in the record its waker is, and takes it back when it is dropped or done, so that a record holds the wakers of
+//! those who wait and no others.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::error::stopped;
+use super::readiness::Place;
+use super::registration::{Attempt, Registration};
+use super::state::Direction;
+use crate::task::coop;
+use crate::task::{WaitReason, waiting};
+
+/// Future of [`Registration::ready`]: waits until a call may succeed.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Readiness<'a> {
+    waiter: Waiter<'a>,
+}
+
+impl<'a> Readiness<'a> {
+    pub(super) fn new(
+        registration: &'a Registration,
+        direction: Direction,
+        caller: &'static Location<'static>,
+    ) -> Self {
+        Self {
+            waiter: Waiter::new(registration, direction, caller),
+        }
+    }
+}
+
+impl Future for Readiness<'_> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let proceed = ready!(coop::poll_proceed(cx));
+        let waiter = &mut self.waiter;
+        let state = waiter.registration.record().state();
+        if state.stop().is_some() || !state.is_ready(waiter.direction) {
+            ready!(waiter.poll(cx))?;
+        }
+        waiter.forget();
+        proceed.made_progress();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Future of [`Registration::io`]: makes a call, waiting as long as it would block.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Operation<'a, F> {
+    waiter: Waiter<'a>,
+    call: F,
+}
+
+impl<'a, F> Operation<'a, F> {
+    pub(super) fn new(
+        registration: &'a Registration,
+        direction: Direction,
+        call: F,
+        caller: &'static Location<'static>,
+    ) -> Self {
+        Self {
+            waiter: Waiter::new(registration, direction, caller),
+            call,
+        }
+    }
+}
+
+/// The call is a closure that is only called, never pinned.
+impl<F> Unpin for Operation<'_, F> {}
+
+impl<R, F> Future for Operation<'_, F>
+where
+    F: FnMut(&Attempt<'_>) -> io::Result<R>,
+{
+    type Output = io::Result<R>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let proceed = ready!(coop::poll_proceed(cx));
+        let Self { waiter, call } = &mut *self;
+        loop {
+            if let Some(result) = waiter.registration.attempt(waiter.direction, call) {
+                waiter.forget();
+                proceed.made_progress();
+                return Poll::Ready(result);
+            }
+            ready!(waiter.poll(cx))?;
+        }
+    }
+}
+
+/// A place in a record's queue, held by a future.
+struct Waiter<'a> {
+    registration: &'a Registration,
+    direction: Direction,
+    place: Place,
+    caller: &'static Location<'static>,
+}
+
+impl<'a> Waiter<'a> {
+    fn new(
+        registration: &'a Registration,
+        direction: Direction,
+        caller: &'static Location<'static>,
+    ) -> Self {
+        Self {
+            registration,
+            direction,
+            place: Place::None,
+            caller,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let record = self.registration.record();
+        match record.wait(self.direction, &mut self.place, cx.waker()) {
+            Poll::Ready(result) => Poll::Ready(result.map_err(stopped)),
+            Poll::Pending => {
+                waiting(WaitReason::IoWait, self.caller);
+                Poll::Pending
+            }
+        }
+    }
+
+    fn forget(&mut self) {
+        let record = self.registration.record();
+        record.forget(self.direction, &mut self.place);
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl fmt::Debug for Readiness<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness")
+            .field("direction", &self.waiter.direction)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F> fmt::Debug for Operation<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operation")
+            .field("direction", &self.waiter.direction)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,218 @@
+//! A descriptor together with its registration.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::task::{Context, Poll};
+
+use super::operation::Readiness;
+use super::registration::{Attempt, Registration};
+use super::state::Direction;
+
+/// A non-blocking device in the reactor of the runtime that it was made on.
+///
+/// Registered once, for reading and writing, edge-triggered, until it is dropped. Calls go through
+/// [`read_with`](Self::read_with) and [`write_with`](Self::write_with), which try first and wait if the call would block; or by hand
+/// through [`readable`](Self::readable) and [`try_io`](Self::try_io).
+///
+/// The device must be in non-blocking mode, or its calls block the thread.
+///
+/// ```
+/// use runtime::io::{Source, mio};
+/// use std::io::{Read, Write};
+///
+/// # runtime::block_on(async {
+/// let (sender, receiver) = mio::unix::pipe::new()?;
+/// let (sender, receiver) = (Source::new(sender)?, Source::new(receiver)?);
+/// sender.write_with(|mut pipe| pipe.write(b"ping")).await?;
+///
+/// // Waits without holding a buffer, then reads into one that is borrowed for a moment.
+/// let mut buf = [0; 4];
+/// loop {
+///     receiver.readable().await?;
+///     match receiver.try_io(runtime::io::Direction::Read, |mut pipe| pipe.read(&mut buf)) {
+///         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => continue,
+///         n => break assert_eq!(n?, 4),
+///     }
+/// }
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `os.NewFile` on a non-blocking descriptor.
+pub struct Source<S: mio::event::Source> {
+    /// `None` only in `into_inner`, on the way out.
+    device: Option<S>,
+    registration: Registration,
+}
+
+impl<S: mio::event::Source> Source<S> {
+    /// Registers the device with the current runtime.
+    ///
+    /// # Errors
+    ///
+    /// What the system says (it cannot be polled, it is registered already, memory is short); an error that
+    /// [`is_shutdown`](super::is_shutdown) knows if the runtime is shutting down.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn new(mut device: S) -> io::Result<Self> {
+        let registration = Registration::new(&mut device)?;
+        Ok(Self {
+            device: Some(device),
+            registration,
+        })
+    }
+
+    /// The device.
+    pub fn get_ref(&self) -> &S {
+        self.device.as_ref().expect(PRESENT)
+    }
+
+    /// The device, to change its settings. Do not replace it: the registration would be about another one.
+    pub fn get_mut(&mut self) -> &mut S {
+        self.device.as_mut().expect(PRESENT)
+    }
+
+    /// Takes the device out of the reactor and gives it back, still non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; the device is closed then.
+    pub fn into_inner(mut self) -> io::Result<S> {
+        let mut device = self.device.take().expect(PRESENT);
+        self.registration.deregister_in_place(&mut device)?;
+        Ok(device)
+    }
+
+    /// Waits until a read may succeed: there are data, the end, or an error. May be wrong now and then: read with
+    /// [`try_io`](Self::try_io), and on `WouldBlock` wait again.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is consumed.
+    #[track_caller]
+    pub fn readable(&self) -> Readiness<'_> {
+        self.registration.ready(Direction::Read)
+    }
+
+    /// Waits until a write may succeed; see [`readable`](Self::readable).
+    ///
+    /// # Errors
+    ///
+    /// The runtime has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is consumed.
+    #[track_caller]
+    pub fn writable(&self) -> Readiness<'_> {
+        self.registration.ready(Direction::Write)
+    }
+
+    /// The poll form of [`readable`](Self::readable). Several tasks may wait so at once.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has shut down.
+    #[track_caller]
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration.poll_ready(Direction::Read, cx)
+    }
+
+    /// The poll form of [`writable`](Self::writable). Several tasks may wait so at once.
+    ///
+    /// # Errors
+    ///
+    /// The runtime has shut down.
+    #[track_caller]
+    pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.registration.poll_ready(Direction::Write, cx)
+    }
+
+    /// Makes a non-blocking call now, if the direction may be ready.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it is not ready or the call said so: the next wait waits for an event then. Whatever
+    /// else the call says.
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        mut call: impl FnMut(&S) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let device = self.get_ref();
+        self.registration.try_io(direction, |_| call(device))
+    }
+
+    /// Makes a receiving call; while it would block, waits and repeats it. A call that was interrupted is repeated too.
+    ///
+    /// # Errors
+    ///
+    /// What the call says, other than `WouldBlock` and `Interrupted`; the runtime has shut down while it waited.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe if the call is: it has either completed, and the future is ready, or done nothing.
+    #[track_caller]
+    pub fn read_with<'a, R>(
+        &'a self,
+        call: impl FnMut(&'a S) -> io::Result<R>,
+    ) -> impl Future<Output = io::Result<R>> {
+        self.with(Direction::Read, call)
+    }
+
+    /// Makes a sending call; while it would block, waits and repeats it. A call that was interrupted is repeated too.
+    ///
+    /// # Errors
+    ///
+    /// What the call says, other than `WouldBlock` and `Interrupted`; the runtime has shut down while it waited.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe if the call is: it has either completed, and the future is ready, or done nothing.
+    #[track_caller]
+    pub fn write_with<'a, R>(
+        &'a self,
+        call: impl FnMut(&'a S) -> io::Result<R>,
+    ) -> impl Future<Output = io::Result<R>> {
+        self.with(Direction::Write, call)
+    }
+
+    #[track_caller]
+    fn with<'a, R>(
+        &'a self,
+        direction: Direction,
+        mut call: impl FnMut(&'a S) -> io::Result<R>,
+    ) -> impl Future<Output = io::Result<R>> {
+        let device = self.get_ref();
+        let call = move |_: &Attempt<'_>| call(device);
+        self.registration.io(direction, call)
+    }
+}
+
+const PRESENT: &str = "the device is there until the source is taken apart";
+
+impl<S: mio::event::Source> Drop for Source<S> {
+    fn drop(&mut self) {
+        // The device may live on: as a duplicate, or because it is a borrowed descriptor. So the kernel is told.
+        // Where that fails the descriptor is gone already, and its events find no user.
+        if let Some(device) = &mut self.device {
+            let _ = self.registration.deregister_in_place(device);
+        }
+    }
+}
+
+impl<S: mio::event::Source + fmt::Debug> fmt::Debug for Source<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source")
+            .field("device", &self.device)
+            .field("registration", &self.registration)
+            .finish()
+    }
+}

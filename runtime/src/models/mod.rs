@@ -1,0 +1,5 @@
+//! loom models of the protocols of this crate.
+//!
+//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-runtime --lib models`
+
+mod readiness;

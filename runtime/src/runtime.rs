@@ -1,0 +1,144 @@
+//! `Runtime`: a scheduler with an owner, who ends it by dropping it.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::builder::Builder;
+use crate::handle::{EnterGuard, Handle};
+use crate::scheduler::Scheduler;
+use crate::task::JoinHandle;
+
+/// A runtime: its workers, its reactor, its timers and the tasks on them.
+///
+/// Most programs never name it: [`#[runtime::main]`](macro@crate::main) builds one around `main`.
+///
+/// Dropping it waits until each worker is done with the poll it is in and each running blocking job with its closure, then drops
+/// every task that is left, with its destructors, and returns: no thread and no descriptor stays behind. [`shutdown`](Self::shutdown)
+/// does the same with a deadline.
+///
+/// ```
+/// let rt = runtime::Runtime::new()?;
+/// let answer = rt.block_on(async { runtime::spawn(async { 42 }).await });
+/// assert_eq!(answer.unwrap(), 42);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// **Go:** a program has exactly one, and it ends with the process.
+pub struct Runtime {
+    handle: Handle,
+    /// `shutdown` has done what the drop would do.
+    ended: bool,
+}
+
+impl Runtime {
+    /// A runtime with the default settings of [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses a thread or the reactor's descriptors.
+    pub fn new() -> io::Result<Self> {
+        Builder::new().build()
+    }
+
+    pub(crate) fn from_scheduler(scheduler: Arc<Scheduler>) -> Self {
+        Self {
+            handle: Handle::from_scheduler(scheduler),
+            ended: false,
+        }
+    }
+
+    /// Runs a future to its end on the calling thread; the tasks that it spawns run on the workers.
+    ///
+    /// The future need not be `Send` or `'static`. Between its polls the thread sleeps.
+    ///
+    /// # Panics
+    ///
+    /// If called from inside a task: that would block the worker. A panic of the future comes through.
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.handle.block_on(future)
+    }
+
+    /// Spawns a task: see [`spawn`](crate::spawn).
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.scheduler().spawn(future, Location::caller())
+    }
+
+    /// Runs blocking code on a pool thread: see [`spawn_blocking`](crate::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.handle.spawn_blocking(f)
+    }
+
+    /// A handle, to be kept and cloned anywhere; it does not keep the runtime alive.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Makes this the calling thread's current runtime until the guard is dropped: see [`Handle::enter`].
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.handle.enter()
+    }
+
+    /// Ends the runtime as a drop does, but waits for busy threads only so long.
+    ///
+    /// Returns whether everything ended in time. If not, the threads that are still inside a poll or a blocking job are left to
+    /// themselves, and end when that returns; all other tasks have been dropped.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let rt = runtime::Runtime::new()?;
+    /// rt.spawn(std::future::pending::<()>());
+    /// assert!(rt.shutdown(Duration::from_secs(10)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn shutdown(mut self, timeout: Duration) -> bool {
+        self.ended = true;
+        end(self.handle.scheduler(), Some(timeout))
+    }
+}
+
+/// On one of its own workers a runtime cannot wait for its own end: another thread does.
+fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
+    let own_worker = crate::scheduler::current::with_worker(|worker| {
+        worker.is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler))
+    });
+    if !own_worker {
+        return scheduler.shut_down(timeout);
+    }
+    let scheduler = scheduler.clone();
+    std::thread::spawn(move || scheduler.shut_down(timeout));
+    false
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        end(self.handle.scheduler(), None);
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Runtime")
+            .field(self.handle.scheduler())
+            .finish()
+    }
+}

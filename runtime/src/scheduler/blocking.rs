@@ -1,0 +1,229 @@
+//! Threads for code that blocks: `spawn_blocking`.
+//!
+//! A job is a task like any other, one allocation with a handle, but it is run here and its only poll runs to the end. Threads are
+//! started when no idle one is left, up to a bound, and end after some idle seconds. Beyond the bound jobs wait in line.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::ptr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Scheduler, current};
+use crate::task::{Runnable, coop};
+
+/// How the pool is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct BlockingConfig {
+    pub(crate) max_threads: usize,
+    pub(crate) keep_alive: Duration,
+    pub(crate) thread_name: Arc<str>,
+    pub(crate) stack_size: Option<usize>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Blocking {
+    config: BlockingConfig,
+    shared: Mutex<Shared>,
+    /// A job is there, or the pool closes.
+    work: Condvar,
+    /// A thread has ended.
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    jobs: VecDeque<Runnable>,
+    threads: usize,
+    /// Threads that wait for a job and have not been promised one.
+    idle: usize,
+    /// Jobs for which an idle thread was woken that has not come yet.
+    promised: usize,
+    closed: bool,
+    started: usize,
+}
+
+impl Blocking {
+    pub(crate) fn new(config: BlockingConfig) -> Self {
+        Self {
+            config,
+            shared: Mutex::default(),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Runs a job on a pool thread.
+    ///
+    /// # Errors
+    ///
+    /// The job comes back if the pool is closed, or if not one thread could be started.
+    pub(crate) fn submit(
+        &self,
+        scheduler: &Arc<Scheduler>,
+        job: Runnable,
+    ) -> Result<(), (Runnable, io::Error)> {
+        let mut shared = self.lock();
+        if shared.closed {
+            return Err((job, io::Error::other("the runtime has shut down")));
+        }
+        shared.jobs.push_back(job);
+        if shared.idle > 0 {
+            shared.idle -= 1;
+            shared.promised += 1;
+            drop(shared);
+            self.work.notify_one();
+            return Ok(());
+        }
+        if shared.threads >= self.config.max_threads {
+            return Ok(());
+        }
+        match self.start_thread(scheduler, shared.started) {
+            Ok(()) => {
+                shared.threads += 1;
+                shared.started += 1;
+                Ok(())
+            }
+            // Those that run will come to it.
+            Err(_) if shared.threads > 0 => Ok(()),
+            Err(error) => match shared.jobs.pop_back() {
+                Some(job) => Err((job, error)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn start_thread(&self, scheduler: &Arc<Scheduler>, number: usize) -> io::Result<()> {
+        let mut builder =
+            thread::Builder::new().name(format!("{}-blocking-{number}", self.config.thread_name));
+        if let Some(size) = self.config.stack_size {
+            builder = builder.stack_size(size);
+        }
+        let scheduler = scheduler.clone();
+        builder.spawn(move || run_jobs(scheduler)).map(drop)
+    }
+
+    /// The next job; `None`: the thread is to end.
+    fn next_job(&self) -> Option<Runnable> {
+        let mut shared = self.lock();
+        loop {
+            if let Some(job) = shared.jobs.pop_front() {
+                return Some(job);
+            }
+            if shared.closed {
+                return None;
+            }
+            shared.idle += 1;
+            let deadline = Instant::now() + self.config.keep_alive;
+            loop {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let (guard, _) = self
+                    .work
+                    .wait_timeout(shared, left)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
+                shared = guard;
+                if shared.promised > 0 {
+                    shared.promised -= 1;
+                    break;
+                }
+                if shared.closed || left.is_zero() {
+                    shared.idle -= 1;
+                    if shared.jobs.is_empty() {
+                        return None;
+                    }
+                    break;
+                }
+            }
+        }
+    }
+
+    fn thread_ended(&self) {
+        self.lock().threads -= 1;
+        self.ended.notify_all();
+    }
+
+    /// No more jobs. Those that have not started are cancelled by the walk over all tasks that follows; here they only leave the line.
+    pub(crate) fn close(&self) {
+        let mut shared = self.lock();
+        shared.closed = true;
+        let left = std::mem::take(&mut shared.jobs);
+        drop(shared);
+        self.work.notify_all();
+        drop(left);
+    }
+
+    /// Waits until every thread has ended. Returns how many are still busy when the time is over.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> usize {
+        let mut shared = self.lock();
+        while shared.threads > 0 {
+            let Some(deadline) = deadline else {
+                shared = self
+                    .ended
+                    .wait(shared)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            shared = self
+                .ended
+                .wait_timeout(shared, left)
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .0;
+        }
+        shared.threads
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A pool thread's life. Its count on the scheduler is no cycle: every end of a runtime calls `close`, which ends the thread.
+fn run_jobs(scheduler: Arc<Scheduler>) {
+    {
+        let _entered = current::enter(scheduler.clone());
+        while let Some(job) = scheduler.blocking.next_job() {
+            // A job ends in its one poll; a panic is in its handle.
+            let _ = job.run(ptr::null());
+        }
+    }
+    scheduler.blocking.thread_ended();
+}
+
+/// The future of a job.
+#[derive(Debug)]
+pub(crate) struct Job<F>(Option<F>);
+
+impl<F> Job<F> {
+    pub(crate) fn new(f: F) -> Self {
+        Self(Some(f))
+    }
+}
+
+impl<F> Unpin for Job<F> {}
+
+impl<F, T> Future for Job<F>
+where
+    F: FnOnce() -> T,
+{
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
+        let f = self.0.take().expect("a job is polled once");
+        // It is a task for its handle's sake only: inside, `block_on` is allowed and there is no budget.
+        let _task = current::leave_task();
+        let _budget = coop::stop();
+        Poll::Ready(f())
+    }
+}

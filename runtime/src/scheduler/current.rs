@@ -1,0 +1,153 @@
+//! Which runtime, worker and task the calling thread is in.
+//!
+//! Two kinds of thread know a runtime: its workers, and threads that entered it (`Handle::enter`, `block_on`, jobs of the blocking pool).
+//! A worker's thread-local is a plain pointer, since every spawn and wake reads it; an entered thread owns a count on the scheduler, so
+//! that a forgotten guard leaves nothing dangling.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+use super::Scheduler;
+use super::worker::Worker;
+use crate::task::{Arena, Cookie, Header, Id, WaitReason};
+use crate::time::Timers;
+
+thread_local! {
+    static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+    static TASK: Cell<*const Header> = const { Cell::new(ptr::null()) };
+    static ENTERED: RefCell<Option<Arc<Scheduler>>> = const { RefCell::new(None) };
+}
+
+/// Runs the worker's loop with the worker as the thread's current one.
+pub(crate) fn with_worker_set<R>(worker: &Worker, f: impl FnOnce() -> R) -> R {
+    let _restore = SetWorker::new(worker);
+    f()
+}
+
+struct SetWorker(*const Worker);
+
+impl SetWorker {
+    fn new(worker: *const Worker) -> Self {
+        Self(WORKER.replace(worker))
+    }
+}
+
+impl Drop for SetWorker {
+    fn drop(&mut self) {
+        WORKER.set(self.0);
+    }
+}
+
+/// The worker that the calling thread is, if any.
+#[inline]
+pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+    // During the destruction of a thread's locals there is no worker any more; the locals here have no destructor, so they stay usable.
+    let worker = WORKER.get();
+    // SAFETY: `with_worker_set` borrows the worker for as long as the pointer is set, and it is set for this thread alone.
+    f(unsafe { worker.as_ref() })
+}
+
+/// The slab arena that the calling thread owns, or null.
+#[inline]
+pub(crate) fn arena() -> *const Arena<Cookie> {
+    with_worker(|worker| worker.map_or(ptr::null(), Worker::arena))
+}
+
+/// Whether the calling thread is inside the poll of a task.
+pub(crate) fn in_task() -> bool {
+    !TASK.get().is_null()
+}
+
+/// The id of the task whose poll the calling thread is in.
+pub(crate) fn task_id() -> Option<Id> {
+    // SAFETY: see `note_waiting`.
+    unsafe { TASK.get().as_ref() }.map(Header::id)
+}
+
+/// Notes why the current task waits.
+#[inline]
+pub(crate) fn note_waiting(reason: WaitReason, place: &'static Location<'static>) {
+    // SAFETY: `enter_task` is called by the runner of the task, whose reference outlives the guard.
+    if let Some(task) = unsafe { TASK.get().as_ref() } {
+        task.set_waiting(reason, place);
+    }
+}
+
+/// Makes a task the thread's current one until the guard is dropped.
+#[inline]
+pub(crate) fn enter_task(task: NonNull<Header>) -> TaskGuard {
+    TaskGuard(TASK.replace(task.as_ptr()))
+}
+
+/// No task is current until the guard is dropped: what runs now is not one.
+pub(crate) fn leave_task() -> TaskGuard {
+    TaskGuard(TASK.replace(ptr::null()))
+}
+
+/// Puts the previous task back.
+#[derive(Debug)]
+pub(crate) struct TaskGuard(*const Header);
+
+impl Drop for TaskGuard {
+    #[inline]
+    fn drop(&mut self) {
+        TASK.set(self.0);
+    }
+}
+
+/// The current runtime's scheduler.
+pub(crate) fn scheduler() -> Option<Arc<Scheduler>> {
+    with_worker(|worker| match worker {
+        Some(worker) => Some(worker.scheduler().clone()),
+        // Gone already while the thread's locals are destroyed.
+        None => ENTERED
+            .try_with(|entered| entered.borrow().clone())
+            .ok()
+            .flatten(),
+    })
+}
+
+/// Makes a scheduler the thread's current one until the guard is dropped.
+pub(crate) fn enter(scheduler: Arc<Scheduler>) -> Entered {
+    let worker = with_worker(|worker| match worker {
+        Some(worker) if !Arc::ptr_eq(worker.scheduler(), &scheduler) => {
+            Some(SetWorker::new(ptr::null()))
+        }
+        _ => None,
+    });
+    let before = ENTERED.replace(Some(scheduler));
+    Entered {
+        before,
+        _worker: worker,
+        _not_send: PhantomData,
+    }
+}
+
+/// Puts the previous scheduler back.
+#[must_use = "the runtime is current only until the guard is dropped"]
+pub(crate) struct Entered {
+    before: Option<Arc<Scheduler>>,
+    _worker: Option<SetWorker>,
+    /// It restores a thread-local: it must be dropped where it was made.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let before = self.before.take();
+        // The current one is dropped after the cell is free again: it may be the last count.
+        let current = ENTERED.try_with(|entered| entered.replace(before));
+        drop(current);
+    }
+}
+
+/// The wheel to register a timer with, and whether the calling thread owns it.
+pub(crate) fn timers() -> Option<(&'static Timers, bool)> {
+    with_worker(|worker| match worker {
+        Some(worker) => Some((worker.timers(), true)),
+        None => scheduler().map(|scheduler| (scheduler.timers_for_outsiders(), false)),
+    })
+}

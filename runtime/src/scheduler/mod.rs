@@ -1,0 +1,416 @@
+//! The scheduler: which queue a runnable task goes to, who runs it, and how it all ends.
+//!
+//! One [`Scheduler`] is one runtime. It owns the slots of its workers, the queue that they share, the reactor, the slab that all tasks
+//! live in, and the pool for blocking jobs. In the order in which a task meets them:
+//!
+//! - [`run_queue`], [`injector`]: where runnable tasks wait;
+//! - [`worker`], [`slot`]: who takes them out, and what belongs to it;
+//! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
+//! - [`blocking`]: threads for code that blocks;
+//! - [`current`]: what the calling thread is in;
+//! - [`shutdown`]: the end.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::task::{Wake, Waker};
+use std::thread;
+
+pub(crate) mod blocking;
+pub(crate) mod current;
+pub(crate) mod idle;
+pub(crate) mod injector;
+pub(crate) mod parker;
+pub(crate) mod rand;
+pub(crate) mod run_queue;
+pub(crate) mod shutdown;
+pub(crate) mod slot;
+pub(crate) mod worker;
+
+use blocking::{Blocking, BlockingConfig, Job};
+use idle::Idle;
+use injector::Injector;
+use parker::Unpark;
+use shutdown::Ending;
+use worker::Worker;
+
+pub(crate) use slot::Slot;
+
+use crate::io::Driver;
+use crate::task::{self, Cookie, IdBlock, JoinHandle, Runnable, Slab};
+use crate::time::Timers;
+
+/// How a scheduler is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) max_procs: usize,
+    pub(crate) thread_name: Arc<str>,
+    pub(crate) stack_size: Option<usize>,
+    pub(crate) blocking: BlockingConfig,
+}
+
+/// See the module.
+pub(crate) struct Scheduler {
+    config: Config,
+    slots: Box<[Slot]>,
+    injector: Injector,
+    idle: Idle,
+    driver: Arc<Driver>,
+    /// Arena `i` belongs to the owner of slot `i`; the last one to whoever holds `outside`.
+    slab: Slab<Cookie>,
+    outside: Mutex<Outside>,
+    /// Tasks spawned under `outside`, and tasks ended by the shutdown.
+    outside_spawned: AtomicU64,
+    outside_completed: AtomicU64,
+    blocking: Blocking,
+    /// Set once, at shutdown; workers look at it before each task.
+    stopping: AtomicBool,
+    ending: Ending,
+}
+
+/// What threads that are no workers share to spawn.
+struct Outside {
+    ids: IdBlock,
+    closed: bool,
+}
+
+impl Scheduler {
+    /// Builds a scheduler and starts its workers.
+    pub(crate) fn start(config: Config) -> io::Result<Arc<Self>> {
+        let driver = Arc::new(Driver::new()?);
+        let workers = config.max_procs;
+        let scheduler = Arc::new_cyclic(|this: &Weak<Self>| Self {
+            slots: (0..workers).map(|_| Slot::new()).collect(),
+            injector: Injector::new(),
+            idle: Idle::new(workers),
+            driver,
+            slab: Slab::new(workers + 1, Cookie(this.as_ptr())),
+            outside: Mutex::new(Outside {
+                ids: IdBlock::new(),
+                closed: false,
+            }),
+            outside_spawned: AtomicU64::new(0),
+            outside_completed: AtomicU64::new(0),
+            blocking: Blocking::new(config.blocking.clone()),
+            stopping: AtomicBool::new(false),
+            ending: Ending::new(),
+            config,
+        });
+        for index in 0..workers {
+            let interrupt = Interrupt {
+                scheduler: Arc::downgrade(&scheduler),
+                index,
+            };
+            scheduler
+                .slot(index)
+                .timers
+                .set_interrupt(Waker::from(Arc::new(interrupt)));
+            if let Err(error) = scheduler.start_worker(index) {
+                scheduler.shut_down(None);
+                return Err(error);
+            }
+        }
+        Ok(scheduler)
+    }
+
+    fn start_worker(self: &Arc<Self>, index: usize) -> io::Result<()> {
+        let mut builder =
+            thread::Builder::new().name(format!("{}-{index}", self.config.thread_name));
+        if let Some(size) = self.config.stack_size {
+            builder = builder.stack_size(size);
+        }
+        let scheduler = self.clone();
+        self.ending.worker_starts();
+        let started = builder.spawn(move || {
+            Worker::new(scheduler.clone(), index).run();
+            scheduler.worker_ended();
+        });
+        match started {
+            Ok(thread) => {
+                self.ending.keep(thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.ending.worker_ends();
+                let hint = "cannot start a worker thread: lower max_procs or raise the limit of processes (ulimit -u)";
+                Err(io::Error::new(error.kind(), format!("{hint}: {error}")))
+            }
+        }
+    }
+
+    // ---- spawn ----
+
+    /// Spawns a task, from a worker of this scheduler or from anywhere else.
+    #[inline]
+    pub(crate) fn spawn<F>(
+        self: &Arc<Self>,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        current::with_worker(|worker| match worker {
+            Some(worker) if Arc::ptr_eq(worker.scheduler(), self) => {
+                spawn_local(worker, future, place)
+            }
+            _ => self.spawn_outside(future, place),
+        })
+    }
+
+    fn spawn_outside<F>(
+        self: &Arc<Self>,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self.create_outside(future, place) {
+            Ok((task, handle)) => {
+                self.outside_spawned.fetch_add(1, Relaxed);
+                self.inject(task);
+                handle
+            }
+            Err(refused) => refused,
+        }
+    }
+
+    /// Makes a task on a thread that is no worker. If the runtime has ended, the future is dropped and the handle says "cancelled".
+    fn create_outside<F>(
+        &self,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> Result<(Runnable, JoinHandle<F::Output>), JoinHandle<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let parent = current::task_id();
+        let mut outside = self.outside();
+        let id = outside.ids.next();
+        if outside.closed {
+            // The future's destructor is foreign code.
+            drop(outside);
+            return Err(JoinHandle::refused(id));
+        }
+        let arena = task::ArenaIndex::outsiders(&outside.ids, self.slots.len());
+        Ok(task::create(&self.slab, arena, future, id, parent, place))
+    }
+
+    fn outside(&self) -> MutexGuard<'_, Outside> {
+        self.outside
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Nobody but workers spawns from now on.
+    fn close_outside(&self) {
+        self.outside().closed = true;
+    }
+
+    /// Runs a job on the blocking pool.
+    #[track_caller]
+    pub(crate) fn spawn_blocking<F, T>(
+        self: &Arc<Self>,
+        f: F,
+        place: &'static Location<'static>,
+    ) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let (job, handle) = match self.create_outside(Job::new(f), place) {
+            Ok(created) => created,
+            Err(refused) => return refused,
+        };
+        if let Err((job, error)) = self.blocking.submit(self, job) {
+            if !self.is_stopping() {
+                panic!(
+                    "spawn_blocking: cannot start a thread: {error}; raise the limit of processes (ulimit -u) or lower Builder::max_blocking_threads"
+                );
+            }
+            job.cancel();
+        }
+        handle
+    }
+
+    // ---- queueing ----
+
+    /// Queues a task from a thread that is no worker of this scheduler.
+    pub(crate) fn inject(&self, task: Runnable) {
+        // Once it is in the queue the task may run, end, and take the runtime with it, while we still have to wake a worker.
+        let alive = task.keep_alive();
+        match self.injector.push(task) {
+            Ok(()) => self.notify(),
+            // The runtime has shut down: nobody will run it.
+            Err(task) => task.cancel(),
+        }
+        drop(alive);
+    }
+
+    /// Wakes a worker to look for work, if one sleeps and nobody searches.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        if let Some(worker) = self
+            .idle
+            .worker_to_notify(|i| self.slot(i).parker.is_polling())
+        {
+            self.unpark(worker);
+        }
+    }
+
+    fn unpark(&self, worker: usize) {
+        if self.slot(worker).parker.unpark() == Unpark::InterruptReactor {
+            self.driver.wake();
+        }
+    }
+
+    /// Whether a worker that has nothing itself would find something: asked after `Idle::fall_asleep`.
+    fn has_work(&self) -> bool {
+        !self.injector.is_empty() || self.slots.iter().any(|slot| !slot.queue.is_empty())
+    }
+
+    // ---- what workers and the rest of the crate look at ----
+
+    pub(crate) fn slot(&self, index: usize) -> &Slot {
+        &self.slots[index]
+    }
+
+    pub(crate) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    pub(crate) fn max_procs(&self) -> usize {
+        self.config.max_procs
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.driver
+    }
+
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Relaxed)
+    }
+
+    /// The wheel for timers of threads that are no workers; its worker is woken when it has to look earlier than it meant to.
+    pub(crate) fn timers_for_outsiders(&self) -> &'static Timers {
+        self.slot(0).timers
+    }
+
+    /// Tasks spawned and not ended.
+    pub(crate) fn num_tasks(&self) -> usize {
+        // Ends first: a task that ends in between is counted as alive, never a negative number.
+        let completed: u64 = self
+            .slots
+            .iter()
+            .map(|slot| slot.counters.completed())
+            .sum::<u64>()
+            + self.outside_completed.load(SeqCst);
+        let spawned: u64 = self
+            .slots
+            .iter()
+            .map(|slot| slot.counters.spawned())
+            .sum::<u64>()
+            + self.outside_spawned.load(SeqCst);
+        usize::try_from(spawned.saturating_sub(completed)).unwrap_or(usize::MAX)
+    }
+
+    /// What a look at the reactor brought. An error there would silence every socket: it is said aloud, once a second at the most.
+    fn reactor_result(&self, woken: io::Result<usize>) -> usize {
+        woken.unwrap_or_else(|error| {
+            self.ending.complain(&error);
+            0
+        })
+    }
+}
+
+/// Spawns from a task on the worker that runs it.
+#[inline]
+fn spawn_local<F>(
+    worker: &Worker,
+    future: F,
+    place: &'static Location<'static>,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let scheduler = worker.scheduler();
+    let (id, parent) = (worker.next_id(), current::task_id());
+    let (task, handle) = task::create(
+        &scheduler.slab,
+        task::ArenaIndex::worker(worker),
+        future,
+        id,
+        parent,
+        place,
+    );
+    scheduler.slot(worker.index()).counters.count_spawned();
+    worker.schedule(task);
+    handle
+}
+
+/// Spawns on the current runtime; `None` if there is none.
+#[inline]
+pub(crate) fn spawn<F>(
+    future: F,
+    place: &'static Location<'static>,
+) -> Option<JoinHandle<F::Output>>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    current::with_worker(|worker| match worker {
+        Some(worker) => Some(spawn_local(worker, future, place)),
+        None => current::scheduler().map(|scheduler| scheduler.spawn_outside(future, place)),
+    })
+}
+
+/// Queues a task that was woken: with the calling worker if it is one of the task's scheduler, else with all.
+#[inline]
+pub(crate) fn schedule(task: Runnable) {
+    let scheduler = task.scheduler();
+    current::with_worker(|worker| match worker {
+        Some(worker) if std::ptr::eq(Arc::as_ptr(worker.scheduler()), scheduler) => {
+            worker.schedule(task)
+        }
+        _ => task.inject(),
+    });
+}
+
+/// Wakes the worker of a slot so that it looks at its timers anew.
+struct Interrupt {
+    scheduler: Weak<Scheduler>,
+    index: usize,
+}
+
+impl Wake for Interrupt {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(scheduler) = self.scheduler.upgrade() {
+            scheduler.unpark(self.index);
+        }
+    }
+}
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler")
+            .field("max_procs", &self.max_procs())
+            .field("tasks", &self.num_tasks())
+            .field("sleeping", &self.idle.sleepers())
+            .field("searching", &self.idle.searching())
+            .field("injected", &self.injector.len())
+            .finish()
+    }
+}

@@ -1,0 +1,143 @@
+//! How one worker sleeps: on a futex, or inside the reactor, and is woken from either.
+//!
+//! | state | the worker | `unpark` does |
+//! |---|---|---|
+//! | `EMPTY` | runs | leaves a token |
+//! | `PARKED` | in `thread::park` | token, and wakes the thread |
+//! | `POLLING` | in the reactor's wait | token, and interrupts the reactor |
+//! | `NOTIFIED` | runs, with a token | nothing |
+//!
+//! `std::thread::park` alone would not do: its token belongs to the thread, and a task may consume it by parking the thread itself. So
+//! the token is ours, and std's is only the means.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use crate::primitive::{
+    Mutex,
+    atomic::{
+        AtomicU8,
+        Ordering::{AcqRel, Acquire, Relaxed},
+    },
+    thread::{self, Thread},
+};
+
+const EMPTY: u8 = 0;
+const PARKED: u8 = 1;
+const POLLING: u8 = 2;
+const NOTIFIED: u8 = 3;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Parker {
+    state: AtomicU8,
+    /// Whom to wake; set before the first sleep of a thread that runs with this slot.
+    thread: Mutex<Option<Thread>>,
+}
+
+/// What the caller of `unpark` still has to do.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Unpark {
+    Done,
+    /// The worker sleeps in the reactor: interrupt that.
+    InterruptReactor,
+}
+
+impl Parker {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: AtomicU8::new(EMPTY),
+            thread: Mutex::new(None),
+        }
+    }
+
+    /// The calling thread is the one that sleeps here from now on.
+    pub(crate) fn adopt(&self) {
+        *self
+            .thread
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(thread::current());
+    }
+
+    /// Sleeps until a token is there, or the time is over. A token is consumed.
+    pub(crate) fn park(&self, timeout: Option<Duration>) {
+        if !self.enter(PARKED) {
+            return;
+        }
+        match timeout {
+            // A wake-up without a token is somebody else's business, and the wait goes on.
+            None => {
+                while self.state.load(Relaxed) == PARKED {
+                    thread::park();
+                }
+            }
+            // One wait is enough: the caller looks at the clock anyway.
+            Some(timeout) => park_timeout(timeout),
+        }
+        self.leave();
+    }
+
+    /// Runs `wait`, which an `unpark` interrupts by way of the reactor. `None`: there was a token already. A token is consumed.
+    pub(crate) fn poll<R>(&self, wait: impl FnOnce() -> R) -> Option<R> {
+        if !self.enter(POLLING) {
+            return None;
+        }
+        let result = wait();
+        self.leave();
+        Some(result)
+    }
+
+    /// `false`: there was a token, which is consumed.
+    fn enter(&self, how: u8) -> bool {
+        // AcqRel on both sides: what was done before `unpark` is visible after the sleep.
+        if self
+            .state
+            .compare_exchange(EMPTY, how, AcqRel, Acquire)
+            .is_ok()
+        {
+            return true;
+        }
+        self.state.swap(EMPTY, AcqRel);
+        false
+    }
+
+    fn leave(&self) {
+        self.state.swap(EMPTY, AcqRel);
+    }
+
+    /// Leaves a token and wakes the sleeper.
+    pub(crate) fn unpark(&self) -> Unpark {
+        match self.state.swap(NOTIFIED, AcqRel) {
+            PARKED => {
+                let thread = self
+                    .thread
+                    .lock()
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .clone();
+                if let Some(thread) = thread {
+                    thread.unpark();
+                }
+                Unpark::Done
+            }
+            POLLING => Unpark::InterruptReactor,
+            _ => Unpark::Done,
+        }
+    }
+
+    /// Whether the worker sleeps in the reactor; a hint for choosing whom to wake.
+    pub(crate) fn is_polling(&self) -> bool {
+        self.state.load(Relaxed) == POLLING
+    }
+}
+
+#[cfg(not(loom))]
+fn park_timeout(timeout: Duration) {
+    thread::park_timeout(timeout);
+}
+
+/// Loom knows no time: any moment may be the end of it.
+#[cfg(loom)]
+fn park_timeout(_: Duration) {
+    thread::yield_now();
+}

@@ -1,0 +1,237 @@
+//! A worker's own queue: a ring of runnable tasks that one owner pushes to and anybody takes from.
+//!
+//! After Go's `runq` (`runtime/proc.go`). One thread, the owner, writes `tail` and the slots; `head` is claimed by CAS, by the owner
+//! for one task and by thieves for half of what is there.
+//!
+//! Invariants:
+//!
+//! 1. Slots `head..tail` (wrapping) hold tasks that the queue owns; `tail - head <= CAPACITY`.
+//! 2. Only the owner moves `tail` and writes slots, and only slots outside `head..tail`. A thief that reads slots which the owner
+//!    overwrites meanwhile fails its CAS, because the owner can only have got there after `head` moved.
+//! 3. Whoever moves `head` over a slot owns the task that was in it.
+//!
+//! A slot without a running owner is no problem: everything in it can be stolen.
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use crate::primitive::atomic::{
+    AtomicPtr, AtomicU32,
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+};
+use crate::task::{Header, Runnable};
+
+/// Go's and Tokio's number. A guess of theirs, and a good one: 2 KiB, some microseconds of work.
+#[cfg(not(loom))]
+pub(crate) const CAPACITY: u32 = 256;
+/// Small enough for a model to fill it.
+#[cfg(loom)]
+pub(crate) const CAPACITY: u32 = 4;
+
+/// See the module.
+pub(crate) struct RunQueue {
+    head: AtomicU32,
+    tail: AtomicU32,
+    slots: Box<[AtomicPtr<Header>]>,
+    /// The task to run next, before the ring. Pushed by the owner, taken by anybody.
+    next: AtomicPtr<Header>,
+}
+
+/// Tasks that did not fit, to be given to the injector in one go.
+pub(crate) type Overflow = Vec<Runnable>;
+
+impl RunQueue {
+    pub(crate) fn new() -> Self {
+        Self {
+            head: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+            slots: (0..CAPACITY)
+                .map(|_| AtomicPtr::new(std::ptr::null_mut()))
+                .collect(),
+            next: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
+
+    /// Puts a task into the run-next slot; its previous occupant is returned and belongs into the ring. Owner only.
+    #[inline]
+    pub(crate) fn replace_next(&self, task: Runnable) -> Option<Runnable> {
+        let before = self.next.swap(task.into_raw().as_ptr(), AcqRel);
+        // SAFETY: what the slot held was put there by `into_raw`, and the swap took it.
+        unsafe { from_slot(before) }
+    }
+
+    /// Takes the task to run next.
+    #[inline]
+    pub(crate) fn take_next(&self) -> Option<Runnable> {
+        // Relaxed: only the owner fills the slot; a thief that looks is content with an older answer.
+        if self.next.load(Relaxed).is_null() {
+            return None;
+        }
+        // SAFETY: as in `replace_next`.
+        unsafe { from_slot(self.next.swap(std::ptr::null_mut(), AcqRel)) }
+    }
+
+    /// Whether there is a task to run next.
+    pub(crate) fn has_next(&self) -> bool {
+        !self.next.load(Relaxed).is_null()
+    }
+
+    /// Appends a task. Owner only. If the ring is full, half of it and the task come back for the injector.
+    #[inline]
+    pub(crate) fn push(&self, task: Runnable) -> Result<(), Overflow> {
+        // Acquire: a thief's claim of a slot happens before we write the slot again.
+        let head = self.head.load(Acquire);
+        // Relaxed: only we write it.
+        let tail = self.tail.load(Relaxed);
+        if tail.wrapping_sub(head) < CAPACITY {
+            self.slot(tail).store(task.into_raw().as_ptr(), Relaxed);
+            // Release: the slot's content comes with it to whoever acquires `tail`.
+            self.tail.store(tail.wrapping_add(1), Release);
+            return Ok(());
+        }
+        self.push_slow(task, head)
+    }
+
+    #[cold]
+    fn push_slow(&self, task: Runnable, head: u32) -> Result<(), Overflow> {
+        let mut overflow = Vec::with_capacity(CAPACITY as usize / 2 + 1);
+        match self.claim(head, CAPACITY / 2, |task| overflow.push(task)) {
+            Ok(()) => {
+                overflow.push(task);
+                Err(overflow)
+            }
+            // A thief was first, so there is room now.
+            Err(_) => self.push(task),
+        }
+    }
+
+    /// Takes the oldest task. Owner or anybody.
+    #[inline]
+    pub(crate) fn pop(&self) -> Option<Runnable> {
+        let mut head = self.head.load(Acquire);
+        loop {
+            let tail = self.tail.load(Acquire);
+            if head == tail {
+                return None;
+            }
+            let task = self.slot(head).load(Relaxed);
+            // AcqRel: pairs with other claims; Release lets the owner write the slot again.
+            match self
+                .head
+                .compare_exchange_weak(head, head.wrapping_add(1), AcqRel, Acquire)
+            {
+                // SAFETY: invariant 3.
+                Ok(_) => return unsafe { from_slot(task) },
+                Err(seen) => head = seen,
+            }
+        }
+    }
+
+    /// Moves half of the ring, rounded up, to `thief`'s ring, of which the caller is the owner and which is empty; one of the tasks is
+    /// returned to be run at once.
+    pub(crate) fn steal_into(&self, thief: &Self) -> Option<Runnable> {
+        let mut head = self.head.load(Acquire);
+        loop {
+            let tail = self.tail.load(Acquire);
+            let available = tail.wrapping_sub(head);
+            if available == 0 {
+                return None;
+            }
+            let n = available - available / 2;
+            if n > CAPACITY / 2 {
+                // `head` is older than `tail`: the two do not belong together.
+                head = self.head.load(Acquire);
+                continue;
+            }
+            let mut batch = [std::ptr::null_mut(); CAPACITY as usize / 2];
+            for i in 0..n {
+                batch[i as usize] = self.slot(head.wrapping_add(i)).load(Relaxed);
+            }
+            match self
+                .head
+                .compare_exchange_weak(head, head.wrapping_add(n), AcqRel, Acquire)
+            {
+                // SAFETY: invariant 3, for each of the batch.
+                Ok(_) => return unsafe { thief.accept(&batch[..n as usize]) },
+                Err(seen) => head = seen,
+            }
+        }
+    }
+
+    /// Takes stolen tasks over and returns the first.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the tasks and this ring, and they fit.
+    unsafe fn accept(&self, batch: &[*mut Header]) -> Option<Runnable> {
+        let (first, rest) = batch.split_first()?;
+        let tail = self.tail.load(Relaxed);
+        debug_assert!(tail.wrapping_sub(self.head.load(Relaxed)) + rest.len() as u32 <= CAPACITY);
+        for (i, &task) in (0u32..).zip(rest) {
+            self.slot(tail.wrapping_add(i)).store(task, Relaxed);
+        }
+        self.tail
+            .store(tail.wrapping_add(rest.len() as u32), Release);
+        // SAFETY: the caller's.
+        unsafe { from_slot(*first) }
+    }
+
+    /// Takes `n` tasks from a ring whose head is `head`, or none if it is not there any more.
+    fn claim(&self, head: u32, n: u32, mut take: impl FnMut(Runnable)) -> Result<(), u32> {
+        let mut batch = [std::ptr::null_mut(); CAPACITY as usize / 2];
+        for i in 0..n {
+            batch[i as usize] = self.slot(head.wrapping_add(i)).load(Relaxed);
+        }
+        self.head
+            .compare_exchange(head, head.wrapping_add(n), AcqRel, Acquire)?;
+        for &task in &batch[..n as usize] {
+            // SAFETY: invariant 3.
+            take(unsafe { from_slot(task) }.expect("slots between head and tail are filled"));
+        }
+        Ok(())
+    }
+
+    /// Tasks in the ring, without the one to run next. Exact for the owner, a moment old for others.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        let head = self.head.load(SeqCst);
+        let tail = self.tail.load(SeqCst);
+        // A thief may have moved `head` past the `tail` we saw.
+        (tail.wrapping_sub(head) as i32).max(0) as usize
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn slot(&self, index: u32) -> &AtomicPtr<Header> {
+        &self.slots[(index % CAPACITY) as usize]
+    }
+}
+
+/// # Safety
+///
+/// `pointer` is null or comes from `Runnable::into_raw`, and the caller owns it.
+#[inline]
+unsafe fn from_slot(pointer: *mut Header) -> Option<Runnable> {
+    // SAFETY: the caller's promise.
+    NonNull::new(pointer).map(|header| unsafe { Runnable::from_raw(header) })
+}
+
+impl Drop for RunQueue {
+    fn drop(&mut self) {
+        drop(self.take_next());
+        while let Some(task) = self.pop() {
+            drop(task);
+        }
+    }
+}
+
+impl fmt::Debug for RunQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunQueue")
+            .field("len", &self.len())
+            .field("has_next", &self.has_next())
+            .finish()
+    }
+}

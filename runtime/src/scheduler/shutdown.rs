@@ -1,0 +1,217 @@
+//! The end of a runtime: its threads end, every task is dropped, nothing is left behind.
+//!
+//! In this order: workers stop after the poll they are in; blocking jobs that have not started are forgotten, those that run are waited
+//! for; then every task that is left is cancelled where it lies, so that its destructors run and its handle learns of it; timers and
+//! reactor are closed; the slab is given up.
+//!
+//! With a deadline, threads that are still busy then are left to themselves. What they share stays alive until the last of them ends,
+//! and that one does the rest.
+
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle as ThreadHandle};
+use std::time::{Duration, Instant};
+
+use super::{Scheduler, current};
+use crate::task::{Header, shut_down};
+
+/// The book of the workers' threads.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    book: Mutex<Book>,
+    ended: Condvar,
+    complained: Mutex<Option<Instant>>,
+    /// Held by whoever cancels what is left: the owner of the runtime, or the last worker after it gave up waiting.
+    closing: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    threads: Vec<ThreadHandle<()>>,
+    running: usize,
+    /// The shutdown did not wait for all: the last worker gives the slab up.
+    left_behind: bool,
+}
+
+impl Ending {
+    pub(crate) fn new() -> Self {
+        Self {
+            book: Mutex::default(),
+            ended: Condvar::new(),
+            complained: Mutex::new(None),
+            closing: Mutex::new(()),
+        }
+    }
+
+    pub(crate) fn worker_starts(&self) {
+        self.lock().running += 1;
+    }
+
+    /// Returns whether this was the last worker of a runtime that gave up waiting.
+    pub(crate) fn worker_ends(&self) -> bool {
+        let mut book = self.lock();
+        book.running -= 1;
+        let last = book.running == 0 && book.left_behind;
+        drop(book);
+        self.ended.notify_all();
+        last
+    }
+
+    pub(crate) fn keep(&self, thread: ThreadHandle<()>) {
+        self.lock().threads.push(thread);
+    }
+
+    /// Waits for the workers; `false`: some are still busy.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut book = self.lock();
+        while book.running > 0 {
+            let Some(deadline) = deadline else {
+                book = self
+                    .ended
+                    .wait(book)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner());
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                book.left_behind = true;
+                return false;
+            }
+            book = self
+                .ended
+                .wait_timeout(book, left)
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .0;
+        }
+        let threads = std::mem::take(&mut book.threads);
+        drop(book);
+        let me = thread::current().id();
+        for thread in threads {
+            // They have done their work; this waits for the system to take them back. A panic there has been printed.
+            if thread.thread().id() != me {
+                let _ = thread.join();
+            }
+        }
+        true
+    }
+
+    /// Says that the reactor failed, at most once a second.
+    pub(crate) fn complain(&self, error: &io::Error) {
+        let mut last = self
+            .complained
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if last.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
+            *last = Some(Instant::now());
+            eprintln!(
+                "the reactor cannot wait for events: {error}; sockets of this runtime stand still"
+            );
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Book> {
+        self.book
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Scheduler {
+    /// A worker's thread has left its loop.
+    pub(crate) fn worker_ended(self: &Arc<Self>) {
+        if self.ending.worker_ends() {
+            // Whoever shut down has cancelled what it could; what the threads held on to is left.
+            let _closing = self.closing();
+            let _entered = current::enter(self.clone());
+            let _ = self.cancel_all();
+            self.give_up();
+        }
+    }
+
+    /// Ends the runtime. `None`: waits as long as it takes. Returns whether everything ended in time.
+    ///
+    /// Called once, by the owner.
+    pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.stopping.store(true, SeqCst);
+        self.injector.close();
+        self.blocking.close();
+        for (index, _) in self.slots.iter().enumerate() {
+            self.unpark(index);
+        }
+        let workers_ended = self.ending.wait(deadline);
+        let jobs_left = self.blocking.wait(deadline);
+        let _closing = self.closing();
+        let _entered = current::enter(self.clone());
+        let tasks_ended = self.cancel_all();
+        self.driver.shutdown();
+        if workers_ended {
+            self.give_up();
+        }
+        workers_ended && tasks_ended && jobs_left == 0
+    }
+
+    fn closing(&self) -> MutexGuard<'_, ()> {
+        self.ending
+            .closing
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// No worker is left: lets go of the queues, the timers and the slab.
+    fn give_up(self: &Arc<Self>) {
+        self.close_outside();
+        // What was spawned until a moment ago.
+        let _ = self.cancel_all();
+        self.drain_queues();
+        for slot in &self.slots {
+            slot.timers.release();
+        }
+        // SAFETY: no worker is left, and from `close_outside` on nobody else allocates.
+        unsafe { self.slab.abandon(self.clone()) };
+    }
+
+    /// Cancels every task that nobody runs. Returns whether none is left.
+    fn cancel_all(&self) -> bool {
+        loop {
+            let mut alive: Vec<NonNull<Header>> = Vec::new();
+            self.slab.for_each(&mut |slot| {
+                let header = slot.cast::<Header>();
+                // SAFETY: each slot of this slab begins with a task's state word, which is valid at any time; the header is not
+                // touched unless the reference was granted.
+                if unsafe { Header::ref_inc_if_alive(header) } {
+                    alive.push(header);
+                }
+            });
+            let mut cancelled = 0;
+            for &task in &alive {
+                // SAFETY: the reference taken above.
+                if unsafe { shut_down(task) } {
+                    cancelled += 1;
+                    self.outside_completed.fetch_add(1, SeqCst);
+                }
+            }
+            if alive.is_empty() {
+                return true;
+            }
+            // Destructors may have spawned; what is left otherwise is being run by a thread that will end it itself.
+            if cancelled == 0 {
+                return false;
+            }
+        }
+    }
+
+    fn drain_queues(&self) {
+        while let Some(task) = self.injector.pop() {
+            drop(task);
+        }
+        for slot in &self.slots {
+            drop(slot.queue.take_next());
+            while let Some(task) = slot.queue.pop() {
+                drop(task);
+            }
+        }
+    }
+}

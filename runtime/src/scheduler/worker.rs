@@ -1,0 +1,384 @@
+//! A worker: a thread that runs tasks from its slot, and finds or waits for more.
+//!
+//! The order of looking is Go's `findRunnable`: what the current task woke (run-next), the own ring, the shared queue, the others' rings;
+//! then sleep, in the reactor if nobody is there, else on a futex. Every so often [`Worker::maintain`] looks at the shared queue, the
+//! timers and the reactor first, so that a worker that always has work does not starve them.
+//!
+//! Run-next inherits its waker's time slice: two tasks that wake each other run back to back, but only until the next `maintain`, which
+//! puts run-next to the end of the ring.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::hint;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::rand::Rng;
+use super::run_queue::CAPACITY;
+use super::{Scheduler, Slot, current};
+use crate::task::{Arena, Cookie, IdBlock, Ran, Runnable};
+use crate::time::{Timers, clock};
+
+/// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
+/// always be at the same place when it comes.
+const MAX_INTERVAL: u32 = 61;
+
+/// How long a worker with work may go without `maintain`, in nanoseconds: long polls shorten the interval accordingly. A compromise: a
+/// look at the clock and the reactor costs some hundred nanoseconds.
+const MAINTAIN_EVERY: u64 = 50_000;
+
+/// Timers that one call fires at the most, so that tasks get their turn in between.
+const TIMER_BATCH: usize = 256;
+
+/// Tasks that one visit takes from the shared queue at the most, as Go does: half a ring.
+const INJECTED_BATCH: usize = CAPACITY as usize / 2;
+
+/// Turns of a thief's wait before it takes the run-next of a worker that seems stuck in a poll: about two microseconds, many times a
+/// channel operation, so that a worker that is about to run it itself gets the chance.
+const STEAL_NEXT_SPINS: u32 = 100;
+
+/// Ready tasks that one look at the reactor brings before another worker is woken to help: waking one costs more than running a few tasks.
+const REACTOR_SHARE: usize = 16;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    scheduler: Arc<Scheduler>,
+    index: usize,
+    /// Polls until the next `maintain`.
+    countdown: Cell<u32>,
+    interval: Cell<u32>,
+    /// When `maintain` last ran, and when it last looked at the reactor, in nanoseconds of `time::clock`.
+    maintained: Cell<u64>,
+    reactor_seen: Cell<u64>,
+    /// Counted in `Idle::searching`.
+    searching: Cell<bool>,
+    /// Events or timers are being delivered: what they wake goes into the ring, and others are woken once at the end.
+    delivering: Cell<bool>,
+    ids: Cell<IdBlock>,
+    rng: Rng,
+}
+
+impl Worker {
+    /// A worker for slot `index`, of which the calling thread becomes the owner.
+    pub(crate) fn new(scheduler: Arc<Scheduler>, index: usize) -> Self {
+        scheduler.slot(index).parker.adopt();
+        Self {
+            scheduler,
+            index,
+            countdown: Cell::new(MAX_INTERVAL),
+            interval: Cell::new(MAX_INTERVAL),
+            maintained: Cell::new(clock::now()),
+            reactor_seen: Cell::new(0),
+            searching: Cell::new(false),
+            delivering: Cell::new(false),
+            ids: Cell::new(IdBlock::new()),
+            rng: Rng::new(index as u64 + 1),
+        }
+    }
+
+    /// Runs tasks until the runtime stops.
+    pub(crate) fn run(&self) {
+        current::with_worker_set(self, || {
+            while !self.scheduler.is_stopping() {
+                match self.next_task() {
+                    Some(task) => self.run_task(task),
+                    None => self.sleep(),
+                }
+            }
+            if self.searching.replace(false) {
+                let _ = self.scheduler.idle.stop_searching();
+            }
+        });
+    }
+
+    fn slot(&self) -> &Slot {
+        self.scheduler.slot(self.index)
+    }
+
+    pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
+        &self.scheduler
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    #[inline]
+    pub(crate) fn arena(&self) -> *const Arena<Cookie> {
+        self.scheduler.slab.arena(self.index)
+    }
+
+    pub(crate) fn timers(&self) -> &'static Timers {
+        self.slot().timers
+    }
+
+    #[inline]
+    pub(crate) fn next_id(&self) -> crate::task::Id {
+        let mut ids = self.ids.get();
+        let id = ids.next();
+        self.ids.set(ids);
+        id
+    }
+
+    // ---- running ----
+
+    #[inline]
+    fn run_task(&self, task: Runnable) {
+        self.slot().counters.count_poll();
+        match task.run(self.arena()) {
+            Ran::Parked | Ran::Gone => {}
+            Ran::Completed => self.slot().counters.count_completed(),
+            Ran::Requeue(task) => self.requeue(task),
+        }
+    }
+
+    /// A task that yielded goes to the back.
+    fn requeue(&self, task: Runnable) {
+        let others = !self.slot().queue.is_empty();
+        self.push(task);
+        if others && self.scheduler.idle.sleepers() != 0 {
+            self.scheduler.notify();
+        }
+    }
+
+    // ---- queueing, called from within polls ----
+
+    /// A task was woken or spawned by this worker: it runs next.
+    #[inline]
+    pub(crate) fn schedule(&self, task: Runnable) {
+        if self.delivering.get() {
+            return self.push(task);
+        }
+        // The waker goes on with its poll and then runs this task, so pushing into an empty slot wakes nobody. What it displaces would
+        // wait longer: that is worth another worker.
+        if let Some(displaced) = self.slot().queue.replace_next(task) {
+            self.push(displaced);
+            self.scheduler.notify();
+        }
+    }
+
+    fn push(&self, task: Runnable) {
+        if let Err(overflow) = self.slot().queue.push(task) {
+            self.scheduler.injector.push_batch(overflow);
+        }
+    }
+
+    // ---- finding ----
+
+    #[inline]
+    fn next_task(&self) -> Option<Runnable> {
+        let due = self.tick();
+        let task = due
+            .then(|| self.maintain())
+            .flatten()
+            .or_else(|| self.local())
+            .or_else(|| self.injected())
+            .or_else(|| self.search());
+        if task.is_some() && self.searching.replace(false) && self.scheduler.idle.stop_searching() {
+            // The last searcher found something, so there may be more: the next one looks.
+            self.scheduler.notify();
+        }
+        task
+    }
+
+    /// `true` every `interval` calls.
+    #[inline]
+    fn tick(&self) -> bool {
+        let left = self.countdown.get() - 1;
+        self.countdown
+            .set(if left == 0 { self.interval.get() } else { left });
+        left == 0
+    }
+
+    #[inline]
+    fn local(&self) -> Option<Runnable> {
+        let queue = &self.slot().queue;
+        queue.take_next().or_else(|| queue.pop())
+    }
+
+    /// Takes this worker's share of the shared queue.
+    fn injected(&self) -> Option<Runnable> {
+        let injector = &self.scheduler.injector;
+        let len = injector.len();
+        if len == 0 {
+            return None;
+        }
+        let share = (len / self.scheduler.max_procs() + 1).min(INJECTED_BATCH);
+        let mut first = None;
+        injector.pop_batch(share, |task| match first {
+            None => first = Some(task),
+            Some(_) => self.push(task),
+        });
+        first
+    }
+
+    /// Looks at what a busy worker would forget: the shared queue, timers, the reactor.
+    #[cold]
+    fn maintain(&self) -> Option<Runnable> {
+        let now = clock::now();
+        let elapsed = now - self.maintained.replace(now);
+        self.interval
+            .set(next_interval(self.interval.get(), elapsed));
+        // The end of run-next's slice.
+        let queue = &self.slot().queue;
+        if !queue.is_empty()
+            && let Some(next) = queue.take_next()
+        {
+            self.push(next);
+        }
+        self.fire_timers(now);
+        if now - self.reactor_seen.get() >= MAINTAIN_EVERY {
+            self.reactor_seen.set(now);
+            self.look_at_reactor();
+        }
+        self.scheduler.injector.pop()
+    }
+
+    fn fire_timers(&self, now: u64) {
+        let timers = self.timers();
+        if timers.next_deadline() <= now {
+            let woken = self.deliver(|| timers.fire(now, TIMER_BATCH));
+            self.share(woken);
+        }
+    }
+
+    fn look_at_reactor(&self) {
+        if self.scheduler.driver.waiters() == 0 {
+            return;
+        }
+        if let Some(mut turn) = self.scheduler.driver.try_turn() {
+            let woken = self.deliver(|| turn.wait(Some(Duration::ZERO)));
+            drop(turn);
+            self.share(self.scheduler.reactor_result(woken));
+        }
+    }
+
+    /// Runs `f`, which wakes tasks, so that they land in the ring.
+    fn deliver<R>(&self, f: impl FnOnce() -> R) -> R {
+        self.delivering.set(true);
+        let result = f();
+        self.delivering.set(false);
+        result
+    }
+
+    /// A batch of tasks was woken into the ring: a large one is shared.
+    fn share(&self, woken: usize) {
+        if woken >= REACTOR_SHARE {
+            self.scheduler.notify();
+        }
+    }
+
+    /// Takes from the other workers.
+    #[cold]
+    fn search(&self) -> Option<Runnable> {
+        if !self.searching.get() {
+            if !self
+                .scheduler
+                .idle
+                .start_searching(self.scheduler.max_procs())
+            {
+                return None;
+            }
+            self.searching.set(true);
+        }
+        self.steal_half()
+            .or_else(|| self.steal_next())
+            .or_else(|| self.injected())
+    }
+
+    fn steal_half(&self) -> Option<Runnable> {
+        let mine = &self.slot().queue;
+        self.victims()
+            .find_map(|victim| victim.queue.steal_into(mine))
+    }
+
+    /// Takes the run-next of a worker that has been in one poll for a while.
+    fn steal_next(&self) -> Option<Runnable> {
+        self.victims().find_map(|victim| {
+            if !victim.queue.has_next() {
+                return None;
+            }
+            let polls = victim.counters.polls();
+            for _ in 0..STEAL_NEXT_SPINS {
+                if victim.counters.polls() != polls {
+                    return None;
+                }
+                hint::spin_loop();
+            }
+            victim.queue.take_next()
+        })
+    }
+
+    /// The other slots, from a random one on.
+    fn victims(&self) -> impl Iterator<Item = &Slot> {
+        let slots = self.scheduler.slots();
+        let start = self.rng.below(slots.len());
+        let (before, from) = slots.split_at(start);
+        let mine: *const Slot = self.slot();
+        from.iter()
+            .chain(before)
+            .filter(move |slot| !std::ptr::eq(*slot, mine))
+    }
+
+    // ---- sleeping ----
+
+    /// Sleeps until there is work, I/O, or a timer is due. The protocol is in the README beside this file.
+    #[cold]
+    fn sleep(&self) {
+        let scheduler = &*self.scheduler;
+        let now = clock::now();
+        self.maintained.set(now);
+        let deadline = self.timers().next_deadline();
+        if deadline <= now {
+            return self.fire_timers(now);
+        }
+        scheduler
+            .idle
+            .fall_asleep(self.index, self.searching.replace(false));
+        let mut woken = 0;
+        if !scheduler.has_work() && !scheduler.is_stopping() {
+            woken = self.park((deadline != u64::MAX).then(|| Duration::from_nanos(deadline - now)));
+        }
+        if !scheduler.idle.wake_up(self.index) {
+            // Chosen by somebody who pushed work, and counted as searching.
+            self.searching.set(true);
+        }
+        self.countdown.set(self.interval.get());
+        self.share(woken);
+    }
+
+    /// Returns how many tasks the reactor woke.
+    fn park(&self, timeout: Option<Duration>) -> usize {
+        let parker = &self.slot().parker;
+        let Some(mut turn) = self.scheduler.driver.try_turn() else {
+            parker.park(timeout);
+            return 0;
+        };
+        match parker.poll(|| self.deliver(|| turn.wait(timeout))) {
+            Some(woken) => self.scheduler.reactor_result(woken),
+            None => 0,
+        }
+    }
+}
+
+/// Aims at one `maintain` every `MAINTAIN_EVERY`, or every `MAX_INTERVAL` polls where that is more often.
+fn next_interval(interval: u32, elapsed: u64) -> u32 {
+    let per_poll = (elapsed / u64::from(interval)).max(1);
+    u32::try_from(MAINTAIN_EVERY / per_poll)
+        .unwrap_or(MAX_INTERVAL)
+        .clamp(1, MAX_INTERVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interval_follows_the_length_of_polls() {
+        assert_eq!(next_interval(61, 61 * 50), 61);
+        assert_eq!(next_interval(61, 61 * 5_000), 10);
+        assert_eq!(next_interval(10, 10 * 1_000_000), 1);
+        assert_eq!(next_interval(1, 40), 61);
+    }
+}

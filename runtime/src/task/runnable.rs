@@ -1,0 +1,231 @@
+//! The right to run a task: a `Runnable` exists exactly while its task is in a run queue, or on the way to or from one.
+//!
+//! It owns the queue's reference (invariant 5 of `state.rs`). Running it consumes it; what comes back, if anything, is to be queued again.
+
+use std::any::Any;
+use std::ptr::NonNull;
+use std::task::Context;
+
+use super::cell::{Cookie, Header};
+use super::coop;
+use super::slab::Arena;
+use super::state::{EndPoll, StartPoll};
+use super::{panic, waker};
+use crate::scheduler::{Scheduler, current};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Runnable(NonNull<Header>);
+
+// SAFETY: the cell is shared by a count, and whoever runs it excludes all others (invariant 1); futures and outputs are `Send`.
+unsafe impl Send for Runnable {}
+
+/// What became of a task that was run.
+#[derive(Debug)]
+#[must_use]
+pub(crate) enum Ran {
+    /// It waits for somebody.
+    Parked,
+    /// It was woken while it ran: to the back of the queue.
+    Requeue(Runnable),
+    /// It ended, and its slot may be free already.
+    Completed,
+    /// It had ended before.
+    Gone,
+}
+
+impl Runnable {
+    /// # Safety
+    ///
+    /// The caller gives away one reference, and the task is marked `SCHEDULED`.
+    #[inline]
+    pub(crate) unsafe fn from_raw(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    /// For a queue of plain pointers; whoever takes it out calls [`Runnable::from_raw`].
+    #[inline]
+    pub(crate) fn into_raw(self) -> NonNull<Header> {
+        let header = self.0;
+        std::mem::forget(self);
+        header
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: the reference keeps it alive.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// The scheduler it belongs to.
+    #[inline]
+    pub(crate) fn scheduler(&self) -> *const Scheduler {
+        Header::scheduler(self.0)
+    }
+
+    /// One more reference, to keep the task's scheduler alive while the runnable is handed to somebody.
+    pub(crate) fn keep_alive(&self) -> KeepAlive {
+        self.header().state.ref_inc();
+        KeepAlive(self.0)
+    }
+
+    /// Queues it from a thread that is no worker of its scheduler.
+    pub(crate) fn inject(self) {
+        let scheduler = self.scheduler();
+        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `inject` keeps the slot until it is done.
+        unsafe { &*scheduler }.inject(self);
+    }
+
+    /// Ends a task that will never be run.
+    pub(crate) fn cancel(self) {
+        // SAFETY: the queue's reference is given away.
+        unsafe { shut_down(self.into_raw()) };
+    }
+
+    /// Polls the task once. `here`: the arena that the calling thread owns, or null.
+    #[inline]
+    pub(crate) fn run(self, here: *const Arena<Cookie>) -> Ran {
+        let header = self.into_raw();
+        // SAFETY: the reference is ours now; each arm below accounts for it.
+        let state = unsafe { &header.as_ref().state };
+        match state.start_poll() {
+            StartPoll::Poll => {}
+            StartPoll::Cancel => return cancel(header, here),
+            StartPoll::Gone => {
+                // SAFETY: the queue's reference.
+                unsafe { release(header, 1, here) };
+                return Ran::Gone;
+            }
+        }
+        // SAFETY: RUNNING is ours since `start_poll`.
+        let polled = unsafe { poll_once(header) };
+        if polled {
+            // SAFETY: the future ended, so the output is stored.
+            unsafe { complete(header, here) };
+            return Ran::Completed;
+        }
+        match state.end_poll() {
+            EndPoll::Idle => Ran::Parked,
+            // SAFETY: the runner's reference becomes the queue's.
+            EndPoll::Requeue => Ran::Requeue(unsafe { Self::from_raw(header) }),
+            EndPoll::Cancel => cancel(header, here),
+        }
+    }
+}
+
+impl Drop for Runnable {
+    /// A task that will not be run: the queue is closed.
+    fn drop(&mut self) {
+        // SAFETY: the queue's reference ends here.
+        unsafe { release(self.0, 1, std::ptr::null()) };
+    }
+}
+
+/// `true`: the task ended.
+///
+/// # Safety
+///
+/// The caller runs the task.
+#[inline]
+unsafe fn poll_once(header: NonNull<Header>) -> bool {
+    let _task = current::enter_task(header);
+    let _budget = coop::start();
+    // SAFETY: the runner's reference outlives the poll.
+    let waker = unsafe { waker::borrowed(header) };
+    // SAFETY: the caller runs the task.
+    unsafe { Header::poll(header, &mut Context::from_waker(&waker)) }.is_ready()
+}
+
+/// Drops the future of a task that the caller runs, and ends it.
+fn cancel(header: NonNull<Header>, here: *const Arena<Cookie>) -> Ran {
+    let guard = current::enter_task(header);
+    // SAFETY: RUNNING is the caller's.
+    unsafe { Header::cancel(header) };
+    drop(guard);
+    // SAFETY: `cancel` stored an output.
+    unsafe { complete(header, here) };
+    Ran::Completed
+}
+
+/// Cancels a task at shutdown, if nobody runs it. `true`: it was cancelled here.
+///
+/// # Safety
+///
+/// `header` carries a reference of the caller's, which is given away.
+pub(crate) unsafe fn shut_down(header: NonNull<Header>) -> bool {
+    // SAFETY: the caller's reference.
+    if unsafe { header.as_ref() }.state.start_cancel() {
+        let _ = cancel(header, std::ptr::null());
+        true
+    } else {
+        // SAFETY: the caller's reference.
+        unsafe { release(header, 1, std::ptr::null()) };
+        false
+    }
+}
+
+/// Publishes the output, wakes whoever joins, and drops the runner's reference and the task's own.
+///
+/// # Safety
+///
+/// The caller runs the task, and its output is stored.
+unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
+    // SAFETY: two references are ours until the end of this function.
+    let task = unsafe { header.as_ref() };
+    let done = task.state.complete();
+    if !done.join_interest {
+        // SAFETY: invariant 2: the handle is gone.
+        let unseen = unsafe { Header::drop_output(header) };
+        report(task, unseen);
+    } else if done.join_waker {
+        // SAFETY: invariant 3; a task completes once.
+        if let Some(waker) = unsafe { task.consume_join_waker() } {
+            waker.wake();
+        }
+    }
+    // SAFETY: the two references.
+    unsafe { release(header, 2, here) };
+}
+
+/// A panic that no handle will deliver is not to be lost.
+pub(crate) fn report(task: &Header, unseen: Option<Box<dyn Any + Send>>) {
+    if let Some(payload) = unseen {
+        panic::unhandled(task, payload.as_ref());
+        drop(payload);
+    }
+}
+
+/// Drops `n` references.
+///
+/// # Safety
+///
+/// They are the caller's.
+#[inline]
+pub(crate) unsafe fn release(header: NonNull<Header>, n: u64, here: *const Arena<Cookie>) {
+    // SAFETY: alive until the count is down.
+    if unsafe { header.as_ref() }.state.ref_dec(n) {
+        // SAFETY: a count of zero means complete (invariant 4): the output and the waker have been taken or dropped by their owners.
+        unsafe { Header::free(header, here) };
+    }
+}
+
+/// Frees a slot whose last reference is gone.
+///
+/// # Safety
+///
+/// As said.
+#[cold]
+pub(crate) unsafe fn free(header: NonNull<Header>) {
+    // SAFETY: the caller's promise.
+    unsafe { Header::free(header, current::arena()) };
+}
+
+/// A reference that keeps a task's slot, and by it the scheduler, alive.
+#[derive(Debug)]
+pub(crate) struct KeepAlive(NonNull<Header>);
+
+impl Drop for KeepAlive {
+    fn drop(&mut self) {
+        // SAFETY: made by `keep_alive`.
+        unsafe { release(self.0, 1, current::arena()) };
+    }
+}

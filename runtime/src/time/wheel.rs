@@ -1,0 +1,441 @@
+//! ⚠ The timer wheel: a hierarchical hashed wheel of intrusive nodes (Varghese and Lauck, *Hashed and Hierarchical Timing Wheels*, 1987).
+//!
+//! Time is cut into ticks of 2^15 ns. A deadline is rounded up to the next tick, so that no timer is early, and the tick's number, read
+//! in base 64, says where the node goes: the level is the highest digit in which it differs from the current tick, the slot is that
+//! digit. Level 0 thus holds the timers of this block of 64 ticks, level 1 those of the other blocks of this block of blocks, and so on;
+//! nine levels hold every `u64`. When time reaches a slot of level 0 its nodes are due; when it reaches a slot above, its nodes move down
+//! (*cascade*). Insert and cancel touch one list; nothing is ever sorted, searched or allocated.
+//!
+//! ```text
+//! level   0        1        2        3        4       5       6       7       8
+//! slot    32.8 µs  2.1 ms   134 ms   8.6 s    9.2 min 9.8 h   26 d    4.6 y   293 y
+//! ```
+//!
+//! Each slot is a circular list with the slot as its sentinel, first in first out, and a bitmap a level says which are in use. As every
+//! node sits ahead of the current tick and in the same turn of its level, the earliest slot of the lowest level in use is the earliest
+//! of all. Slots remember the earliest tick that was put into them, so that a sleeping worker wakes for the timer and not for each of
+//! its cascades.
+//!
+//! # Invariants
+//!
+//! 1. The wheel is one half of a lock's contents: whoever has `&mut Wheel` is alone with the links of all its nodes.
+//! 2. A node is linked exactly while its [`word`](Node::word) is a deadline. A linked node is pinned, and lives until it is unlinked: its
+//!    owner, finding a deadline in the word, takes the lock to unlink it before the memory goes away.
+//! 3. The waker of a linked node is initialised. Whoever unlinks the node moves it out. Only the owner writes it, and only with the node
+//!    unlinked or the lock held.
+//! 4. Storing [`FIRED`] or [`IDLE`] into the word is the last thing that the wheel does to a node: from then on it belongs to its owner
+//!    again, who may free it at once.
+//! 5. No node is linked for a tick before `elapsed`; one linked at `elapsed` is due, or waits for a cascade to go on.
+//!
+//! # Rejected
+//!
+//! - *A heap* (Go, async-io): O(log n) to insert and to cancel, and an allocation that grows.
+//! - *Lazy cancel*: the node is in the future, whose memory ends with its drop.
+//! - *Draining a slot in one go*: 100,000 timers of one tick would hold the lock for milliseconds. [`Wheel::advance`] stops when the batch
+//!   is full or after [`MOVES`] nodes, in the middle of a slot if need be, and the next call goes on from there.
+
+use std::cell::Cell;
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+use std::task::Waker;
+
+use super::timers::Batch;
+use crate::primitive::UnsafeCell;
+use crate::primitive::atomic::{AtomicU64, Ordering};
+
+/// A tick is 2^15 ns, 32.8 µs: short against the wake-up of a thread (50 µs and more), long enough that a worker which is busy
+/// for some microseconds between looks at the clock never moves through more than a few slots.
+const TICK_SHIFT: u32 = 15;
+
+/// A level has 64 slots, so that its bitmap is one word.
+const SLOT_BITS: u32 = 6;
+const SLOTS: usize = 1 << SLOT_BITS;
+
+/// Nine digits of six bits hold the 50 bits of a tick: no deadline needs an overflow list.
+const LEVELS: usize = 9;
+
+/// How many nodes one call moves at most, cascades included; at some 10 ns each the lock is held for a few microseconds. A guess.
+const MOVES: usize = 256;
+
+/// A word: linked nowhere, and nothing has happened. (Any smaller word is the deadline of a linked node.)
+pub(super) const IDLE: u64 = u64::MAX - 1;
+
+/// A word: the deadline has passed, and the waker was taken to be woken.
+pub(super) const FIRED: u64 = u64::MAX;
+
+/// One timer: the part of it that the wheel sees.
+#[repr(C)] // A pointer to the node is a pointer to its `link`, and back.
+pub(super) struct Node {
+    /// Guarded by the wheel's lock while linked, the owner's otherwise.
+    link: Link,
+    /// The deadline while linked, else [`IDLE`] or [`FIRED`]. The wheel changes it under the lock. The owner changes it with the node
+    /// unlinked, under the lock, or, to a later deadline, by compare and exchange at any time.
+    pub(super) word: AtomicU64,
+    /// See invariant 3.
+    pub(super) waker: UnsafeCell<MaybeUninit<Waker>>,
+}
+
+// SAFETY: the raw pointers in `link` are used under the wheel's lock only (invariant 1), the waker is accessed as invariant 3 says,
+// and a `Waker` may be sent and shared.
+unsafe impl Send for Node {}
+// SAFETY: as above; through a shared reference alone only `word` can be read.
+unsafe impl Sync for Node {}
+
+impl Node {
+    pub(super) fn new() -> Self {
+        Self {
+            link: Link::new(),
+            word: AtomicU64::new(IDLE),
+            waker: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+}
+
+/// The links of a node or of a slot's sentinel; meaningless while the node is unlinked or the slot's bit clear.
+struct Link {
+    next: Cell<*const Link>,
+    prev: Cell<*const Link>,
+}
+
+impl Link {
+    const fn new() -> Self {
+        Self {
+            next: Cell::new(ptr::null()),
+            prev: Cell::new(ptr::null()),
+        }
+    }
+}
+
+/// One list of the wheel.
+struct Slot {
+    sentinel: Link,
+    /// The earliest tick that was linked here since the slot was last empty; that node may have left.
+    earliest: Cell<u64>,
+}
+
+type Slots = [Slot; LEVELS * SLOTS];
+
+/// What [`Wheel::advance`] left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a wheel that has more to do must be called again"]
+pub(super) enum Progress {
+    /// Nothing is due.
+    Done,
+    /// The batch is full, or the call had moved [`MOVES`] nodes: call again.
+    More,
+}
+
+/// The deadline had passed when the node was to be inserted; it is not linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due;
+
+/// The wheel; see the top of this file.
+pub(super) struct Wheel {
+    /// Allocated once, and reached by raw pointer only: the nodes point back at the sentinels, which a `Box` would claim to be unique.
+    slots: NonNull<Slots>,
+    /// A bit a slot: its list is not empty.
+    occupied: [u64; LEVELS],
+    /// A bit a level: its `occupied` is not zero.
+    levels: u32,
+    /// The tick up to which everything has been expired.
+    elapsed: u64,
+    /// A slot above level 0 of which a call has moved only some nodes; it goes before all others.
+    cascading: Option<usize>,
+}
+
+// SAFETY: the wheel owns its slots, and `&mut Wheel` is the permission to touch the links of its nodes, on whatever thread (invariant 1).
+unsafe impl Send for Wheel {}
+
+impl Wheel {
+    pub(super) fn new() -> Self {
+        let slots: Box<Slots> = Box::new(
+            [const {
+                Slot {
+                    sentinel: Link::new(),
+                    earliest: Cell::new(0),
+                }
+            }; LEVELS * SLOTS],
+        );
+        Self {
+            slots: NonNull::from(Box::leak(slots)),
+            occupied: [0; LEVELS],
+            levels: 0,
+            elapsed: 0,
+            cascading: None,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.levels == 0
+    }
+
+    /// The time, in nanoseconds, at which [`advance`](Self::advance) next has a node to fire, or `u64::MAX`. May be early, where that
+    /// node has been cancelled or put off, and is never late.
+    pub(super) fn next_deadline(&self) -> u64 {
+        let Some(first) = self.lowest() else {
+            return u64::MAX;
+        };
+        let mut tick = self.slot(first).earliest.get();
+        if let Some(rest) = self.unfinished() {
+            tick = tick.min(self.slot(rest).earliest.get());
+        }
+        nanos_of(tick)
+    }
+
+    /// Links a node for the deadline in its word, and returns when it will fire in nanoseconds (at most a tick later). `now` is a time
+    /// that has been read from the clock, not necessarily the last.
+    ///
+    /// # Safety
+    ///
+    /// The node is linked nowhere, its word is a deadline and its waker initialised; the caller keeps invariant 2.
+    pub(super) unsafe fn insert(&mut self, node: &Node, now: u64) -> Result<u64, Due> {
+        if self.is_empty() {
+            // Nothing to expire on the way: catch up, so that the node starts on the lowest level that it can.
+            self.elapsed = self.elapsed.max(now >> TICK_SHIFT);
+        }
+        // Relaxed: the caller has stored it itself, and only it can change it before the node is linked.
+        let tick = tick_of(node.word.load(Ordering::Relaxed));
+        if tick <= self.elapsed {
+            return Err(Due);
+        }
+        self.link(node, tick);
+        Ok(nanos_of(tick))
+    }
+
+    /// Unlinks a node whose owner has found a deadline in its word under the lock. The owner then takes the waker out and changes the
+    /// word. Returns whether [`next_deadline`](Self::next_deadline) may have changed.
+    ///
+    /// # Safety
+    ///
+    /// The node is linked in this wheel.
+    pub(super) unsafe fn remove(&mut self, node: &Node) -> bool {
+        self.unlink(&node.link)
+    }
+
+    /// Moves time forward to `now` and fires what is due, in the order of ticks, until the batch is full: the nodes are unlinked and
+    /// their words [`FIRED`], and their wakers are in the batch, to be woken after unlocking.
+    pub(super) fn advance(&mut self, now: u64, batch: &mut Batch) -> Progress {
+        let target = now >> TICK_SHIFT;
+        let mut moves = MOVES;
+        while let Some(slot) = self.unfinished().or_else(|| self.lowest()) {
+            let start = self.start_of(slot);
+            if start > target {
+                break;
+            }
+            self.elapsed = start;
+            if slot >= SLOTS {
+                self.cascading = Some(slot);
+            }
+            while self.is_occupied(slot) {
+                if batch.is_full() || moves == 0 {
+                    return Progress::More;
+                }
+                moves -= 1;
+                if let Some(waker) = self.take_first(slot) {
+                    batch.push(waker);
+                }
+            }
+            self.cascading = None;
+        }
+        self.elapsed = self.elapsed.max(target);
+        Progress::Done
+    }
+
+    /// Unlinks nodes until the batch is full, leaving their words [`IDLE`]: the runtime that drove this wheel is gone.
+    pub(super) fn drain(&mut self, batch: &mut Batch) -> Progress {
+        while let Some(slot) = self.lowest() {
+            if batch.is_full() {
+                return Progress::More;
+            }
+            let node = self.first(slot);
+            self.unlink(&node.link);
+            // SAFETY: the node was linked, so that the waker is initialised, and is ours now that it is not (invariant 3).
+            let waker = unsafe { node.waker.with(|waker| waker.read().assume_init()) };
+            // The owner may be putting off the deadline at this moment, and loses. Release pairs with the Acquire load of `word` by the
+            // owner: what we did to the node happens before what the owner does next (invariant 4).
+            node.word.swap(IDLE, Ordering::Release);
+            batch.push(waker);
+        }
+        self.cascading = None;
+        Progress::Done
+    }
+
+    /// Unlinks the slot's first node. If it is due, fires it and returns its waker; else it goes where it belongs as of `elapsed`.
+    fn take_first(&mut self, slot: usize) -> Option<Waker> {
+        let node = self.first(slot);
+        self.unlink(&node.link);
+        loop {
+            // Relaxed: only the number counts. The owner can make it a later one at any time.
+            let deadline = node.word.load(Ordering::Relaxed);
+            let tick = tick_of(deadline);
+            if tick > self.elapsed {
+                // A cascade, or the deadline had been put off without moving the node.
+                self.link(node, tick);
+                return None;
+            }
+            // A copy of the bytes: not the waker until the exchange has succeeded, for until then the node keeps it.
+            let waker = node.waker.with(|waker| {
+                // SAFETY: the owner writes it under the lock only, while the word is a deadline (invariant 3).
+                unsafe { waker.read() }
+            });
+            // Release pairs with the Acquire load of `word` by the owner: our reads of the node happen before what the owner does with
+            // it next. Failure means that the owner has put off the deadline.
+            if node
+                .word
+                .compare_exchange(deadline, FIRED, Ordering::Release, Ordering::Relaxed)
+                .is_ok()
+            {
+                // SAFETY: it was initialised (invariant 3), and is ours by the exchange; the owner will not look at it again.
+                return Some(unsafe { waker.assume_init() });
+            }
+        }
+    }
+
+    /// Appends the node to the slot of its tick, which is later than `elapsed`.
+    fn link(&mut self, node: &Node, tick: u64) {
+        let index = slot_for(self.elapsed, tick);
+        let newly = self.occupy(index);
+        let slot = self.slot(index);
+        let sentinel = &raw const slot.sentinel;
+        // From the whole node, not from its field: the way back must be allowed to reach all of it.
+        let link = ptr::from_ref(node).cast::<Link>();
+        if newly {
+            slot.earliest.set(tick);
+            slot.sentinel.prev.set(sentinel);
+        } else if tick < slot.earliest.get() {
+            slot.earliest.set(tick);
+        }
+        let last = slot.sentinel.prev.get();
+        node.link.prev.set(last);
+        node.link.next.set(sentinel);
+        slot.sentinel.prev.set(link);
+        // SAFETY: `last` is the sentinel or the last node of the list, which is linked and therefore alive (invariant 2).
+        unsafe { (*last).next.set(link) };
+    }
+
+    /// Takes a linked node out of its list; returns whether that has emptied its slot.
+    fn unlink(&mut self, link: &Link) -> bool {
+        let (next, prev) = (link.next.get(), link.prev.get());
+        if next == prev {
+            // Only the sentinel can be on both sides: the node was alone.
+            self.vacate(self.index_of(next));
+            return true;
+        }
+        // SAFETY: both are the sentinel or linked nodes, which are alive (invariant 2).
+        unsafe {
+            (*next).prev.set(prev);
+            (*prev).next.set(next);
+        }
+        false
+    }
+
+    /// The first node of an occupied slot.
+    ///
+    /// The lifetime is a promise: the node is used until its word is given back, and not after.
+    fn first<'a>(&self, slot: usize) -> &'a Node {
+        debug_assert!(self.is_occupied(slot));
+        let link = self.slot(slot).sentinel.next.get();
+        // SAFETY: the list is not empty, so that this is the link of a node, made from a pointer to the whole of it, and the node is
+        // alive (invariant 2) until its word says that it is unlinked (invariant 4).
+        unsafe { &*link.cast::<Node>() }
+    }
+
+    fn slot(&self, index: usize) -> &Slot {
+        // SAFETY: the allocation lives as long as the wheel, and is never borrowed uniquely.
+        let slots: &Slots = unsafe { self.slots.as_ref() };
+        &slots[index]
+    }
+
+    /// Which slot a sentinel belongs to.
+    fn index_of(&self, sentinel: *const Link) -> usize {
+        (sentinel.addr() - self.slots.addr().get()) / size_of::<Slot>()
+    }
+
+    /// The earliest occupied slot, but for an unfinished cascade.
+    #[inline]
+    fn lowest(&self) -> Option<usize> {
+        if self.levels == 0 {
+            return None;
+        }
+        let level = self.levels.trailing_zeros() as usize;
+        Some(level * SLOTS + self.occupied[level].trailing_zeros() as usize)
+    }
+
+    /// The slot whose cascade has been interrupted, if any of its nodes are left.
+    fn unfinished(&self) -> Option<usize> {
+        self.cascading.filter(|&slot| self.is_occupied(slot))
+    }
+
+    /// The first tick of an occupied slot: its digit, below the digits that it shares with `elapsed`, above zeros.
+    fn start_of(&self, slot: usize) -> u64 {
+        let level = (slot / SLOTS) as u32;
+        let digit = (slot % SLOTS) as u64;
+        let above = self.elapsed >> (SLOT_BITS * (level + 1));
+        ((above << SLOT_BITS) | digit) << (SLOT_BITS * level)
+    }
+
+    fn is_occupied(&self, slot: usize) -> bool {
+        self.occupied[slot / SLOTS] & (1 << (slot % SLOTS)) != 0
+    }
+
+    /// Sets the slot's bit; returns whether it was clear.
+    fn occupy(&mut self, slot: usize) -> bool {
+        let level = slot / SLOTS;
+        let before = self.occupied[level];
+        self.occupied[level] = before | 1 << (slot % SLOTS);
+        self.levels |= 1 << level;
+        self.occupied[level] != before
+    }
+
+    fn vacate(&mut self, slot: usize) {
+        let level = slot / SLOTS;
+        self.occupied[level] &= !(1 << (slot % SLOTS));
+        if self.occupied[level] == 0 {
+            self.levels &= !(1 << level);
+        }
+    }
+}
+
+impl Drop for Wheel {
+    fn drop(&mut self) {
+        assert!(
+            self.is_empty(),
+            "a timer wheel was dropped with timers in it"
+        );
+        // SAFETY: allocated by `Box` in `new`; no node points at the sentinels any more.
+        drop(unsafe { Box::from_raw(self.slots.as_ptr()) });
+    }
+}
+
+impl fmt::Debug for Wheel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wheel")
+            .field("elapsed", &nanos_of(self.elapsed))
+            .field("next_deadline", &self.next_deadline())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The slot for `tick`, seen from `elapsed`: by the highest digit in which they differ.
+#[inline]
+fn slot_for(elapsed: u64, tick: u64) -> usize {
+    // The lowest digit counts as different, so that the logarithm exists.
+    let differing = (elapsed ^ tick) | (SLOTS as u64 - 1);
+    let level = differing.ilog2() / SLOT_BITS;
+    let digit = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
+    level as usize * SLOTS + digit
+}
+
+/// The first tick that is not before `nanos`.
+#[inline]
+fn tick_of(nanos: u64) -> u64 {
+    // Not `(nanos + TICK - 1) >> SHIFT`, which would overflow for the last deadlines.
+    (nanos >> TICK_SHIFT) + u64::from(nanos & ((1 << TICK_SHIFT) - 1) != 0)
+}
+
+/// When a tick begins. The very last one begins when the clock has run out; `u64::MAX` itself would mean that there is no timer.
+#[inline]
+fn nanos_of(tick: u64) -> u64 {
+    tick.checked_mul(1 << TICK_SHIFT).unwrap_or(u64::MAX - 1)
+}
