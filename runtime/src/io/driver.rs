@@ -118,6 +118,11 @@ impl Driver {
         self.shared.records.len()
     }
 
+    #[cfg(test)]
+    pub(super) fn is_woken(&self) -> bool {
+        self.woken.load(Ordering::Relaxed)
+    }
+
     pub(super) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

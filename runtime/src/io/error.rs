@@ -36,6 +36,18 @@ pub fn is_shutdown(error: &io::Error) -> bool {
     reason(error) == Some(Stop::Shutdown)
 }
 
+/// The error that [`is_closed`] knows, for whoever keeps the descriptor of a [`Registration`](super::Registration) and finds it closed.
+///
+/// ```
+/// assert!(runtime::io::is_closed(&runtime::io::closed_error()));
+/// ```
+///
+/// **Go:** `net.ErrClosed`.
+#[cold]
+pub fn closed_error() -> io::Error {
+    stopped(Stop::Closed)
+}
+
 fn reason(error: &io::Error) -> Option<Stop> {
     let mut next: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
     while let Some(error) = next {

@@ -35,11 +35,13 @@ mod records;
 mod registration;
 mod source;
 pub(crate) mod state;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod wait;
 
 use std::sync::Arc;
 
-pub use self::error::{is_closed, is_shutdown};
+pub use self::error::{closed_error, is_closed, is_shutdown};
 pub use self::operation::{Operation, Readiness};
 pub use self::registration::{Attempt, Registration};
 pub use self::source::Source;

@@ -37,7 +37,7 @@ const MAX_POLLERS: usize = 32;
 
 /// See the story of this file.
 #[repr(align(64))]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Atomic, see `state.rs`; set under `waiters` (invariant 1).
     state: AtomicU64,
     waiters: Mutex<Waiters>,
@@ -83,7 +83,7 @@ impl Ticket {
 
 /// Where a waiting future has left its waker; kept in the future.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Nowhere.
     #[default]
     None,
@@ -94,7 +94,7 @@ pub(super) enum Place {
 }
 
 impl Record {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: AtomicU64::new(0),
             waiters: Mutex::new(Waiters {
@@ -106,14 +106,14 @@ impl Record {
     }
 
     /// Gives the record to a new user and returns its generation.
-    pub(super) fn open(&self, ready: Ready) -> u64 {
+    pub(crate) fn open(&self, ready: Ready) -> u64 {
         let _waiters = self.lock();
         self.update(|state| Some(State(state.0).with_ready(ready)))
             .generation()
     }
 
     /// Takes the record from its user: events under way to it are stale from now on.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         let mut gone = Vec::new();
         let mut waiters = self.lock();
         self.update(|state| Some(state.next_generation()));
@@ -125,12 +125,12 @@ impl Record {
 
     /// The word as it is now. Acquire, pairs with the release of `update`: what an event or a close made true is seen.
     #[inline]
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         State(self.state.load(Ordering::Acquire))
     }
 
     /// Reports an event to the user of this generation; its waiters are appended to `woken`.
-    pub(super) fn set_ready(&self, generation: u64, ready: Ready, woken: &mut Vec<Waker>) {
+    pub(crate) fn set_ready(&self, generation: u64, ready: Ready, woken: &mut Vec<Waker>) {
         let mut waiters = self.lock();
         if self.state().generation() != generation {
             return;
@@ -144,30 +144,30 @@ impl Record {
     }
 
     /// Says that a call may succeed after all, without an event; wakes nobody.
-    pub(super) fn assume_ready(&self, ready: Ready) {
+    pub(crate) fn assume_ready(&self, ready: Ready) {
         let _waiters = self.lock();
         self.update(|state| Some(state.with_ready(ready)));
     }
 
     /// Ends all waiting, now and later; the waiters are appended to `woken`.
-    pub(super) fn stop(&self, stop: Stop, woken: &mut Vec<Waker>) {
+    pub(crate) fn stop(&self, stop: Stop, woken: &mut Vec<Waker>) {
         let mut waiters = self.lock();
         self.update(|state| Some(state.with_stop(stop)));
         waiters.take_all(woken);
     }
 
     /// Clears readiness after a call that would have blocked.
-    pub(super) fn clear_blocked(&self, direction: Direction, seen: State) {
+    pub(crate) fn clear_blocked(&self, direction: Direction, seen: State) {
         self.update(|state| state.blocked(direction, seen));
     }
 
     /// Clears readiness after a call that moved less than it was offered.
-    pub(super) fn clear_drained(&self, direction: Direction, seen: State) {
+    pub(crate) fn clear_drained(&self, direction: Direction, seen: State) {
         self.update(|state| state.drained(direction, seen));
     }
 
     /// A future waits for the direction; `place` remembers where its waker is.
-    pub(super) fn wait(
+    pub(crate) fn wait(
         &self,
         direction: Direction,
         place: &mut Place,
@@ -186,7 +186,7 @@ impl Record {
     }
 
     /// A `poll_…` function waits for the direction.
-    pub(super) fn poll_wait(&self, direction: Direction, waker: &Waker) -> Poll<Result<(), Stop>> {
+    pub(crate) fn poll_wait(&self, direction: Direction, waker: &Waker) -> Poll<Result<(), Stop>> {
         let mine = waker.clone();
         let mut waiters = self.lock();
         if let Some(now) = self.decided(direction) {
@@ -204,7 +204,7 @@ impl Record {
     }
 
     /// A future stops waiting: takes its waker back if it is still there.
-    pub(super) fn forget(&self, direction: Direction, place: &mut Place) {
+    pub(crate) fn forget(&self, direction: Direction, place: &mut Place) {
         if *place == Place::None {
             return;
         }
@@ -215,7 +215,7 @@ impl Record {
     }
 
     /// How many wait now.
-    pub(super) fn waiters(&self) -> usize {
+    pub(crate) fn waiters(&self) -> usize {
         let waiters = self.lock();
         let listed = waiters.more.as_ref().map_or(0, |more| more.list.len());
         waiters.inline.iter().flatten().count() + listed

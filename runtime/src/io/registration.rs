@@ -7,6 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::panic::Location;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -240,7 +241,7 @@ impl Registration {
         direction: Direction,
         mut call: impl FnMut(&Attempt<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        match self.attempt(direction, &mut call) {
+        match self.attempt(direction, false, &mut call) {
             Some(result) => result,
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
@@ -278,7 +279,7 @@ impl Registration {
     ) -> Poll<io::Result<R>> {
         let proceed = ready!(coop::poll_proceed(cx));
         loop {
-            if let Some(result) = self.attempt(direction, &mut call) {
+            if let Some(result) = self.attempt(direction, false, &mut call) {
                 proceed.made_progress();
                 return Poll::Ready(result);
             }
@@ -302,6 +303,7 @@ impl Registration {
     pub(super) fn attempt<R>(
         &self,
         direction: Direction,
+        mut eager: bool,
         call: &mut impl FnMut(&Attempt<'_>) -> io::Result<R>,
     ) -> Option<io::Result<R>> {
         loop {
@@ -309,7 +311,7 @@ impl Registration {
             if seen.stop() == Some(Stop::Closed) {
                 return Some(Err(stopped(Stop::Closed)));
             }
-            if !seen.is_ready(direction) {
+            if !seen.is_ready(direction) && !mem::take(&mut eager) {
                 return None;
             }
             let attempt = Attempt {

@@ -48,6 +48,11 @@ mod timeout;
 pub(crate) mod timers;
 mod wheel;
 
+#[cfg(all(test, not(loom)))]
+mod entry_tests;
+#[cfg(all(test, not(loom)))]
+mod wheel_tests;
+
 pub use after_func::{Timer, after_func};
 pub use instant::Instant;
 pub use sleep::{Sleep, sleep, sleep_until};
