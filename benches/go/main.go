@@ -123,9 +123,7 @@ func (s *sample) with(key string, value any) *sample {
 }
 
 func (s *sample) print() {
-	var now syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &now)
-	s.fields["peak_kb"] = now.Maxrss
+	s.fields["peak_kb"] = peak()
 	line, err := json.Marshal(s.fields)
 	if err != nil {
 		fail(err.Error())
@@ -135,6 +133,21 @@ func (s *sample) print() {
 
 func cpu(u *syscall.Rusage) float64 {
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+}
+
+// Not ru_maxrss, which a child inherits from its parent.
+func peak() int {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for _, line := range strings.Split(string(status), "\n") {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "VmHWM:" {
+			kb, _ := strconv.Atoi(fields[1])
+			return kb
+		}
+	}
+	return 0
 }
 
 func resident() int {

@@ -112,8 +112,11 @@ pub(crate) fn pages(statm: &str) -> usize {
         .expect("a statm")
 }
 
-fn peak_kb() -> i64 {
-    rusage().ru_maxrss
+/// Not `ru_maxrss`, which a child inherits from its parent.
+fn peak_kb() -> Option<i64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn rusage() -> libc::rusage {

@@ -7,6 +7,7 @@
 //! | `messages_echoed`, `messages_wrong` | counts, the first message of each connection included |
 //! | `rounds`, `in_flight` | as run |
 //! | `server_processes`, `client_processes` | how many; 0 for an end that was not ours |
+//! | `open_files_per_process`, `connections_per_source` | limits that the plan kept to; the latter 0 if the system chose addresses |
 //! | `fullest_server` | the most connections that one server process held |
 //! | `latency_p50_us`, `latency_p99_us`, `latency_p999_us`, `latency_max_us` | of the rounds' messages, microseconds |
 //! | `accepts_per_second` | connections opened, accepted and answered once a second, while connecting |
@@ -44,6 +45,8 @@ pub(crate) fn to_json(report: &Report) -> String {
         ("in_flight", count(report.in_flight)),
         ("server_processes", count(report.server_processes)),
         ("client_processes", count(report.client_processes)),
+        ("open_files_per_process", count(report.open_files)),
+        ("connections_per_source", count(report.per_source)),
         ("fullest_server", maybe(report.fullest_server)),
         ("latency_p50_us", micros(report.percentile(500))),
         ("latency_p99_us", micros(report.percentile(990))),

@@ -32,14 +32,17 @@ Usage: cargo run --release --example c100k -- [OPTIONS]
                       [120; with --server alone: never]
   --help              this text
 
-How latency is measured: a client takes the time just before it writes a message, and again when it has read the last of the 64
-bytes that come back. Each connection has one message under way, and --in-flight connections are busy at once: the figures are those
-of a loaded server, and the wait for a turn before the first write is not in them.
+How latency is measured: a client takes the time just before it writes a
+message, and again when it has read the last of the 64 bytes that come back.
+Each connection has one message under way, and --in-flight connections are busy
+at once: the figures are those of a loaded server. A connection's wait for its
+turn, before the write, is not in them.
 
-CPU: the processes share the CPUs evenly, unless RUNTIME_MAXPROCS says how many workers each shall have.
+CPU: the processes share the CPUs evenly, unless RUNTIME_MAXPROCS says how many
+workers each of them shall have.
 
-Exit status: 0 if every connection was held to the end and every byte was right; 1 if not; 2 if the options or the limits of this
-machine did not allow a start.";
+Exit status: 0 if every connection was held to the end and every byte was right;
+1 if not; 2 if the options or the limits of this machine do not allow a start.";
 
 /// What this process is to do.
 #[derive(Debug)]

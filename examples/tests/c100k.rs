@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -265,6 +265,57 @@ fn failed_connections_make_the_exit_status_1() {
         "the cure is missing in {}",
         json["errors"]
     );
+}
+
+#[test]
+fn a_single_wrong_byte_makes_the_exit_status_1() {
+    let address = spoiling_server(2);
+    let args = [
+        "--client",
+        "--connections",
+        "5",
+        "--rounds",
+        "3",
+        "--idle",
+        "0",
+        "--address",
+    ];
+    let (ended, json) = run_with_json("spoilt", &[&args[..], &[&address]].concat());
+    assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
+    assert_eq!(json["connections_held"], "5");
+    // Rounds 0 and 1 were right; round 2 was wrong and ended the connections, so that there was no round 3.
+    assert_eq!(json["messages_echoed"], "10");
+    assert_eq!(json["messages_wrong"], "5");
+    assert_eq!(json["connections_failed"], "5");
+    assert!(
+        ended.stdout.contains("BAD: wrong bytes"),
+        "{}",
+        ended.stdout
+    );
+}
+
+/// An echo server that gets the last bit of message number `spoilt` wrong on each connection; its address.
+fn spoiling_server(spoilt: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener
+        .local_addr()
+        .expect("it has an address")
+        .to_string();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("the client connects");
+            thread::spawn(move || {
+                let mut message = [0; 64];
+                let mut n = 0;
+                while stream.read_exact(&mut message).is_ok() {
+                    message[63] ^= u8::from(n == spoilt);
+                    stream.write_all(&message).expect("the client reads");
+                    n += 1;
+                }
+            });
+        }
+    });
+    address
 }
 
 #[test]

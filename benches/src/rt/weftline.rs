@@ -67,11 +67,11 @@ impl Rt for Weftline {
         runtime::yield_now()
     }
 
-    async fn sleep(_duration: Duration) {
-        unimplemented!("runtime::time has not landed")
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+        runtime::time::sleep(duration)
     }
 
-    async fn timeout<F: Future + Send>(_limit: Duration, _future: F) -> Option<F::Output> {
-        unimplemented!("runtime::time has not landed")
+    async fn timeout<F: Future + Send>(limit: Duration, future: F) -> Option<F::Output> {
+        runtime::time::timeout(limit, future).await.ok()
     }
 }

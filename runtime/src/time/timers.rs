@@ -154,7 +154,7 @@ impl Timers {
     }
 
     /// Takes no more timers, and detaches those that are here.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         loop {
             let mut batch = Batch::new(BATCH);
             let progress = {

@@ -35,7 +35,7 @@ impl Wake for Logger {
 /// A wheel, nodes that stay where they are, and what they ought to do.
 struct Bench {
     wheel: Wheel,
-    nodes: Vec<Box<Node>>,
+    nodes: Box<[Node]>,
     wakers: Vec<Waker>,
     log: Log,
     /// What is linked: by tick, then by node.
@@ -48,7 +48,7 @@ impl Bench {
         let log = Log::default();
         Self {
             wheel: Wheel::new(),
-            nodes: (0..nodes).map(|_| Box::new(Node::new())).collect(),
+            nodes: (0..nodes).map(|_| Node::new()).collect(),
             wakers: (0..nodes)
                 .map(|id| {
                     let log = log.clone();
@@ -72,14 +72,14 @@ impl Bench {
     /// Returns whether the wheel took it.
     fn insert(&mut self, id: usize, deadline: u64) -> bool {
         assert!(!self.is_linked(id));
-        let node = &*self.nodes[id];
+        let node = &self.nodes[id];
         let waker = self.wakers[id].clone();
         node.waker.with_mut(|slot| {
             // SAFETY: the node is unlinked, so that the slot is ours and empty.
             unsafe { slot.write(MaybeUninit::new(waker)) };
         });
         node.word.store(deadline, Ordering::Relaxed);
-        // SAFETY: boxed nodes do not move, and `drop` unlinks what is left.
+        // SAFETY: the nodes are on the heap and do not move, and `drop` unlinks what is left.
         match unsafe { self.wheel.insert(node, self.now) } {
             Ok(at) => {
                 assert!(at >= deadline, "a node must not be early");
