@@ -244,7 +244,7 @@ impl Worker {
     }
 
     fn look_at_reactor(&self) {
-        if self.scheduler.driver.waiters() == 0 {
+        if self.scheduler.driver.registered() == 0 {
             return;
         }
         if let Some(mut turn) = self.scheduler.driver.try_turn() {
