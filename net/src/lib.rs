@@ -36,7 +36,7 @@
 //!
 //! The modules in reading order: `socket`, `tcp`; around them `error`, `resolve`, `limit`. Readiness is
 //! [`runtime::io`](runtime::io)'s.
-#![doc(test(attr(deny(warnings), allow(unused_variables))))]
+#![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod error;
 mod limit;
