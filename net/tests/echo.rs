@@ -180,11 +180,11 @@ fn the_futures_traits_carry_bytes_too() {
         let sender = client.clone();
         let sending = runtime::spawn(async move {
             let data = vec![7; 1 << 20];
-            (&sender).write_all(&data).await?;
+            AsyncWriteExt::write_all(&mut &sender, &data).await?;
             AsyncWriteExt::close(&mut &sender).await
         });
         let mut back = Vec::new();
-        (&client).read_to_end(&mut back).await?;
+        AsyncReadExt::read_to_end(&mut &client, &mut back).await?;
         assert_eq!(back, vec![7; 1 << 20]);
         assert_eq!(copying.await.unwrap()?, 1 << 20);
         sending.await.unwrap()
@@ -200,7 +200,8 @@ fn tasks_that_poll_one_stream_are_all_woken() {
                 let server = server.clone();
                 runtime::spawn(async move {
                     let mut byte = [0];
-                    (&server).read_exact(&mut byte).await.map(|()| byte[0])
+                    AsyncReadExt::read_exact(&mut &server, &mut byte).await?;
+                    io::Result::Ok(byte[0])
                 })
             })
             .collect();
