@@ -13,6 +13,7 @@
 mod expand;
 mod function;
 mod options;
+mod select;
 #[cfg(test)]
 mod tests;
 
@@ -98,4 +99,11 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Attribute::Test, options.into(), item.into()).into()
+}
+
+/// What `sync::select!` expands to; see there. The input starts with the path of the `sync` crate in parentheses.
+#[doc(hidden)]
+#[proc_macro]
+pub fn select(input: TokenStream) -> TokenStream {
+    select::expand(input.into()).into()
 }

@@ -18,6 +18,15 @@ pub(crate) use loom::{
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
+/// How many wakers are collected under one lock: enough that the lock is rare, few enough that they (16 bytes each) are nothing on a stack.
+/// Tokio takes 32, too.
+#[cfg(not(loom))]
+pub(crate) const WAKE_BATCH: usize = 32;
+
+/// So few that a model sees more than one batch.
+#[cfg(loom)]
+pub(crate) const WAKE_BATCH: usize = 2;
+
 /// `std::cell::UnsafeCell` with loom's access methods, which name reads and writes so that a model can check them.
 #[cfg(not(loom))]
 #[derive(Debug)]

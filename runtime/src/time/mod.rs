@@ -48,6 +48,16 @@ mod timeout;
 pub(crate) mod timers;
 mod wheel;
 
+/// What the models see of the private files.
+#[cfg(all(test, loom))]
+pub(crate) mod for_models {
+    pub(crate) use super::entry::{Alert, Entry, NotArmed, State};
+}
+#[cfg(all(test, not(loom)))]
+mod entry_tests;
+#[cfg(all(test, not(loom)))]
+mod wheel_tests;
+
 pub use after_func::{Timer, after_func};
 pub use instant::Instant;
 pub use sleep::{Sleep, sleep, sleep_until};

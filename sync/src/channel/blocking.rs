@@ -1,0 +1,66 @@
+//! Channel operations for threads that are not a task: they park the thread.
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+/// Wakes one thread. The flag tells our wake from any other `unpark`.
+struct Unparker {
+    thread: Thread,
+    woken: AtomicBool,
+}
+
+impl Wake for Unparker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Release pairs with the acquire below.
+        self.woken.store(true, Release);
+        self.thread.unpark();
+    }
+}
+
+thread_local! {
+    /// This thread's waker, kept so that only its first blocking operation allocates. Taken while in use: a destructor that blocks
+    /// again inside a blocking operation gets its own.
+    static CACHED: RefCell<Option<Arc<Unparker>>> = const { RefCell::new(None) };
+}
+
+/// Runs a channel operation to its end on this thread. `name` is what the user called, `cure` what to write instead inside a task.
+#[track_caller]
+pub(super) fn wait<F: Future>(operation: F, name: &str, cure: &str) -> F::Output {
+    if runtime::task::id().is_some() {
+        panic!(
+            "{name} called inside a task: it would block the worker and every task on it; \
+             use {cure} instead, or call it inside spawn_blocking"
+        );
+    }
+    let unparker = CACHED.with(|cached| cached.take()).unwrap_or_else(|| {
+        Arc::new(Unparker {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+        })
+    });
+    let waker = Waker::from(unparker.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut operation = pin!(operation);
+    let output = loop {
+        if let Poll::Ready(output) = operation.as_mut().poll(&mut cx) {
+            break output;
+        }
+        // Acquire pairs with the release above.
+        while !unparker.woken.swap(false, Acquire) {
+            thread::park();
+        }
+    };
+    drop(waker);
+    CACHED.with(|cached| *cached.borrow_mut() = Some(unparker));
+    output
+}

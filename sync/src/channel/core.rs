@@ -1,0 +1,216 @@
+//! What a channel is under its lock: a ring of values, two queues of waiters, and whether it is closed.
+//!
+//! Invariants, whenever the lock is free (a *waiting* waiter is one that is not a busy or decided select, see
+//! [`claim`](crate::select::claim)):
+//! 1. If a receiver is waiting, there is no value here and no sender is waiting.
+//! 2. If a sender is waiting, the ring is full.
+//! 3. If the channel is closed, nobody is waiting.
+//!
+//! Hence values and waiters are served in order, and nobody can barge in: a value goes straight to the first waiting receiver; a
+//! receiver that takes from a full ring moves the first waiting sender's value to its tail.
+//!
+//! Values that had been handed to receivers which were then dropped come back to the front, in the order in which they had been
+//! handed over; that queue is allocated only then.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::task::Waker;
+
+use super::waiter::List;
+
+/// A receive would not wait, as far as one can tell without the lock.
+pub(crate) const RECV_READY: u8 = 1;
+/// A send would not wait, as far as one can tell without the lock.
+pub(crate) const SEND_READY: u8 = 2;
+/// The channel is closed.
+pub(crate) const IS_CLOSED: u8 = 4;
+
+/// How many values the ring makes room for at once. Larger capacities grow by doubling, so that a channel with a generous capacity
+/// costs what it holds.
+const FIRST_ALLOCATION: usize = 1024;
+
+/// See the module.
+pub(crate) struct Core<T> {
+    buffer: VecDeque<T>,
+    capacity: usize,
+    pub(super) receivers: List<T>,
+    pub(super) senders: List<T>,
+    #[expect(
+        clippy::box_collection,
+        reason = "one word in a channel that hardly ever has any"
+    )]
+    returned: Option<Box<VecDeque<(u32, T)>>>,
+    /// The ticket of the next value that is handed to a waiting receiver; it wraps.
+    ticket: u32,
+    closed: bool,
+}
+
+/// Outcome of [`Core::receive`]; a waker is to be woken once the lock is released.
+pub(crate) enum Received<T> {
+    Value(T, Option<Waker>),
+    Closed,
+    Empty,
+}
+
+/// Outcome of [`Core::send`]; a waker is to be woken once the lock is released.
+pub(crate) enum Sent {
+    Done(Option<Waker>),
+    Closed,
+    Full,
+}
+
+impl<T> Core<T> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            buffer: VecDeque::new(),
+            capacity,
+            receivers: List::new(),
+            senders: List::new(),
+            returned: None,
+            ticket: 0,
+            closed: false,
+        }
+    }
+
+    /// Takes the next value, if there is one without waiting.
+    #[inline]
+    pub(crate) fn receive(&mut self) -> Received<T> {
+        if self.returned.is_some() {
+            if let Some(value) = self.pop_returned() {
+                return Received::Value(value, None);
+            }
+        }
+        if let Some(value) = self.buffer.pop_front() {
+            let waker = self.refill();
+            return Received::Value(value, waker);
+        }
+        if let Some(sender) = self.senders.claim_first() {
+            let (value, waker) = sender.collect();
+            return Received::Value(value, waker);
+        }
+        if self.closed {
+            Received::Closed
+        } else {
+            Received::Empty
+        }
+    }
+
+    /// Sends what `take` yields, if it can be sent without waiting; otherwise does not call it.
+    #[inline]
+    pub(crate) fn send(&mut self, take: impl FnOnce() -> T) -> Sent {
+        if self.closed {
+            return Sent::Closed;
+        }
+        if let Some(receiver) = self.receivers.claim_first() {
+            let ticket = self.ticket;
+            self.ticket = ticket.wrapping_add(1);
+            return Sent::Done(receiver.deliver(take(), ticket));
+        }
+        if self.buffer.len() < self.capacity {
+            self.make_room();
+            self.buffer.push_back(take());
+            return Sent::Done(None);
+        }
+        Sent::Full
+    }
+
+    /// Closes the channel; false if it was closed already. [`Core::dismiss`] is to follow.
+    pub(super) fn close(&mut self) -> bool {
+        !std::mem::replace(&mut self.closed, true)
+    }
+
+    /// After closing: tells waiters, as many as `wakers` has room for. False once all know.
+    pub(super) fn dismiss(&mut self, wakers: &mut [Option<Waker>]) -> bool {
+        for slot in wakers {
+            let next = match self.receivers.claim_first() {
+                Some(receiver) => Some(receiver),
+                None => self.senders.claim_first(),
+            };
+            match next {
+                Some(waiter) => *slot = waiter.dismiss(),
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// A value comes back from a receiver that was dropped after it had been chosen: to the next receiver, in front of all others.
+    pub(super) fn give_back(&mut self, value: T, ticket: u32) -> Option<Waker> {
+        if let Some(receiver) = self.receivers.claim_first() {
+            return receiver.deliver(value, ticket);
+        }
+        let returned = self.returned.get_or_insert_default();
+        // Tickets wrap; two that are out at the same time are less than half the range apart.
+        let place = returned.partition_point(|(other, _)| (other.wrapping_sub(ticket) as i32) < 0);
+        returned.insert(place, (ticket, value));
+        None
+    }
+
+    /// Everything that nobody can receive any more, to be dropped outside the lock.
+    pub(super) fn drain(&mut self) -> impl Sized + use<T> {
+        (std::mem::take(&mut self.buffer), self.returned.take())
+    }
+
+    /// What can be told of the channel without its lock.
+    #[inline]
+    pub(super) fn readiness(&self) -> u8 {
+        let mut flags = 0;
+        if !self.buffer.is_empty()
+            || !self.senders.is_empty()
+            || self.returned.is_some()
+            || self.closed
+        {
+            flags |= RECV_READY;
+        }
+        if self.buffer.len() < self.capacity || !self.receivers.is_empty() || self.closed {
+            flags |= SEND_READY;
+        }
+        if self.closed {
+            flags |= IS_CLOSED;
+        }
+        flags
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.buffer.len() + self.returned.as_ref().map_or(0, |returned| returned.len())
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.buffer.len() >= self.capacity
+    }
+
+    /// A value has left a full ring: the first waiting sender's takes its place.
+    #[inline]
+    fn refill(&mut self) -> Option<Waker> {
+        let (value, waker) = self.senders.claim_first()?.collect();
+        self.buffer.push_back(value);
+        waker
+    }
+
+    #[inline]
+    fn make_room(&mut self) {
+        if self.buffer.capacity() == 0 {
+            self.allocate();
+        }
+    }
+
+    #[cold]
+    fn allocate(&mut self) {
+        self.buffer
+            .reserve_exact(self.capacity.min(FIRST_ALLOCATION));
+    }
+
+    #[cold]
+    fn pop_returned(&mut self) -> Option<T> {
+        let returned = self.returned.as_mut()?;
+        let first = returned.pop_front();
+        if returned.is_empty() {
+            self.returned = None;
+        }
+        first.map(|(_, value)| value)
+    }
+}

@@ -1,0 +1,263 @@
+//! [`Receiver`], the end of a channel that values come out of.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use runtime::task::{coop, waiting};
+
+use super::core::Received;
+use super::receiving::Receiving;
+use super::recv::reason;
+use super::shared::wake;
+use super::{Channel, Recv, TryRecvError, blocking};
+use crate::primitive::Arc;
+
+/// The receiving end of a [`channel`](super::channel).
+///
+/// Cloning it makes another handle of the same end; each value is received once, by one of them. When the last one is dropped the
+/// channel closes, and what is still in it is dropped.
+///
+/// It is also a [`Stream`] that ends when the channel is closed and drained.
+///
+/// **Go:** `<-chan T`.
+pub struct Receiver<T> {
+    /// What this handle waits with as a stream; made at the first wait and kept. Dropped before the channel.
+    stream: Option<Pin<Box<Receiving<Arc<Channel<T>>, T>>>>,
+    channel: Arc<Channel<T>>,
+}
+
+impl<T> Receiver<T> {
+    pub(super) fn new(channel: Arc<Channel<T>>) -> Self {
+        Self {
+            stream: None,
+            channel,
+        }
+    }
+
+    /// Receives the next value, or `None` once the channel is closed and drained. Receivers that wait are served first come, first
+    /// served.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: a value that it had been handed goes to the next receiver, in front of all others. (A future
+    /// that is leaked with `mem::forget` takes its value along.)
+    ///
+    /// # Memory ordering
+    /// What the sender did before sending the value is visible; after `None`, what the closer did before closing.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::channel(1);
+    /// tx.send(1).await.unwrap();
+    /// drop(tx);
+    /// assert_eq!(rx.recv().await, Some(1));
+    /// assert_eq!(rx.recv().await, None);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `v, ok := <-ch`; `for v := range ch` is `while let Some(v) = rx.recv().await`.
+    #[track_caller]
+    #[inline]
+    pub fn recv(&self) -> Recv<'_, T> {
+        Recv::new(&self.channel, Location::caller())
+    }
+
+    /// Receives a value if one is there at once: buffered, or with a sender that waits.
+    ///
+    /// # Errors
+    /// [`Empty`](TryRecvError::Empty) if it would have to wait, [`Closed`](TryRecvError::Closed) once the channel is closed and drained.
+    ///
+    /// ```
+    /// use sync::TryRecvError;
+    ///
+    /// let (tx, rx) = sync::channel(1);
+    /// assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    /// tx.try_send(1).unwrap();
+    /// assert_eq!(rx.try_recv(), Ok(1));
+    /// ```
+    ///
+    /// **Go:** `select { case v, ok := <-ch: default: }`.
+    #[inline]
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        if !self.channel.recv_ready() {
+            return Err(TryRecvError::Empty);
+        }
+        let received = self.channel.lock().receive();
+        match received {
+            Received::Value(value, waker) => {
+                wake(waker);
+                Ok(value)
+            }
+            Received::Closed => Err(TryRecvError::Closed),
+            Received::Empty => Err(TryRecvError::Empty),
+        }
+    }
+
+    /// Receives on a thread that is not running a task, and blocks the thread while it waits.
+    ///
+    /// # Panics
+    /// Inside a task, where it would block every other task of the worker: use [`recv`](Self::recv) and `.await` there.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel(0);
+    /// let thread = std::thread::spawn(move || rx.blocking_recv());
+    /// tx.blocking_send(5).unwrap();
+    /// assert_eq!(thread.join().unwrap(), Some(5));
+    /// ```
+    ///
+    /// **Go:** `v, ok := <-ch` on a thread that Go did not start has no counterpart.
+    #[track_caller]
+    pub fn blocking_recv(&self) -> Option<T> {
+        blocking::wait(self.recv(), "blocking_recv", "recv().await")
+    }
+
+    /// Closes the channel; false if it was closed already.
+    ///
+    /// Everybody who waits is woken: receivers get `None`, senders their value back. What is buffered can still be received. A
+    /// [`never`](super::never) cannot be closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::channel(4);
+    /// tx.send(1).await.unwrap();
+    /// assert!(rx.close());
+    /// assert!(tx.send(2).await.is_err());
+    /// assert_eq!(rx.recv().await, Some(1));
+    /// assert_eq!(rx.recv().await, None);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `close(ch)`, which only senders may call there.
+    pub fn close(&self) -> bool {
+        !self.channel.is_never() && self.channel.close()
+    }
+
+    /// Whether the channel is closed. Values may still be in it.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel::<u32>(0);
+    /// drop(tx);
+    /// assert!(rx.is_closed());
+    /// ```
+    ///
+    /// **Go:** cannot be asked.
+    pub fn is_closed(&self) -> bool {
+        self.channel.is_closed()
+    }
+
+    /// How many values are in the channel, waiting for a receiver. Values that dropped receivers gave back count as well.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel(2);
+    /// tx.try_send('a').unwrap();
+    /// assert_eq!((rx.len(), rx.capacity()), (1, 2));
+    /// ```
+    ///
+    /// **Go:** `len(ch)`.
+    pub fn len(&self) -> usize {
+        self.channel.lock().len()
+    }
+
+    /// How many values the channel holds before `send` waits; 0 is a rendezvous.
+    ///
+    /// ```
+    /// let (_tx, rx) = sync::channel::<u8>(16);
+    /// assert_eq!(rx.capacity(), 16);
+    /// ```
+    ///
+    /// **Go:** `cap(ch)`.
+    pub fn capacity(&self) -> usize {
+        self.channel.lock().capacity()
+    }
+
+    /// Whether no value is in the channel.
+    ///
+    /// ```
+    /// let (_tx, rx) = sync::channel::<u8>(1);
+    /// assert!(rx.is_empty());
+    /// ```
+    ///
+    /// **Go:** `len(ch) == 0`.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether the buffer has no room; always true with capacity 0.
+    ///
+    /// ```
+    /// let (_tx, rx) = sync::channel::<u8>(0);
+    /// assert!(rx.is_full());
+    /// ```
+    ///
+    /// **Go:** `len(ch) == cap(ch)`.
+    pub fn is_full(&self) -> bool {
+        self.channel.lock().is_full()
+    }
+
+    /// Whether both handles are of the same channel.
+    ///
+    /// ```
+    /// let (_tx, rx) = sync::channel::<u8>(1);
+    /// let (_, other) = sync::channel::<u8>(1);
+    /// assert!(rx.same_channel(&rx.clone()) && !rx.same_channel(&other));
+    /// ```
+    ///
+    /// **Go:** `ch1 == ch2`.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.channel, &other.channel)
+    }
+}
+
+impl<T> Stream for Receiver<T> {
+    type Item = T;
+
+    /// The next value; `None` once the channel is closed and drained. The first wait of a handle allocates once.
+    #[track_caller]
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let proceed = ready!(coop::poll_proceed(cx));
+        let this = self.get_mut();
+        let channel = &this.channel;
+        let receiving = this
+            .stream
+            .get_or_insert_with(|| Box::pin(Receiving::new(channel.clone())));
+        match receiving.as_ref().poll(cx) {
+            Poll::Ready(value) => {
+                receiving.as_ref().get_ref().reset();
+                proceed.made_progress();
+                Poll::Ready(value)
+            }
+            Poll::Pending => {
+                waiting(reason(channel), Location::caller());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), None)
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        self.channel.add_receiver();
+        Self::new(self.channel.clone())
+    }
+}
+
+impl<T> Drop for Receiver<T> {
+    fn drop(&mut self) {
+        // First, because it may have a value to give back.
+        self.stream = None;
+        self.channel.remove_receiver();
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        super::debug(&self.channel, "Receiver", f)
+    }
+}

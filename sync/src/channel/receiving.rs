@@ -1,0 +1,246 @@
+//! One pending receive: what [`Recv`](super::Recv), a stream, and a receive arm of a select are made of.
+//!
+//! A value is handed into the waiter by the sender; from then on it is this future's to return. If it is dropped instead, the value
+//! goes to the next receiver, or back to the front of the channel, so that dropping loses nothing.
+
+use std::fmt;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use super::core::Received;
+use super::pending::{Queue, keep_waiting, withdraw};
+use super::shared::{Channel, Held, wake};
+use super::waiter::{Owner, Waiter, state};
+use crate::select::case::{Attempt, Case};
+use crate::select::claim::Claim;
+
+/// See the module. `C` is how it reaches its channel.
+pub(crate) struct Receiving<C, T>
+where
+    C: Deref<Target = Channel<T>>,
+{
+    channel: C,
+    waiter: Waiter<T>,
+}
+
+impl<C, T> Receiving<C, T>
+where
+    C: Deref<Target = Channel<T>>,
+{
+    #[inline]
+    pub(crate) fn new(channel: C) -> Self {
+        Self {
+            channel,
+            waiter: Waiter::empty(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn channel(&self) -> &Channel<T> {
+        &self.channel
+    }
+
+    #[inline]
+    fn waiter(self: Pin<&Self>) -> Pin<&Waiter<T>> {
+        // SAFETY: a field of what is pinned; it is never moved out, and `Drop` below does not move it.
+        unsafe { self.map_unchecked(|this| &this.waiter) }
+    }
+
+    /// The next value, or `None` once the channel is closed and drained. Not to be polled again after that, without [`Self::reset`].
+    #[inline]
+    pub(crate) fn poll(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        match self.waiter.state() {
+            state::IDLE => self.poll_idle(cx),
+            state::DONE => Poll::Ready(Some(self.take())),
+            _ => self.poll_rare(cx),
+        }
+    }
+
+    /// Makes a finished receive ready for the next one.
+    pub(crate) fn reset(&self) {
+        debug_assert_eq!(self.waiter.state(), state::FINISHED);
+        self.waiter.set_state(state::IDLE);
+    }
+
+    #[inline]
+    fn poll_idle(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
+        if self.channel.recv_ready() {
+            if let Some(outcome) = self.receive_now() {
+                return Poll::Ready(outcome);
+            }
+        }
+        self.register(cx)
+    }
+
+    #[cold]
+    fn poll_rare(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if self.waiter.state() == state::LINKED && keep_waiting(&self.channel, &self.waiter, cx) {
+            return Poll::Pending;
+        }
+        match self.waiter.state() {
+            state::DONE => Poll::Ready(Some(self.take())),
+            state::FINISHED => panic!(
+                "a receive was polled again after it had completed; make a new one with `recv()`"
+            ),
+            // CLOSED: a value may have been given back since.
+            _ => self.poll_idle(cx),
+        }
+    }
+
+    /// Receives if that is possible without waiting.
+    #[inline]
+    fn receive_now(self: Pin<&Self>) -> Option<Option<T>> {
+        let received = self.channel.lock().receive();
+        match received {
+            Received::Value(value, waker) => {
+                self.waiter.set_state(state::FINISHED);
+                wake(waker);
+                Some(Some(value))
+            }
+            Received::Closed => {
+                self.waiter.set_state(state::FINISHED);
+                Some(None)
+            }
+            Received::Empty => None,
+        }
+    }
+
+    /// Looks once more, and gets in line.
+    fn register(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let waker = cx.waker().clone();
+        let mut core = self.channel.lock();
+        let (value, peer) = match core.receive() {
+            Received::Value(value, waker) => (Some(value), waker),
+            Received::Closed => (None, None),
+            Received::Empty => {
+                // SAFETY: not linked (IDLE, STALE or CLOSED), and `Drop` withdraws it.
+                unsafe { Queue::Receivers.push(&mut core, self.waiter(), Owner::Task(waker)) };
+                return Poll::Pending;
+            }
+        };
+        drop(core);
+        self.waiter.set_state(state::FINISHED);
+        wake(peer);
+        Poll::Ready(value)
+    }
+
+    /// Takes what was handed over.
+    #[inline]
+    fn take(self: Pin<&Self>) -> T {
+        self.waiter.set_state(state::FINISHED);
+        // SAFETY: DONE has been seen, so the value is ours and full; it counts as empty from FINISHED on.
+        unsafe { self.waiter.take_value() }
+    }
+
+    /// The outcome, for a select that has chosen this arm.
+    pub(crate) fn outcome(self: Pin<&Self>) -> Option<T> {
+        if self.waiter.state() == state::DONE {
+            return Some(self.take());
+        }
+        debug_assert_eq!(self.waiter.state(), state::CLOSED);
+        // Closed; but a value may have been given back since.
+        self.receive_now().flatten()
+    }
+}
+
+impl<C, T> Drop for Receiving<C, T>
+where
+    C: Deref<Target = Channel<T>>,
+{
+    #[inline]
+    fn drop(&mut self) {
+        withdraw(&self.channel, &self.waiter, Queue::Receivers);
+        if self.waiter.state() == state::DONE {
+            self.give_back();
+        }
+    }
+}
+
+impl<C, T> Receiving<C, T>
+where
+    C: Deref<Target = Channel<T>>,
+{
+    #[cold]
+    fn give_back(&self) {
+        // SAFETY: DONE has been seen, so value and ticket are ours, and the value is full; the waiter goes now.
+        let (value, ticket) = unsafe { (self.waiter.take_value(), self.waiter.ticket()) };
+        let waker = self.channel.lock().give_back(value, ticket);
+        wake(waker);
+    }
+}
+
+impl<C, T> Case for Receiving<C, T>
+where
+    C: Deref<Target = Channel<T>>,
+{
+    fn address(&self) -> usize {
+        self.channel.address()
+    }
+
+    fn maybe_ready(&self) -> bool {
+        self.channel.recv_ready()
+    }
+
+    fn hold(&self) -> Held<'_> {
+        self.channel.hold()
+    }
+
+    unsafe fn publish(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.channel.publish() };
+    }
+
+    unsafe fn attempt(&self) -> Attempt {
+        // SAFETY: the caller holds the lock.
+        let core = unsafe { self.channel.core() };
+        let (outcome, peer): (_, Option<Waker>) = match core.receive() {
+            Received::Value(value, peer) => (Some(value), peer),
+            Received::Closed => (None, None),
+            Received::Empty => return Attempt::NotReady,
+        };
+        let old = if self.waiter.state() == state::LINKED {
+            // SAFETY: the lock is held and it is linked. The owner is a claim, so that dropping it runs no foreign code.
+            Some(unsafe { core.receivers.remove(&self.waiter) })
+        } else {
+            None
+        };
+        drop(old);
+        self.waiter.set_state(match outcome {
+            Some(value) => {
+                // SAFETY: not linked, so the slot is ours; empty, since this waiter was not DONE.
+                unsafe { self.waiter.put_value(value) };
+                state::DONE
+            }
+            None => state::CLOSED,
+        });
+        Attempt::Done(peer)
+    }
+
+    unsafe fn link(self: Pin<&Self>, claim: *const Claim, case: u16) {
+        if self.waiter.state() == state::LINKED {
+            return;
+        }
+        // SAFETY: the caller holds the lock.
+        let core = unsafe { self.channel.core() };
+        // SAFETY: not linked, and `Drop` withdraws it; the claim lives until then by the caller's promise.
+        unsafe { core.receivers.push(self.waiter(), Owner::Arm(claim), case) };
+    }
+
+    fn settle(&self) {
+        if self.waiter.state() == state::LINKED {
+            // Whoever claimed it publishes its state before letting go of the lock.
+            drop(self.channel.hold());
+        }
+    }
+}
+
+impl<C, T> fmt::Debug for Receiving<C, T>
+where
+    C: Deref<Target = Channel<T>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.waiter.fmt(f)
+    }
+}

@@ -1,0 +1,248 @@
+//! What the two ends of a channel share: the [`Core`], its lock, and what may be known without it.
+//!
+//! The lock is held for a few dozen instructions, in which no foreign code runs: wakers are cloned before, woken and dropped after,
+//! values are only moved. It is std's mutex, which spins shortly and then sleeps, so that a holder whose thread has lost its core is
+//! not waited for in a loop.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::PoisonError;
+use std::task::Waker;
+
+use super::core::{Core, IS_CLOSED, RECV_READY, SEND_READY};
+use crate::primitive::atomic::{AtomicU8, AtomicU32, Ordering::*};
+use crate::primitive::{Mutex, MutexGuard, UnsafeCell};
+
+/// How many waiters `close` tells in one go before it lets go of the lock to wake them. A guess.
+const CLOSE_BATCH: usize = 16;
+
+/// A channel. Both ends hold it in an `Arc`.
+pub(crate) struct Channel<T> {
+    lock: Mutex<()>,
+    /// How many handles there are of either end; the last one closes the channel.
+    senders: AtomicU32,
+    receivers: AtomicU32,
+    /// [`Core::readiness`] as of the last unlock.
+    ready: AtomicU8,
+    /// No sender exists, and none ever will: Go's nil channel.
+    never: bool,
+    /// Under `lock`.
+    core: UnsafeCell<Core<T>>,
+}
+
+// SAFETY: values and wakers move between threads under the lock; nobody gets a reference to a value that others can reach.
+unsafe impl<T: Send> Send for Channel<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Channel<T> {}
+
+/// Proof that a channel's lock is held, without saying which type it carries.
+pub(crate) type Held<'a> = MutexGuard<'a, ()>;
+
+impl<T> Channel<T> {
+    pub(crate) fn new(capacity: usize, never: bool) -> Self {
+        let core = Core::new(capacity);
+        Self {
+            lock: Mutex::new(()),
+            senders: AtomicU32::new(1),
+            receivers: AtomicU32::new(1),
+            ready: AtomicU8::new(core.readiness()),
+            never,
+            core: UnsafeCell::new(core),
+        }
+    }
+
+    /// Locks the channel for one operation.
+    #[inline]
+    pub(crate) fn lock(&self) -> Locked<'_, T> {
+        Locked {
+            held: self.hold(),
+            channel: self,
+        }
+    }
+
+    /// Locks the channel, for a select; [`Channel::publish`] is to be called before the guard is dropped.
+    #[inline]
+    pub(crate) fn hold(&self) -> Held<'_> {
+        // Nothing under the lock can panic half-way, except an allocation before anything was changed.
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The core, for somebody who holds the lock.
+    ///
+    /// # Safety
+    /// The caller holds this channel's lock and has no other reference to the core.
+    #[expect(clippy::mut_from_ref, reason = "the lock makes it unique")]
+    #[inline]
+    pub(crate) unsafe fn core(&self) -> &mut Core<T> {
+        // SAFETY: the caller's promise.
+        self.core.with_mut(|core| unsafe { &mut *core })
+    }
+
+    /// Notes what can be known without the lock.
+    ///
+    /// # Safety
+    /// The caller holds this channel's lock.
+    #[inline]
+    pub(crate) unsafe fn publish(&self) {
+        // SAFETY: the caller's promise.
+        let ready = unsafe { self.core() }.readiness();
+        // Release pairs with the acquire in `is`: who sees a flag also sees what the thread that set it had done before.
+        self.ready.store(ready, Release);
+    }
+
+    /// Whether a flag was set when the lock was last released.
+    #[inline]
+    fn is(&self, flag: u8) -> bool {
+        self.ready.load(Acquire) & flag != 0
+    }
+
+    /// A receive may find something; when false, it would not have at this moment.
+    #[inline]
+    pub(crate) fn recv_ready(&self) -> bool {
+        self.is(RECV_READY)
+    }
+
+    /// A send may succeed or fail at once; when false, it would not have at this moment.
+    #[inline]
+    pub(crate) fn send_ready(&self) -> bool {
+        self.is(SEND_READY)
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is(IS_CLOSED)
+    }
+
+    #[inline]
+    pub(crate) fn is_never(&self) -> bool {
+        self.never
+    }
+
+    /// Names the channel among all others, for the order in which a select locks.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(&self.lock).addr()
+    }
+
+    /// Closes the channel and tells everybody who waits; false if it was closed already.
+    pub(crate) fn close(&self) -> bool {
+        let first = self.lock().close();
+        if first {
+            self.dismiss();
+        }
+        first
+    }
+
+    #[cold]
+    fn dismiss(&self) {
+        loop {
+            let mut wakers = [const { None::<Waker> }; CLOSE_BATCH];
+            let more = self.lock().dismiss(&mut wakers);
+            for waker in wakers.into_iter().flatten() {
+                waker.wake();
+            }
+            if !more {
+                return;
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn add_sender(&self) {
+        add(&self.senders);
+    }
+
+    #[inline]
+    pub(crate) fn add_receiver(&self) {
+        add(&self.receivers);
+    }
+
+    /// A sender is gone; the last one closes the channel.
+    #[inline]
+    pub(crate) fn remove_sender(&self) {
+        if remove(&self.senders) {
+            self.close();
+        }
+    }
+
+    /// A receiver is gone; with the last one goes what only it could have received.
+    #[inline]
+    pub(crate) fn remove_receiver(&self) {
+        if remove(&self.receivers) {
+            self.close();
+            let rest = self.lock().drain();
+            drop(rest);
+        }
+    }
+}
+
+/// Counts one more handle.
+fn add(count: &AtomicU32) {
+    // Relaxed: a new handle is made from one that exists, so that the count cannot reach zero meanwhile.
+    let before = count.fetch_add(1, Relaxed);
+    // Far more handles than memory has room for, unless they are leaked in a loop.
+    assert!(
+        before < u32::MAX / 2,
+        "too many handles of one channel; do not leak them"
+    );
+}
+
+/// Counts one handle less; true for the last one.
+fn remove(count: &AtomicU32) -> bool {
+    // AcqRel: the last one sees what the others did with theirs.
+    count.fetch_sub(1, AcqRel) == 1
+}
+
+impl<T> fmt::Debug for Channel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let core = self.lock();
+        let (len, capacity) = (core.len(), core.capacity());
+        drop(core);
+        f.debug_struct("Channel")
+            .field("len", &len)
+            .field("capacity", &capacity)
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A channel whose lock is held.
+pub(crate) struct Locked<'a, T> {
+    channel: &'a Channel<T>,
+    #[expect(dead_code, reason = "dropped after `Drop` has published")]
+    held: Held<'a>,
+}
+
+impl<T> Deref for Locked<'_, T> {
+    type Target = Core<T>;
+
+    #[inline]
+    fn deref(&self) -> &Core<T> {
+        // SAFETY: the lock is held, and the borrow of the guard keeps the reference unique or shared as need be.
+        unsafe { self.channel.core() }
+    }
+}
+
+impl<T> DerefMut for Locked<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Core<T> {
+        // SAFETY: as above.
+        unsafe { self.channel.core() }
+    }
+}
+
+impl<T> Drop for Locked<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: the lock is held until the guard goes, after this.
+        unsafe { self.channel.publish() };
+    }
+}
+
+/// Wakes whom an operation made ready; the lock has been released.
+#[inline]
+pub(crate) fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

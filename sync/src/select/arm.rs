@@ -1,0 +1,270 @@
+//! The arms of a select, as [`select!`](crate::select) builds them: a list of typed arms, seen by the protocol as a slice.
+//!
+//! An arm is a channel operation or any other future; which of the two is decided by its type, when the program is compiled
+//! ([`tag`]). An arm whose guard is false is empty.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::case::Case;
+
+/// An arm as the protocol sees it.
+pub enum Arm<'a> {
+    /// Its guard is false.
+    Off,
+    /// A channel operation.
+    #[doc(hidden)]
+    Channel(ChannelCase<'a>),
+    /// Any other future.
+    Future(Pin<&'a mut dyn PollArm>),
+}
+
+/// Hides a [`Case`] from the outside.
+#[derive(Clone, Copy)]
+pub struct ChannelCase<'a>(pub(crate) Pin<&'a dyn Case>);
+
+impl fmt::Debug for Arm<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "Off",
+            Self::Channel(_) => "Channel",
+            Self::Future(_) => "Future",
+        })
+    }
+}
+
+impl fmt::Debug for ChannelCase<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChannelCase")
+    }
+}
+
+/// A channel operation that a select can complete atomically. Only this crate can implement it, since only it has a case to return.
+pub trait ChannelOperation {
+    /// What comes of it.
+    type Output;
+
+    /// The operation, for the protocol.
+    fn case(self: Pin<&Self>) -> ChannelCase<'_>;
+
+    /// What came of it, once the arm has been chosen.
+    fn outcome(self: Pin<&mut Self>) -> Self::Output;
+}
+
+/// Polls an ordinary future of a select.
+pub trait PollArm {
+    /// True once its output is there.
+    fn poll_arm(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool;
+}
+
+/// One arm with its type.
+pub trait SelectArm {
+    /// What the arm's pattern is bound to.
+    type Output;
+
+    /// The arm, for the protocol.
+    fn arm(self: Pin<&mut Self>) -> Arm<'_>;
+
+    /// The output, once the arm has been chosen.
+    fn output(self: Pin<&mut Self>) -> Self::Output;
+}
+
+pin_project! {
+    /// A receive or send arm.
+    #[derive(Debug)]
+    pub struct ChannelArm<O> {
+        #[pin]
+        operation: Option<O>,
+    }
+}
+
+impl<O: ChannelOperation> SelectArm for ChannelArm<O> {
+    type Output = O::Output;
+
+    #[inline]
+    fn arm(self: Pin<&mut Self>) -> Arm<'_> {
+        match self.into_ref().project_ref().operation.as_pin_ref() {
+            Some(operation) => Arm::Channel(operation.case()),
+            None => Arm::Off,
+        }
+    }
+
+    #[inline]
+    fn output(self: Pin<&mut Self>) -> O::Output {
+        let operation = self.project().operation.as_pin_mut();
+        operation
+            .expect("an arm that is off is never chosen")
+            .outcome()
+    }
+}
+
+pin_project! {
+    /// An arm with any other future.
+    pub struct FutureArm<F: Future> {
+        #[pin]
+        future: Option<F>,
+        output: Option<F::Output>,
+    }
+}
+
+impl<F: Future> fmt::Debug for FutureArm<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FutureArm")
+            .field("on", &self.future.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F: Future> PollArm for FutureArm<F> {
+    fn poll_arm(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let this = self.project();
+        match this.future.as_pin_mut().map(|future| future.poll(cx)) {
+            Some(Poll::Ready(output)) => {
+                *this.output = Some(output);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl<F: Future> SelectArm for FutureArm<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn arm(self: Pin<&mut Self>) -> Arm<'_> {
+        if self.future.is_some() {
+            Arm::Future(self)
+        } else {
+            Arm::Off
+        }
+    }
+
+    #[inline]
+    fn output(self: Pin<&mut Self>) -> F::Output {
+        self.project()
+            .output
+            .take()
+            .expect("a chosen arm has its output")
+    }
+}
+
+/// A list of arms with all their types.
+pub trait ArmList {
+    /// Fills the slice, which is as long as the list.
+    fn collect<'a>(self: Pin<&'a mut Self>, arms: &mut [Arm<'a>]);
+}
+
+/// The empty list.
+#[derive(Clone, Copy, Debug)]
+pub struct Nil;
+
+impl ArmList for Nil {
+    fn collect<'a>(self: Pin<&'a mut Self>, _: &mut [Arm<'a>]) {}
+}
+
+pin_project! {
+    /// An arm, and the rest of the list.
+    #[derive(Debug)]
+    pub struct Cons<A, L> {
+        #[pin]
+        head: A,
+        #[pin]
+        tail: L,
+    }
+}
+
+impl<A, L> Cons<A, L> {
+    /// Puts an arm in front of a list.
+    #[inline]
+    pub fn new(head: A, tail: L) -> Self {
+        Self { head, tail }
+    }
+
+    /// The first arm.
+    #[inline]
+    pub fn head(self: Pin<&mut Self>) -> Pin<&mut A> {
+        self.project().head
+    }
+
+    /// The others.
+    #[inline]
+    pub fn tail(self: Pin<&mut Self>) -> Pin<&mut L> {
+        self.project().tail
+    }
+}
+
+impl<A: SelectArm, L: ArmList> ArmList for Cons<A, L> {
+    #[inline]
+    fn collect<'a>(self: Pin<&'a mut Self>, arms: &mut [Arm<'a>]) {
+        let this = self.project();
+        let (first, rest) = arms.split_first_mut().expect("one place an arm");
+        *first = this.head.arm();
+        this.tail.collect(rest);
+    }
+}
+
+/// The type of an arm's future, from which the compiler finds its kind: `(&tag(&future)).kind().arm(future)`.
+#[derive(Debug)]
+pub struct Tag<F>(PhantomData<F>);
+
+/// Names the type of a future.
+#[inline]
+pub fn tag<F>(_: &Option<F>) -> Tag<F> {
+    Tag(PhantomData)
+}
+
+/// Found first, for channel operations.
+pub trait ChannelKind {
+    /// It is one.
+    #[inline]
+    fn kind(&self) -> IsChannel {
+        IsChannel
+    }
+}
+
+impl<O: ChannelOperation> ChannelKind for Tag<O> {}
+
+/// Found otherwise, one reference further away.
+pub trait FutureKind {
+    /// It is not one.
+    #[inline]
+    fn kind(&self) -> IsFuture {
+        IsFuture
+    }
+}
+
+impl<F> FutureKind for &Tag<F> {}
+
+/// The arm is a channel operation.
+#[derive(Clone, Copy, Debug)]
+pub struct IsChannel;
+
+impl IsChannel {
+    /// Makes the arm.
+    #[inline]
+    pub fn arm<O>(self, operation: Option<O>) -> ChannelArm<O> {
+        ChannelArm { operation }
+    }
+}
+
+/// The arm is any other future.
+#[derive(Clone, Copy, Debug)]
+pub struct IsFuture;
+
+impl IsFuture {
+    /// Makes the arm.
+    #[inline]
+    pub fn arm<F: IntoFuture>(self, future: Option<F>) -> FutureArm<F::IntoFuture> {
+        FutureArm {
+            future: future.map(IntoFuture::into_future),
+            output: None,
+        }
+    }
+}
