@@ -35,7 +35,7 @@
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
 //! The modules in reading order: `socket`, `tcp`; around them `error`, `resolve`, `limit`. Readiness is
-//! [`runtime::io`](runtime::io)'s.
+//! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod error;
