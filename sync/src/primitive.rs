@@ -4,10 +4,16 @@
 //! Capacities that a model can only explore when they are small live here too.
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
+pub(crate) use std::{
+    sync::{Arc, Mutex, MutexGuard, atomic},
+    thread,
+};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
+pub(crate) use loom::{
+    sync::{Arc, Mutex, MutexGuard, atomic},
+    thread,
+};
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
