@@ -31,6 +31,7 @@ use runtime::JoinHandle;
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
+use crate::blocking;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::waiters::{Batch, Ticket, Waiter, Waiters, Withdrawn};
@@ -243,7 +244,7 @@ impl WaitGroup {
     ///
     /// # Panics
     ///
-    /// As `wait` does.
+    /// As `wait` does, and inside a task, whose worker it would block.
     ///
     /// ```
     /// let group = sync::WaitGroup::new();
@@ -255,7 +256,7 @@ impl WaitGroup {
     /// **Go:** `wg.Wait()` on a thread of one's own.
     #[track_caller]
     pub fn blocking_wait(&self) {
-        crate::blocking::wait_for(self.wait());
+        blocking::wait(self.wait(), "WaitGroup::blocking_wait", "wait().await");
     }
 
     /// Spawns a task that counts until it ends.
