@@ -74,10 +74,7 @@ impl<S: Source> Socket<S> {
         F: FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     {
         let call = move |attempt: &Attempt<'_>| self.with(|device| call(device, attempt));
-        self.registration
-            .io(direction, call)
-            .eager(eager)
-            .at(place)
+        self.registration.io(direction, call).eager(eager).at(place)
     }
 
     /// Makes a call if it may succeed now.

@@ -49,7 +49,7 @@ pub use self::state::Direction;
 /// The crate whose sources are registered here, so that yours is the same one.
 pub use mio;
 
-pub(crate) use self::driver::{Driver, Turn};
+pub(crate) use self::driver::Driver;
 
 /// The reactor of the runtime that the caller is on.
 #[track_caller]

@@ -83,6 +83,7 @@ impl Attempt<'_> {
     ///         })
     ///         .await
     /// }
+    /// # let _ = read::<std::net::TcpStream>;
     /// ```
     #[inline]
     pub fn drained(&self) {

@@ -276,10 +276,10 @@ fn no_runtime(made_at: &Location<'_>) -> ! {
     );
 }
 
+/// One cache line (loom's cells are larger).
+const _: () = assert!(cfg!(loom) || size_of::<Sleep>() <= 64);
+
 const _: () = {
-    /// One cache line.
-    #[cfg(not(loom))]
-    const SIZE: () = assert!(size_of::<Sleep>() <= 64);
     const fn send_and_sync<T: Send + Sync>() {}
     send_and_sync::<Sleep>();
 };
