@@ -477,9 +477,22 @@ struct Zero;
 
 /// Keeps the counter raised by one; dropping it is [`WaitGroup::done`]. From [`WaitGroup::guard`].
 ///
-/// Its drop panics as `done` does, if it cannot be the first panic of the thread that is.
+/// # Panics
 ///
-/// **Go:** `defer wg.Done()`.
+/// Its drop panics as `done` does, unless the thread is panicking already.
+///
+/// ```
+/// struct Connection {
+///     _open: sync::WaitGroupGuard,
+/// }
+///
+/// let open = sync::WaitGroup::new();
+/// let connection = Connection { _open: open.guard() };
+/// drop(connection);
+/// open.blocking_wait();
+/// ```
+///
+/// **Go:** `defer wg.Done()`, which can travel here with what it stands for.
 #[derive(Debug)]
 #[must_use = "dropped at once, it counts for nothing"]
 pub struct WaitGroupGuard {
@@ -518,6 +531,16 @@ impl<F: Future> Future for Counted<F> {
 
 pin_project! {
     /// Future of [`WaitGroup::wait`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let group = sync::WaitGroup::new();
+    /// let wait: sync::Wait<'_> = group.wait();
+    /// wait.await;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a goroutine inside `wg.Wait()`.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Wait<'a> {
