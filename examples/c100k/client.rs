@@ -95,7 +95,7 @@ impl Driver {
     async fn open(&mut self, id: u64) -> Option<TcpStream> {
         let mut dialer = Dialer::new();
         if let Some(source) = source(id as usize, self.per_source) {
-            dialer.local_addr(source);
+            dialer = dialer.local_addr(source);
         }
         let opened = within_patience("connecting", async {
             let stream = dialer

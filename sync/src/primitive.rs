@@ -27,6 +27,9 @@ pub(crate) const WAKE_BATCH: usize = 32;
 #[cfg(loom)]
 pub(crate) const WAKE_BATCH: usize = 2;
 
+/// Whether a select looks at its arms in random order. A model must run the same way twice.
+pub(crate) const RANDOM_ORDER: bool = cfg!(not(loom));
+
 /// `std::cell::UnsafeCell` with loom's access methods, which name reads and writes so that a model can check them.
 #[cfg(not(loom))]
 #[derive(Debug)]

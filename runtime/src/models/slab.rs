@@ -11,6 +11,7 @@ use crate::primitive::thread;
 use crate::task::slab::Slab;
 use loom::cell::UnsafeCell;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// Two slots of this size fill a chunk.
 const HALF: usize = 320;
@@ -66,7 +67,72 @@ impl Cell {
 fn model(f: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound.get_or_insert(2);
-    builder.check(f);
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counted = runs.clone();
+    builder.check(move || {
+        counted.fetch_add(1, Relaxed);
+        f();
+    });
+    let runs = runs.load(Relaxed);
+    println!("{runs} runs");
+    assert!(runs > 10, "the model has no interleavings to speak of");
+}
+
+fn join<const N: usize>(threads: [thread::JoinHandle<()>; N]) {
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+/// What an abandoned slab keeps: itself, and a cell that whoever frees a slot looks at before, and that is written when it goes.
+struct Kept {
+    slab: Slab<usize>,
+    seen: UnsafeCell<()>,
+}
+
+// SAFETY: that the cell is read before it is written is what the model checks.
+unsafe impl Send for Kept {}
+// SAFETY: as above.
+unsafe impl Sync for Kept {}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.seen.with_mut(|_| ());
+    }
+}
+
+struct Seen(*const UnsafeCell<()>);
+
+// SAFETY: as above.
+unsafe impl Send for Seen {}
+
+impl Seen {
+    fn get(&self) -> *const UnsafeCell<()> {
+        self.0
+    }
+}
+
+/// Abandons a slab while each of its slots, of `size` bytes, is freed by a thread.
+fn abandon(size: usize) {
+    let kept = Arc::new(Kept {
+        slab: Slab::new(1, 0),
+        seen: UnsafeCell::new(()),
+    });
+    let others = [(); 2].map(|()| {
+        let cell = Cell::new(&kept.slab, size);
+        let seen = Seen(ptr::from_ref(&kept.seen));
+        thread::spawn(move || {
+            // SAFETY: our slot keeps its chunk, and that keeps this.
+            unsafe { &*seen.get() }.with(|_| ());
+            cell.free(None);
+        })
+    });
+    let weak = Arc::downgrade(&kept);
+    // SAFETY: nobody owns the arena from here on; the slab keeps itself.
+    unsafe { kept.slab.abandon(kept.clone()) };
+    drop(kept);
+    join(others);
+    assert!(weak.upgrade().is_none(), "the last free ends the slab");
 }
 
 /// Two others return the slots of a full chunk, the owner wants a slot meanwhile.
@@ -79,7 +145,7 @@ fn remote_frees_against_the_owners_drain() {
         let third = Cell::new(&slab, HALF);
         assert!(slab.chunks().0 <= 2);
         third.free(Some(&slab));
-        others.map(|thread| thread.join().unwrap());
+        join(others);
         // SAFETY: the model's thread owns the arena.
         while unsafe { slab.collect(0) } {}
         assert_eq!(slab.chunks().0, 1);
@@ -100,7 +166,7 @@ fn calls_against_requests() {
             cell.free(Some(&slab));
             again.free(Some(&slab));
         }
-        others.map(|thread| thread.join().unwrap());
+        join(others);
         // SAFETY: the model's thread owns the arena.
         while unsafe { slab.collect(0) } {}
         assert_eq!(slab.chunks().0, 1, "a chunk without a task is given back");
@@ -145,36 +211,16 @@ fn the_owners_free_against_anothers() {
     });
 }
 
-/// The slab is abandoned while two others free the last slots.
+/// Both slots of a current chunk come back.
 #[test]
 fn abandon_against_the_last_frees() {
-    model(|| {
-        let slab = Arc::new(Slab::new(1, 0));
-        let cells = [Cell::new(&slab, HALF), Cell::new(&slab, HALF)];
-        let others = cells.map(|cell| thread::spawn(move || cell.free(None)));
-        let weak = Arc::downgrade(&slab);
-        // SAFETY: nobody owns the arena from here on; the slab keeps itself.
-        unsafe { slab.abandon(slab.clone()) };
-        drop(slab);
-        others.map(|thread| thread.join().unwrap());
-        assert!(weak.upgrade().is_none(), "the last free ends the slab");
-    });
+    model(|| abandon(HALF));
 }
 
-/// The same with a chunk that its owner wants to be called to, so that a call may be under way when the end comes.
+/// The first of two chunks is one that its owner wants to be called to: a call may be under way when the end comes.
 #[test]
 fn abandon_against_a_call() {
-    model(|| {
-        let slab = Arc::new(Slab::new(1, 0));
-        let cells = [Cell::new(&slab, WHOLE), Cell::new(&slab, WHOLE)];
-        let others = cells.map(|cell| thread::spawn(move || cell.free(None)));
-        let weak = Arc::downgrade(&slab);
-        // SAFETY: as above.
-        unsafe { slab.abandon(slab.clone()) };
-        drop(slab);
-        others.map(|thread| thread.join().unwrap());
-        assert!(weak.upgrade().is_none());
-    });
+    model(|| abandon(WHOLE));
 }
 
 /// A visitor reads what is carved and freed meanwhile, and takes references to what it finds.

@@ -25,6 +25,7 @@ use super::case::{Attempt, Case};
 use super::claim::Claim;
 use super::order::shuffle;
 use crate::channel::Held;
+use crate::primitive::RANDOM_ORDER;
 
 /// How the arms are to be treated.
 #[derive(Clone, Copy, Debug)]
@@ -154,7 +155,7 @@ fn candidates<'s>(
         }
     }
     let order = &mut order[..count];
-    if !policy.biased {
+    if RANDOM_ORDER && !policy.biased {
         shuffle(order);
     }
     order
