@@ -198,10 +198,7 @@ impl Tally {
             }
             Err(Fault::WrongBytes) => self.wrong += 1,
             Err(Fault::Io(what, error)) => {
-                let kind = (
-                    error.raw_os_error().unwrap_or(0),
-                    format!("{what}: {error}"),
-                );
+                let kind = control::describe(what, &error);
                 *self.errors.entry(kind).or_default() += 1;
             }
         }
