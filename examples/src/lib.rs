@@ -1,1 +1,16 @@
-//! Programs to read and copy; each is a file beside this folder.
+//! Programs to read and copy; each is a file beside this folder, under a hundred lines, and opens with what it shows.
+//!
+//! | program | shows |
+//! |---|---|
+//! | `talking` | three tasks at once; main waits for one of them |
+//! | `main_ends` | main returns, the program ends |
+//! | `wait_group` | five workers and a `WaitGroup` |
+//! | `sleepers` | 100,000 tasks asleep at once |
+//! | `fan_out` | one channel of jobs, several workers, one channel of results |
+//! | `worker_pool` | many jobs, at most three at once: a channel as the semaphore |
+//! | `batches` | batches of records and a fixed number of workers |
+//! | `echo_server` | an accept loop, one task for each connection |
+//! | `c100k` | the main job: 100,000 connections on one machine, held, measured, checked |
+//!
+//! `cargo run --release --example NAME` runs one.
+#![forbid(unsafe_code)]

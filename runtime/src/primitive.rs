@@ -42,3 +42,26 @@ impl<T> UnsafeCell<T> {
         f(self.0.get())
     }
 }
+
+/// Reads what an exchange loop starts from; the value is only a guess, which the exchange checks.
+///
+/// Under loom it is an exchange that changes nothing: loom remembers one last access to a variable, so that a mere load just before an
+/// exchange of the same thread would make it forget the loads of others before that, and never try the exchange before them.
+#[cfg(not(loom))]
+macro_rules! guess {
+    ($atomic:expr, $nothing:expr) => {
+        $atomic.load($crate::primitive::atomic::Ordering::Relaxed)
+    };
+}
+
+#[cfg(loom)]
+macro_rules! guess {
+    ($atomic:expr, $nothing:expr) => {{
+        let relaxed = $crate::primitive::atomic::Ordering::Relaxed;
+        match $atomic.compare_exchange($nothing, $nothing, relaxed, relaxed) {
+            Ok(value) | Err(value) => value,
+        }
+    }};
+}
+
+pub(crate) use guess;

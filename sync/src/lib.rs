@@ -1,9 +1,16 @@
-//! Channels, `select!`, `WaitGroup`.
+//! Go's channels, `select!` and `WaitGroup` for Rust, exactly as Go means them, and safe to drop at any moment.
+//!
+//! The crate is called `sync`. Beside a `use std::sync;` that path means std's, so write `::sync::…` there.
 
 pub(crate) mod primitive;
 
+mod blocking;
+mod waiters;
+
 mod channel;
 mod select;
+
+mod wait_group;
 
 #[cfg(all(test, loom))]
 mod models;
@@ -13,4 +20,5 @@ pub use channel::{
 };
 #[doc(hidden)]
 pub use select::__private;
+pub use wait_group::{Wait, WaitGroup, WaitGroupGuard};
 pub use select::Select;

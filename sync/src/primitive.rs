@@ -12,6 +12,15 @@ pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
+/// How many wakers are collected under one lock: enough that the lock is rare, few enough that they (16 bytes each) are nothing on a stack.
+/// Tokio takes 32, too.
+#[cfg(not(loom))]
+pub(crate) const WAKE_BATCH: usize = 32;
+
+/// So few that a model sees more than one batch.
+#[cfg(loom)]
+pub(crate) const WAKE_BATCH: usize = 2;
+
 /// Whether a select looks at its arms in random order. A model must run the same way twice.
 pub(crate) const RANDOM_ORDER: bool = cfg!(not(loom));
 

@@ -1,4 +1,4 @@
-//! The two errors of readiness itself: closed, and shut down. Everything else comes from the system unchanged.
+//! The errors of readiness itself: closed, shut down, too late. Everything else comes from the system unchanged.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -36,6 +36,33 @@ pub fn is_shutdown(error: &io::Error) -> bool {
     reason(error) == Some(Stop::Shutdown)
 }
 
+/// Whether an error says that a deadline set on the descriptor has passed.
+///
+/// Such an error has the kind [`TimedOut`](io::ErrorKind::TimedOut), as has a connection that the system gave up because its peer
+/// was silent, and the text `i/o timeout`.
+///
+/// ```
+/// let reset = std::io::Error::from(std::io::ErrorKind::TimedOut);
+/// assert!(!runtime::io::is_deadline(&reset));
+/// ```
+///
+/// **Go:** `errors.Is(err, os.ErrDeadlineExceeded)`.
+pub fn is_deadline(error: &io::Error) -> bool {
+    reason(error) == Some(Stop::Expired)
+}
+
+/// The error that [`is_closed`] knows, for whoever keeps the descriptor of a [`Registration`](super::Registration) and finds it closed.
+///
+/// ```
+/// assert!(runtime::io::is_closed(&runtime::io::closed_error()));
+/// ```
+///
+/// **Go:** `net.ErrClosed`.
+#[cold]
+pub fn closed_error() -> io::Error {
+    stopped(Stop::Closed)
+}
+
 fn reason(error: &io::Error) -> Option<Stop> {
     let mut next: Option<&(dyn Error + 'static)> = error.get_ref().map(|inner| inner as _);
     while let Some(error) = next {
@@ -60,6 +87,7 @@ impl fmt::Display for Stopped {
         f.write_str(match self.0 {
             Stop::Closed => "use of closed network connection",
             Stop::Shutdown => "the runtime has shut down",
+            Stop::Expired => "i/o timeout",
         })
     }
 }
@@ -74,6 +102,7 @@ pub(super) fn stopped(stop: Stop) -> io::Error {
     let kind = match stop {
         Stop::Closed => io::ErrorKind::NotConnected,
         Stop::Shutdown => io::ErrorKind::Other,
+        Stop::Expired => io::ErrorKind::TimedOut,
     };
     io::Error::new(kind, Stopped(stop))
 }
@@ -85,7 +114,7 @@ mod tests {
     #[test]
     fn the_reason_is_found_below_other_errors() {
         let inner = stopped(Stop::Closed);
-        let outer = io::Error::new(inner.kind(), io::Error::new(io::ErrorKind::Other, inner));
+        let outer = io::Error::new(inner.kind(), io::Error::other(inner));
         assert!(is_closed(&outer));
         assert!(!is_shutdown(&outer));
     }

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -43,7 +44,7 @@ impl Future for Readiness<'_> {
         let proceed = ready!(coop::poll_proceed(cx));
         let waiter = &mut self.waiter;
         let state = waiter.registration.record().state();
-        if state.stop().is_some() || !state.is_ready(waiter.direction) {
+        if state.stop(waiter.direction).is_some() || !state.is_ready(waiter.direction) {
             ready!(waiter.poll(cx))?;
         }
         waiter.forget();
@@ -56,6 +57,8 @@ impl Future for Readiness<'_> {
 #[must_use = "futures do nothing unless awaited"]
 pub struct Operation<'a, F> {
     waiter: Waiter<'a>,
+    /// The next try asks the kernel whatever the readiness says.
+    eager: bool,
     call: F,
 }
 
@@ -68,8 +71,22 @@ impl<'a, F> Operation<'a, F> {
     ) -> Self {
         Self {
             waiter: Waiter::new(registration, direction, caller),
+            eager: false,
             call,
         }
+    }
+
+    /// Whether the first try is made even if the direction is known not to be ready: for a call that is certain not to block, such
+    /// as a read of no bytes.
+    pub fn eager(mut self, eager: bool) -> Self {
+        self.eager = eager;
+        self
+    }
+
+    /// Names the place that a dump shows for a task which waits here, instead of the caller of [`Registration::io`].
+    pub fn at(mut self, place: &'static Location<'static>) -> Self {
+        self.waiter.caller = place;
+        self
     }
 }
 
@@ -84,9 +101,14 @@ where
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let proceed = ready!(coop::poll_proceed(cx));
-        let Self { waiter, call } = &mut *self;
+        let Self {
+            waiter,
+            eager,
+            call,
+        } = &mut *self;
         loop {
-            if let Some(result) = waiter.registration.attempt(waiter.direction, call) {
+            let eager = mem::take(eager);
+            if let Some(result) = waiter.registration.attempt(waiter.direction, eager, call) {
                 waiter.forget();
                 proceed.made_progress();
                 return Poll::Ready(result);

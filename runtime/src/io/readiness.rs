@@ -25,8 +25,10 @@
 
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use super::deadline::Deadlines;
 use super::state::{Direction, Ready, State, Stop};
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Mutex, MutexGuard};
@@ -37,7 +39,7 @@ const MAX_POLLERS: usize = 32;
 
 /// See the story of this file.
 #[repr(align(64))]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Atomic, see `state.rs`; set under `waiters` (invariant 1).
     state: AtomicU64,
     waiters: Mutex<Waiters>,
@@ -49,15 +51,18 @@ struct Waiters {
     inline: [Option<Waker>; 2],
     /// By direction: the ticket of the inline waiter, or of the last one.
     tickets: [Ticket; 2],
-    /// Further waiters; stays once it has been needed.
-    more: Option<Box<Overflow>>,
+    /// What few records need; stays once it has been needed.
+    more: Option<Box<More>>,
 }
 
+/// Under the record's lock as well.
 #[derive(Default)]
-struct Overflow {
+struct More {
     /// The ticket of the next waiter here.
     next: u32,
+    /// Further waiters.
     list: Vec<Waiting>,
+    deadlines: Option<Arc<Deadlines>>,
 }
 
 struct Waiting {
@@ -83,7 +88,7 @@ impl Ticket {
 
 /// Where a waiting future has left its waker; kept in the future.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Nowhere.
     #[default]
     None,
@@ -94,7 +99,7 @@ pub(super) enum Place {
 }
 
 impl Record {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: AtomicU64::new(0),
             waiters: Mutex::new(Waiters {
@@ -106,31 +111,34 @@ impl Record {
     }
 
     /// Gives the record to a new user and returns its generation.
-    pub(super) fn open(&self, ready: Ready) -> u64 {
+    pub(crate) fn open(&self, ready: Ready) -> u64 {
         let _waiters = self.lock();
         self.update(|state| Some(State(state.0).with_ready(ready)))
             .generation()
     }
 
     /// Takes the record from its user: events under way to it are stale from now on.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         let mut gone = Vec::new();
         let mut waiters = self.lock();
         self.update(|state| Some(state.next_generation()));
         waiters.take_all(&mut gone);
         let more = waiters.more.take();
         drop(waiters);
-        drop((gone, more));
+        drop(gone);
+        if let Some(deadlines) = more.and_then(|more| more.deadlines) {
+            deadlines.stop();
+        }
     }
 
     /// The word as it is now. Acquire, pairs with the release of `update`: what an event or a close made true is seen.
     #[inline]
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         State(self.state.load(Ordering::Acquire))
     }
 
     /// Reports an event to the user of this generation; its waiters are appended to `woken`.
-    pub(super) fn set_ready(&self, generation: u64, ready: Ready, woken: &mut Vec<Waker>) {
+    pub(crate) fn set_ready(&self, generation: u64, ready: Ready, woken: &mut Vec<Waker>) {
         let mut waiters = self.lock();
         if self.state().generation() != generation {
             return;
@@ -144,30 +152,62 @@ impl Record {
     }
 
     /// Says that a call may succeed after all, without an event; wakes nobody.
-    pub(super) fn assume_ready(&self, ready: Ready) {
+    pub(crate) fn assume_ready(&self, ready: Ready) {
         let _waiters = self.lock();
         self.update(|state| Some(state.with_ready(ready)));
     }
 
     /// Ends all waiting, now and later; the waiters are appended to `woken`.
-    pub(super) fn stop(&self, stop: Stop, woken: &mut Vec<Waker>) {
+    pub(crate) fn close(&self, woken: &mut Vec<Waker>) {
         let mut waiters = self.lock();
-        self.update(|state| Some(state.with_stop(stop)));
+        self.update(|state| Some(state.closed()));
         waiters.take_all(woken);
     }
 
+    /// Ends all waiting, because there is no poller any more; the waiters are appended to `woken`.
+    pub(crate) fn shut_down(&self, woken: &mut Vec<Waker>) {
+        let mut waiters = self.lock();
+        self.update(|state| Some(state.shut_down()));
+        waiters.take_all(woken);
+    }
+
+    /// Says whether the deadline of a direction has passed, if it is still this user's; those whom it ends are appended to `woken`.
+    pub(crate) fn set_expired(
+        &self,
+        generation: u64,
+        direction: Direction,
+        expired: bool,
+        woken: &mut Vec<Waker>,
+    ) {
+        let mut waiters = self.lock();
+        if self.state().generation() != generation {
+            return;
+        }
+        self.update(|state| Some(state.expired(direction, expired)));
+        if expired {
+            waiters.take(direction, woken);
+        }
+    }
+
+    /// The deadlines, made when they are first asked for.
+    pub(crate) fn deadlines(&self) -> Arc<Deadlines> {
+        let mut waiters = self.lock();
+        let more = waiters.more.get_or_insert_default();
+        Arc::clone(more.deadlines.get_or_insert_default())
+    }
+
     /// Clears readiness after a call that would have blocked.
-    pub(super) fn clear_blocked(&self, direction: Direction, seen: State) {
+    pub(crate) fn clear_blocked(&self, direction: Direction, seen: State) {
         self.update(|state| state.blocked(direction, seen));
     }
 
     /// Clears readiness after a call that moved less than it was offered.
-    pub(super) fn clear_drained(&self, direction: Direction, seen: State) {
+    pub(crate) fn clear_drained(&self, direction: Direction, seen: State) {
         self.update(|state| state.drained(direction, seen));
     }
 
     /// A future waits for the direction; `place` remembers where its waker is.
-    pub(super) fn wait(
+    pub(crate) fn wait(
         &self,
         direction: Direction,
         place: &mut Place,
@@ -186,7 +226,7 @@ impl Record {
     }
 
     /// A `poll_…` function waits for the direction.
-    pub(super) fn poll_wait(&self, direction: Direction, waker: &Waker) -> Poll<Result<(), Stop>> {
+    pub(crate) fn poll_wait(&self, direction: Direction, waker: &Waker) -> Poll<Result<(), Stop>> {
         let mine = waker.clone();
         let mut waiters = self.lock();
         if let Some(now) = self.decided(direction) {
@@ -204,7 +244,7 @@ impl Record {
     }
 
     /// A future stops waiting: takes its waker back if it is still there.
-    pub(super) fn forget(&self, direction: Direction, place: &mut Place) {
+    pub(crate) fn forget(&self, direction: Direction, place: &mut Place) {
         if *place == Place::None {
             return;
         }
@@ -215,7 +255,7 @@ impl Record {
     }
 
     /// How many wait now.
-    pub(super) fn waiters(&self) -> usize {
+    pub(crate) fn waiters(&self) -> usize {
         let waiters = self.lock();
         let listed = waiters.more.as_ref().map_or(0, |more| more.list.len());
         waiters.inline.iter().flatten().count() + listed
@@ -224,7 +264,7 @@ impl Record {
     /// Whether there is nothing to wait for; under the lock (invariant 2).
     fn decided(&self, direction: Direction) -> Option<Result<(), Stop>> {
         let state = self.state();
-        match state.stop() {
+        match state.stop(direction) {
             Some(stop) => Some(Err(stop)),
             None if state.is_ready(direction) => Some(Ok(())),
             None => None,
@@ -396,7 +436,7 @@ impl fmt::Debug for Record {
             .field("generation", &state.generation())
             .field("readable", &state.is_ready(Direction::Read))
             .field("writable", &state.is_ready(Direction::Write))
-            .field("stop", &state.stop())
+            .field("stop", &state.stop(Direction::Read))
             .finish_non_exhaustive()
     }
 }

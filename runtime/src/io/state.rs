@@ -1,10 +1,10 @@
 //! The packed word of one registration: what is ready, how often that was reported, and whose it is.
 //!
 //! ```text
-//!  63            40 39        24 23         8 7 6  5        4      3     2     1     0
-//! ┌────────────────┬────────────┬────────────┬───┬────────┬──────┬─────┬─────┬─────┬─────┐
-//! │   generation   │ write tick │ read tick  │ – │shutdown│closed│w-hup│r-hup│ wr. │ rd. │
-//! └────────────────┴────────────┴────────────┴───┴────────┴──────┴─────┴─────┴─────┴─────┘
+//!  63            40 39        24 23         8   7     6      5        4      3     2     1     0
+//! ┌────────────────┬────────────┬────────────┬─────┬─────┬────────┬──────┬─────┬─────┬─────┬─────┐
+//! │   generation   │ write tick │ read tick  │w-exp│r-exp│shutdown│closed│w-hup│r-hup│ wr. │ rd. │
+//! └────────────────┴────────────┴────────────┴─────┴─────┴────────┴──────┴─────┴─────┴─────┴─────┘
 //! ```
 //!
 //! - A *ready* bit means: a system call in this direction may succeed. It is set by events, and optimistically when the record is
@@ -15,6 +15,7 @@
 //! - The *tick* of a direction counts its events. Clearing names the tick seen **before** the system call, and does nothing when
 //!   an event came in between: the event may be about bytes that the call did not see.
 //! - *Closed* and *shutdown* are set once and end with the generation.
+//! - *Expired* means: the deadline of a direction has passed; it is cleared when another one is set.
 //! - The *generation* counts the users of the record. An event whose token has another one is about a descriptor that is gone.
 //!
 //! Sixteen bits of tick: for a wrong clear, exactly 65,536 events of one descriptor would have to be delivered while one thread is
@@ -32,10 +33,10 @@ pub enum Direction {
 
 impl Direction {
     /// Both, for loops.
-    pub(super) const BOTH: [Self; 2] = [Self::Read, Self::Write];
+    pub(crate) const BOTH: [Self; 2] = [Self::Read, Self::Write];
 
     /// Position in an array of two.
-    pub(super) const fn index(self) -> usize {
+    pub(crate) const fn index(self) -> usize {
         self as usize
     }
 
@@ -45,6 +46,10 @@ impl Direction {
 
     const fn hang_up_bit(self) -> u64 {
         READ_HANG_UP << self.index()
+    }
+
+    const fn expired_bit(self) -> u64 {
+        READ_EXPIRED << self.index()
     }
 
     const fn tick_shift(self) -> u32 {
@@ -61,40 +66,45 @@ const CLOSED: u64 = 1 << 4;
 /// Set when the driver shuts down, never cleared within a generation.
 const SHUTDOWN: u64 = 1 << 5;
 
+/// Set when the deadline passes, cleared when another is set, both under the record's lock; bit 7 is the same for writing.
+const READ_EXPIRED: u64 = 1 << 6;
+
 const TICK_BITS: u32 = 16;
 const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
 const READ_TICK_SHIFT: u32 = 8;
 const GENERATION_SHIFT: u32 = 40;
 
 /// Bits of a generation. A stale event is harmless anyway (a wake-up for nothing), so that wrapping costs nothing but that.
-pub(super) const GENERATION_BITS: u32 = if usize::BITS == 64 { 24 } else { 12 };
+pub(crate) const GENERATION_BITS: u32 = if usize::BITS == 64 { 24 } else { 12 };
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 
 /// Why no operation can wait on a registration any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// `close` was called.
     Closed,
     /// The runtime has shut down.
     Shutdown,
+    /// The deadline has passed.
+    Expired,
 }
 
 /// What an event says, as bits of the state word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ready(u64);
+pub(crate) struct Ready(u64);
 
 impl Ready {
-    pub(super) const NONE: Self = Self(0);
-    pub(super) const BOTH: Self = Self(READABLE | READABLE << 1);
+    pub(crate) const NONE: Self = Self(0);
+    pub(crate) const BOTH: Self = Self(READABLE | READABLE << 1);
 
     /// Ready in one direction.
     #[cfg(test)]
-    pub(super) const fn one(direction: Direction) -> Self {
+    pub(crate) const fn one(direction: Direction) -> Self {
         Self(direction.ready_bit())
     }
 
     /// Translates an event. An error concerns both directions: whoever calls next is told of it.
-    pub(super) fn of(event: &mio::event::Event) -> Self {
+    pub(crate) fn of(event: &mio::event::Event) -> Self {
         let mut bits = 0;
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             bits |= READABLE;
@@ -112,58 +122,77 @@ impl Ready {
     }
 
     /// Whether a waiter for this direction is to be woken.
-    pub(super) const fn contains(self, direction: Direction) -> bool {
+    pub(crate) const fn contains(self, direction: Direction) -> bool {
         self.0 & (direction.ready_bit() | direction.hang_up_bit()) != 0
     }
 }
 
 /// The word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct State(pub(super) u64);
+pub(crate) struct State(pub(super) u64);
 
 impl State {
-    pub(super) const fn generation(self) -> u64 {
+    pub(crate) const fn generation(self) -> u64 {
         self.0 >> GENERATION_SHIFT & GENERATION_MASK
     }
 
-    pub(super) const fn is_ready(self, direction: Direction) -> bool {
+    pub(crate) const fn is_ready(self, direction: Direction) -> bool {
         self.0 & (direction.ready_bit() | direction.hang_up_bit()) != 0
     }
 
     /// The reason that ends all waiting, if there is one. A close is the user's own doing and is named first.
-    pub(super) const fn stop(self) -> Option<Stop> {
-        if self.0 & CLOSED != 0 {
+    #[inline]
+    pub(crate) const fn stop(self, direction: Direction) -> Option<Stop> {
+        if self.0 & (CLOSED | SHUTDOWN | direction.expired_bit()) == 0 {
+            None
+        } else if self.0 & CLOSED != 0 {
             Some(Stop::Closed)
         } else if self.0 & SHUTDOWN != 0 {
             Some(Stop::Shutdown)
         } else {
-            None
+            Some(Stop::Expired)
         }
+    }
+
+    /// The reason that refuses a call which need not wait. A shutdown does not.
+    #[inline]
+    pub(crate) const fn refusal(self, direction: Direction) -> Option<Stop> {
+        Self(self.0 & !SHUTDOWN).stop(direction)
     }
 
     /// The word of the record's next user.
     #[must_use]
-    pub(super) const fn next_generation(self) -> Self {
+    pub(crate) const fn next_generation(self) -> Self {
         let generation = self.generation().wrapping_add(1) & GENERATION_MASK;
         Self(generation << GENERATION_SHIFT)
     }
 
     #[must_use]
-    pub(super) const fn with_ready(self, ready: Ready) -> Self {
+    pub(crate) const fn with_ready(self, ready: Ready) -> Self {
         Self(self.0 | ready.0)
     }
 
     #[must_use]
-    pub(super) const fn with_stop(self, stop: Stop) -> Self {
-        match stop {
-            Stop::Closed => Self(self.0 | CLOSED),
-            Stop::Shutdown => Self(self.0 | SHUTDOWN),
+    pub(crate) const fn closed(self) -> Self {
+        Self(self.0 | CLOSED)
+    }
+
+    #[must_use]
+    pub(crate) const fn shut_down(self) -> Self {
+        Self(self.0 | SHUTDOWN)
+    }
+
+    #[must_use]
+    pub(crate) const fn expired(self, direction: Direction, expired: bool) -> Self {
+        match expired {
+            true => Self(self.0 | direction.expired_bit()),
+            false => Self(self.0 & !direction.expired_bit()),
         }
     }
 
     /// An event has been reported: its bits, and one more tick in each direction that it names.
     #[must_use]
-    pub(super) fn with_event(self, ready: Ready) -> Self {
+    pub(crate) fn with_event(self, ready: Ready) -> Self {
         Direction::BOTH
             .into_iter()
             .filter(|&direction| ready.contains(direction))
@@ -172,7 +201,7 @@ impl State {
 
     /// A call in this direction would have blocked. `None`: an event came in since `seen`, or there is another user.
     #[must_use]
-    pub(super) fn blocked(self, direction: Direction, seen: Self) -> Option<Self> {
+    pub(crate) fn blocked(self, direction: Direction, seen: Self) -> Option<Self> {
         self.same_tick(direction, seen).then_some(Self(
             self.0 & !(direction.ready_bit() | direction.hang_up_bit()),
         ))
@@ -180,7 +209,7 @@ impl State {
 
     /// A call in this direction moved less than it was offered. `None`: an event came in since `seen`, or the direction has hung up.
     #[must_use]
-    pub(super) fn drained(self, direction: Direction, seen: Self) -> Option<Self> {
+    pub(crate) fn drained(self, direction: Direction, seen: Self) -> Option<Self> {
         let hung_up = self.0 & direction.hang_up_bit() != 0;
         (!hung_up && self.same_tick(direction, seen))
             .then_some(Self(self.0 & !direction.ready_bit()))

@@ -45,7 +45,7 @@ struct Bin<C> {
 impl<C: Copy> Bins<C> {
     pub(super) fn new() -> Self {
         Self {
-            bins: [const { Bin::EMPTY }; CLASSES],
+            bins: std::array::from_fn(|_| Bin::default()),
             calls: CachePadded::new(Calls::new()),
         }
     }
@@ -182,12 +182,6 @@ impl<C: Copy> Bins<C> {
 }
 
 impl<C: Copy> Bin<C> {
-    const EMPTY: Self = Self {
-        current: Cell::new(None),
-        first: Cell::new(None),
-        last: Cell::new(None),
-    };
-
     fn push_back(&self, chunk: Chunk<C>) {
         chunk.set_place(Place::Listed);
         let last = self.last.replace(Some(chunk));
@@ -214,6 +208,16 @@ impl<C: Copy> Bin<C> {
         match next {
             Some(next) => next.previous().set(previous),
             None => self.last.set(previous),
+        }
+    }
+}
+
+impl<C> Default for Bin<C> {
+    fn default() -> Self {
+        Self {
+            current: Cell::new(None),
+            first: Cell::new(None),
+            last: Cell::new(None),
         }
     }
 }

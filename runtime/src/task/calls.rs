@@ -10,6 +10,7 @@ use std::ptr;
 use super::chunk::Chunk;
 use crate::primitive::atomic::AtomicPtr;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::primitive::guess;
 
 /// The queue; there is one an arena, for all sizes, so that the owner has one place to look at.
 pub(super) struct Calls<C> {
@@ -36,7 +37,7 @@ impl<C: Copy> Calls<C> {
     /// *Memory ordering*: Release pairs with `take`, for the chunk's link.
     pub(super) fn push(&self, chunk: Chunk<C>) {
         // Relaxed: nothing is read through it here.
-        let mut top = self.top.load(Relaxed);
+        let mut top = guess!(self.top, ptr::null_mut());
         loop {
             // SAFETY: a chunk on the queue is mapped until the owner has taken it, and nobody looks at the link before that. If the owner
             // takes it now the exchange fails, and the link is written anew.

@@ -17,7 +17,7 @@
 //!    a visitor of the registry until it leaves.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -84,7 +84,7 @@ struct Head<C> {
     /// Place in the registry. Under its lock.
     position: Cell<usize>,
     /// What the chunk keeps alive. Written by the abandoner before it settles, taken by who frees the chunk.
-    keep: RefCell<Option<Arc<dyn Any + Send + Sync>>>,
+    keep: UnsafeCell<Option<Arc<dyn Any + Send + Sync>>>,
 
     remote: Remote<C>,
 }
@@ -153,7 +153,7 @@ impl<C: Copy> Chunk<C> {
             next: Cell::new(None),
             carved: AtomicU32::new(0),
             position: Cell::new(0),
-            keep: RefCell::new(None),
+            keep: UnsafeCell::new(None),
             remote: Remote {
                 returns: Returns::new(),
                 queued: UnsafeCell::new(None),
@@ -460,7 +460,8 @@ impl<C: Copy> Chunk<C> {
     #[must_use]
     pub(super) unsafe fn abandon(self, keep: Option<Arc<dyn Any + Send + Sync>>) -> bool {
         let head = self.head();
-        *head.keep.borrow_mut() = keep;
+        // SAFETY: others look at it only after the count, which `settle` lets reach 0, did so.
+        head.keep.with_mut(|place| unsafe { *place = keep });
         let used = head.used.get();
         let out = used - head.remote.returns.abandon();
         head.remote.returns.settle(out)
@@ -468,7 +469,10 @@ impl<C: Copy> Chunk<C> {
 
     /// What the chunk kept alive. Only by who frees it.
     pub(super) fn take_keep(self) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.head().keep.borrow_mut().take()
+        // SAFETY: the slots are all back: nobody else uses the chunk.
+        self.head()
+            .keep
+            .with_mut(|place| unsafe { (*place).take() })
     }
 }
 

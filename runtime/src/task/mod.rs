@@ -4,13 +4,13 @@
 //!
 //! | type | exists | may |
 //! |---|---|---|
-//! | [`Runnable`] | while the task is queued or about to be | run it |
+//! | `Runnable` | while the task is queued or about to be | run it |
 //! | [`std::task::Waker`] | anywhere | queue it |
 //! | [`JoinHandle`] | at most once | take the output, abort |
 //! | [`AbortHandle`] | anywhere | abort |
 //!
-//! In the order of a task's life: [`slab`] gives it a place, [`cell`] is its layout, [`state`] who may touch it, [`runnable`] runs it,
-//! [`waker`] wakes it, [`join`] delivers its result. [`coop`] and [`wait`] are what leaf futures tell the runtime.
+//! In the order of a task's life: `slab` gives it a place, `cell` is its layout, `state` says who may touch it, `runnable` runs it,
+//! `waker` wakes it, `join` delivers its result. [`coop`] and [`wait`] are what leaf futures tell the runtime.
 
 use std::future::Future;
 use std::panic::Location;
@@ -24,11 +24,12 @@ mod id;
 mod join;
 mod pages;
 mod panic;
+mod place;
 mod registry;
 mod returns;
 mod runnable;
 mod size_class;
-mod slab;
+pub(crate) mod slab;
 pub(crate) mod state;
 mod wait;
 mod waker;
@@ -39,6 +40,7 @@ pub use wait::{WaitReason, waiting};
 
 pub(crate) use cell::{Cookie, Header};
 pub(crate) use id::IdBlock;
+pub(crate) use place::Place;
 pub(crate) use runnable::{Ran, Runnable, shut_down};
 pub(crate) use slab::{Arena, Slab};
 

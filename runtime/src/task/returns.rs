@@ -22,6 +22,7 @@
 
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
+use crate::primitive::guess;
 
 const FIELD: u64 = 0xffff;
 const HEAD: u64 = FIELD;
@@ -75,7 +76,7 @@ impl Returns {
     /// What a pusher starts from.
     pub(super) fn look(&self) -> Seen {
         // Relaxed: every step but a push of offsets acts by a CAS of its own.
-        Seen(self.0.load(Relaxed))
+        Seen(guess!(self.0, 0))
     }
 
     /// Pushes the slot at `offset`, in units of 16 bytes; `false` says to look at `seen` again. After `true` the chunk may be gone.
@@ -108,7 +109,10 @@ impl Returns {
     fn swing(&self, seen: &mut Seen, next: u64, success: Ordering) -> bool {
         // Acquire on failure is for `ask` alone, which may conclude `There` from what it then sees.
         match self.0.compare_exchange_weak(seen.0, next, success, Acquire) {
-            Ok(_) => true,
+            Ok(_) => {
+                seen.0 = next;
+                true
+            }
             Err(now) => {
                 seen.0 = now;
                 false

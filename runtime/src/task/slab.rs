@@ -39,6 +39,9 @@ use super::registry::Registry;
 pub(crate) use super::size_class::MAX_SIZE;
 use super::size_class::class_of;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// The memory of a scheduler's tasks. `C`, the cookie, is a thin copyable value that can be read from any slot.
 ///
 /// Dropped without having been [abandoned](Self::abandon) it gives everything back if all slots are free; else it leaks, so that a

@@ -32,7 +32,7 @@ use crate::primitive::atomic::Ordering;
 /// A timer that can be armed. Dropping it cancels it.
 ///
 /// It is always used by one owner at a time: what changes it takes `Pin<&mut Self>`.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     node: Node,
     /// The wheel of the last `arm`. The owner's.
     home: Option<&'static Timers>,
@@ -42,7 +42,7 @@ pub(super) struct Entry {
 
 /// What became of a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Linked nowhere: never armed, cancelled, or its runtime is gone.
     Idle,
     /// In a wheel.
@@ -53,7 +53,7 @@ pub(super) enum State {
 
 /// Why a timer could not be armed; with the waker that was not used, to be called or dropped when no lock is held.
 #[derive(Debug)]
-pub(super) enum NotArmed {
+pub(crate) enum NotArmed {
     /// The deadline has passed. The state is [`State::Fired`].
     Due(Waker),
     /// The wheel's runtime has shut down. The state is [`State::Idle`].
@@ -63,12 +63,12 @@ pub(super) enum NotArmed {
 /// The owner of the wheel may sleep past the new deadline.
 #[derive(Debug)]
 #[must_use = "ring it once no lock is held"]
-pub(super) struct Alert(Option<&'static Timers>);
+pub(crate) struct Alert(Option<&'static Timers>);
 
 impl Alert {
     /// Wakes the wheel's owner if there is need to.
     #[inline]
-    pub(super) fn ring(self) {
+    pub(crate) fn ring(self) {
         if let Some(timers) = self.0 {
             timers.interrupt();
         }
@@ -76,7 +76,7 @@ impl Alert {
 }
 
 impl Entry {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             node: Node::new(),
             home: None,
@@ -85,7 +85,7 @@ impl Entry {
     }
 
     #[inline]
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         // Acquire pairs with the Release by which the wheel gives the node back: what it did to the node is over.
         match self.node.word.load(Ordering::Acquire) {
             FIRED => State::Fired,
@@ -96,7 +96,7 @@ impl Entry {
 
     /// Links a timer that is not armed: `waker` is called at `deadline` or up to a tick later. `now` is a recent reading of the clock;
     /// `owned` says that the calling thread is the one that runs the wheel.
-    pub(super) fn arm(
+    pub(crate) fn arm(
         self: Pin<&mut Self>,
         deadline: u64,
         now: u64,
@@ -143,7 +143,7 @@ impl Entry {
 
     /// Makes sure that an armed timer will call `waker`, and returns the state, which is [`State::Armed`] no more if the wheel was first.
     #[inline]
-    pub(super) fn refresh(self: Pin<&mut Self>, waker: &Waker) -> State {
+    pub(crate) fn refresh(self: Pin<&mut Self>, waker: &Waker) -> State {
         let state = self.state();
         if state != State::Armed || self.will_wake(waker) {
             return state;
@@ -153,7 +153,7 @@ impl Entry {
 
     /// Unlinks an armed timer and returns its waker, to be dropped when no lock is held. `None`: it was not armed, and the state is as
     /// it was; in particular it stays [`State::Fired`] if the wheel was first.
-    pub(super) fn cancel(self: Pin<&mut Self>) -> Option<Waker> {
+    pub(crate) fn cancel(self: Pin<&mut Self>) -> Option<Waker> {
         if self.state() != State::Armed {
             return None;
         }
@@ -174,7 +174,7 @@ impl Entry {
     }
 
     /// Puts off an armed timer without touching its wheel, if `deadline` is not earlier than the one it has; returns whether it did.
-    pub(super) fn postpone(self: Pin<&mut Self>, deadline: u64) -> bool {
+    pub(crate) fn postpone(self: Pin<&mut Self>, deadline: u64) -> bool {
         debug_assert!(deadline < IDLE);
         let word = &self.node.word;
         // Relaxed: a hint, which the exchange checks.
@@ -188,14 +188,14 @@ impl Entry {
     }
 
     /// Forgets that the timer has fired, so that it can be armed anew. The waker that it has called may still be on its way.
-    pub(super) fn acknowledge(self: Pin<&mut Self>) {
+    pub(crate) fn acknowledge(self: Pin<&mut Self>) {
         debug_assert!(self.state() != State::Armed);
         // Relaxed: unlinked, so that the word is the owner's alone.
         self.node.word.store(IDLE, Ordering::Relaxed);
     }
 
     /// Marks a timer that is not armed as having fired.
-    pub(super) fn expire(self: Pin<&mut Self>) {
+    pub(crate) fn expire(self: Pin<&mut Self>) {
         debug_assert!(self.state() != State::Armed);
         // Relaxed: unlinked, so that the word is the owner's alone.
         self.node.word.store(FIRED, Ordering::Relaxed);

@@ -56,6 +56,14 @@ impl Timers {
         timers
     }
 
+    /// One that no other test has used.
+    #[cfg(test)]
+    pub(crate) fn leak() -> &'static Self {
+        let timers = Box::leak(Box::new(Self::new()));
+        timers.lock().open = true;
+        timers
+    }
+
     /// Gives it back: the runtime has shut down. Timers still here are detached and their tasks woken; polled again they find another
     /// runtime, or panic.
     pub(crate) fn release(&'static self) {
@@ -146,7 +154,7 @@ impl Timers {
     }
 
     /// Takes no more timers, and detaches those that are here.
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         loop {
             let mut batch = Batch::new(BATCH);
             let progress = {

@@ -3,9 +3,11 @@
 //! ```text
 //! RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-sync --lib models
 //! ```
+#![forbid(unsafe_code)]
 
 mod channel;
 mod select;
+mod wait_group;
 
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -1,4 +1,6 @@
-//! Channel operations for threads that are not a task: they park the thread.
+//! The `blocking_` methods: waiting on a thread that is not a task, by parking it.
+//!
+//! Nothing here drives timers or sockets: the future must be one that other threads complete, as those of this crate are.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -33,9 +35,9 @@ thread_local! {
     static CACHED: RefCell<Option<Arc<Unparker>>> = const { RefCell::new(None) };
 }
 
-/// Runs a channel operation to its end on this thread. `name` is what the user called, `cure` what to write instead inside a task.
+/// Runs an operation to its end on this thread. `name` is what the user called, `cure` what to write instead inside a task.
 #[track_caller]
-pub(super) fn wait<F: Future>(operation: F, name: &str, cure: &str) -> F::Output {
+pub(crate) fn wait<F: Future>(operation: F, name: &str, cure: &str) -> F::Output {
     if runtime::task::id().is_some() {
         panic!(
             "{name} called inside a task: it would block the worker and every task on it; \

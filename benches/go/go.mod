@@ -1,0 +1,3 @@
+module weftline/benches
+
+go 1.22

@@ -1,0 +1,76 @@
+//! The sockets of each runtime.
+#![forbid(unsafe_code)]
+
+use std::io::{self, Read};
+use std::net;
+
+use smol::Async;
+use smol::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::Net;
+use crate::rt::smol::Smol;
+use crate::rt::tokio::Tokio;
+
+impl Net for Tokio {
+    type Listener = tokio::net::TcpListener;
+    type Stream = tokio::net::TcpStream;
+
+    fn listener(listener: net::TcpListener) -> io::Result<Self::Listener> {
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener)
+    }
+
+    async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer).await
+    }
+
+    async fn write_all(stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<()> {
+        stream.write_all(bytes).await
+    }
+
+    async fn readable(stream: &Self::Stream) -> io::Result<()> {
+        stream.readable().await
+    }
+
+    fn try_read(stream: &Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.try_read(buffer)
+    }
+}
+
+impl Net for Smol {
+    type Listener = Async<net::TcpListener>;
+    type Stream = Async<net::TcpStream>;
+
+    fn listener(listener: net::TcpListener) -> io::Result<Self::Listener> {
+        Async::new(listener)
+    }
+
+    async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
+        let (stream, _) = listener.accept().await?;
+        stream.get_ref().set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer).await
+    }
+
+    async fn write_all(stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<()> {
+        stream.write_all(bytes).await
+    }
+
+    async fn readable(stream: &Self::Stream) -> io::Result<()> {
+        stream.readable().await
+    }
+
+    fn try_read(stream: &Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.get_ref().read(buffer)
+    }
+}

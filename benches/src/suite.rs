@@ -1,0 +1,207 @@
+//! The workloads by name, their sizes and units, and who takes part.
+#![forbid(unsafe_code)]
+
+use serde_json::Value;
+
+/// One row of the table.
+#[derive(Debug)]
+pub(crate) struct Workload {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its size, in what its function counts.
+    pub(crate) size: usize,
+    /// What its figure means.
+    pub(crate) unit: Unit,
+    /// Who takes part.
+    pub(crate) peers: &'static [&'static str],
+    /// One line for people.
+    pub(crate) what: &'static str,
+}
+
+/// What a figure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Nanoseconds an operation.
+    Ns,
+    /// Milliseconds in all.
+    Ms,
+    /// Bytes each.
+    Bytes,
+    /// Milliseconds late, at the 99th percentile.
+    LateMs,
+    /// Operations a second; more is better.
+    PerSecond,
+}
+
+impl Unit {
+    /// The figure of one run.
+    pub(crate) fn figure(self, line: &Value) -> Option<f64> {
+        let wall = line["wall_ns"].as_f64()?;
+        match self {
+            Unit::Ns => Some(wall / line["ops"].as_f64()?),
+            Unit::Ms => Some(wall / 1e6),
+            Unit::Bytes => line["bytes"].as_f64(),
+            Unit::LateMs => line["p99_ms"].as_f64(),
+            Unit::PerSecond => Some(line["ops"].as_f64()? / wall * 1e9),
+        }
+    }
+
+    /// As the table names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Unit::Ns => "ns",
+            Unit::Ms => "ms",
+            Unit::Bytes => "B",
+            Unit::LateMs => "ms late, p99",
+            Unit::PerSecond => "/s",
+        }
+    }
+
+    /// More is better.
+    pub(crate) fn rises(self) -> bool {
+        self == Unit::PerSecond
+    }
+}
+
+/// Everyone, in the order of the columns.
+pub(crate) const PEERS: &[&str] = &[
+    "weftline",
+    "go",
+    "tokio",
+    "smol",
+    "may",
+    "async-channel",
+    "flume",
+    "kanal",
+    "crossfire",
+    "raw",
+    "raw2",
+];
+
+const RUNTIMES: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
+const CHANNELS: &[&str] = &[
+    "weftline",
+    "go",
+    "tokio",
+    "smol",
+    "may",
+    "async-channel",
+    "flume",
+    "kanal",
+    "crossfire",
+];
+const SERVERS: &[&str] = &["weftline", "go", "tokio", "smol", "may", "raw", "raw2"];
+const MPMC: &[&str] = &[
+    "weftline",
+    "go",
+    "smol",
+    "may",
+    "async-channel",
+    "flume",
+    "kanal",
+    "crossfire",
+];
+const SELECT: &[&str] = &[
+    "weftline",
+    "go",
+    "tokio",
+    "smol",
+    "async-channel",
+    "flume",
+    "kanal",
+    "crossfire",
+];
+const HTTP: &[&str] = &["weftline", "go", "tokio"];
+const TIMERS: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
+const TIMEOUTS: &[&str] = &["weftline", "go", "tokio", "smol"];
+
+/// All workloads.
+#[rustfmt::skip]
+pub(crate) const WORKLOADS: &[Workload] = &[
+    row("spawn_join", 1_000_000, Unit::Ns, RUNTIMES, "spawn tasks that count down a WaitGroup, and wait"),
+    row("spawn_join_handles", 1_000_000, Unit::Ns, RUNTIMES, "spawn tasks, await every handle"),
+    row("skynet", 1_000_000, Unit::Ms, CHANNELS, "a tree of tasks, ten children each, sums through channels"),
+    row("skynet_join", 1_000_000, Unit::Ms, &["weftline", "tokio", "smol", "may"], "the same through join handles"),
+    row("yield", 1_000, Unit::Ns, RUNTIMES, "1,000 tasks yield 1,000 times each"),
+    row("pingpong", 1_000_000, Unit::Ns, CHANNELS, "2 tasks, 2 unbuffered channels, a round trip"),
+    row("pingpong_pairs", 10_000, Unit::Ns, CHANNELS, "100 such pairs"),
+    row("ring", 1_000_000, Unit::Ns, CHANNELS, "1,000 tasks in a ring, one token, a hop"),
+    row("chan_spsc_unbuf", 2_000_000, Unit::Ns, CHANNELS, "1 sender, 1 receiver, unbuffered"),
+    row("chan_spsc_128", 4_000_000, Unit::Ns, CHANNELS, "1 sender, 1 receiver, capacity 128"),
+    row("chan_mpmc_unbuf", 2_000_000, Unit::Ns, MPMC, "4 senders, 4 receivers, unbuffered"),
+    row("chan_mpmc_128", 4_000_000, Unit::Ns, MPMC, "4 senders, 4 receivers, capacity 128"),
+    row("chan_mpsc_128", 4_000_000, Unit::Ns, CHANNELS, "8 senders, 1 receiver, capacity 128"),
+    row("select2", 1_000_000, Unit::Ns, SELECT, "receive by select over 2 unbuffered channels"),
+    row("select8", 1_000_000, Unit::Ns, SELECT, "receive by select over 8 unbuffered channels"),
+    row("select_send", 500_000, Unit::Ns, SELECT, "select over a send and a receive"),
+    row("sieve", 2_000, Unit::Ms, CHANNELS, "chain of filter tasks up to the 2,000th prime"),
+    row("sleep100k", 100_000, Unit::Ms, TIMERS, "100,000 tasks sleep 10 ms each"),
+    row("timer_churn", 10_000, Unit::Ns, TIMEOUTS, "a limit of 10 s on what is ready at once"),
+    row("timer_churn_yield", 10_000, Unit::Ns, TIMEOUTS, "a limit of 10 s on what yields once"),
+    row("mutex", 250_000, Unit::Ns, RUNTIMES, "8 tasks take one async mutex"),
+    row("task_mem", 1_000_000, Unit::Bytes, CHANNELS, "1,000,000 tasks parked on one channel"),
+    row("hog", 3, Unit::LateMs, TIMERS, "4 tasks spin 100 ms between yields, a ticker beside them"),
+    row("hog_forever", 3, Unit::LateMs, TIMERS, "2 tasks spin for ever, a ticker beside them"),
+    row("echo_1", 1, Unit::PerSecond, SERVERS, "64 bytes there and back, 1 connection"),
+    row("echo_100", 100, Unit::PerSecond, SERVERS, "64 bytes there and back, 100 connections"),
+    row("echo_1000", 1_000, Unit::PerSecond, SERVERS, "64 bytes there and back, 1,000 connections"),
+    row("echo_8000", 8_000, Unit::PerSecond, SERVERS, "64 bytes there and back, 8,000 connections"),
+    row("accept", 64, Unit::PerSecond, SERVERS, "64 at a time: connect, one byte there and back, close"),
+    row("conn_mem", 9_000, Unit::Bytes, RUNTIMES, "9,000 idle connections, each with a buffer of 1 KiB"),
+    row("conn_mem_lazy", 9_000, Unit::Bytes, TIMEOUTS, "9,000 idle connections that wait without a buffer"),
+    row("httpmin_64", 64, Unit::PerSecond, SERVERS, "keep-alive Hello, World! by hand, 64 connections"),
+    row("httpmin_1000", 1_000, Unit::PerSecond, SERVERS, "keep-alive Hello, World! by hand, 1,000 connections"),
+    row("http_64", 64, Unit::PerSecond, HTTP, "keep-alive Hello, World!, hyper or net/http, 64 connections"),
+    row("http_1000", 1_000, Unit::PerSecond, HTTP, "keep-alive Hello, World!, hyper or net/http, 1,000 connections"),
+];
+
+const fn row(
+    name: &'static str,
+    size: usize,
+    unit: Unit,
+    peers: &'static [&'static str],
+    what: &'static str,
+) -> Workload {
+    Workload {
+        name,
+        size,
+        unit,
+        peers,
+        what,
+    }
+}
+
+impl Workload {
+    /// The workload of that name.
+    pub(crate) fn named(name: &str) -> Result<&'static Workload, String> {
+        WORKLOADS
+            .iter()
+            .find(|workload| workload.name == name)
+            .ok_or_else(|| format!("there is no workload {name}; --list names them"))
+    }
+
+    /// It needs a server and a load generator.
+    pub(crate) fn on_sockets(&self) -> bool {
+        ["echo", "accept", "conn", "http"]
+            .iter()
+            .any(|part| self.name.starts_with(part))
+    }
+
+    /// The size at that scale.
+    pub(crate) fn scaled(&self, scale: f64) -> usize {
+        ((self.size as f64 * scale) as usize).max(1)
+    }
+}
+
+/// Prints the workloads.
+pub(crate) fn list() {
+    for workload in WORKLOADS {
+        println!(
+            "{:<20} {} ({})",
+            workload.name,
+            workload.what,
+            workload.unit.name()
+        );
+        println!("{:<20} {}", "", workload.peers.join(", "));
+    }
+}

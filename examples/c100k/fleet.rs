@@ -1,0 +1,160 @@
+//! The parent's end: starts the children, reads what they say, and makes sure that none outlives it.
+//!
+//! Each child has a thread that turns its lines into events on one queue, so that the parent waits in one place. A child that dies
+//! shows as the end of its lines. Children end when their stdin closes, which the system sees to however the parent goes; those that
+//! do not within a few seconds are killed.
+#![forbid(unsafe_code)]
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::num::NonZero;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long children may take to end in good order; a little longer than they give themselves.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// All children of this run.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    members: Vec<Member>,
+    events: Receiver<(usize, Event)>,
+    sender: Sender<(usize, Event)>,
+}
+
+#[derive(Debug)]
+struct Member {
+    name: String,
+    process: Child,
+    /// Taken away to tell the child that it may end.
+    stdin: Option<ChildStdin>,
+}
+
+/// What is heard of a child.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Line(String),
+    /// Its last line was said: it is ending, or dead.
+    Gone,
+}
+
+impl Fleet {
+    pub(crate) fn new() -> Self {
+        let (sender, events) = mpsc::channel();
+        Self {
+            members: Vec::new(),
+            events,
+            sender,
+        }
+    }
+
+    /// Starts this program anew as a child; returns its number, by which it is known from here on.
+    pub(crate) fn start(
+        &mut self,
+        name: String,
+        args: &[String],
+        workers: usize,
+    ) -> io::Result<usize> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        if std::env::var_os("RUNTIME_MAXPROCS").is_none() {
+            command.env("RUNTIME_MAXPROCS", workers.to_string());
+        }
+        let mut process = command.spawn()?;
+        let stdin = process.stdin.take();
+        let stdout = process.stdout.take().expect("stdout is piped");
+
+        let id = self.members.len();
+        let events = self.sender.clone();
+        thread::Builder::new().spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if events.send((id, Event::Line(line))).is_err() {
+                    return;
+                }
+            }
+            let _ = events.send((id, Event::Gone));
+        })?;
+        self.members.push(Member {
+            name,
+            process,
+            stdin,
+        });
+        Ok(id)
+    }
+
+    /// Sends an order. A child that cannot hear it is dead, and its `Gone` is on the way.
+    pub(crate) fn tell(&mut self, id: usize, order: &str) {
+        if let Some(stdin) = &mut self.members[id].stdin {
+            let _ = writeln!(stdin, "{order}").and_then(|()| stdin.flush());
+        }
+    }
+
+    /// The next thing that a child says; `None` if there is none by `deadline`.
+    pub(crate) fn hear(&self, deadline: Instant) -> Option<(usize, Event)> {
+        match self
+            .events
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => unreachable!("the fleet holds a sender"),
+        }
+    }
+
+    pub(crate) fn name(&self, id: usize) -> String {
+        format!(
+            "{} (process {})",
+            self.members[id].name,
+            self.members[id].process.id()
+        )
+    }
+
+    pub(crate) fn pid(&self, id: usize) -> u32 {
+        self.members[id].process.id()
+    }
+
+    /// How a child ended that is `Gone`.
+    pub(crate) fn fate(&mut self, id: usize) -> String {
+        let deadline = Instant::now() + GRACE;
+        let member = &mut self.members[id];
+        match wait(&mut member.process, deadline) {
+            Some(status) => status.to_string(),
+            None => "output closed".to_owned(),
+        }
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for member in &mut self.members {
+            member.stdin = None;
+        }
+        let deadline = Instant::now() + GRACE;
+        for member in &mut self.members {
+            if wait(&mut member.process, deadline).is_none() {
+                let _ = member.process.kill();
+                let _ = member.process.wait();
+            }
+        }
+    }
+}
+
+/// The workers that each of so many processes should have, for an even share of the CPUs.
+pub(crate) fn workers_each(processes: usize) -> usize {
+    let cpus = thread::available_parallelism().map_or(1, NonZero::get);
+    cpus.div_ceil(processes.max(1))
+}
+
+fn wait(process: &mut Child, deadline: Instant) -> Option<std::process::ExitStatus> {
+    loop {
+        match process.try_wait() {
+            Ok(Some(status)) => return Some(status),
+            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
+            _ => return None,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What was attempted, on which address, and what would help: the context that setting up a socket adds to a system error.
+//!
+//! Reads and writes pass the system's error on unchanged: they are on the hot path, and their caller knows the stream.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+/// The context of a failed `bind`, `listen`, `connect`, `accept` or `lookup`; found in the `io::Error` that those return.
+///
+/// Its text reads like `bind 127.0.0.1:80: Permission denied (os error 13); ports below 1024 need …`. The `io::Error` around it has the
+/// kind of the system's error, which is the [`source`](Error::source); [`os_error`] digs out the number.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let taken = net::TcpListener::bind("127.0.0.1:0").await?;
+/// let address = taken.local_addr()?;
+///
+/// let error = net::TcpListener::bind(address).await.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+/// let context = error.get_ref().and_then(|e| e.downcast_ref::<net::OpError>()).unwrap();
+/// assert_eq!(context.operation(), "bind");
+/// assert_eq!(context.address(), address.to_string());
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `*net.OpError`.
+#[derive(Debug)]
+pub struct OpError {
+    operation: &'static str,
+    address: String,
+    cure: Option<&'static str>,
+    source: io::Error,
+}
+
+impl OpError {
+    /// What was attempted: `bind`, `listen`, `connect`, `accept`, `lookup`.
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The address or name that it was attempted on.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// What the system said.
+    pub fn io_error(&self) -> &io::Error {
+        &self.source
+    }
+}
+
+impl fmt::Display for OpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}: {}", self.operation, self.address, self.source)?;
+        match self.cure {
+            Some(cure) => write!(f, "; {cure}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for OpError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The system's number of an error, also where [`OpError`] stands between.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let taken = net::TcpListener::bind("127.0.0.1:0").await?;
+/// let error = net::TcpListener::bind(taken.local_addr()?).await.unwrap_err();
+/// assert_eq!(net::os_error(&error), Some(libc::EADDRINUSE));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `errors.As(err, &errno)` with a `syscall.Errno`.
+pub fn os_error(error: &io::Error) -> Option<i32> {
+    error.raw_os_error().or_else(|| {
+        let context = error.get_ref()?.downcast_ref::<OpError>()?;
+        context.source.raw_os_error()
+    })
+}
+
+/// Whether an error comes from using a socket that this program has closed: kind
+/// [`NotConnected`](io::ErrorKind::NotConnected), text `use of closed network connection`.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+/// listener.close()?;
+/// assert!(net::is_closed(&listener.accept().await.unwrap_err()));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `errors.Is(err, net.ErrClosed)`.
+pub fn is_closed(error: &io::Error) -> bool {
+    runtime::io::is_closed(error)
+}
+
+/// Whether an error says that a deadline set on the socket has passed: kind [`TimedOut`](io::ErrorKind::TimedOut), text
+/// `i/o timeout`. A connection that the system gave up because its peer was silent has the same kind, and is none.
+///
+/// **Go:** `errors.Is(err, os.ErrDeadlineExceeded)`.
+pub fn is_deadline(error: &io::Error) -> bool {
+    runtime::io::is_deadline(error)
+}
+
+/// Adds the context to a failed set-up call.
+pub(crate) trait During<T> {
+    fn during(self, operation: &'static str, address: impl fmt::Display) -> io::Result<T>;
+}
+
+impl<T> During<T> for io::Result<T> {
+    fn during(self, operation: &'static str, address: impl fmt::Display) -> io::Result<T> {
+        self.map_err(|source| {
+            let context = OpError {
+                operation,
+                address: address.to_string(),
+                cure: cure(operation, &source),
+                source,
+            };
+            io::Error::new(context.source.kind(), context)
+        })
+    }
+}
+
+/// What to do about it, where that is known.
+fn cure(operation: &str, error: &io::Error) -> Option<&'static str> {
+    let cure = match (operation, error.raw_os_error()?) {
+        (_, libc::EMFILE) => {
+            "this process has as many files open as it may: raise the limit (`ulimit -n`) or close some"
+        }
+        (_, libc::ENFILE) => "the system has as many files open as it may: raise fs.file-max",
+        ("bind" | "listen", libc::EADDRINUSE) => {
+            "another socket has this port: stop its owner, choose another port (0 picks a free one), \
+             or set ListenConfig::reuse_port on both"
+        }
+        ("bind", libc::EACCES) => {
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE: choose a higher one"
+        }
+        ("bind", libc::EADDRNOTAVAIL) => "no interface of this machine has the address",
+        ("connect", libc::EADDRNOTAVAIL) => {
+            "no local port is free for this destination: widen net.ipv4.ip_local_port_range, \
+             or spread over several local addresses with Dialer::local_addr"
+        }
+        ("connect", libc::ECONNREFUSED) => "nothing listens there",
+        _ => return None,
+    };
+    Some(cure)
+}
+
+/// The error of connecting or binding to a name that has no address.
+pub(crate) fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "the name has no address")
+}
+
+/// For messages about several addresses.
+pub(crate) fn list(addresses: &[SocketAddr]) -> String {
+    let texts: Vec<_> = addresses.iter().map(SocketAddr::to_string).collect();
+    texts.join(", ")
+}

@@ -1,0 +1,154 @@
+//! A socket that several tasks use and any of them may close: the descriptor behind a lock, its readiness beside it.
+//!
+//! Each system call is made under the lock for reading; it never blocks, so the lock is held for microseconds. Closing marks the
+//! registration, which wakes whoever waits and turns away whoever comes, and then takes the descriptor under the lock for writing: it
+//! waits for the calls under way, and no descriptor number is ever used after it has been given back to the system.
+//!
+//! The kernel forgets a descriptor's registration when it is closed, so that dropping a socket costs one system call. (A duplicate of the
+//! descriptor in other hands keeps the registration alive; its events name a user that is gone and are ignored.)
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::Location;
+use std::sync::{PoisonError, RwLock};
+use std::task::{Context, Poll};
+
+use mio::event::Source;
+use runtime::io::{Attempt, Direction, Registration, closed_error};
+use runtime::time::Instant;
+
+/// See the story of this file.
+pub(crate) struct Socket<S> {
+    /// `None` once closed. Dropped before the registration.
+    device: RwLock<Option<S>>,
+    registration: Registration,
+}
+
+impl<S: Source> Socket<S> {
+    /// Registers a socket that can be used at once.
+    #[track_caller]
+    pub(crate) fn new(mut device: S) -> io::Result<Self> {
+        let registration = Registration::new(&mut device)?;
+        Ok(Self::assemble(device, registration))
+    }
+
+    /// Registers a socket that is being connected: nothing is ready before an event says so.
+    #[track_caller]
+    pub(crate) fn new_unready(mut device: S) -> io::Result<Self> {
+        let registration = Registration::new_unready(&mut device)?;
+        Ok(Self::assemble(device, registration))
+    }
+
+    fn assemble(device: S, registration: Registration) -> Self {
+        Self {
+            device: RwLock::new(Some(device)),
+            registration,
+        }
+    }
+
+    pub(crate) fn registration(&self) -> &Registration {
+        &self.registration
+    }
+
+    /// Uses the descriptor for one call that does not block.
+    #[inline]
+    pub(crate) fn with<R>(&self, call: impl FnOnce(&S) -> io::Result<R>) -> io::Result<R> {
+        let device = self.device.read().unwrap_or_else(PoisonError::into_inner);
+        match &*device {
+            Some(device) => call(device),
+            None => Err(closed_error()),
+        }
+    }
+
+    /// Makes a call, and waits and repeats it while it would block. `eager`: it cannot block, do not ask.
+    #[inline]
+    pub(crate) fn io<'a, R, F>(
+        &'a self,
+        direction: Direction,
+        place: &'static Location<'static>,
+        eager: bool,
+        mut call: F,
+    ) -> impl Future<Output = io::Result<R>> + use<'a, S, R, F>
+    where
+        F: FnMut(&S, &Attempt<'_>) -> io::Result<R>,
+    {
+        let call = move |attempt: &Attempt<'_>| self.with(|device| call(device, attempt));
+        self.registration.io(direction, call).eager(eager).at(place)
+    }
+
+    /// Makes a call if it may succeed now.
+    pub(crate) fn try_io<R>(
+        &self,
+        direction: Direction,
+        mut call: impl FnMut(&S, &Attempt<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration.try_io(direction, |attempt| {
+            self.with(|device| call(device, attempt))
+        })
+    }
+
+    /// The poll form of `io`.
+    #[track_caller]
+    pub(crate) fn poll_io<R>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut(&S, &Attempt<'_>) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.registration.poll_io(direction, cx, |attempt| {
+            self.with(|device| call(device, attempt))
+        })
+    }
+
+    /// See [`Registration::set_deadline`].
+    #[track_caller]
+    pub(crate) fn set_deadline(&self, direction: Direction, at: Option<Instant>) -> io::Result<()> {
+        self.with(|_| Ok(()))?;
+        self.registration.set_deadline(direction, at);
+        Ok(())
+    }
+
+    /// Closes the socket, after the calls under way; whoever waits on it is told.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        self.registration.close();
+        let device = {
+            let mut device = self.device.write().unwrap_or_else(PoisonError::into_inner);
+            device.take()
+        };
+        device.map(drop).ok_or_else(closed_error)
+    }
+
+    /// Takes the descriptor out of the reactor, for use elsewhere.
+    pub(crate) fn into_device(self) -> io::Result<S> {
+        let device = self
+            .device
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut device = device.ok_or_else(closed_error)?;
+        self.registration.deregister(&mut device)?;
+        Ok(device)
+    }
+}
+
+impl<S: Source + AsFd> Socket<S> {
+    /// Lends the descriptor.
+    pub(crate) fn control<R>(
+        &self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.with(|device| call(device.as_fd()))
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Socket<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Socket");
+        match self.device.try_read() {
+            Ok(device) => debug.field("device", &*device),
+            Err(_) => debug.field("device", &format_args!("<closing>")),
+        };
+        debug.field("registration", &self.registration).finish()
+    }
+}

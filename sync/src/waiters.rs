@@ -1,0 +1,490 @@
+//! ⚠ A queue of tasks that wait for one thing: first come, first served, without an allocation.
+//!
+//! The entry of a waiting task, a [`Waiter`], lies inside the future that waits, which is pinned, and links itself into the queue. (Go
+//! does the same with its sudog.) A primitive puts its own state `S` under the queue's lock, so that "is there room? else queue up" is one
+//! step, and may give each waiter a note `T`, such as how many permits it wants.
+//!
+//! ```text
+//!   idle ──enqueue──► waiting ──take──► notified        Waiter::status
+//!    ▲                   │
+//!    └─────withdraw──────┘   (the future is dropped)
+//! ```
+//!
+//! Who wants to wake somebody takes the lock, moves wakers from the front of the queue into a [`Batch`], unlocks, and only then calls them:
+//! a waker is foreign code, so none is cloned, called or dropped under the lock. A batch has a bounded size; whoever is to be woken is
+//! known by the [`Ticket`] drawn at the beginning, so that one who queues up between two batches is not woken for the old reason.
+//!
+//! Invariants, which the SAFETY comments cite:
+//!
+//! 1. `Node::links` is touched only under the lock of the `Waiters` that its `Waiter` refers to.
+//! 2. A node is in the queue exactly while its status is `WAITING`, and status leaves `WAITING` only under the lock.
+//! 3. A node in the queue is pinned, and leaves the queue before its memory goes: `Waiter::drop` sees to it.
+//! 4. Storing `NOTIFIED` is the last access to a node by anyone but its owner, who may free it at once.
+//!
+//! *Rejected*: a slab of wakers, which allocates and has to be kept in step with the futures; a lock-free queue, whose cancellation costs
+//! more than this lock, which is taken only by those who wait or have somebody to wake.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomPinned;
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::ptr::{self, NonNull};
+use std::sync::PoisonError;
+use std::task::{Context, Poll, Waker};
+
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use crate::primitive::atomic::{AtomicU8, Ordering};
+use crate::primitive::{Mutex, MutexGuard, UnsafeCell, WAKE_BATCH};
+
+/// The queue, and beside it the state `S` of the primitive that it serves.
+pub(crate) struct Waiters<S, T> {
+    queue: Mutex<Queue<S, T>>,
+}
+
+struct Queue<S, T> {
+    state: S,
+    /// The one that has waited longest.
+    front: Option<NonNull<Node<T>>>,
+    back: Option<NonNull<Node<T>>>,
+    next_ticket: u64,
+}
+
+// SAFETY: the pointers lead to nodes inside `Waiter`s, which are `Send` for these `T`; they are followed only under the lock (1), and a
+// `Waker` may be used from any thread.
+unsafe impl<S: Send, T: Send> Send for Queue<S, T> {}
+
+/// Where a waiter stands in the order of arrival; 64 bits, so that it never wraps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Ticket(u64);
+
+impl Ticket {
+    /// Nobody stands before this one.
+    pub(crate) const FIRST: Self = Self(0);
+}
+
+impl<S, T> Waiters<S, T> {
+    /// An empty queue.
+    pub(crate) fn new(state: S) -> Self {
+        Self {
+            queue: Mutex::new(Queue {
+                state,
+                front: None,
+                back: None,
+                next_ticket: 0,
+            }),
+        }
+    }
+
+    /// Locks the queue and the state with it.
+    pub(crate) fn lock(&self) -> Locked<'_, S, T> {
+        // Nothing foreign runs under the lock, so a poisoned one has still all its invariants.
+        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        Locked {
+            waiters: self,
+            queue,
+        }
+    }
+}
+
+impl<S, T> fmt::Debug for Waiters<S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiters").finish_non_exhaustive()
+    }
+}
+
+/// The queue under its lock. Dereferences to the primitive's state.
+pub(crate) struct Locked<'a, S, T> {
+    waiters: &'a Waiters<S, T>,
+    queue: MutexGuard<'a, Queue<S, T>>,
+}
+
+impl<S, T> Locked<'_, S, T> {
+    /// The ticket of the next to arrive: all who wait now are before it.
+    pub(crate) fn ticket(&self) -> Ticket {
+        Ticket(self.queue.next_ticket)
+    }
+
+    /// The note of the one who has waited longest.
+    #[cfg_attr(
+        any(not(test), loom),
+        expect(
+            dead_code,
+            reason = "for primitives whose waiters differ, such as a semaphore"
+        )
+    )]
+    pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
+        let front = self.queue.front?;
+        // SAFETY: in the queue, so alive (3), and touched under the lock (1), which the returned borrow of `self` keeps.
+        unsafe {
+            front
+                .as_ref()
+                .links
+                .with_mut(|links| Some(&mut (*links).note))
+        }
+    }
+
+    /// Notifies the one who has waited longest, and hands over its waker, to be woken once the lock is gone.
+    #[must_use = "the waiter has to be woken"]
+    pub(crate) fn take_front(&mut self) -> Option<Waker> {
+        let front = self.queue.front?;
+        // SAFETY: `front` is in this queue and the lock is held.
+        let waker = unsafe { self.queue.unlink(front) };
+        // SAFETY: nobody but us has turned it from `WAITING`, which takes the lock (2), so its owner has not let it go (3). `Release`:
+        // pairs with the `Acquire` in `Waiter::status`, so that the owner sees what happened before the notification; it is our last
+        // access (4).
+        unsafe { front.as_ref().status.store(NOTIFIED, Ordering::Release) };
+        Some(waker)
+    }
+
+    /// Notifies those who arrived before `until`, oldest first, as many as the batch has room for. Says whether some are left.
+    pub(crate) fn take_until(&mut self, until: Ticket, batch: &mut Batch) -> bool {
+        while self.front_ticket().is_some_and(|front| front < until) {
+            if batch.is_full() {
+                return true;
+            }
+            batch.extend(self.take_front());
+        }
+        false
+    }
+
+    fn front_ticket(&self) -> Option<Ticket> {
+        let front = self.queue.front?;
+        // SAFETY: in the queue, so alive (3), and read under the lock (1).
+        Some(Ticket(unsafe {
+            front.as_ref().links.with(|links| (*links).ticket)
+        }))
+    }
+}
+
+impl<S, T> Deref for Locked<'_, S, T> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.queue.state
+    }
+}
+
+impl<S, T> DerefMut for Locked<'_, S, T> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.queue.state
+    }
+}
+
+impl<S, T> Queue<S, T> {
+    /// # Safety
+    ///
+    /// The lock is held; `node` belongs to a pinned waiter of this queue and is in no queue.
+    unsafe fn push_back(&mut self, node: NonNull<Node<T>>, waker: Waker) {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let prev = self.back.replace(node);
+        // SAFETY: by the caller, `node` is alive and the lock is held (1).
+        unsafe {
+            node.as_ref().links.with_mut(|links| {
+                (*links).prev = prev;
+                (*links).next = None;
+                (*links).ticket = ticket;
+                (*links).waker = Some(waker);
+            });
+        }
+        match prev {
+            // SAFETY: `prev` was the back of the queue, so it is alive (3).
+            Some(prev) => unsafe {
+                prev.as_ref()
+                    .links
+                    .with_mut(|links| (*links).next = Some(node))
+            },
+            None => self.front = Some(node),
+        }
+    }
+
+    /// Takes a node out and returns its waker.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held and `node` is in this queue.
+    unsafe fn unlink(&mut self, node: NonNull<Node<T>>) -> Waker {
+        // SAFETY: in the queue, so alive (3), and the lock is held (1).
+        let (prev, next, waker) = unsafe {
+            (node.as_ref().links).with_mut(|links| {
+                (
+                    (*links).prev.take(),
+                    (*links).next.take(),
+                    (*links).waker.take(),
+                )
+            })
+        };
+        match prev {
+            // SAFETY: a neighbour of a node in the queue is in the queue, so alive (3).
+            Some(prev) => unsafe { prev.as_ref().links.with_mut(|links| (*links).next = next) },
+            None => self.front = next,
+        }
+        match next {
+            // SAFETY: as above.
+            Some(next) => unsafe { next.as_ref().links.with_mut(|links| (*links).prev = prev) },
+            None => self.back = prev,
+        }
+        waker.expect("a node in the queue has a waker")
+    }
+}
+
+/// A place in the queue; part of the future that waits.
+pub(crate) struct Waiter<'a, S, T> {
+    waiters: &'a Waiters<S, T>,
+    node: Node<T>,
+}
+
+struct Node<T> {
+    /// Under the lock (1).
+    links: UnsafeCell<Links<T>>,
+    /// Atomic: [`IDLE`], [`WAITING`] or [`NOTIFIED`]; see the drawing above.
+    status: AtomicU8,
+    _pinned: PhantomPinned,
+}
+
+struct Links<T> {
+    prev: Option<NonNull<Node<T>>>,
+    next: Option<NonNull<Node<T>>>,
+    /// There exactly while the node is in the queue.
+    waker: Option<Waker>,
+    ticket: u64,
+    note: T,
+}
+
+/// Not in the queue: never was, or has withdrawn.
+const IDLE: u8 = 0;
+/// In the queue.
+const WAITING: u8 = 1;
+/// Taken out by somebody else, whose waker call follows.
+const NOTIFIED: u8 = 2;
+
+// SAFETY: what the node shares with others is touched under the lock (1) or atomic; the note moves with the waiter, hence `T: Send`.
+unsafe impl<S: Send, T: Send> Send for Waiter<'_, S, T> {}
+// SAFETY: through `&Waiter` only the atomic status can be read.
+unsafe impl<S: Send, T: Send> Sync for Waiter<'_, S, T> {}
+
+/// What a waiter was when it [withdrew](Waiter::withdraw).
+#[derive(Debug)]
+#[must_use = "a notification may have to be passed on, and the waker dropped after the lock"]
+pub(crate) enum Withdrawn {
+    /// Never in the queue.
+    Idle,
+    /// In the queue, with this ticket, and now no longer. The waker is to be dropped after the lock.
+    Waiting(
+        Ticket,
+        #[expect(dead_code, reason = "kept only to be dropped in the right place")] Waker,
+    ),
+    /// Notified before; where a notification is meant for one, it has to go to the next.
+    Notified,
+}
+
+impl<'a, S, T> Waiter<'a, S, T> {
+    /// A waiter that does not wait yet.
+    pub(crate) fn new(waiters: &'a Waiters<S, T>, note: T) -> Self {
+        Self {
+            waiters,
+            node: Node {
+                links: UnsafeCell::new(Links {
+                    prev: None,
+                    next: None,
+                    waker: None,
+                    ticket: 0,
+                    note,
+                }),
+                status: AtomicU8::new(IDLE),
+                _pinned: PhantomPinned,
+            },
+        }
+    }
+
+    /// Whether it has never queued up, or has withdrawn.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.status() == IDLE
+    }
+
+    /// Whether it is in the queue; another thread may take it out the next moment, but only its owner puts it in.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.status() == WAITING
+    }
+
+    /// Queues up, at the back.
+    ///
+    /// # Panics
+    ///
+    /// If it waits already, or the lock is another queue's.
+    pub(crate) fn enqueue(self: Pin<&mut Self>, locked: &mut Locked<'_, S, T>, waker: Waker) {
+        assert!(
+            ptr::eq(self.waiters, locked.waiters),
+            "the lock belongs to another queue"
+        );
+        assert!(self.is_idle(), "the waiter is in the queue already");
+        // SAFETY: the lock is held; the waiter is pinned and, being idle, in no queue (2).
+        unsafe { locked.queue.push_back(NonNull::from(&self.node), waker) };
+        // Relaxed: whoever takes the node out holds the lock that we hold now.
+        self.node.status.store(WAITING, Ordering::Relaxed);
+    }
+
+    /// Ready once notified. While it waits it makes sure that the waker to be called is that of `cx`.
+    ///
+    /// # Panics
+    ///
+    /// If it has not queued up: nobody would ever wake it.
+    pub(crate) fn poll_notified(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut fresh = None;
+        loop {
+            match self.status() {
+                NOTIFIED => return Poll::Ready(()),
+                status => assert_eq!(status, WAITING, "the waiter has not queued up"),
+            }
+            let locked = self.waiters.lock();
+            if self.status() != WAITING {
+                continue;
+            }
+            // SAFETY: under the lock (1).
+            let old = unsafe {
+                self.node
+                    .links
+                    .with_mut(|links| exchange(&mut (*links).waker, &mut fresh, cx))
+            };
+            drop(locked);
+            match old {
+                Exchange::Done(_old) => return Poll::Pending,
+                Exchange::NeedsClone => fresh = Some(cx.waker().clone()),
+            }
+        }
+    }
+
+    /// Leaves the queue, as a future does that is dropped.
+    ///
+    /// # Panics
+    ///
+    /// If the lock is another queue's.
+    pub(crate) fn withdraw(self: Pin<&mut Self>, locked: &mut Locked<'_, S, T>) -> Withdrawn {
+        assert!(
+            ptr::eq(self.waiters, locked.waiters),
+            "the lock belongs to another queue"
+        );
+        self.leave(locked)
+    }
+
+    fn leave(&self, locked: &mut Locked<'_, S, T>) -> Withdrawn {
+        match self.status() {
+            IDLE => Withdrawn::Idle,
+            NOTIFIED => Withdrawn::Notified,
+            _ => {
+                // SAFETY: under the lock (1).
+                let ticket = Ticket(unsafe { self.node.links.with(|links| (*links).ticket) });
+                // SAFETY: the lock is held and, as the status says (2), the node is in the queue.
+                let waker = unsafe { locked.queue.unlink(NonNull::from(&self.node)) };
+                // Relaxed: only the owner looks at it from now on.
+                self.node.status.store(IDLE, Ordering::Relaxed);
+                Withdrawn::Waiting(ticket, waker)
+            }
+        }
+    }
+
+    /// `Acquire`: pairs with the `Release` in [`Locked::take_front`].
+    fn status(&self) -> u8 {
+        self.node.status.load(Ordering::Acquire)
+    }
+}
+
+impl<S, T> Drop for Waiter<'_, S, T> {
+    /// Keeps invariant 3 whatever the primitive does; it will have withdrawn before if it has anything to put right.
+    fn drop(&mut self) {
+        if self.is_waiting() {
+            let mut locked = self.waiters.lock();
+            let withdrawn = self.leave(&mut locked);
+            drop(locked);
+            drop(withdrawn);
+        }
+    }
+}
+
+impl<S, T> fmt::Debug for Waiter<'_, S, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = match self.status() {
+            IDLE => "idle",
+            WAITING => "waiting",
+            _ => "notified",
+        };
+        f.debug_struct("Waiter")
+            .field("status", &status)
+            .finish_non_exhaustive()
+    }
+}
+
+enum Exchange {
+    /// The right waker is in place; here is the one that was there, to be dropped after the lock.
+    Done(Option<Waker>),
+    /// The waker in place is another one, and a clone of the right one has to be brought.
+    NeedsClone,
+}
+
+fn exchange(stored: &mut Option<Waker>, fresh: &mut Option<Waker>, cx: &Context<'_>) -> Exchange {
+    if stored
+        .as_ref()
+        .is_some_and(|stored| stored.will_wake(cx.waker()))
+    {
+        Exchange::Done(fresh.take())
+    } else if fresh.is_some() {
+        Exchange::Done(std::mem::replace(stored, fresh.take()))
+    } else {
+        Exchange::NeedsClone
+    }
+}
+
+/// Wakers on their way from the queue to being called.
+///
+/// A waker that panics does not keep the others from being called: the first panic is carried on when all is done.
+#[derive(Default)]
+pub(crate) struct Batch {
+    wakers: [Option<Waker>; WAKE_BATCH],
+    len: usize,
+    panic: Option<Box<dyn Any + Send>>,
+}
+
+impl Batch {
+    fn is_full(&self) -> bool {
+        self.len == WAKE_BATCH
+    }
+
+    /// Calls all wakers, oldest first, and empties the batch. No lock may be held.
+    pub(crate) fn wake(&mut self) {
+        for waker in &mut self.wakers[..self.len] {
+            let Some(waker) = waker.take() else { continue };
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                self.panic.get_or_insert(panic);
+            }
+        }
+        self.len = 0;
+    }
+
+    /// Carries on the first panic of a waker, if there was one.
+    pub(crate) fn finish(self) {
+        if let Some(panic) = self.panic {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Extend<Waker> for Batch {
+    fn extend<I: IntoIterator<Item = Waker>>(&mut self, wakers: I) {
+        for waker in wakers {
+            self.wakers[self.len] = Some(waker);
+            self.len += 1;
+        }
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
