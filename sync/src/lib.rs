@@ -20,5 +20,5 @@ pub use channel::{
 };
 #[doc(hidden)]
 pub use select::__private;
-pub use wait_group::{Wait, WaitGroup, WaitGroupGuard};
 pub use select::Select;
+pub use wait_group::{Wait, WaitGroup, WaitGroupGuard};

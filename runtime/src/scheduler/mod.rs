@@ -346,6 +346,13 @@ impl Scheduler {
         self.idle.max_procs()
     }
 
+    /// Changes the number of workers that run at a time; missing ones are started by the monitor, surplus ones step down by themselves.
+    pub(crate) fn set_max_procs(&self, n: usize) -> usize {
+        let before = self.idle.set_max_procs(n);
+        self.monitor.hurry();
+        before
+    }
+
     pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.driver
     }
