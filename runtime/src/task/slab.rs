@@ -201,6 +201,7 @@ impl<C: Copy> Slab<C> {
     ///
     /// As [`cookie`](Self::cookie).
     #[inline]
+    #[allow(dead_code, reason = "for reports that say where a task was spawned")]
     pub(crate) unsafe fn slot_arena(slot: NonNull<u8>) -> u32 {
         // SAFETY: by contract.
         unsafe { Chunk::<C>::of(slot) }.index()
@@ -224,6 +225,7 @@ impl<C: Copy> Slab<C> {
     /// # Safety
     ///
     /// The calling thread is the only owner of arena `i` now, and the slab is not abandoned.
+    #[allow(dead_code, reason = "for the worker that is about to park")]
     pub(crate) unsafe fn collect(&self, i: usize) -> bool {
         // SAFETY: as in `alloc`.
         self.arena(i)
