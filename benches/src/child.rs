@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::chan::Chan;
 use crate::chan::peers::{AsyncChannel, Crossfire, Flume, Kanal, TokioMpsc};
+use crate::chan::weftline::Weft;
 use crate::may;
 use crate::meter::Sample;
 use crate::net::load;
@@ -32,7 +33,7 @@ pub(crate) fn obey(order: &Order) -> Result<(), String> {
         size,
     };
     let sample = match order.peer.as_str() {
-        "weftline" => task.plain::<Weftline>(),
+        "weftline" => (task.plain::<Weftline>()).or_else(|| task.channel::<Weftline, Weft>()),
         "tokio" => (task.plain::<Tokio>())
             .or_else(|| task.lock::<Tokio, tokio::sync::Mutex<usize>>())
             .or_else(|| task.channel::<Tokio, TokioMpsc>()),

@@ -95,7 +95,7 @@ impl Driver {
     async fn open(&mut self, id: u64) -> Option<TcpStream> {
         let mut dialer = Dialer::new();
         if let Some(source) = source(id as usize, self.per_source) {
-            dialer.local_addr(source);
+            dialer = dialer.local_addr(source);
         }
         let opened = within_patience("connecting", async {
             let stream = dialer
@@ -198,10 +198,7 @@ impl Tally {
             }
             Err(Fault::WrongBytes) => self.wrong += 1,
             Err(Fault::Io(what, error)) => {
-                let kind = (
-                    error.raw_os_error().unwrap_or(0),
-                    format!("{what}: {error}"),
-                );
+                let kind = control::describe(what, &error);
                 *self.errors.entry(kind).or_default() += 1;
             }
         }

@@ -13,13 +13,13 @@
 //! that hangs does not keep it alive. A test drops its runtime in the ordinary way, so that nothing leaks into the next test.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::process::Termination;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use std::{fmt, panic};
 
 use pin_project_lite::pin_project;
 
@@ -189,7 +189,7 @@ impl AsTask {
         match runtime.block_on(task) {
             Ok(output) => output,
             // The panic has been printed where it happened; this only carries it on.
-            Err(error) => panic::resume_unwind(error.into_panic()),
+            Err(error) => panic!("the body was cancelled: {}", error.resume_panic()),
         }
     }
 }

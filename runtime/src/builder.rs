@@ -18,6 +18,16 @@ const MAX_BLOCKING_THREADS: usize = 512;
 /// An idle pool thread ends after this; Tokio's default.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
 
+/// Worker threads at a time, stuck ones included. Go allows 10,000 and then dies; a program with so many tasks that block has another
+/// problem, and each thread costs a stack.
+const MAX_THREADS: usize = 512;
+
+/// Go's.
+const TIME_SLICE: Duration = Duration::from_millis(10);
+
+/// So long that no reasonable computation between two awaits takes it.
+const REPORT_STUCK: Duration = Duration::from_secs(1);
+
 /// Builds a [`Runtime`] with settings of your own.
 ///
 /// ```
@@ -32,6 +42,9 @@ pub struct Builder {
     stack_size: Option<usize>,
     max_blocking_threads: usize,
     blocking_keep_alive: Duration,
+    max_threads: usize,
+    time_slice: Duration,
+    report_stuck: Option<Duration>,
 }
 
 impl Default for Builder {
@@ -49,6 +62,9 @@ impl Builder {
             stack_size: None,
             max_blocking_threads: MAX_BLOCKING_THREADS,
             blocking_keep_alive: BLOCKING_KEEP_ALIVE,
+            max_threads: MAX_THREADS,
+            time_slice: TIME_SLICE,
+            report_stuck: Some(REPORT_STUCK),
         }
     }
 
@@ -103,6 +119,46 @@ impl Builder {
         self
     }
 
+    /// How long a task may stay in one poll before it is asked to yield at its next operation, and before its worker is replaced if it
+    /// does not. 10 ms by default, as in Go. Where ready tasks wait and no worker is free, an eighth of this is enough.
+    ///
+    /// # Panics
+    ///
+    /// If `slice` is less than a millisecond.
+    #[track_caller]
+    pub fn time_slice(&mut self, slice: Duration) -> &mut Self {
+        assert!(
+            slice >= Duration::from_millis(1),
+            "Builder::time_slice({slice:?}): give a millisecond or more"
+        );
+        self.time_slice = slice;
+        self
+    }
+
+    /// How many worker threads there may be at once, those included that are stuck in a task which blocks or spins. Each such thread
+    /// is replaced until this number is reached; then ready tasks have to wait. 512 by default; never less than `max_procs`.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0.
+    ///
+    /// **Go:** `debug.SetMaxThreads`, whose limit ends the program.
+    #[track_caller]
+    pub fn max_threads(&mut self, n: usize) -> &mut Self {
+        assert!(
+            n > 0,
+            "Builder::max_threads(0): nothing would ever run; give max_procs or more"
+        );
+        self.max_threads = n;
+        self
+    }
+
+    /// After how long in one poll a task is named on stderr, once; `None` never. A second by default.
+    pub fn report_stuck(&mut self, after: Option<Duration>) -> &mut Self {
+        self.report_stuck = after;
+        self
+    }
+
     /// Builds the runtime and starts its workers.
     ///
     /// # Errors
@@ -115,6 +171,9 @@ impl Builder {
         };
         let config = Config {
             max_procs,
+            max_threads: self.max_threads,
+            time_slice: self.time_slice,
+            report_stuck: self.report_stuck,
             thread_name: self.thread_name.clone(),
             stack_size: self.stack_size,
             blocking: BlockingConfig {

@@ -35,6 +35,33 @@ impl Wake for Count {
     }
 }
 
+/// Makes loom try the orders in which a thread that fires is through before the owner looks.
+///
+/// Loom remembers one last access of each atomic when it looks for orders to try, so that the firing thread's own load hides the
+/// owner's before it. The hint is relaxed: it makes an order likely and synchronises nothing.
+#[derive(Clone)]
+struct Hint(Arc<AtomicUsize>);
+
+impl Hint {
+    fn new() -> Self {
+        Self(Arc::new(AtomicUsize::new(0)))
+    }
+
+    /// Fires in another thread.
+    fn fire(&self, timers: &'static Timers, now: u64) -> thread::JoinHandle<usize> {
+        let hint = self.clone();
+        thread::spawn(move || {
+            let fired = timers.fire(now, 32);
+            hint.0.store(1, Ordering::Relaxed);
+            fired
+        })
+    }
+
+    fn look(&self) {
+        let _ = self.0.load(Ordering::Relaxed);
+    }
+}
+
 /// Runs the model on fresh timers, and frees them after each execution, which real ones never are.
 fn with_timers(model: impl Fn(&'static Timers) + Sync + Send + 'static) {
     loom::model(move || {
@@ -67,7 +94,9 @@ fn drop_against_fire() {
     with_timers(|timers| {
         let (count, waker) = Count::new();
         let entry = armed(TICK, &waker, timers);
-        let firing = thread::spawn(move || timers.fire(TICK, 32));
+        let hint = Hint::new();
+        let firing = hint.fire(timers, TICK);
+        hint.look();
         drop(entry);
         let fired = firing.join().unwrap();
         assert_eq!(count.woken(), fired);
@@ -82,8 +111,10 @@ fn cancel_against_two_who_fire() {
     with_timers(|timers| {
         let (count, waker) = Count::new();
         let mut entry = armed(TICK, &waker, timers);
-        let firing = thread::spawn(move || timers.fire(TICK, 32));
+        let hint = Hint::new();
+        let firing = hint.fire(timers, TICK);
         let also_firing = thread::spawn(move || timers.fire(TICK, 32));
+        hint.look();
         let cancelled = entry.as_mut().cancel().is_some();
         let fired = firing.join().unwrap() + also_firing.join().unwrap();
         assert_eq!(fired, usize::from(!cancelled));
@@ -97,7 +128,9 @@ fn arm_against_fire() {
         let (count, waker) = Count::new();
         // Somebody else's timer, so that the wheel moves on before or after ours comes.
         let other = armed(TICK, &waker, timers);
-        let firing = thread::spawn(move || timers.fire(2 * TICK, 32));
+        let hint = Hint::new();
+        let firing = hint.fire(timers, 2 * TICK);
+        hint.look();
         let mut entry = Box::pin(Entry::new());
         let refused = arm(&mut entry, 2 * TICK, &waker, timers).is_err();
         let mut fired = firing.join().unwrap();
@@ -114,7 +147,9 @@ fn put_off_against_fire() {
     with_timers(|timers| {
         let (count, waker) = Count::new();
         let mut entry = armed(TICK, &waker, timers);
-        let firing = thread::spawn(move || timers.fire(TICK, 32));
+        let hint = Hint::new();
+        let firing = hint.fire(timers, TICK);
+        hint.look();
         let put_off = entry.as_mut().postpone(3 * TICK);
         let fired = firing.join().unwrap();
         assert_eq!(fired, usize::from(!put_off));
@@ -134,7 +169,9 @@ fn another_waker_against_fire() {
         let (old, old_waker) = Count::new();
         let (new, new_waker) = Count::new();
         let mut entry = armed(TICK, &old_waker, timers);
-        let firing = thread::spawn(move || timers.fire(TICK, 32));
+        let hint = Hint::new();
+        let firing = hint.fire(timers, TICK);
+        hint.look();
         // What a poll by another task does: if this says `Armed` it returns `Pending`, and the new waker has to be woken.
         let state = entry.as_mut().refresh(&new_waker);
         assert_eq!(firing.join().unwrap(), 1);
@@ -152,7 +189,9 @@ fn a_task_that_sees_its_timer_fired_may_arm_it_again_at_once() {
     with_timers(|timers| {
         let (count, waker) = Count::new();
         let mut entry = armed(TICK, &waker, timers);
-        let firing = thread::spawn(move || timers.fire(TICK, 32));
+        let hint = Hint::new();
+        let firing = hint.fire(timers, TICK);
+        hint.look();
         if entry.as_mut().refresh(&waker) == State::Fired {
             entry.as_mut().acknowledge();
             assert!(arm(&mut entry, 2 * TICK, &waker, timers).is_ok());
@@ -169,7 +208,15 @@ fn shutdown_against_arm_and_drop() {
     with_timers(|timers| {
         let (count, waker) = Count::new();
         let dropped = armed(TICK, &waker, timers);
-        let closing = thread::spawn(move || timers.close());
+        let hint = Hint::new();
+        let closing = {
+            let hint = hint.clone();
+            thread::spawn(move || {
+                timers.close();
+                hint.0.store(1, Ordering::Relaxed);
+            })
+        };
+        hint.look();
         let mut entry = Box::pin(Entry::new());
         let refused = arm(&mut entry, TICK, &waker, timers).is_err();
         drop(dropped);

@@ -6,6 +6,7 @@
 //! - [`run_queue`], [`injector`]: where runnable tasks wait;
 //! - [`worker`], [`slot`]: who takes them out, and what belongs to it;
 //! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
+//! - [`monitor`]: who notices a task that holds its worker up;
 //! - [`blocking`]: threads for code that blocks;
 //! - [`current`]: what the calling thread is in;
 //! - [`shutdown`]: the end.
@@ -15,14 +16,16 @@ use std::future::Future;
 use std::io;
 use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::{Wake, Waker};
 use std::thread;
+use std::time::Duration;
 
 pub(crate) mod blocking;
 pub(crate) mod current;
 pub(crate) mod idle;
 pub(crate) mod injector;
+pub(crate) mod monitor;
 pub(crate) mod parker;
 pub(crate) mod rand;
 pub(crate) mod run_queue;
@@ -31,9 +34,11 @@ pub(crate) mod slot;
 pub(crate) mod worker;
 
 use blocking::{Blocking, BlockingConfig, Job};
-use idle::Idle;
+use idle::{Idle, Notify};
 use injector::Injector;
+use monitor::Monitor;
 use parker::Unpark;
+use rand::Rng;
 use shutdown::Ending;
 use worker::Worker;
 
@@ -47,6 +52,11 @@ use crate::time::Timers;
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) max_procs: usize,
+    /// Workers at a time, the stuck ones included.
+    pub(crate) max_threads: usize,
+    pub(crate) time_slice: Duration,
+    /// A task that has been in one poll for so long is named on stderr.
+    pub(crate) report_stuck: Option<Duration>,
     pub(crate) thread_name: Arc<str>,
     pub(crate) stack_size: Option<usize>,
     pub(crate) blocking: BlockingConfig,
@@ -55,7 +65,9 @@ pub(crate) struct Config {
 /// See the module.
 pub(crate) struct Scheduler {
     config: Config,
-    slots: Box<[Slot]>,
+    /// Filled from the front, one for each thread that was ever needed at a time.
+    slots: Box<[OnceLock<Arc<Slot>>]>,
+    started: Mutex<usize>,
     injector: Injector,
     idle: Idle,
     driver: Arc<Driver>,
@@ -66,6 +78,7 @@ pub(crate) struct Scheduler {
     outside_spawned: AtomicU64,
     outside_completed: AtomicU64,
     blocking: Blocking,
+    monitor: Monitor,
     /// Set once, at shutdown; workers look at it before each task.
     stopping: AtomicBool,
     ending: Ending,
@@ -82,12 +95,14 @@ impl Scheduler {
     pub(crate) fn start(config: Config) -> io::Result<Arc<Self>> {
         let driver = Arc::new(Driver::new()?);
         let workers = config.max_procs;
+        let slots = config.max_threads.max(workers);
         let scheduler = Arc::new_cyclic(|this: &Weak<Self>| Self {
-            slots: (0..workers).map(|_| Slot::new()).collect(),
+            slots: (0..slots).map(|_| OnceLock::new()).collect(),
+            started: Mutex::new(0),
             injector: Injector::new(),
-            idle: Idle::new(workers),
+            idle: Idle::new(slots, workers),
             driver,
-            slab: Slab::new(workers + 1, Cookie(this.as_ptr())),
+            slab: Slab::new(slots + 1, Cookie(this.as_ptr())),
             outside: Mutex::new(Outside {
                 ids: IdBlock::new(),
                 closed: false,
@@ -95,28 +110,53 @@ impl Scheduler {
             outside_spawned: AtomicU64::new(0),
             outside_completed: AtomicU64::new(0),
             blocking: Blocking::new(config.blocking.clone()),
+            monitor: Monitor::new(config.time_slice, config.report_stuck),
             stopping: AtomicBool::new(false),
             ending: Ending::new(),
             config,
         });
-        for index in 0..workers {
-            let interrupt = Interrupt {
-                scheduler: Arc::downgrade(&scheduler),
-                index,
-            };
-            scheduler
-                .slot(index)
-                .timers
-                .set_interrupt(Waker::from(Arc::new(interrupt)));
-            if let Err(error) = scheduler.start_worker(index) {
+        for _ in 0..workers {
+            if let Err(error) = scheduler.start_worker() {
                 scheduler.shut_down(None);
                 return Err(error);
             }
         }
+        if let Err(error) = scheduler.start_monitor() {
+            scheduler.shut_down(None);
+            return Err(error);
+        }
         Ok(scheduler)
     }
 
-    fn start_worker(self: &Arc<Self>, index: usize) -> io::Result<()> {
+    /// Starts one more worker, in a slot of its own.
+    ///
+    /// # Errors
+    ///
+    /// If `max_threads` are there already, or the system refuses one.
+    fn start_worker(self: &Arc<Self>) -> io::Result<()> {
+        let mut started = self
+            .started
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let index = *started;
+        if self.is_stopping() {
+            return Err(io::Error::other("the runtime is shutting down"));
+        }
+        if index == self.slots.len() {
+            return Err(io::Error::other("Builder::max_threads is reached"));
+        }
+        let slot = self.slots[index].get_or_init(|| Arc::new(Slot::new()));
+        let interrupt = Interrupt {
+            scheduler: Arc::downgrade(self),
+            index,
+        };
+        slot.timers.set_interrupt(Waker::from(Arc::new(interrupt)));
+        self.start_thread(index)?;
+        *started += 1;
+        Ok(())
+    }
+
+    fn start_thread(self: &Arc<Self>, index: usize) -> io::Result<()> {
         let mut builder =
             thread::Builder::new().name(format!("{}-{index}", self.config.thread_name));
         if let Some(size) = self.config.stack_size {
@@ -124,6 +164,7 @@ impl Scheduler {
         }
         let scheduler = self.clone();
         self.ending.worker_starts();
+        self.idle.add_running();
         let started = builder.spawn(move || {
             Worker::new(scheduler.clone(), index).run();
             scheduler.worker_ended();
@@ -135,6 +176,7 @@ impl Scheduler {
             }
             Err(error) => {
                 self.ending.worker_ends();
+                self.idle.remove_running();
                 let hint = "cannot start a worker thread: lower max_procs or raise the limit of processes (ulimit -u)";
                 Err(io::Error::new(error.kind(), format!("{hint}: {error}")))
             }
@@ -257,11 +299,14 @@ impl Scheduler {
     /// Wakes a worker to look for work, if one sleeps and nobody searches.
     #[inline]
     pub(crate) fn notify(&self) {
-        if let Some(worker) = self
+        match self
             .idle
             .worker_to_notify(|i| self.slot(i).parker.is_polling())
         {
-            self.unpark(worker);
+            Notify::Nobody => {}
+            Notify::Worker(worker) => self.unpark(worker),
+            // Whoever is here has no time to start a thread, and may not even be allowed to.
+            Notify::AllStuck => self.monitor.hurry(),
         }
     }
 
@@ -273,21 +318,32 @@ impl Scheduler {
 
     /// Whether a worker that has nothing itself would find something: asked after `Idle::fall_asleep`.
     fn has_work(&self) -> bool {
-        !self.injector.is_empty() || self.slots.iter().any(|slot| !slot.queue.is_empty())
+        !self.injector.is_empty() || self.started_slots().any(|slot| !slot.queue.is_empty())
     }
 
     // ---- what workers and the rest of the crate look at ----
 
-    pub(crate) fn slot(&self, index: usize) -> &Slot {
-        &self.slots[index]
+    pub(crate) fn slot(&self, index: usize) -> &Arc<Slot> {
+        self.slots[index]
+            .get()
+            .expect("a worker's slot is there before the worker")
     }
 
-    pub(crate) fn slots(&self) -> &[Slot] {
-        &self.slots
+    /// The slots that have had a worker.
+    pub(crate) fn started_slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        self.slots.iter().map_while(OnceLock::get)
+    }
+
+    /// The same, from a random one on.
+    pub(crate) fn slots_from(&self, rng: &Rng) -> impl Iterator<Item = &Arc<Slot>> {
+        let started = self.started_slots().count();
+        let start = rng.below(started);
+        let (before, from) = self.slots[..started].split_at(start);
+        from.iter().chain(before).filter_map(OnceLock::get)
     }
 
     pub(crate) fn max_procs(&self) -> usize {
-        self.config.max_procs
+        self.idle.max_procs()
     }
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {
@@ -308,14 +364,12 @@ impl Scheduler {
     pub(crate) fn num_tasks(&self) -> usize {
         // Ends first: a task that ends in between is counted as alive, never a negative number.
         let completed: u64 = self
-            .slots
-            .iter()
+            .started_slots()
             .map(|slot| slot.counters.completed())
             .sum::<u64>()
             + self.outside_completed.load(SeqCst);
         let spawned: u64 = self
-            .slots
-            .iter()
+            .started_slots()
             .map(|slot| slot.counters.spawned())
             .sum::<u64>()
             + self.outside_spawned.load(SeqCst);
@@ -325,7 +379,9 @@ impl Scheduler {
     /// What a look at the reactor brought. An error there would silence every socket: it is said aloud, once a second at the most.
     fn reactor_result(&self, woken: io::Result<usize>) -> usize {
         woken.unwrap_or_else(|error| {
-            self.ending.complain(&error);
+            self.ending.complain(&format!(
+                "the reactor cannot wait for events: {error}; sockets of this runtime stand still"
+            ));
             0
         })
     }
@@ -408,7 +464,7 @@ impl fmt::Debug for Scheduler {
         f.debug_struct("Scheduler")
             .field("max_procs", &self.max_procs())
             .field("tasks", &self.num_tasks())
-            .field("sleeping", &self.idle.sleepers())
+            .field("running", &self.idle.running())
             .field("searching", &self.idle.searching())
             .field("injected", &self.injector.len())
             .finish()

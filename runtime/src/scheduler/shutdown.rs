@@ -7,7 +7,6 @@
 //! With a deadline, threads that are still busy then are left to themselves. What they share stays alive until the last of them ends,
 //! and that one does the rest.
 
-use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -97,17 +96,15 @@ impl Ending {
         true
     }
 
-    /// Says that the reactor failed, at most once a second.
-    pub(crate) fn complain(&self, error: &io::Error) {
+    /// Says on stderr that the runtime as a whole is in trouble, at most once a second.
+    pub(crate) fn complain(&self, trouble: &str) {
         let mut last = self
             .complained
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if last.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
             *last = Some(Instant::now());
-            eprintln!(
-                "the reactor cannot wait for events: {error}; sockets of this runtime stand still"
-            );
+            eprintln!("{trouble}");
         }
     }
 
@@ -135,10 +132,18 @@ impl Scheduler {
     /// Called once, by the owner.
     pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) -> bool {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.stopping.store(true, SeqCst);
+        {
+            // Under this lock, so that no worker is started any more.
+            let _started = self
+                .started
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            self.stopping.store(true, SeqCst);
+        }
         self.injector.close();
         self.blocking.close();
-        for (index, _) in self.slots.iter().enumerate() {
+        self.monitor.stop();
+        for (index, _) in self.started_slots().enumerate() {
             self.unpark(index);
         }
         let workers_ended = self.ending.wait(deadline);
@@ -166,8 +171,9 @@ impl Scheduler {
         // What was spawned until a moment ago.
         let _ = self.cancel_all();
         self.drain_queues();
-        for slot in &self.slots {
+        for slot in self.started_slots() {
             slot.timers.release();
+            slot.poll.preempt.release();
         }
         // SAFETY: no worker is left, and from `close_outside` on nobody else allocates.
         unsafe { self.slab.abandon(self.clone()) };
@@ -207,7 +213,7 @@ impl Scheduler {
         while let Some(task) = self.injector.pop() {
             drop(task);
         }
-        for slot in &self.slots {
+        for slot in self.started_slots() {
             drop(slot.queue.take_next());
             while let Some(task) = slot.queue.pop() {
                 drop(task);

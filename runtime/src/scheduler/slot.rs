@@ -4,46 +4,130 @@
 //! run-next and timers can be taken from or fired by anybody, so that nothing is stranded when the owner is busy or gone.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::panic::Location;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{AcqRel, Relaxed, Release},
+};
+use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
 
 use super::parker::Parker;
 use super::run_queue::RunQueue;
+use crate::task::Place;
+use crate::task::coop::Preempt;
 use crate::time::Timers;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) queue: RunQueue,
-    pub(crate) parker: Parker,
     pub(crate) timers: &'static Timers,
+    /// What the owner writes at each poll, and the monitor reads now and then.
+    pub(crate) poll: CachePadded<PollMark>,
     pub(crate) counters: Counters,
+    pub(crate) parker: Parker,
 }
 
 impl Slot {
     pub(crate) fn new() -> Self {
         Self {
             queue: RunQueue::new(),
-            parker: Parker::new(),
             timers: Timers::acquire(),
+            poll: CachePadded::new(PollMark::new()),
             counters: Counters::default(),
+            parker: Parker::new(),
         }
+    }
+}
+
+/// Which poll the owner is in. All of it is written by plain stores, but for `stuck`, which the monitor sets.
+#[derive(Debug)]
+pub(crate) struct PollMark {
+    /// Odd inside a poll; two more with each.
+    sequence: AtomicU64,
+    /// The task, and where it was spawned: copies, since the task itself may be gone when they are read.
+    task: AtomicU64,
+    spawned_at: Place,
+    /// The owner does not count as running: it is in a poll that does not return, or in `block_in_place`. Set by the monitor or the
+    /// owner, cleared by the owner.
+    stuck: AtomicBool,
+    /// The task is to yield at its next budgeted operation.
+    pub(crate) preempt: &'static Preempt,
+}
+
+impl PollMark {
+    fn new() -> Self {
+        Self {
+            sequence: AtomicU64::new(0),
+            task: AtomicU64::new(0),
+            spawned_at: Place::unknown(),
+            stuck: AtomicBool::new(false),
+            preempt: Preempt::acquire(),
+        }
+    }
+
+    /// The owner begins a poll.
+    #[inline]
+    pub(crate) fn begin(&self, task: u64, spawned_at: &'static Location<'static>) {
+        self.task.store(task, Relaxed);
+        self.spawned_at.set(spawned_at);
+        // Release: who sees the new number sees the task that goes with it.
+        self.sequence
+            .store(self.sequence.load(Relaxed) + 1, Release);
+    }
+
+    /// The owner's poll has returned. `true`: it was stuck, and is not any more.
+    #[inline]
+    pub(crate) fn end(&self) -> bool {
+        self.sequence
+            .store(self.sequence.load(Relaxed) + 1, Release);
+        self.stuck.load(Relaxed) && self.unstick()
+    }
+
+    /// The owner counts as running again. `false`: it did already.
+    #[cold]
+    pub(crate) fn unstick(&self) -> bool {
+        self.stuck.swap(false, AcqRel)
+    }
+
+    /// The owner does not count as running from now on. `false`: it was marked already.
+    pub(crate) fn stick(&self) -> bool {
+        !self.stuck.swap(true, AcqRel)
+    }
+
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Relaxed)
+    }
+
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence.load(Relaxed)
+    }
+
+    /// Names a task that has been in its poll for `time` nanoseconds.
+    pub(crate) fn report(&self, time: u64) {
+        let place = self
+            .spawned_at
+            .get()
+            .map_or_else(|| "?".into(), Location::to_string);
+        eprintln!(
+            "task {} has been running for {:.1?} without yielding, and holds a thread; it was created at {place}; \
+             let it .await more often, or move blocking work to runtime::spawn_blocking",
+            self.task.load(Relaxed),
+            Duration::from_nanos(time),
+        );
     }
 }
 
 /// What happened in a slot. Written by its owner alone, by plain loads and stores; summed by whoever asks.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    polls: AtomicU64,
     spawned: AtomicU64,
     completed: AtomicU64,
 }
 
 impl Counters {
-    #[inline]
-    pub(crate) fn count_poll(&self) {
-        add_one(&self.polls);
-    }
-
     #[inline]
     pub(crate) fn count_spawned(&self) {
         add_one(&self.spawned);
@@ -52,10 +136,6 @@ impl Counters {
     #[inline]
     pub(crate) fn count_completed(&self) {
         add_one(&self.completed);
-    }
-
-    pub(crate) fn polls(&self) -> u64 {
-        self.polls.load(Relaxed)
     }
 
     pub(crate) fn spawned(&self) -> u64 {

@@ -13,6 +13,7 @@ use std::hint;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::idle::StepDown;
 use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::{Scheduler, Slot, current};
@@ -44,6 +45,7 @@ const REACTOR_SHARE: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Worker {
     scheduler: Arc<Scheduler>,
+    slot: Arc<Slot>,
     index: usize,
     /// Polls until the next `maintain`.
     countdown: Cell<u32>,
@@ -62,9 +64,12 @@ pub(crate) struct Worker {
 impl Worker {
     /// A worker for slot `index`, of which the calling thread becomes the owner.
     pub(crate) fn new(scheduler: Arc<Scheduler>, index: usize) -> Self {
-        scheduler.slot(index).parker.adopt();
+        let slot = scheduler.slot(index).clone();
+        slot.parker.adopt();
+        slot.poll.preempt.adopt();
         Self {
             scheduler,
+            slot,
             index,
             countdown: Cell::new(MAX_INTERVAL),
             interval: Cell::new(MAX_INTERVAL),
@@ -92,10 +97,6 @@ impl Worker {
         });
     }
 
-    fn slot(&self) -> &Slot {
-        self.scheduler.slot(self.index)
-    }
-
     pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
         &self.scheduler
     }
@@ -110,7 +111,7 @@ impl Worker {
     }
 
     pub(crate) fn timers(&self) -> &'static Timers {
-        self.slot().timers
+        self.slot.timers
     }
 
     #[inline]
@@ -125,19 +126,32 @@ impl Worker {
 
     #[inline]
     fn run_task(&self, task: Runnable) {
-        self.slot().counters.count_poll();
-        match task.run(self.arena()) {
+        let poll = &self.slot.poll;
+        poll.begin(task.header().id().as_u64(), task.header().spawned_at());
+        let ran = task.run(self.arena());
+        let was_stuck = poll.end();
+        match ran {
             Ran::Parked | Ran::Gone => {}
-            Ran::Completed => self.slot().counters.count_completed(),
+            Ran::Completed => self.slot.counters.count_completed(),
             Ran::Requeue(task) => self.requeue(task),
         }
+        if was_stuck {
+            self.back_from_stuck();
+        }
+    }
+
+    /// The poll that was given up has returned. While it lasted another worker was woken or started in place of this one.
+    #[cold]
+    fn back_from_stuck(&self) {
+        self.scheduler.idle.add_running();
+        self.make_room();
     }
 
     /// A task that yielded goes to the back.
     fn requeue(&self, task: Runnable) {
-        let others = !self.slot().queue.is_empty();
+        let others = !self.slot.queue.is_empty() || self.slot.queue.has_next();
         self.push(task);
-        if others && self.scheduler.idle.sleepers() != 0 {
+        if others && self.scheduler.idle.running() < self.scheduler.max_procs() {
             self.scheduler.notify();
         }
     }
@@ -152,14 +166,14 @@ impl Worker {
         }
         // The waker goes on with its poll and then runs this task, so pushing into an empty slot wakes nobody. What it displaces would
         // wait longer: that is worth another worker.
-        if let Some(displaced) = self.slot().queue.replace_next(task) {
+        if let Some(displaced) = self.slot.queue.replace_next(task) {
             self.push(displaced);
             self.scheduler.notify();
         }
     }
 
     fn push(&self, task: Runnable) {
-        if let Err(overflow) = self.slot().queue.push(task) {
+        if let Err(overflow) = self.slot.queue.push(task) {
             self.scheduler.injector.push_batch(overflow);
         }
     }
@@ -193,7 +207,7 @@ impl Worker {
 
     #[inline]
     fn local(&self) -> Option<Runnable> {
-        let queue = &self.slot().queue;
+        let queue = &self.slot.queue;
         queue.take_next().or_else(|| queue.pop())
     }
 
@@ -221,13 +235,14 @@ impl Worker {
         self.interval
             .set(next_interval(self.interval.get(), elapsed));
         // The end of run-next's slice.
-        let queue = &self.slot().queue;
+        let queue = &self.slot.queue;
         if !queue.is_empty()
             && let Some(next) = queue.take_next()
         {
             self.push(next);
         }
         self.fire_timers(now);
+        self.make_room();
         if now - self.reactor_seen.get() >= MAINTAIN_EVERY {
             self.reactor_seen.set(now);
             self.look_at_reactor();
@@ -273,11 +288,7 @@ impl Worker {
     #[cold]
     fn search(&self) -> Option<Runnable> {
         if !self.searching.get() {
-            if !self
-                .scheduler
-                .idle
-                .start_searching(self.scheduler.max_procs())
-            {
+            if !self.scheduler.idle.start_searching() {
                 return None;
             }
             self.searching.set(true);
@@ -288,7 +299,7 @@ impl Worker {
     }
 
     fn steal_half(&self) -> Option<Runnable> {
-        let mine = &self.slot().queue;
+        let mine = &self.slot.queue;
         self.victims()
             .find_map(|victim| victim.queue.steal_into(mine))
     }
@@ -299,9 +310,9 @@ impl Worker {
             if !victim.queue.has_next() {
                 return None;
             }
-            let polls = victim.counters.polls();
+            let poll = victim.poll.sequence();
             for _ in 0..STEAL_NEXT_SPINS {
-                if victim.counters.polls() != polls {
+                if victim.poll.sequence() != poll {
                     return None;
                 }
                 hint::spin_loop();
@@ -312,13 +323,10 @@ impl Worker {
 
     /// The other slots, from a random one on.
     fn victims(&self) -> impl Iterator<Item = &Slot> {
-        let slots = self.scheduler.slots();
-        let start = self.rng.below(slots.len());
-        let (before, from) = slots.split_at(start);
-        let mine: *const Slot = self.slot();
-        from.iter()
-            .chain(before)
-            .filter(move |slot| !std::ptr::eq(*slot, mine))
+        let slots = self.scheduler.slots_from(&self.rng);
+        slots
+            .filter(|slot| !Arc::ptr_eq(slot, &self.slot))
+            .map(Arc::as_ref)
     }
 
     // ---- sleeping ----
@@ -327,6 +335,10 @@ impl Worker {
     #[cold]
     fn sleep(&self) {
         let scheduler = &*self.scheduler;
+        if self.slot.poll.is_stuck() && self.slot.poll.unstick() {
+            // Marked a moment too late: the poll had ended.
+            return self.back_from_stuck();
+        }
         let now = clock::now();
         self.maintained.set(now);
         let deadline = self.timers().next_deadline();
@@ -338,19 +350,59 @@ impl Worker {
             .fall_asleep(self.index, self.searching.replace(false));
         let mut woken = 0;
         if !scheduler.has_work() && !scheduler.is_stopping() {
-            woken = self.park((deadline != u64::MAX).then(|| Duration::from_nanos(deadline - now)));
+            woken = self.park(until(deadline, now));
         }
-        if !scheduler.idle.wake_up(self.index) {
+        self.awake();
+        self.share(woken);
+        self.make_room();
+    }
+
+    /// The end of a sleep.
+    fn awake(&self) {
+        if !self.scheduler.idle.wake_up(self.index) {
             // Chosen by somebody who pushed work, and counted as searching.
             self.searching.set(true);
         }
         self.countdown.set(self.interval.get());
-        self.share(woken);
+        self.scheduler.monitor.wake();
+    }
+
+    /// If more workers are awake than there are meant to be, one of them sleeps until it is chosen again: this one.
+    ///
+    /// What it has goes to the shared queue; its timers stay, and wake it for as long as it takes to pass their tasks on.
+    fn make_room(&self) {
+        while self.scheduler.idle.is_crowded() && !self.scheduler.is_stopping() {
+            let now = clock::now();
+            self.fire_timers(now);
+            if self.searching.replace(false) {
+                let _ = self.scheduler.idle.stop_searching();
+            }
+            self.give_away();
+            match self.scheduler.idle.step_down(self.index) {
+                StepDown::Sleep => {}
+                StepDown::Stay => return,
+                StepDown::Search => return self.searching.set(true),
+            }
+            let woken = self.park(until(self.timers().next_deadline(), now));
+            self.awake();
+            self.share(woken);
+        }
+    }
+
+    /// Moves all that waits here to the shared queue.
+    fn give_away(&self) {
+        let queue = &self.slot.queue;
+        let mut all: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+        all.extend(queue.take_next());
+        if !all.is_empty() {
+            self.scheduler.injector.push_batch(all);
+            self.scheduler.notify();
+        }
     }
 
     /// Returns how many tasks the reactor woke.
     fn park(&self, timeout: Option<Duration>) -> usize {
-        let parker = &self.slot().parker;
+        let parker = &self.slot.parker;
         let Some(mut turn) = self.scheduler.driver.try_turn() else {
             parker.park(timeout);
             return 0;
@@ -360,6 +412,11 @@ impl Worker {
             None => 0,
         }
     }
+}
+
+/// How long to sleep for a deadline in nanoseconds, of which `u64::MAX` is none.
+fn until(deadline: u64, now: u64) -> Option<Duration> {
+    (deadline != u64::MAX).then(|| Duration::from_nanos(deadline.saturating_sub(now)))
 }
 
 /// Aims at one `maintain` every `MAINTAIN_EVERY`, or every `MAX_INTERVAL` polls where that is more often.

@@ -25,6 +25,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::id::Id;
 use super::join::JoinHandle;
+use super::place::Place;
 use super::runnable::Runnable;
 use super::slab::{Arena, MAX_SIZE, Slab};
 use super::state::State;
@@ -55,7 +56,7 @@ pub(crate) struct Header {
     parent: Option<Id>,
     spawned_at: &'static Location<'static>,
     /// Where the task waits; written by the task itself, read by the dump. Relaxed: a report may be a moment old.
-    waits_at: AtomicPtr<Location<'static>>,
+    waits_at: Place,
     /// Why, likewise.
     wait_reason: AtomicU8,
     /// Invariant 3.
@@ -180,7 +181,7 @@ where
         (&raw mut (*header).id).write(id);
         (&raw mut (*header).parent).write(parent);
         (&raw mut (*header).spawned_at).write(spawned_at);
-        (&raw mut (*header).waits_at).write(AtomicPtr::new(std::ptr::null_mut()));
+        (&raw mut (*header).waits_at).write(Place::unknown());
         (&raw mut (*header).wait_reason).write(AtomicU8::new(0));
         (&raw mut (*header).join_waker).write(crate::primitive::UnsafeCell::new(None));
         (&raw mut (*cell).stage.future).write(ManuallyDrop::new(future));
@@ -309,8 +310,7 @@ impl Header {
     #[inline]
     pub(crate) fn set_waiting(&self, reason: WaitReason, place: &'static Location<'static>) {
         self.wait_reason.store(reason as u8, Relaxed);
-        self.waits_at
-            .store(std::ptr::from_ref(place).cast_mut(), Relaxed);
+        self.waits_at.set(place);
     }
 
     /// Polls the future.

@@ -10,6 +10,8 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
@@ -22,6 +24,49 @@ const UNCONSTRAINED: u32 = u32::MAX;
 
 thread_local! {
     static LEFT: Cell<u32> = const { Cell::new(UNCONSTRAINED) };
+    /// The flag of the worker that this thread is.
+    static PREEMPT: Cell<&'static Preempt> = const { Cell::new(&NEVER) };
+}
+
+/// The flag of threads that are no workers.
+static NEVER: Preempt = Preempt(AtomicBool::new(false));
+
+/// A worker's flag: its task has used its time slice up and is to yield at its next operation.
+///
+/// The monitor sets it, the start of each poll clears it. Flags live for ever and are used again, so that the thread-local that names
+/// one needs no count.
+#[derive(Debug)]
+pub(crate) struct Preempt(AtomicBool);
+
+static UNUSED: Mutex<Vec<&'static Preempt>> = Mutex::new(Vec::new());
+
+impl Preempt {
+    pub(crate) fn acquire() -> &'static Self {
+        let unused = UNUSED
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .pop();
+        unused.unwrap_or_else(|| Box::leak(Box::new(Self(AtomicBool::new(false)))))
+    }
+
+    /// The worker is gone; the next one may have it.
+    pub(crate) fn release(&'static self) {
+        self.0.store(false, Relaxed);
+        UNUSED
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .push(self);
+    }
+
+    /// Asks the current task to yield. Relaxed: nothing else is told by it.
+    pub(crate) fn set(&self) {
+        self.0.store(true, Relaxed);
+    }
+
+    /// Makes this the flag of the calling thread.
+    pub(crate) fn adopt(&'static self) {
+        PREEMPT.set(self);
+    }
 }
 
 /// Permission for one leaf operation, from [`poll_proceed`].
@@ -57,7 +102,7 @@ impl Proceed {
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {
-    if LEFT.get() == 0 {
+    if LEFT.get() == 0 || PREEMPT.get().0.load(Relaxed) {
         return exhausted(cx);
     }
     Poll::Ready(Proceed(()))
@@ -65,6 +110,9 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {
 
 #[cold]
 fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
+    if LEFT.get() == UNCONSTRAINED {
+        return Poll::Ready(Proceed(()));
+    }
     cx.waker().wake_by_ref();
     Poll::Pending
 }
@@ -124,6 +172,10 @@ impl<F: Future> Future for Unconstrained<F> {
 /// Starts a poll with a full budget; the guard puts back what was there before.
 #[inline]
 pub(crate) fn start() -> Restore {
+    let preempt = PREEMPT.get();
+    if preempt.0.load(Relaxed) {
+        preempt.0.store(false, Relaxed);
+    }
     set(BUDGET)
 }
 

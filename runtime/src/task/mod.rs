@@ -24,6 +24,7 @@ mod id;
 mod join;
 mod pages;
 mod panic;
+mod place;
 mod registry;
 mod returns;
 mod runnable;
@@ -39,6 +40,7 @@ pub use wait::{WaitReason, waiting};
 
 pub(crate) use cell::{Cookie, Header};
 pub(crate) use id::IdBlock;
+pub(crate) use place::Place;
 pub(crate) use runnable::{Ran, Runnable, shut_down};
 pub(crate) use slab::{Arena, Slab};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use super::entry::{Entry, NotArmed, State};
 use super::timers::Timers;
@@ -267,7 +268,9 @@ fn each_of_many_timers_on_many_threads_fires_or_is_cancelled_once() {
             };
             drop(entry);
             // The waker of one that has fired may still be in the hands of the thread that fired it.
+            let since = Instant::now();
             while Arc::strong_count(&count) > 1 {
+                assert!(since.elapsed() < Duration::from_secs(60), "a waker leaked");
                 thread::yield_now();
             }
             assert_eq!(count.woken(), expected);

@@ -1,0 +1,300 @@
+//! The monitor: a thread that watches the workers, as Go's `sysmon` does.
+//!
+//! A task is a future, and nothing can interrupt its poll. So what happens around a poll that does not return is this thread's business:
+//!
+//! 1. the task is asked to yield at its next operation (the preempt flag in `coop`);
+//! 2. if it does not, its worker is marked as stuck, counts as running no more, and another one is woken or started in its place. What
+//!    the stuck worker owns needs no hand-over: ring and run-next are stolen from, its timers are fired from here;
+//! 3. when the poll returns at last, the worker finds itself marked; if it is one too many now, it sleeps until it is needed.
+//!
+//! It also repairs what the workers leave undone for speed's sake: a run-next that nobody was woken for, a reactor that nobody looks at
+//! because all workers are in long polls.
+//!
+//! It costs nothing when there is nothing to watch: after [`CALM`] without a worker awake it sleeps until one wakes it, and while all
+//! polls are short it looks every [`SLOW`]. On the workers' hot path there are two plain stores a poll.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU8,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use super::{Scheduler, Slot};
+use crate::time::clock;
+
+/// Between two looks while every poll is short.
+const SLOW: Duration = Duration::from_millis(5);
+
+/// Between two looks while some poll is long.
+const FAST: Duration = Duration::from_millis(1);
+
+/// Without a worker awake for so long, the monitor sleeps until it is woken. Long enough that a program with a request now and then does
+/// not pay a wake-up of the monitor for each.
+const CALM: Duration = Duration::from_millis(100);
+
+/// A poll may use the slice up where nobody waits; where ready tasks wait and no worker is free, this part of it.
+const IMPATIENT: u64 = 8;
+
+/// Timers that one look fires for a stuck worker at the most.
+const TIMER_BATCH: usize = 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    slice: u64,
+    report: Option<u64>,
+    state: AtomicU8,
+    /// All workers are stuck and there is work: look now.
+    hurry: AtomicBool,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+const WATCHING: u8 = 0;
+const ASLEEP: u8 = 1;
+const STOPPED: u8 = 2;
+
+/// What the monitor remembers of a slot between two looks.
+#[derive(Clone, Copy, Debug, Default)]
+struct Watched {
+    sequence: u64,
+    /// When this poll was first seen.
+    since: u64,
+    reported: bool,
+}
+
+impl Monitor {
+    pub(crate) fn new(slice: Duration, report: Option<Duration>) -> Self {
+        Self {
+            slice: nanos(slice),
+            report: report.map(nanos),
+            state: AtomicU8::new(WATCHING),
+            hurry: AtomicBool::new(false),
+            lock: Mutex::new(()),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// A worker wakes: so does the monitor, if it sleeps. One load otherwise.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        // SeqCst pairs with `Idle::is_quiet`, the monitor's look at `running` after it announced its sleep: one of the two sees the other.
+        if self.state.load(SeqCst) == ASLEEP {
+            self.wake_slow();
+        }
+    }
+
+    #[cold]
+    fn wake_slow(&self) {
+        if self
+            .state
+            .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed)
+            .is_ok()
+        {
+            self.signal();
+        }
+    }
+
+    /// There is work and nobody to do it.
+    pub(crate) fn hurry(&self) {
+        if !self.hurry.swap(true, SeqCst) {
+            self.wake();
+            self.signal();
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.store(STOPPED, SeqCst);
+        self.signal();
+    }
+
+    fn signal(&self) {
+        // The lock makes sure that the monitor is either before its check or in its wait.
+        drop(
+            self.lock
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+        );
+        self.changed.notify_all();
+    }
+
+    /// Waits for the time of the next look. `false`: it is over.
+    fn pause(&self, time: Duration) -> bool {
+        let guard = self
+            .lock
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        let idle = |_: &mut ()| self.state.load(SeqCst) != STOPPED && !self.hurry.load(SeqCst);
+        drop(
+            self.changed
+                .wait_timeout_while(guard, time, idle)
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+        );
+        // An exchange, since it acquires: whoever raised the flag pushed work before, and the look that follows has to see it.
+        self.hurry.swap(false, SeqCst);
+        self.state.load(SeqCst) != STOPPED
+    }
+
+    /// Sleeps until a worker wakes.
+    fn sleep(&self, scheduler: &Scheduler) {
+        if self
+            .state
+            .compare_exchange(WATCHING, ASLEEP, SeqCst, Relaxed)
+            .is_err()
+        {
+            return;
+        }
+        if !scheduler.idle.is_quiet() || self.hurry.load(SeqCst) {
+            let _ = self
+                .state
+                .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed);
+            return;
+        }
+        let guard = self
+            .lock
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        drop(
+            self.changed
+                .wait_while(guard, |()| self.state.load(SeqCst) == ASLEEP)
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+        );
+    }
+}
+
+impl Scheduler {
+    pub(crate) fn start_monitor(self: &Arc<Self>) -> io::Result<()> {
+        let scheduler = self.clone();
+        let name = format!("{}-monitor", self.config.thread_name);
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(move || scheduler.watch())?;
+        self.ending.keep(thread);
+        Ok(())
+    }
+
+    /// The monitor's life.
+    fn watch(self: Arc<Self>) {
+        let mut watched = vec![Watched::default(); self.slots.len()];
+        let (mut pause, mut calm_since) = (SLOW, None);
+        while self.monitor.pause(pause) {
+            let now = clock::now();
+            let next = self.look(&mut watched, now);
+            pause = next.unwrap_or(SLOW);
+            if next.is_some() || self.idle.running() > 0 {
+                calm_since = None;
+            } else if now - *calm_since.get_or_insert(now) > nanos(CALM) {
+                self.monitor.sleep(&self);
+                calm_since = None;
+            }
+        }
+    }
+
+    /// One look at all workers. Returns when to look again because of a long poll, if there is one.
+    fn look(self: &Arc<Self>, watched: &mut [Watched], now: u64) -> Option<Duration> {
+        let mut next: Option<Duration> = None;
+        let mut long = 0;
+        for (slot, watched) in self.started_slots().zip(watched.iter_mut()) {
+            if let Some(time) = watched.time_in_poll(slot, now) {
+                long += usize::from(!slot.poll.is_stuck());
+                let again = self.attend(slot, watched, time, now);
+                next = Some(next.map_or(again, |next| next.min(again)));
+            }
+        }
+        if next.is_some() && self.idle.running() <= long {
+            self.look_at_reactor();
+        }
+        if self.has_work() {
+            self.replace_stuck();
+        }
+        next
+    }
+
+    /// Nobody may be left to do it.
+    fn look_at_reactor(&self) {
+        if self.driver.registered() > 0
+            && let Some(mut turn) = self.driver.try_turn()
+        {
+            let woken = turn.wait(Some(Duration::ZERO));
+            drop(turn);
+            self.reactor_result(woken);
+        }
+    }
+
+    /// A worker has been in one poll for `time`.
+    ///
+    /// Returns when to look at it again.
+    fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64, now: u64) -> Duration {
+        slot.timers.fire(now, TIMER_BATCH);
+        let waiting = self.has_work() || slot.queue.has_next();
+        let patience = if waiting && !self.idle.has_sleeper() {
+            self.monitor.slice / IMPATIENT
+        } else {
+            self.monitor.slice
+        };
+        if time >= patience {
+            slot.poll.preempt.set();
+        }
+        // One look later, so that a task that can yield has had its chance.
+        if time >= patience + nanos(FAST) / 2
+            && !slot.poll.is_stuck()
+            && slot.poll.sequence() == watched.sequence
+            && slot.poll.stick()
+        {
+            self.idle.remove_running();
+        }
+        if waiting {
+            self.notify();
+        }
+        if let Some(limit) = self.monitor.report
+            && time >= limit
+            && !std::mem::replace(&mut watched.reported, true)
+        {
+            slot.poll.report(time);
+        }
+        if !slot.poll.is_stuck() {
+            return FAST;
+        }
+        // Its owner will not fire them.
+        let due = slot.timers.next_deadline().saturating_sub(now);
+        SLOW.min(Duration::from_nanos(due))
+    }
+
+    /// Ready tasks, fewer workers awake than there should be, and none to wake: one more is started.
+    fn replace_stuck(self: &Arc<Self>) {
+        while self.idle.running() < self.max_procs() && !self.is_stopping() {
+            if self.idle.has_sleeper() {
+                return self.notify();
+            }
+            if let Err(error) = self.start_worker() {
+                self.ending.complain(&format!("ready tasks wait, since every worker is stuck in a task and none can be added: {error}"));
+                return;
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// How long the slot has been in the poll that it is in; `None` if that is a new one, or none.
+    fn time_in_poll(&mut self, slot: &Slot, now: u64) -> Option<u64> {
+        let sequence = slot.poll.sequence();
+        if sequence % 2 == 0 || sequence != self.sequence {
+            *self = Self {
+                sequence,
+                since: now,
+                reported: false,
+            };
+            return None;
+        }
+        Some(now - self.since)
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
