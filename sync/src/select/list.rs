@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use runtime::task::{coop, waiting};
 
-use super::arm::{Arm, IsChannel, IsFuture, SelectArm};
+use super::arm::{Arm, IsChannel, IsFuture, SelectArm, candidate};
 use super::claim::Claim;
 use super::protocol::{self, Choice, Policy, Scratch};
 use super::selecting::reason;
@@ -99,7 +99,7 @@ impl<'a, R> Select<'a, R> {
         T: std::marker::Send,
         F: FnOnce(Option<T>) -> R + std::marker::Send + 'a,
     {
-        self.push(IsChannel.arm(Some(receiver.recv())), outcome)
+        self.push(IsChannel.arm(Some(candidate(receiver.recv()))), outcome)
     }
 
     /// Adds a send; `outcome` gets what [`Sender::send`] would have returned. The value of a send that is not chosen is dropped; with
@@ -122,7 +122,7 @@ impl<'a, R> Select<'a, R> {
         T: std::marker::Send + 'a,
         F: FnOnce(Result<(), SendError<T>>) -> R + std::marker::Send + 'a,
     {
-        self.push(IsChannel.arm(Some(sender.send(value))), outcome)
+        self.push(IsChannel.arm(Some(candidate(sender.send(value)))), outcome)
     }
 
     /// Adds a send that leaves its value in the option unless it is chosen; see [`Sender::send_from`].
@@ -153,7 +153,10 @@ impl<'a, R> Select<'a, R> {
         T: std::marker::Send,
         F: FnOnce(Result<(), SendError<T>>) -> R + std::marker::Send + 'a,
     {
-        self.push(IsChannel.arm(Some(sender.send_from(value))), outcome)
+        self.push(
+            IsChannel.arm(Some(candidate(sender.send_from(value)))),
+            outcome,
+        )
     }
 
     /// Adds any other future: a timer, `ctx.done()`, the end of a task. It is dropped if another operation is chosen.
@@ -175,7 +178,7 @@ impl<'a, R> Select<'a, R> {
         U::Output: std::marker::Send + 'a,
         F: FnOnce(U::Output) -> R + std::marker::Send + 'a,
     {
-        self.push(IsFuture.arm(Some(future)), outcome)
+        self.push(IsFuture.arm(Some(candidate(future))), outcome)
     }
 
     /// How many operations there are.
