@@ -21,3 +21,4 @@ pub use channel::{
 #[doc(hidden)]
 pub use select::__private;
 pub use wait_group::{Wait, WaitGroup, WaitGroupGuard};
+pub use select::Select;

@@ -43,7 +43,6 @@ const LEAST_SHARE: Duration = Duration::from_secs(2);
 ///
 /// **Go:** `net.Dialer`.
 #[derive(Clone, Debug, Default)]
-#[must_use = "a dialer does nothing before `connect`"]
 pub struct Dialer {
     timeout: Option<Duration>,
     local: Option<SocketAddr>,
@@ -57,27 +56,27 @@ impl Dialer {
     }
 
     /// How long connecting may take, with the lookup and all addresses of the name.
-    pub fn timeout(mut self, limit: Duration) -> Self {
+    pub fn timeout(&mut self, limit: Duration) -> &mut Self {
         self.timeout = Some(limit);
         self
     }
 
     /// The address to connect from. Port 0 lets the system choose the port, for this destination alone: one local address can hold
     /// as many connections to each destination as there are ports.
-    pub fn local_addr(mut self, address: SocketAddr) -> Self {
+    pub fn local_addr(&mut self, address: SocketAddr) -> &mut Self {
         self.local = Some(address);
         self
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`). On by default.
-    pub fn nodelay(mut self, nodelay: bool) -> Self {
+    pub fn nodelay(&mut self, nodelay: bool) -> &mut Self {
         self.options.nodelay = nodelay;
         self
     }
 
     /// The silence after which the system probes the peer, and the time between probes, in whole seconds, at least one; the ninth
     /// probe without an answer ends the connection. `None`: no probes. 15 s by default.
-    pub fn keepalive(mut self, interval: Option<Duration>) -> Self {
+    pub fn keepalive(&mut self, interval: Option<Duration>) -> &mut Self {
         self.options.keepalive = interval;
         self
     }

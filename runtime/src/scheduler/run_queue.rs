@@ -17,7 +17,7 @@ use std::ptr::NonNull;
 
 use crate::primitive::atomic::{
     AtomicPtr, AtomicU32,
-    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use crate::task::{Header, Runnable};
 
@@ -191,13 +191,15 @@ impl RunQueue {
         Ok(())
     }
 
-    /// Tasks in the ring, without the one to run next. Exact for the owner, a moment old for others.
+    /// Tasks in the ring, without the one to run next. Others may see too many, since they see an older `head` than `tail`, but never too
+    /// few: a worker that is about to sleep, and has passed its fence, sees each push that was followed by one before.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        let head = self.head.load(SeqCst);
-        let tail = self.tail.load(SeqCst);
-        // A thief may have moved `head` past the `tail` we saw.
-        (tail.wrapping_sub(head) as i32).max(0) as usize
+        // Acquire pairs with the claims of others, so that `tail` is not older than `head`.
+        let head = self.head.load(Acquire);
+        // Relaxed: no slot is read.
+        let tail = self.tail.load(Relaxed);
+        tail.wrapping_sub(head) as usize
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -13,6 +13,7 @@ use std::hint;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::idle::StepDown;
 use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::{Scheduler, Slot, current};
@@ -148,7 +149,7 @@ impl Worker {
 
     /// A task that yielded goes to the back.
     fn requeue(&self, task: Runnable) {
-        let others = !self.slot.queue.is_empty();
+        let others = !self.slot.queue.is_empty() || self.slot.queue.has_next();
         self.push(task);
         if others && self.scheduler.idle.running() < self.scheduler.max_procs() {
             self.scheduler.notify();
@@ -377,8 +378,10 @@ impl Worker {
                 let _ = self.scheduler.idle.stop_searching();
             }
             self.give_away();
-            if !self.scheduler.idle.step_down(self.index) {
-                return;
+            match self.scheduler.idle.step_down(self.index) {
+                StepDown::Sleep => {}
+                StepDown::Stay => return,
+                StepDown::Search => return self.searching.set(true),
             }
             let woken = self.park(until(self.timers().next_deadline(), now));
             self.awake();

@@ -13,7 +13,8 @@ use super::core::Received;
 use super::receiving::Receiving;
 use super::recv::reason;
 use super::shared::wake;
-use super::{Channel, Recv, TryRecvError, blocking};
+use super::{Channel, Recv, TryRecvError};
+use crate::blocking;
 use crate::primitive::Arc;
 
 /// The receiving end of a [`channel`](super::channel).

@@ -3,10 +3,13 @@ pub(crate) mod arm;
 pub(crate) mod case;
 pub(crate) mod claim;
 mod forever;
+mod list;
 mod macros;
 mod order;
 mod protocol;
 mod selecting;
+
+pub use list::Select;
 
 /// What `select!` expands to. Not part of the interface.
 #[doc(hidden)]
