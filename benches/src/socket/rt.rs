@@ -94,14 +94,14 @@ impl Net for Weftline {
         stream: &mut Self::Stream,
         buffer: &mut [u8],
     ) -> impl Future<Output = io::Result<usize>> + Send {
-        stream.read(buffer)
+        net::TcpStream::read(stream, buffer)
     }
 
     fn write_all(
         stream: &mut Self::Stream,
         bytes: &[u8],
     ) -> impl Future<Output = io::Result<()>> + Send {
-        stream.write_all(bytes)
+        net::TcpStream::write_all(stream, bytes)
     }
 
     fn readable(stream: &Self::Stream) -> impl Future<Output = io::Result<()>> + Send {
