@@ -272,7 +272,10 @@ impl<'a> Run<'a> {
 
     /// Ends the children, and says how it went.
     fn finish(mut self, result: Result<(), Trouble>) -> ExitCode {
-        drop(self.talk);
+        match result {
+            Ok(()) => self.talk.end(),
+            Err(_) => drop(self.talk),
+        }
         match result {
             Err(Trouble::Refused(line)) => return refuse(&line),
             Err(Trouble::Broken(line)) => self.report.trouble = Some(line),

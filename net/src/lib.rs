@@ -45,7 +45,7 @@ mod socket;
 mod sys;
 mod tcp;
 
-pub use error::{OpError, is_closed, os_error};
+pub use error::{OpError, is_closed, is_deadline, os_error};
 pub use resolve::{ToSocketAddrs, lookup_host};
 pub use tcp::{
     Dialer, ListenConfig, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,

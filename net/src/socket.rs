@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 
 use mio::event::Source;
 use runtime::io::{Attempt, Direction, Registration, closed_error};
+use runtime::time::Instant;
 
 /// See the story of this file.
 pub(crate) struct Socket<S> {
@@ -99,6 +100,14 @@ impl<S: Source> Socket<S> {
         self.registration.poll_io(direction, cx, |attempt| {
             self.with(|device| call(device, attempt))
         })
+    }
+
+    /// See [`Registration::set_deadline`].
+    #[track_caller]
+    pub(crate) fn set_deadline(&self, direction: Direction, at: Option<Instant>) -> io::Result<()> {
+        self.with(|_| Ok(()))?;
+        self.registration.set_deadline(direction, at);
+        Ok(())
     }
 
     /// Closes the socket, after the calls under way; whoever waits on it is told.

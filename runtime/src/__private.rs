@@ -189,7 +189,10 @@ impl AsTask {
         match runtime.block_on(task) {
             Ok(output) => output,
             // The panic has been printed where it happened; this only carries it on.
-            Err(error) => panic!("the body was cancelled: {}", error.resume_panic()),
+            Err(error) => match error.try_into_panic() {
+                Ok(payload) => std::panic::resume_unwind(payload),
+                Err(error) => panic!("the body did not end: {error}"),
+            },
         }
     }
 }

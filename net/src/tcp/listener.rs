@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use runtime::io::{Attempt, Direction};
-use runtime::time::sleep;
+use runtime::time::{Instant, sleep};
 
 use super::{ListenConfig, TcpStream};
 use crate::error::During;
@@ -209,6 +209,23 @@ impl TcpListener {
     /// It has been closed.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.socket.with(mio::net::TcpListener::local_addr)
+    }
+
+    /// Sets the time at which [`accept`](Self::accept) fails, as [`TcpStream::set_deadline`] does for reads: also when a connection
+    /// waits. `None` lifts it.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetDeadline`.
+    #[track_caller]
+    pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.socket.set_deadline(Direction::Read, at.into())
     }
 
     /// Stops listening: whoever waits in [`accept`](Self::accept), on any clone, is told, and the port is free when this returns.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::io::{Attempt, Direction};
+use runtime::time::Instant;
 use socket2::SockRef;
 
 use super::Dialer;
@@ -393,6 +394,78 @@ impl TcpStream {
         self.inner.try_io(Direction::Write, |stream, attempt| {
             write_vectored_once(stream, attempt, bufs)
         })
+    }
+
+    // ---- deadlines ----
+
+    /// Sets the time at which reads and writes fail: those that wait, and those to come, until another deadline is set. A time that has
+    /// passed fails them now, even where data are ready; `None` lifts the deadline.
+    ///
+    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and the text `i/o timeout`; [`is_deadline`](crate::is_deadline)
+    /// knows it. The connection stays usable: set another deadline. Putting it off for each message is cheap and sets no timer.
+    ///
+    /// For one operation [`runtime::time::timeout`] does as well.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = net::TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_deadline(Instant::now() + Duration::from_millis(5))?;
+    /// let error = stream.read(&mut [0; 8]).await.unwrap_err();
+    /// assert!(net::is_deadline(&error));
+    /// stream.set_deadline(None)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `SetDeadline`.
+    #[track_caller]
+    pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        let at = at.into();
+        self.inner.set_deadline(Direction::Read, at)?;
+        self.inner.set_deadline(Direction::Write, at)
+    }
+
+    /// [`set_deadline`](Self::set_deadline) for reads alone.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetReadDeadline`.
+    #[track_caller]
+    pub fn set_read_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.set_deadline(Direction::Read, at.into())
+    }
+
+    /// [`set_deadline`](Self::set_deadline) for writes alone.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetWriteDeadline`.
+    #[track_caller]
+    pub fn set_write_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.set_deadline(Direction::Write, at.into())
     }
 
     // ---- ending ----

@@ -154,11 +154,6 @@ impl<C: Copy> Bins<C> {
         more
     }
 
-    /// Whether calls wait to be answered. For any thread.
-    pub(super) fn has_calls(&self) -> bool {
-        !self.calls.is_empty()
-    }
-
     /// Queues a chunk. By another thread, which has claimed the call and has a slot of the chunk out.
     pub(super) fn call(&self, chunk: Chunk<C>) {
         self.calls.push(chunk);

@@ -109,6 +109,12 @@ where
     }
 }
 
+/// Lets an arena give back what it does not need. The calling thread owns it: `ArenaIndex` is the proof.
+pub(super) fn collect(slab: &Slab<Cookie>, arena: usize) {
+    // SAFETY: see above; a slab with a worker is not abandoned. What a second call would find the next sleep will find.
+    let _more = unsafe { slab.collect(arena) };
+}
+
 /// Puts a task into a slot and returns it with the references of `state::INITIAL`.
 ///
 /// # Safety

@@ -205,6 +205,7 @@ impl<C: Copy> Chunk<C> {
         self.head().cookie
     }
 
+    #[cfg(test)]
     pub(super) fn index(self) -> u32 {
         self.head().index
     }

@@ -81,6 +81,11 @@ where
     cell::create(slab, arena.0, future, id, parent, place)
 }
 
+/// Gives memory of ended tasks back to the system; for a worker about to sleep.
+pub(crate) fn collect(slab: &Slab<Cookie>, arena: ArenaIndex) {
+    cell::collect(slab, arena.0);
+}
+
 /// The id of the current task, or `None` outside tasks of this runtime (in [`block_on`](crate::block_on) itself, for instance).
 ///
 /// ```

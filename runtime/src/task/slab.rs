@@ -201,6 +201,7 @@ impl<C: Copy> Slab<C> {
     ///
     /// As [`cookie`](Self::cookie).
     #[inline]
+    #[cfg(test)]
     pub(crate) unsafe fn slot_arena(slot: NonNull<u8>) -> u32 {
         // SAFETY: by contract.
         unsafe { Chunk::<C>::of(slot) }.index()

@@ -110,7 +110,8 @@ pub(crate) struct HandleDropped {
 }
 
 impl State {
-    /// A task that was just spawned. Relaxed is enough for a new word, but the slab's visitors read it: see [`State::publish`].
+    /// The word of a task that was just spawned, outside a slab.
+    #[cfg(test)]
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(INITIAL))
     }
