@@ -22,7 +22,7 @@ use runtime::time::{Instant, sleep};
 use super::{ListenConfig, TcpStream};
 use crate::error::During;
 use crate::resolve::ToSocketAddrs;
-use crate::socket::Socket;
+use crate::socket::{Socket, shared};
 
 /// The first pause after descriptors have run out, and the longest; each is twice the one before. Go's `http.Server` waits so long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -288,7 +288,7 @@ impl TcpListener {
     ///
     /// **Go:** `ln.File()`, which duplicates the descriptor.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        let inner = Arc::try_unwrap(self.inner).map_err(|_| super::shared())?;
+        let inner = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
         inner.socket.into_device().map(Into::into)
     }
 }

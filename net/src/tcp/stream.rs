@@ -20,7 +20,7 @@ use super::Dialer;
 use super::options::set_keepalive;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::resolve::ToSocketAddrs;
-use crate::socket::Socket;
+use crate::socket::{Socket, shared};
 
 /// A TCP connection.
 ///
@@ -676,7 +676,7 @@ impl TcpStream {
     ///
     /// **Go:** `conn.File()`, which duplicates the descriptor.
     pub fn into_std(self) -> io::Result<std::net::TcpStream> {
-        let socket = Arc::try_unwrap(self.inner).map_err(|_| super::shared())?;
+        let socket = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
         socket.into_device().map(Into::into)
     }
 }
