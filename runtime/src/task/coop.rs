@@ -99,6 +99,7 @@ impl Proceed {
 ///     proceed.made_progress();
 ///     Poll::Ready(item)
 /// }
+/// # let _ = poll_pop;
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {
