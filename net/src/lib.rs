@@ -1,4 +1,4 @@
-//! Weftline's sockets: TCP on the runtime's reactor.
+//! Weftline's sockets, on the runtime's reactor.
 //!
 //! ```
 //! # runtime::block_on(async {
@@ -34,7 +34,7 @@
 //!
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
-//! The modules in reading order: `socket`, `tcp`; around them `error`, `resolve`, `limit`. Readiness is
+//! The modules in reading order: `socket`, `tcp`, `udp`; around them `error`, `resolve`, `limit`. Readiness is
 //! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
@@ -44,10 +44,12 @@ mod resolve;
 mod socket;
 mod sys;
 mod tcp;
+mod udp;
 
-pub use error::{OpError, is_closed, os_error};
+pub use error::{OpError, is_closed, is_deadline, os_error};
 pub use resolve::{ToSocketAddrs, lookup_host};
 pub use tcp::{
     Dialer, ListenConfig, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpStream, WriteHalf,
 };
+pub use udp::UdpSocket;

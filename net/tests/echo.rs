@@ -243,7 +243,8 @@ fn ten_tasks_accept_on_one_listener() {
 #[test]
 fn listeners_that_share_a_port_share_its_connections() {
     run(async {
-        let config = ListenConfig::new().reuse_port(true);
+        let mut config = ListenConfig::new();
+        config.reuse_port(true);
         let first = config.listen("127.0.0.1:0").await?;
         let address = first.local_addr()?;
         let second = config.listen(address).await?;

@@ -31,9 +31,13 @@ fn both_ends_have_nodelay_and_keepalive() {
 #[test]
 fn both_ends_can_be_told_otherwise() {
     run(async {
-        let config = ListenConfig::new().nodelay(false).keepalive(None);
-        let listener = config.listen("127.0.0.1:0").await?;
-        let dialer = Dialer::new()
+        let listener = ListenConfig::new()
+            .nodelay(false)
+            .keepalive(None)
+            .listen("127.0.0.1:0")
+            .await?;
+        let mut dialer = Dialer::new();
+        dialer
             .nodelay(false)
             .keepalive(Some(Duration::from_millis(1)));
         let client = dialer.connect(listener.local_addr()?).await?;
@@ -69,7 +73,8 @@ fn the_backlog_is_the_systems_largest() {
 #[test]
 fn one_local_address_holds_many_connections_to_several_destinations() {
     run(async {
-        let dialer = Dialer::new().local_addr("127.0.0.3:0".parse().unwrap());
+        let mut dialer = Dialer::new();
+        dialer.local_addr("127.0.0.3:0".parse().unwrap());
         let mut streams = Vec::new();
         for _ in 0..3 {
             let listener = TcpListener::bind("127.0.0.1:0").await?;

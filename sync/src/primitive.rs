@@ -4,16 +4,10 @@
 //! Capacities that a model can only explore when they are small live here too.
 
 #[cfg(not(loom))]
-pub(crate) use std::{
-    sync::{Arc, Mutex, MutexGuard, atomic},
-    thread,
-};
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
-pub(crate) use loom::{
-    sync::{Arc, Mutex, MutexGuard, atomic},
-    thread,
-};
+pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;

@@ -19,7 +19,8 @@ use crate::resolve::{ToSocketAddrs, resolve};
 ///
 /// ```
 /// # runtime::block_on(async {
-/// let config = net::ListenConfig::new().reuse_port(true);
+/// let mut config = net::ListenConfig::new();
+/// config.reuse_port(true);
 /// let first = config.listen("127.0.0.1:0").await?;
 /// // The system spreads connections over both.
 /// let second = config.listen(first.local_addr()?).await?;
@@ -28,7 +29,6 @@ use crate::resolve::{ToSocketAddrs, resolve};
 ///
 /// **Go:** `net.ListenConfig`; `reuse_port` needs its `Control` hook there.
 #[derive(Clone, Debug)]
-#[must_use = "a configuration does nothing before `listen`"]
 pub struct ListenConfig {
     backlog: Option<u32>,
     reuse_port: bool,
@@ -57,39 +57,39 @@ impl ListenConfig {
 
     /// Connections that may wait to be accepted. By default as many as the system allows (`net.core.somaxconn`): with a short queue
     /// a burst of clients waits a second for its second SYN.
-    pub fn backlog(mut self, connections: u32) -> Self {
+    pub fn backlog(&mut self, connections: u32) -> &mut Self {
         self.backlog = Some(connections);
         self
     }
 
     /// Whether several listeners, also of several processes of one user, may share the port; the system spreads connections over them.
     /// Each of them must say so. Off by default.
-    pub fn reuse_port(mut self, reuse: bool) -> Self {
+    pub fn reuse_port(&mut self, reuse: bool) -> &mut Self {
         self.reuse_port = reuse;
         self
     }
 
     /// Whether the port may be taken while connections of a former listener linger in `TIME_WAIT`. On by default.
-    pub fn reuse_address(mut self, reuse: bool) -> Self {
+    pub fn reuse_address(&mut self, reuse: bool) -> &mut Self {
         self.reuse_address = reuse;
         self
     }
 
     /// Whether a listener on an IPv6 address leaves IPv4 alone. By default what the system does; on Linux `[::]` takes both.
-    pub fn only_v6(mut self, only: bool) -> Self {
+    pub fn only_v6(&mut self, only: bool) -> &mut Self {
         self.only_v6 = Some(only);
         self
     }
 
     /// Whether accepted connections send small writes at once (`TCP_NODELAY`). On by default.
-    pub fn nodelay(mut self, nodelay: bool) -> Self {
+    pub fn nodelay(&mut self, nodelay: bool) -> &mut Self {
         self.options.nodelay = nodelay;
         self
     }
 
     /// The silence after which the system probes the peer of an accepted connection, and the time between probes, in whole seconds, at
     /// least one; the ninth probe without an answer ends the connection. `None`: no probes. 15 s by default.
-    pub fn keepalive(mut self, interval: Option<Duration>) -> Self {
+    pub fn keepalive(&mut self, interval: Option<Duration>) -> &mut Self {
         self.options.keepalive = interval;
         self
     }

@@ -17,12 +17,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use runtime::io::{Attempt, Direction};
-use runtime::time::sleep;
+use runtime::time::{Instant, sleep};
 
 use super::{ListenConfig, TcpStream};
 use crate::error::During;
 use crate::resolve::ToSocketAddrs;
-use crate::socket::Socket;
+use crate::socket::{Socket, shared};
 
 /// The first pause after descriptors have run out, and the longest; each is twice the one before. Go's `http.Server` waits so long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -211,6 +211,23 @@ impl TcpListener {
         self.inner.socket.with(mio::net::TcpListener::local_addr)
     }
 
+    /// Sets the time at which [`accept`](Self::accept) fails, as [`TcpStream::set_deadline`] does for reads: also when a connection
+    /// waits. `None` lifts it.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetDeadline`.
+    #[track_caller]
+    pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.socket.set_deadline(Direction::Read, at.into())
+    }
+
     /// Stops listening: whoever waits in [`accept`](Self::accept), on any clone, is told, and the port is free when this returns.
     /// Connections that wait in the backlog are reset.
     ///
@@ -271,7 +288,7 @@ impl TcpListener {
     ///
     /// **Go:** `ln.File()`, which duplicates the descriptor.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        let inner = Arc::try_unwrap(self.inner).map_err(|_| super::shared())?;
+        let inner = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
         inner.socket.into_device().map(Into::into)
     }
 }

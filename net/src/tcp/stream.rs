@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::io::{Attempt, Direction};
+use runtime::time::Instant;
 use socket2::SockRef;
 
 use super::Dialer;
 use super::options::set_keepalive;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::resolve::ToSocketAddrs;
-use crate::socket::Socket;
+use crate::socket::{Socket, shared};
 
 /// A TCP connection.
 ///
@@ -395,6 +396,78 @@ impl TcpStream {
         })
     }
 
+    // ---- deadlines ----
+
+    /// Sets the time at which reads and writes fail: those that wait, and those to come, until another deadline is set. A time that has
+    /// passed fails them now, even where data are ready; `None` lifts the deadline.
+    ///
+    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and the text `i/o timeout`; [`is_deadline`](crate::is_deadline)
+    /// knows it. The connection stays usable: set another deadline. Putting it off for each message is cheap and sets no timer.
+    ///
+    /// For one operation [`runtime::time::timeout`] does as well.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = net::TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_deadline(Instant::now() + Duration::from_millis(5))?;
+    /// let error = stream.read(&mut [0; 8]).await.unwrap_err();
+    /// assert!(net::is_deadline(&error));
+    /// stream.set_deadline(None)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `SetDeadline`.
+    #[track_caller]
+    pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        let at = at.into();
+        self.inner.set_deadline(Direction::Read, at)?;
+        self.inner.set_deadline(Direction::Write, at)
+    }
+
+    /// [`set_deadline`](Self::set_deadline) for reads alone.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetReadDeadline`.
+    #[track_caller]
+    pub fn set_read_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.set_deadline(Direction::Read, at.into())
+    }
+
+    /// [`set_deadline`](Self::set_deadline) for writes alone.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetWriteDeadline`.
+    #[track_caller]
+    pub fn set_write_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.set_deadline(Direction::Write, at.into())
+    }
+
     // ---- ending ----
 
     /// Ends one direction or both, and keeps the connection: after `Shutdown::Write` the peer reads to the end and may still answer.
@@ -603,7 +676,7 @@ impl TcpStream {
     ///
     /// **Go:** `conn.File()`, which duplicates the descriptor.
     pub fn into_std(self) -> io::Result<std::net::TcpStream> {
-        let socket = Arc::try_unwrap(self.inner).map_err(|_| super::shared())?;
+        let socket = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
         socket.into_device().map(Into::into)
     }
 }

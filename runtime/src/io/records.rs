@@ -87,7 +87,7 @@ impl Token {
         self.0 & ((1 << INDEX_BITS) - 1)
     }
 
-    const fn generation(self) -> u64 {
+    pub(super) const fn generation(self) -> u64 {
         (self.0 >> INDEX_BITS) as u64
     }
 }
@@ -153,7 +153,7 @@ impl Records {
     pub(super) fn stop_all(&self, woken: &mut Vec<Waker>) {
         self.numbers().shutdown = true;
         for record in self.all() {
-            record.stop(Stop::Shutdown, woken);
+            record.shut_down(woken);
         }
     }
 

@@ -8,13 +8,15 @@
 //! 1. A worker whose bit is set in `sleeping` is about to sleep or sleeps, and has looked, or will look, at every queue after setting it.
 //! 2. Whoever clears the bit owes the worker a token ([`Parker::unpark`](super::parker::Parker)), or is the worker itself.
 //! 3. `searching` counts the workers that look for work without having any, and those that were woken to do so.
-//! 4. `running` counts the workers that are awake and not stuck. It goes down after the bit is set, and up when the bit is cleared.
+//! 4. `running` counts the workers that are awake and not stuck. It goes down after the bit is set, and up when the bit is cleared. A mark
+//!    as stuck may come when the poll has just ended and its worker sleeps already; then it is one less until that worker has noticed, and
+//!    may be negative. Too low a count wakes somebody for nothing; too high a one would lose a wake-up.
 #![forbid(unsafe_code)]
 
 use crossbeam_utils::CachePadded;
 
 use crate::primitive::atomic::{
-    AtomicU64, AtomicUsize,
+    AtomicIsize, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
@@ -29,10 +31,23 @@ pub(crate) struct Idle {
 
 #[derive(Debug)]
 struct Counts {
-    running: AtomicUsize,
+    /// See invariant 4.
+    running: AtomicIsize,
     searching: AtomicUsize,
     /// How many are to run at a time.
     max_procs: AtomicUsize,
+}
+
+/// What came of [`Idle::step_down`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum StepDown {
+    /// The worker is to sleep. If it was chosen meanwhile, its token is on the way.
+    Sleep,
+    /// It is not one too many any more.
+    Stay,
+    /// Nor is it, and it was chosen meanwhile: it counts as searching, and a token is on its way.
+    Search,
 }
 
 /// Whom to wake for work that was pushed.
@@ -51,7 +66,7 @@ impl Idle {
     pub(crate) fn new(slots: usize, max_procs: usize) -> Self {
         Self {
             counts: CachePadded::new(Counts {
-                running: AtomicUsize::new(0),
+                running: AtomicIsize::new(0),
                 searching: AtomicUsize::new(0),
                 max_procs: AtomicUsize::new(max_procs),
             }),
@@ -74,30 +89,36 @@ impl Idle {
 
     #[cold]
     fn worker_to_notify_slow(&self, prefer_not: impl Fn(usize) -> bool) -> Notify {
-        // Only one searcher at a time is woken; it wakes the next when it finds something.
-        if self
-            .counts
-            .searching
-            .compare_exchange(0, 1, SeqCst, Relaxed)
-            .is_err()
-        {
-            return Notify::Nobody;
-        }
-        match self.claim_sleeper(&prefer_not) {
-            Some(worker) => Notify::Worker(worker),
-            None => {
-                self.counts.searching.fetch_sub(1, SeqCst);
-                if self.has_room() {
-                    Notify::AllStuck
-                } else {
-                    Notify::Nobody
-                }
+        loop {
+            // Only one searcher at a time is woken; it wakes the next when it finds something.
+            if self
+                .counts
+                .searching
+                .compare_exchange(0, 1, SeqCst, Relaxed)
+                .is_err()
+            {
+                return Notify::Nobody;
             }
+            if let Some(worker) = self.claim_sleeper(&prefer_not) {
+                return Notify::Worker(worker);
+            }
+            self.counts.searching.fetch_sub(1, SeqCst);
+            // While it was up nobody searched, but other pushers believed so; and a worker whose bit was not there yet may have looked
+            // at the queues before their pushes. Pairs with the fence in `fall_asleep`: such a worker's bit is seen now.
+            fence(SeqCst);
+            if !self.has_sleeper() {
+                break;
+            }
+        }
+        if self.has_room() {
+            Notify::AllStuck
+        } else {
+            Notify::Nobody
         }
     }
 
     fn has_room(&self) -> bool {
-        self.counts.running.load(Relaxed) < self.counts.max_procs.load(Relaxed)
+        self.counts.running.load(Relaxed) < signed(self.counts.max_procs.load(Relaxed))
     }
 
     /// Clears a sleeper's bit; a preferred one's if there is one.
@@ -134,10 +155,10 @@ impl Idle {
         fence(SeqCst);
     }
 
-    /// A surplus worker goes to sleep, if there still is one too many awake. It must have given away what it had.
-    #[must_use]
-    pub(crate) fn step_down(&self, worker: usize) -> bool {
-        let max_procs = self.counts.max_procs.load(SeqCst);
+    /// A surplus worker goes to sleep, if there still is one too many awake. It must have given away what it had. It need not look at the
+    /// queues again: `max_procs` others are awake, and will.
+    pub(crate) fn step_down(&self, worker: usize) -> StepDown {
+        let max_procs = signed(self.counts.max_procs.load(SeqCst));
         self.set(worker);
         let surplus = self
             .counts
@@ -146,15 +167,15 @@ impl Idle {
                 (running > max_procs).then(|| running - 1)
             })
             .is_ok();
-        if !surplus {
-            // Whoever chose it meanwhile counted it as awake and searching a second time.
-            if !self.unset(worker) {
-                self.counts.running.fetch_sub(1, SeqCst);
-                self.counts.searching.fetch_sub(1, SeqCst);
-            }
+        if surplus {
+            return StepDown::Sleep;
         }
-        fence(SeqCst);
-        surplus
+        if self.unset(worker) {
+            return StepDown::Stay;
+        }
+        // Whoever chose it counted it as awake a second time, and relies on its search.
+        self.counts.running.fetch_sub(1, SeqCst);
+        StepDown::Search
     }
 
     /// The worker is awake without having been chosen: time was up, or it found something when it looked again. `false`: it was
@@ -194,7 +215,7 @@ impl Idle {
 
     /// Whether more workers are awake than there are meant to be.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.counts.running.load(Relaxed) > self.counts.max_procs.load(Relaxed)
+        self.counts.running.load(Relaxed) > signed(self.counts.max_procs.load(Relaxed))
     }
 
     /// Asks to search; at most half as many as are awake may.
@@ -220,7 +241,14 @@ impl Idle {
     /// Workers that are awake and not stuck.
     #[inline]
     pub(crate) fn running(&self) -> usize {
-        self.counts.running.load(Relaxed)
+        usize::try_from(self.counts.running.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Whether nobody is awake, asked by the monitor after it announced that it will sleep.
+    pub(crate) fn is_quiet(&self) -> bool {
+        // Pairs with `Monitor::wake`, which a worker calls after it was counted: one of the two sees the other.
+        fence(SeqCst);
+        self.running() == 0
     }
 
     /// Searching workers.
@@ -238,4 +266,9 @@ impl Idle {
     pub(crate) fn set_max_procs(&self, n: usize) -> usize {
         self.counts.max_procs.swap(n, SeqCst)
     }
+}
+
+/// `max_procs` is some thousands at the most.
+fn signed(n: usize) -> isize {
+    n as isize
 }

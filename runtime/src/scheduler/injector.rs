@@ -5,6 +5,7 @@
 
 use std::ptr::{self, NonNull};
 
+use super::queued::Queued;
 use crate::primitive::{
     Mutex, MutexGuard,
     atomic::{
@@ -12,25 +13,25 @@ use crate::primitive::{
         Ordering::{Acquire, Relaxed, Release},
     },
 };
-use crate::task::{Header, Runnable};
+use crate::task::Runnable;
 
 /// See the module.
-pub(crate) struct Injector {
-    list: Mutex<List>,
+pub(crate) struct Injector<T: Queued = Runnable> {
+    list: Mutex<List<T>>,
     /// Written under the lock.
     len: AtomicUsize,
 }
 
-struct List {
-    head: *mut Header,
-    tail: *mut Header,
+struct List<T: Queued> {
+    head: *mut T::Node,
+    tail: *mut T::Node,
     closed: bool,
 }
 
-// SAFETY: the list owns the tasks that its pointers name, and a `Runnable` is `Send`.
-unsafe impl Send for List {}
+// SAFETY: the list owns the tasks that its pointers name, and their owner is `Send`.
+unsafe impl<T: Queued + Send> Send for List<T> {}
 
-impl Injector {
+impl<T: Queued> Injector<T> {
     pub(crate) fn new() -> Self {
         let list = List {
             head: ptr::null_mut(),
@@ -44,7 +45,7 @@ impl Injector {
     }
 
     /// Appends a task; it comes back if the queue is closed.
-    pub(crate) fn push(&self, task: Runnable) -> Result<(), Runnable> {
+    pub(crate) fn push(&self, task: T) -> Result<(), T> {
         let mut list = self.lock();
         if list.closed {
             return Err(task);
@@ -55,7 +56,7 @@ impl Injector {
     }
 
     /// Appends tasks, under one lock. If the queue is closed they are dropped, which only drops references.
-    pub(crate) fn push_batch(&self, tasks: Vec<Runnable>) {
+    pub(crate) fn push_batch(&self, tasks: Vec<T>) {
         let n = tasks.len();
         let mut list = self.lock();
         if list.closed {
@@ -70,14 +71,14 @@ impl Injector {
     }
 
     /// Takes the oldest task.
-    pub(crate) fn pop(&self) -> Option<Runnable> {
+    pub(crate) fn pop(&self) -> Option<T> {
         let mut first = None;
         self.pop_batch(1, |task| first = Some(task));
         first
     }
 
     /// Takes up to `n` of the oldest tasks.
-    pub(crate) fn pop_batch(&self, n: usize, mut take: impl FnMut(Runnable)) {
+    pub(crate) fn pop_batch(&self, n: usize, mut take: impl FnMut(T)) {
         if self.is_empty() {
             return;
         }
@@ -107,7 +108,7 @@ impl Injector {
         self.lock().closed = true;
     }
 
-    fn lock(&self) -> MutexGuard<'_, List> {
+    fn lock(&self) -> MutexGuard<'_, List<T>> {
         // Nothing that can panic runs under this lock, but for an allocation failure in `take`.
         self.list
             .lock()
@@ -115,34 +116,34 @@ impl Injector {
     }
 }
 
-impl List {
-    fn push(&mut self, task: Runnable) {
-        let task = task.into_raw();
+impl<T: Queued> List<T> {
+    fn push(&mut self, task: T) {
+        let task = task.into_node();
         // SAFETY: the list owns the task and with it the link, until `pop`.
         unsafe {
-            task.as_ref().next.store(ptr::null_mut(), Relaxed);
+            T::link(task.as_ref()).store(ptr::null_mut(), Relaxed);
             match NonNull::new(self.tail) {
-                Some(tail) => tail.as_ref().next.store(task.as_ptr(), Relaxed),
+                Some(tail) => T::link(tail.as_ref()).store(task.as_ptr(), Relaxed),
                 None => self.head = task.as_ptr(),
             }
         }
         self.tail = task.as_ptr();
     }
 
-    fn pop(&mut self) -> Option<Runnable> {
+    fn pop(&mut self) -> Option<T> {
         let task = NonNull::new(self.head)?;
-        // SAFETY: the list owns the task; it was pushed by `into_raw`.
+        // SAFETY: the list owns the task; it was pushed by `into_node`.
         unsafe {
-            self.head = task.as_ref().next.load(Relaxed);
+            self.head = T::link(task.as_ref()).load(Relaxed);
             if self.head.is_null() {
                 self.tail = ptr::null_mut();
             }
-            Some(Runnable::from_raw(task))
+            Some(T::from_node(task))
         }
     }
 }
 
-impl Drop for Injector {
+impl<T: Queued> Drop for Injector<T> {
     fn drop(&mut self) {
         while let Some(task) = self.pop() {
             drop(task);
@@ -150,7 +151,7 @@ impl Drop for Injector {
     }
 }
 
-impl std::fmt::Debug for Injector {
+impl<T: Queued> std::fmt::Debug for Injector<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Injector")
             .field("len", &self.len())

@@ -3,7 +3,7 @@
 //! One [`Scheduler`] is one runtime. It owns the slots of its workers, the queue that they share, the reactor, the slab that all tasks
 //! live in, and the pool for blocking jobs. In the order in which a task meets them:
 //!
-//! - [`run_queue`], [`injector`]: where runnable tasks wait;
+//! - [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what these demand of a task);
 //! - [`worker`], [`slot`]: who takes them out, and what belongs to it;
 //! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
 //! - [`monitor`]: who notices a task that holds its worker up;
@@ -27,6 +27,7 @@ pub(crate) mod idle;
 pub(crate) mod injector;
 pub(crate) mod monitor;
 pub(crate) mod parker;
+pub(crate) mod queued;
 pub(crate) mod rand;
 pub(crate) mod run_queue;
 pub(crate) mod shutdown;
@@ -83,6 +84,9 @@ pub(crate) struct Scheduler {
     stopping: AtomicBool,
     ending: Ending,
 }
+
+/// A new task and its handle.
+type Created<T> = (Runnable, JoinHandle<T>);
 
 /// What threads that are no workers share to spawn.
 struct Outside {
@@ -228,7 +232,7 @@ impl Scheduler {
         &self,
         future: F,
         place: &'static Location<'static>,
-    ) -> Result<(Runnable, JoinHandle<F::Output>), JoinHandle<F::Output>>
+    ) -> Result<Created<F::Output>, JoinHandle<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -344,6 +348,13 @@ impl Scheduler {
 
     pub(crate) fn max_procs(&self) -> usize {
         self.idle.max_procs()
+    }
+
+    /// Changes the number of workers that run at a time; missing ones are started by the monitor, surplus ones step down by themselves.
+    pub(crate) fn set_max_procs(&self, n: usize) -> usize {
+        let before = self.idle.set_max_procs(n);
+        self.monitor.hurry();
+        before
     }
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {

@@ -83,7 +83,7 @@ impl Monitor {
     /// A worker wakes: so does the monitor, if it sleeps. One load otherwise.
     #[inline]
     pub(crate) fn wake(&self) {
-        // SeqCst pairs with the monitor's look at `running` after it announced its sleep: one of the two sees the other.
+        // SeqCst pairs with `Idle::is_quiet`, the monitor's look at `running` after it announced its sleep: one of the two sees the other.
         if self.state.load(SeqCst) == ASLEEP {
             self.wake_slow();
         }
@@ -135,7 +135,8 @@ impl Monitor {
                 .wait_timeout_while(guard, time, idle)
                 .unwrap_or_else(|poisoned| poisoned.into_inner()),
         );
-        self.hurry.store(false, SeqCst);
+        // An exchange, since it acquires: whoever raised the flag pushed work before, and the look that follows has to see it.
+        self.hurry.swap(false, SeqCst);
         self.state.load(SeqCst) != STOPPED
     }
 
@@ -148,7 +149,7 @@ impl Monitor {
         {
             return;
         }
-        if scheduler.idle.running() > 0 {
+        if !scheduler.idle.is_quiet() || self.hurry.load(SeqCst) {
             let _ = self
                 .state
                 .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed);

@@ -13,10 +13,11 @@ use std::hint;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::idle::StepDown;
 use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::{Scheduler, Slot, current};
-use crate::task::{Arena, Cookie, IdBlock, Ran, Runnable};
+use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable};
 use crate::time::{Timers, clock};
 
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
@@ -148,7 +149,7 @@ impl Worker {
 
     /// A task that yielded goes to the back.
     fn requeue(&self, task: Runnable) {
-        let others = !self.slot.queue.is_empty();
+        let others = !self.slot.queue.is_empty() || self.slot.queue.has_next();
         self.push(task);
         if others && self.scheduler.idle.running() < self.scheduler.max_procs() {
             self.scheduler.notify();
@@ -338,6 +339,7 @@ impl Worker {
             // Marked a moment too late: the poll had ended.
             return self.back_from_stuck();
         }
+        task::collect(&scheduler.slab, ArenaIndex::worker(self));
         let now = clock::now();
         self.maintained.set(now);
         let deadline = self.timers().next_deadline();
@@ -377,8 +379,10 @@ impl Worker {
                 let _ = self.scheduler.idle.stop_searching();
             }
             self.give_away();
-            if !self.scheduler.idle.step_down(self.index) {
-                return;
+            match self.scheduler.idle.step_down(self.index) {
+                StepDown::Sleep => {}
+                StepDown::Stay => return,
+                StepDown::Search => return self.searching.set(true),
             }
             let woken = self.park(until(self.timers().next_deadline(), now));
             self.awake();

@@ -4,14 +4,16 @@
 
 use std::any::Any;
 use std::ptr::NonNull;
+use std::sync::atomic::AtomicPtr;
 use std::task::Context;
 
 use super::cell::{Cookie, Header};
 use super::coop;
-use super::slab::Arena;
 use super::state::{EndPoll, StartPoll};
 use super::{panic, waker};
+use crate::scheduler::queued::Queued;
 use crate::scheduler::{Scheduler, current};
+use crate::slab::Arena;
 
 /// See the module.
 #[derive(Debug)]
@@ -109,6 +111,25 @@ impl Runnable {
             EndPoll::Requeue => Ran::Requeue(unsafe { Self::from_raw(header) }),
             EndPoll::Cancel => cancel(header, here),
         }
+    }
+}
+
+impl Queued for Runnable {
+    type Node = Header;
+
+    #[inline]
+    fn into_node(self) -> NonNull<Header> {
+        self.into_raw()
+    }
+
+    #[inline]
+    unsafe fn from_node(node: NonNull<Header>) -> Self {
+        Self(node)
+    }
+
+    #[inline]
+    fn link(node: &Header) -> &AtomicPtr<Header> {
+        &node.next
     }
 }
 

@@ -118,8 +118,15 @@ fn value_of_a_dropped_receiver_goes_to_the_next() {
         });
         let stayed = block_on(rx.recv());
         let quit = quitting.join().unwrap();
-        assert_eq!(stayed.or(quit), Some(9));
-        assert!(stayed.is_none() || quit.is_none());
+        // The channel may have been closed while the quitter held the value; then it is back in the channel by now.
+        let left = rx.try_recv().ok();
+        assert_eq!(
+            [stayed, quit, left]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>(),
+            [9]
+        );
         sender.join().unwrap();
     });
 }
