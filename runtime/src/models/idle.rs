@@ -223,15 +223,19 @@ impl<'a> Worker<'a> {
 
     fn sleep(&self) {
         let pool = self.pool;
-        pool.idle
-            .fall_asleep(self.index, self.searching.replace(false));
-        if !pool.has_work() && !pool.stopping.load(SeqCst) {
+        let searched = self.searching.replace(false);
+        pool.idle.fall_asleep(self.index, searched);
+        let found = pool.has_work();
+        if !found && !pool.stopping.load(SeqCst) {
             self.park();
         } else {
             // Another one may be about to take it: a turn for that one.
             thread::yield_now();
         }
         self.awake();
+        if found && searched && !self.searching.replace(true) {
+            pool.idle.resume_searching();
+        }
     }
 
     fn awake(&self) {
