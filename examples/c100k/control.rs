@@ -23,7 +23,7 @@ use std::time::Duration;
 use sync::Receiver;
 
 /// How long a child may take to end in good order once its parent wants that or is gone.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The parent's orders; the channel closes when the parent is done with us, or gone.
 pub(crate) fn orders() -> Receiver<String> {
@@ -51,9 +51,19 @@ pub(crate) fn say(line: impl Display) {
 
 /// Reports why this process cannot go on.
 pub(crate) fn fatal(what: &str, error: &io::Error) -> ExitCode {
-    say(format_args!(
-        "fatal {} {what}: {error}",
-        error.raw_os_error().unwrap_or(0)
-    ));
+    let (errno, text) = describe(what, error);
+    say(format_args!("fatal {errno} {text}"));
     ExitCode::FAILURE
+}
+
+/// The system's number of an error, 0 if it has none, and a text that is the same for all errors alike: `net` names the address in its
+/// errors, and a hundred thousand of them shall be one line.
+pub(crate) fn describe(what: &str, error: &io::Error) -> (i32, String) {
+    match net::os_error(error) {
+        Some(errno) => (
+            errno,
+            format!("{what}: {}", io::Error::from_raw_os_error(errno)),
+        ),
+        None => (0, format!("{what}: {error}")),
+    }
 }

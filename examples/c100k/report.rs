@@ -121,7 +121,8 @@ impl Report {
             ),
         ));
         lines.push(("memory", self.memory()));
-        if self.server_processes > 0 {
+        let rested = self.time.idle.is_some() || self.trouble.is_some();
+        if self.server_processes > 0 && rested {
             lines.push((
                 "idle",
                 format!(

@@ -5,7 +5,9 @@
 //! `let mut buf = [0; 1024]` before the loop, would keep that kilobyte in each task while nothing happens.
 #![forbid(unsafe_code)]
 
+use std::future::Future;
 use std::io::{self, ErrorKind};
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,26 +28,21 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
     loop {
         let (stream, _peer) = listener.accept().await?;
         ACCEPTED.fetch_add(1, Ordering::Relaxed);
-        runtime::spawn(connection(stream));
+        runtime::spawn(echo(stream));
     }
 }
 
-/// One connection's task. A client that goes away in the middle is its own affair: the client reports it.
-async fn connection(stream: TcpStream) {
-    OPEN.fetch_add(1, Ordering::Relaxed);
-    let _ = echo(&stream).await;
-    OPEN.fetch_sub(1, Ordering::Relaxed);
-}
-
-async fn echo(stream: &TcpStream) -> io::Result<()> {
+/// One connection's task. A client that goes away in the middle is its own affair: nobody asks for the error here.
+async fn echo(stream: TcpStream) -> io::Result<()> {
+    let _open = Open::count();
     loop {
         stream.readable().await?;
-        match pass_on(stream)? {
-            Passed::All => {}
+        let rest = match pass_on(&stream)? {
+            Passed::All => continue,
             Passed::End => return Ok(()),
-            // Boxed, so that what is needed once in a million times takes no room in each task.
-            Passed::But(rest) => Box::pin(stream.write_all(&rest)).await?,
-        }
+            Passed::But(rest) => rest,
+        };
+        later(&stream, rest).await?;
     }
 }
 
@@ -57,6 +54,14 @@ enum Passed {
     End,
     /// These remain, as the peer does not read and its window is full.
     But(Vec<u8>),
+}
+
+/// Writes when the peer reads again. Boxed, so that what is needed once in a million times takes no room in each task.
+fn later(
+    stream: &TcpStream,
+    rest: Vec<u8>,
+) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
+    Box::pin(async move { stream.write_all(&rest).await })
 }
 
 /// Reads what is there and writes it back. The buffer is gone before the task waits again.
@@ -77,6 +82,22 @@ fn pass_on(stream: &TcpStream) -> io::Result<Passed> {
         Ok(Passed::All)
     } else {
         Ok(Passed::But(scratch[written..n].to_vec()))
+    }
+}
+
+/// Counts a connection as open until it is dropped, however its task ends.
+struct Open;
+
+impl Open {
+    fn count() -> Self {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

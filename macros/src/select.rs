@@ -149,7 +149,11 @@ impl Select {
             .map(|n| format_ident!("__future{n}", span = Span::mixed_site()))
             .collect();
         let evaluate = self.arms.iter().zip(&futures).map(|(arm, future)| {
+            // With the span of the future, so that "is not a future" points there.
+            let span = arm.future.span().resolved_at(Span::mixed_site());
             let expression = &arm.future;
+            let candidate = quote_spanned!(span=> #private::candidate);
+            let expression = quote!(#candidate(#expression));
             match &arm.guard {
                 Some(guard) => quote!(
                     let #future = if #guard {
@@ -162,9 +166,8 @@ impl Select {
             }
         });
         let mut list = quote!(#private::Nil);
-        for (arm, future) in self.arms.iter().zip(&futures).rev() {
-            // With the span of the future, so that "is not a future" points there.
-            let made = quote_spanned!(arm.future.span().resolved_at(Span::mixed_site())=> {
+        for future in futures.iter().rev() {
+            let made = quote!({
                 #[allow(unused_imports)]
                 use #private::{ChannelKind as _, FutureKind as _};
                 let __tag = #private::tag(&#future);

@@ -102,6 +102,14 @@ pub fn is_closed(error: &io::Error) -> bool {
     runtime::io::is_closed(error)
 }
 
+/// Whether an error says that a deadline set on the socket has passed: kind [`TimedOut`](io::ErrorKind::TimedOut), text
+/// `i/o timeout`. A connection that the system gave up because its peer was silent has the same kind, and is none.
+///
+/// **Go:** `errors.Is(err, os.ErrDeadlineExceeded)`.
+pub fn is_deadline(error: &io::Error) -> bool {
+    runtime::io::is_deadline(error)
+}
+
 /// Adds the context to a failed set-up call.
 pub(crate) trait During<T> {
     fn during(self, operation: &'static str, address: impl fmt::Display) -> io::Result<T>;

@@ -1,1 +1,55 @@
-//! Sockets.
+//! Weftline's sockets, on the runtime's reactor.
+//!
+//! ```
+//! # runtime::block_on(async {
+//! let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+//! let address = listener.local_addr()?;
+//!
+//! // A server as a Go programmer writes it: one task a connection.
+//! runtime::spawn(async move {
+//!     while let Ok((stream, _peer)) = listener.accept().await {
+//!         runtime::spawn(async move {
+//!             let mut buf = [0; 1024];
+//!             loop {
+//!                 let n = stream.read(&mut buf).await?;
+//!                 if n == 0 {
+//!                     return std::io::Result::Ok(());
+//!                 }
+//!                 stream.write_all(&buf[..n]).await?;
+//!             }
+//!         });
+//!     }
+//! });
+//!
+//! let stream = net::TcpStream::connect(address).await?;
+//! stream.write_all(b"hello").await?;
+//! let mut answer = [0; 5];
+//! stream.read_exact(&mut answer).await?;
+//! assert_eq!(&answer, b"hello");
+//! # std::io::Result::Ok(()) }).unwrap();
+//! ```
+//!
+//! Reads and writes take `&self`, as Go's `Conn` does. [`TcpStream::close`] wakes whoever waits. A steady read or write is
+//! one system call and no allocation; an idle connection can wait in [`TcpStream::readable`] without a buffer.
+//!
+//! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
+//!
+//! The modules in reading order: `socket`, `tcp`, `udp`; around them `error`, `resolve`, `limit`. Readiness is
+//! [`runtime::io`]'s.
+#![doc(test(attr(deny(warnings), allow(unused))))]
+
+mod error;
+mod limit;
+mod resolve;
+mod socket;
+mod sys;
+mod tcp;
+mod udp;
+
+pub use error::{OpError, is_closed, is_deadline, os_error};
+pub use resolve::{ToSocketAddrs, lookup_host};
+pub use tcp::{
+    Dialer, ListenConfig, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
+    TcpStream, WriteHalf,
+};
+pub use udp::UdpSocket;

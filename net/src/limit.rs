@@ -133,7 +133,10 @@ impl Drop for Acquire {
             drop(state);
             return self.limit.release();
         }
-        let at = state.waiting.iter().position(|&(waiting, _)| waiting == ticket);
+        let at = state
+            .waiting
+            .iter()
+            .position(|&(waiting, _)| waiting == ticket);
         let mine = at.and_then(|at| state.waiting.remove(at));
         drop(state);
         drop(mine);

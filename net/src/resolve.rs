@@ -72,7 +72,9 @@ async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
     });
     match lookup.await {
         Ok(found) => found,
-        Err(error) => Err(io::Error::other(format!("the lookup did not run: {error:?}"))),
+        Err(error) => Err(io::Error::other(format!(
+            "the lookup did not run: {error:?}"
+        ))),
     }
 }
 

@@ -17,6 +17,7 @@ use std::task::{Context, Poll};
 
 use mio::event::Source;
 use runtime::io::{Attempt, Direction, Registration, closed_error};
+use runtime::time::Instant;
 
 /// See the story of this file.
 pub(crate) struct Socket<S> {
@@ -74,10 +75,7 @@ impl<S: Source> Socket<S> {
         F: FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     {
         let call = move |attempt: &Attempt<'_>| self.with(|device| call(device, attempt));
-        self.registration
-            .io(direction, call)
-            .eager(eager)
-            .at(place)
+        self.registration.io(direction, call).eager(eager).at(place)
     }
 
     /// Makes a call if it may succeed now.
@@ -102,6 +100,14 @@ impl<S: Source> Socket<S> {
         self.registration.poll_io(direction, cx, |attempt| {
             self.with(|device| call(device, attempt))
         })
+    }
+
+    /// See [`Registration::set_deadline`].
+    #[track_caller]
+    pub(crate) fn set_deadline(&self, direction: Direction, at: Option<Instant>) -> io::Result<()> {
+        self.with(|_| Ok(()))?;
+        self.registration.set_deadline(direction, at);
+        Ok(())
     }
 
     /// Closes the socket, after the calls under way; whoever waits on it is told.
@@ -134,6 +140,14 @@ impl<S: Source + AsFd> Socket<S> {
     ) -> io::Result<R> {
         self.with(|device| call(device.as_fd()))
     }
+}
+
+/// The error of taking a socket out of the runtime while others hold it.
+pub(crate) fn shared() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "the socket has clones or halves: drop them first",
+    )
 }
 
 impl<S: fmt::Debug> fmt::Debug for Socket<S> {

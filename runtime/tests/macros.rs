@@ -6,6 +6,10 @@ use std::cell::Cell;
 use std::error::Error;
 use std::process::{ExitCode, Termination};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use runtime::__private::{AsTask, ChooseTask as _, ChooseThread as _, OnThread, probe, reported};
 
@@ -135,6 +139,22 @@ mod program_with_an_opaque_result {
     }
 }
 
+static JOB_RUNS: AtomicBool = AtomicBool::new(false);
+
+#[runtime::main]
+async fn leaves_a_job_and_a_task_behind() {
+    runtime::spawn(std::future::pending::<()>());
+    runtime::spawn_blocking(|| {
+        JOB_RUNS.store(true, Ordering::SeqCst);
+        loop {
+            thread::park();
+        }
+    });
+    while !JOB_RUNS.load(Ordering::SeqCst) {
+        runtime::yield_now().await;
+    }
+}
+
 fn same(left: ExitCode, right: ExitCode) -> bool {
     format!("{left:?}") == format!("{right:?}")
 }
@@ -178,6 +198,17 @@ fn an_error_returned_from_main_becomes_the_failing_exit_code() {
 fn a_panic_of_the_body_is_the_caller_s_panic() {
     assert_eq!(message_of(fails), "on purpose");
     assert_eq!(message_of(fails_on_its_thread), "on purpose 1");
+}
+
+#[test]
+fn main_waits_neither_for_a_task_nor_for_a_blocking_job() {
+    let (returned, main) = mpsc::channel();
+    thread::spawn(move || {
+        leaves_a_job_and_a_task_behind();
+        returned.send(()).unwrap();
+    });
+    main.recv_timeout(Duration::from_secs(60))
+        .expect("main returns");
 }
 
 #[runtime::test]

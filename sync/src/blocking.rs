@@ -1,37 +1,68 @@
-//! Waiting for a future on a thread of one's own, outside any runtime: the `blocking_` methods.
+//! The `blocking_` methods: waiting on a thread that is not a task, by parking it.
 //!
-//! The thread parks until the future's waker unparks it. Nothing here drives timers or sockets: the future must be one that other threads
-//! complete, as all futures of this crate are.
+//! Nothing here drives timers or sockets: the future must be one that other threads complete, as those of this crate are.
 #![forbid(unsafe_code)]
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
-use crate::primitive::thread::{self, Thread};
+/// Wakes one thread. The flag tells our wake from any other `unpark`.
+struct Unparker {
+    thread: Thread,
+    woken: AtomicBool,
+}
 
-/// Blocks the thread until the future is ready.
-pub(crate) fn wait_for<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    let waker = Waker::from(std::sync::Arc::new(Unparker(thread::current())));
-    let mut cx = Context::from_waker(&waker);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-            return output;
-        }
-        // Spurious returns do no harm, and an unpark before the park makes it return at once.
-        thread::park();
+impl Wake for Unparker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // Release pairs with the acquire below.
+        self.woken.store(true, Release);
+        self.thread.unpark();
     }
 }
 
-struct Unparker(Thread);
+thread_local! {
+    /// This thread's waker, kept so that only its first blocking operation allocates. Taken while in use: a destructor that blocks
+    /// again inside a blocking operation gets its own.
+    static CACHED: RefCell<Option<Arc<Unparker>>> = const { RefCell::new(None) };
+}
 
-impl Wake for Unparker {
-    fn wake(self: std::sync::Arc<Self>) {
-        self.0.unpark();
+/// Runs an operation to its end on this thread. `name` is what the user called, `cure` what to write instead inside a task.
+#[track_caller]
+pub(crate) fn wait<F: Future>(operation: F, name: &str, cure: &str) -> F::Output {
+    if runtime::task::id().is_some() {
+        panic!(
+            "{name} called inside a task: it would block the worker and every task on it; \
+             use {cure} instead, or call it inside spawn_blocking"
+        );
     }
-
-    fn wake_by_ref(self: &std::sync::Arc<Self>) {
-        self.0.unpark();
-    }
+    let unparker = CACHED.with(|cached| cached.take()).unwrap_or_else(|| {
+        Arc::new(Unparker {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+        })
+    });
+    let waker = Waker::from(unparker.clone());
+    let mut cx = Context::from_waker(&waker);
+    let mut operation = pin!(operation);
+    let output = loop {
+        if let Poll::Ready(output) = operation.as_mut().poll(&mut cx) {
+            break output;
+        }
+        // Acquire pairs with the release above.
+        while !unparker.woken.swap(false, Acquire) {
+            thread::park();
+        }
+    };
+    drop(waker);
+    CACHED.with(|cached| *cached.borrow_mut() = Some(unparker));
+    output
 }

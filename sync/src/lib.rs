@@ -20,4 +20,5 @@ pub use channel::{
 };
 #[doc(hidden)]
 pub use select::__private;
+pub use select::Select;
 pub use wait_group::{Wait, WaitGroup, WaitGroupGuard};

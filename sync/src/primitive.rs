@@ -4,16 +4,10 @@
 //! Capacities that a model can only explore when they are small live here too.
 
 #[cfg(not(loom))]
-pub(crate) use std::{
-    sync::{Arc, Mutex, MutexGuard, atomic},
-    thread,
-};
+pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
-pub(crate) use loom::{
-    sync::{Arc, Mutex, MutexGuard, atomic},
-    thread,
-};
+pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
@@ -26,6 +20,9 @@ pub(crate) const WAKE_BATCH: usize = 32;
 /// So few that a model sees more than one batch.
 #[cfg(loom)]
 pub(crate) const WAKE_BATCH: usize = 2;
+
+/// Whether a select looks at its arms in random order. A model must run the same way twice.
+pub(crate) const RANDOM_ORDER: bool = cfg!(not(loom));
 
 /// `std::cell::UnsafeCell` with loom's access methods, which name reads and writes so that a model can check them.
 #[cfg(not(loom))]

@@ -31,6 +31,7 @@ use runtime::JoinHandle;
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
+use crate::blocking;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::waiters::{Batch, Ticket, Waiter, Waiters, Withdrawn};
@@ -243,7 +244,7 @@ impl WaitGroup {
     ///
     /// # Panics
     ///
-    /// As `wait` does.
+    /// As `wait` does, and inside a task, whose worker it would block.
     ///
     /// ```
     /// let group = sync::WaitGroup::new();
@@ -255,7 +256,7 @@ impl WaitGroup {
     /// **Go:** `wg.Wait()` on a thread of one's own.
     #[track_caller]
     pub fn blocking_wait(&self) {
-        crate::blocking::wait_for(self.wait());
+        blocking::wait(self.wait(), "WaitGroup::blocking_wait", "wait().await");
     }
 
     /// Spawns a task that counts until it ends.
@@ -476,9 +477,22 @@ struct Zero;
 
 /// Keeps the counter raised by one; dropping it is [`WaitGroup::done`]. From [`WaitGroup::guard`].
 ///
-/// Its drop panics as `done` does, if it cannot be the first panic of the thread that is.
+/// # Panics
 ///
-/// **Go:** `defer wg.Done()`.
+/// Its drop panics as `done` does, unless the thread is panicking already.
+///
+/// ```
+/// struct Connection {
+///     _open: sync::WaitGroupGuard,
+/// }
+///
+/// let open = sync::WaitGroup::new();
+/// let connection = Connection { _open: open.guard() };
+/// drop(connection);
+/// open.blocking_wait();
+/// ```
+///
+/// **Go:** `defer wg.Done()`, which can travel here with what it stands for.
 #[derive(Debug)]
 #[must_use = "dropped at once, it counts for nothing"]
 pub struct WaitGroupGuard {
@@ -517,6 +531,16 @@ impl<F: Future> Future for Counted<F> {
 
 pin_project! {
     /// Future of [`WaitGroup::wait`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let group = sync::WaitGroup::new();
+    /// let wait: sync::Wait<'_> = group.wait();
+    /// wait.await;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a goroutine inside `wg.Wait()`.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Wait<'a> {

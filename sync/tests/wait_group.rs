@@ -352,6 +352,24 @@ fn threads_wait_and_are_waited_for() {
 }
 
 #[test]
+fn blocking_a_worker_is_refused_with_the_cure() {
+    on_workers(|_| async {
+        let task = runtime::spawn(async { WaitGroup::new().blocking_wait() });
+        let text = *task
+            .await
+            .unwrap_err()
+            .into_panic()
+            .downcast::<String>()
+            .unwrap();
+        assert!(
+            text.starts_with("WaitGroup::blocking_wait called inside a task"),
+            "{text}"
+        );
+        assert!(text.contains("wait().await"), "{text}");
+    });
+}
+
+#[test]
 fn a_waiter_that_is_dropped_is_forgotten() {
     let group = WaitGroup::new();
     group.add(1);

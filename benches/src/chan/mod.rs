@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod peers;
+pub(crate) mod weftline;
 
 use std::future::Future;
 

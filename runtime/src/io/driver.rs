@@ -113,7 +113,7 @@ impl Driver {
         self.shared.records.waiters()
     }
 
-    /// Descriptors registered now.
+    /// Descriptors registered now: one load, for whoever asks whether looking is worth a system call.
     pub(crate) fn registered(&self) -> usize {
         self.shared.records.len()
     }
@@ -208,6 +208,7 @@ impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver")
             .field("registered", &self.registered())
+            .field("waiters", &self.waiters())
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The two errors of readiness itself: closed, and shut down. Everything else comes from the system unchanged.
+//! The errors of readiness itself: closed, shut down, too late. Everything else comes from the system unchanged.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -34,6 +34,21 @@ pub fn is_closed(error: &io::Error) -> bool {
 /// **Go:** none; a Go program has one runtime and ends with it.
 pub fn is_shutdown(error: &io::Error) -> bool {
     reason(error) == Some(Stop::Shutdown)
+}
+
+/// Whether an error says that a deadline set on the descriptor has passed.
+///
+/// Such an error has the kind [`TimedOut`](io::ErrorKind::TimedOut), as has a connection that the system gave up because its peer
+/// was silent, and the text `i/o timeout`.
+///
+/// ```
+/// let reset = std::io::Error::from(std::io::ErrorKind::TimedOut);
+/// assert!(!runtime::io::is_deadline(&reset));
+/// ```
+///
+/// **Go:** `errors.Is(err, os.ErrDeadlineExceeded)`.
+pub fn is_deadline(error: &io::Error) -> bool {
+    reason(error) == Some(Stop::Expired)
 }
 
 /// The error that [`is_closed`] knows, for whoever keeps the descriptor of a [`Registration`](super::Registration) and finds it closed.
@@ -72,6 +87,7 @@ impl fmt::Display for Stopped {
         f.write_str(match self.0 {
             Stop::Closed => "use of closed network connection",
             Stop::Shutdown => "the runtime has shut down",
+            Stop::Expired => "i/o timeout",
         })
     }
 }
@@ -86,6 +102,7 @@ pub(super) fn stopped(stop: Stop) -> io::Error {
     let kind = match stop {
         Stop::Closed => io::ErrorKind::NotConnected,
         Stop::Shutdown => io::ErrorKind::Other,
+        Stop::Expired => io::ErrorKind::TimedOut,
     };
     io::Error::new(kind, Stopped(stop))
 }
@@ -97,7 +114,7 @@ mod tests {
     #[test]
     fn the_reason_is_found_below_other_errors() {
         let inner = stopped(Stop::Closed);
-        let outer = io::Error::new(inner.kind(), io::Error::new(io::ErrorKind::Other, inner));
+        let outer = io::Error::new(inner.kind(), io::Error::other(inner));
         assert!(is_closed(&outer));
         assert!(!is_shutdown(&outer));
     }

@@ -27,6 +27,7 @@
 //! `readiness.rs` sets the bits of `state.rs` and gives up the wakers of the futures in `operation.rs`.
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+mod deadline;
 mod driver;
 mod error;
 mod operation;
@@ -41,7 +42,7 @@ mod wait;
 
 use std::sync::Arc;
 
-pub use self::error::{closed_error, is_closed, is_shutdown};
+pub use self::error::{closed_error, is_closed, is_deadline, is_shutdown};
 pub use self::operation::{Operation, Readiness};
 pub use self::registration::{Attempt, Registration};
 pub use self::source::Source;
@@ -49,7 +50,7 @@ pub use self::state::Direction;
 /// The crate whose sources are registered here, so that yours is the same one.
 pub use mio;
 
-pub(crate) use self::driver::{Driver, Turn};
+pub(crate) use self::driver::Driver;
 
 /// The reactor of the runtime that the caller is on.
 #[track_caller]

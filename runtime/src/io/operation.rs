@@ -44,7 +44,7 @@ impl Future for Readiness<'_> {
         let proceed = ready!(coop::poll_proceed(cx));
         let waiter = &mut self.waiter;
         let state = waiter.registration.record().state();
-        if state.stop().is_some() || !state.is_ready(waiter.direction) {
+        if state.stop(waiter.direction).is_some() || !state.is_ready(waiter.direction) {
             ready!(waiter.poll(cx))?;
         }
         waiter.forget();

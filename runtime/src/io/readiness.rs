@@ -25,8 +25,10 @@
 
 use std::fmt;
 use std::mem;
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
+use super::deadline::Deadlines;
 use super::state::{Direction, Ready, State, Stop};
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Mutex, MutexGuard};
@@ -49,15 +51,18 @@ struct Waiters {
     inline: [Option<Waker>; 2],
     /// By direction: the ticket of the inline waiter, or of the last one.
     tickets: [Ticket; 2],
-    /// Further waiters; stays once it has been needed.
-    more: Option<Box<Overflow>>,
+    /// What few records need; stays once it has been needed.
+    more: Option<Box<More>>,
 }
 
+/// Under the record's lock as well.
 #[derive(Default)]
-struct Overflow {
+struct More {
     /// The ticket of the next waiter here.
     next: u32,
+    /// Further waiters.
     list: Vec<Waiting>,
+    deadlines: Option<Arc<Deadlines>>,
 }
 
 struct Waiting {
@@ -120,7 +125,10 @@ impl Record {
         waiters.take_all(&mut gone);
         let more = waiters.more.take();
         drop(waiters);
-        drop((gone, more));
+        drop(gone);
+        if let Some(deadlines) = more.and_then(|more| more.deadlines) {
+            deadlines.stop();
+        }
     }
 
     /// The word as it is now. Acquire, pairs with the release of `update`: what an event or a close made true is seen.
@@ -150,10 +158,42 @@ impl Record {
     }
 
     /// Ends all waiting, now and later; the waiters are appended to `woken`.
-    pub(crate) fn stop(&self, stop: Stop, woken: &mut Vec<Waker>) {
+    pub(crate) fn close(&self, woken: &mut Vec<Waker>) {
         let mut waiters = self.lock();
-        self.update(|state| Some(state.with_stop(stop)));
+        self.update(|state| Some(state.closed()));
         waiters.take_all(woken);
+    }
+
+    /// Ends all waiting, because there is no poller any more; the waiters are appended to `woken`.
+    pub(crate) fn shut_down(&self, woken: &mut Vec<Waker>) {
+        let mut waiters = self.lock();
+        self.update(|state| Some(state.shut_down()));
+        waiters.take_all(woken);
+    }
+
+    /// Says whether the deadline of a direction has passed, if it is still this user's; those whom it ends are appended to `woken`.
+    pub(crate) fn set_expired(
+        &self,
+        generation: u64,
+        direction: Direction,
+        expired: bool,
+        woken: &mut Vec<Waker>,
+    ) {
+        let mut waiters = self.lock();
+        if self.state().generation() != generation {
+            return;
+        }
+        self.update(|state| Some(state.expired(direction, expired)));
+        if expired {
+            waiters.take(direction, woken);
+        }
+    }
+
+    /// The deadlines, made when they are first asked for.
+    pub(crate) fn deadlines(&self) -> Arc<Deadlines> {
+        let mut waiters = self.lock();
+        let more = waiters.more.get_or_insert_default();
+        Arc::clone(more.deadlines.get_or_insert_default())
     }
 
     /// Clears readiness after a call that would have blocked.
@@ -224,7 +264,7 @@ impl Record {
     /// Whether there is nothing to wait for; under the lock (invariant 2).
     fn decided(&self, direction: Direction) -> Option<Result<(), Stop>> {
         let state = self.state();
-        match state.stop() {
+        match state.stop(direction) {
             Some(stop) => Some(Err(stop)),
             None if state.is_ready(direction) => Some(Ok(())),
             None => None,
@@ -396,7 +436,7 @@ impl fmt::Debug for Record {
             .field("generation", &state.generation())
             .field("readable", &state.is_ready(Direction::Read))
             .field("writable", &state.is_ready(Direction::Write))
-            .field("stop", &state.stop())
+            .field("stop", &state.stop(Direction::Read))
             .finish_non_exhaustive()
     }
 }

@@ -15,6 +15,7 @@
 use std::array;
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::Waker;
 
@@ -34,6 +35,8 @@ const INDEX_BITS: u32 = usize::BITS - GENERATION_BITS;
 /// The records of one driver.
 pub(super) struct Records {
     numbers: Mutex<Numbers>,
+    /// Records with a user: written under the lock. Relaxed: it is a hint to whoever reads it alone.
+    used: AtomicUsize,
     directory: [OnceLock<Bucket>; BUCKETS],
 }
 
@@ -46,6 +49,12 @@ struct Numbers {
     free: Vec<u32>,
     pages: usize,
     shutdown: bool,
+}
+
+impl Numbers {
+    fn used(&self) -> usize {
+        self.pages * PAGE - self.free.len()
+    }
 }
 
 /// A block of records, and the way back to their driver.
@@ -78,7 +87,7 @@ impl Token {
         self.0 & ((1 << INDEX_BITS) - 1)
     }
 
-    const fn generation(self) -> u64 {
+    pub(super) const fn generation(self) -> u64 {
         (self.0 >> INDEX_BITS) as u64
     }
 }
@@ -99,6 +108,7 @@ impl Records {
     pub(super) fn new() -> Self {
         Self {
             numbers: Mutex::default(),
+            used: AtomicUsize::new(0),
             directory: [const { OnceLock::new() }; BUCKETS],
         }
     }
@@ -120,12 +130,15 @@ impl Records {
         let page = self.page(index).expect("a free record has a page");
         // Under the lock, so that `stop_all` finds the record open or the caller finds the shutdown.
         let generation = page.records[index % PAGE].open(ready);
+        self.used.store(numbers.used(), Ordering::Relaxed);
         Ok((Arc::clone(page), Token::new(index, generation)))
     }
 
     /// Takes back a record that its user has released.
     pub(super) fn close(&self, token: Token) {
-        self.numbers().free.push(token.index() as u32);
+        let mut numbers = self.numbers();
+        numbers.free.push(token.index() as u32);
+        self.used.store(numbers.used(), Ordering::Relaxed);
     }
 
     /// Reports an event; a stale token is ignored.
@@ -140,7 +153,7 @@ impl Records {
     pub(super) fn stop_all(&self, woken: &mut Vec<Waker>) {
         self.numbers().shutdown = true;
         for record in self.all() {
-            record.stop(Stop::Shutdown, woken);
+            record.shut_down(woken);
         }
     }
 
@@ -151,8 +164,7 @@ impl Records {
 
     /// How many records have a user.
     pub(super) fn len(&self) -> usize {
-        let numbers = self.numbers();
-        numbers.pages * PAGE - numbers.free.len()
+        self.used.load(Ordering::Relaxed)
     }
 
     fn all(&self) -> impl Iterator<Item = &Record> {

@@ -17,9 +17,10 @@ use super::error::stopped;
 use super::operation::{Operation, Readiness};
 use super::readiness::Record;
 use super::records::{Page, Token};
-use super::state::{Direction, Ready, State, Stop};
+use super::state::{Direction, Ready, State};
 use crate::task::coop;
 use crate::task::{WaitReason, waiting};
+use crate::time::Instant;
 
 /// Readiness of one descriptor, as the reactor reports it.
 ///
@@ -83,6 +84,7 @@ impl Attempt<'_> {
     ///         })
     ///         .await
     /// }
+    /// # let _ = read::<std::net::TcpStream>;
     /// ```
     #[inline]
     pub fn drained(&self) {
@@ -223,7 +225,7 @@ impl Registration {
     pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let proceed = ready!(coop::poll_proceed(cx));
         let state = self.record().state();
-        if state.stop().is_some() || !state.is_ready(direction) {
+        if state.stop(direction).is_some() || !state.is_ready(direction) {
             ready!(self.poll_wait(direction, cx))?;
         }
         proceed.made_progress();
@@ -292,10 +294,30 @@ impl Registration {
     /// The descriptor itself is the caller's to close. Closing twice does nothing more.
     pub fn close(&self) {
         let mut wakers = Vec::new();
-        self.record().stop(Stop::Closed, &mut wakers);
+        self.record().close(&mut wakers);
         for waker in wakers {
             waker.wake();
         }
+    }
+
+    /// Sets the time at which operations in this direction fail, those that wait and those to come, until another deadline is set. A
+    /// time that has passed fails them now, also where data are ready. `None`: never.
+    ///
+    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and the text `i/o timeout`;
+    /// [`is_deadline`](super::is_deadline) knows it.
+    ///
+    /// Putting a deadline off, as for each request, takes two locks and sets no timer: the one that is set looks again when it fires.
+    /// A registration without a deadline pays nothing for this.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetReadDeadline`, `SetWriteDeadline`.
+    #[track_caller]
+    pub fn set_deadline(&self, direction: Direction, at: Option<Instant>) {
+        let deadlines = self.record().deadlines();
+        deadlines.set(&self.page, self.token, direction, at);
     }
 
     /// One try. `None`: it would block, and the state says so now.
@@ -308,8 +330,8 @@ impl Registration {
     ) -> Option<io::Result<R>> {
         loop {
             let seen = self.record().state();
-            if seen.stop() == Some(Stop::Closed) {
-                return Some(Err(stopped(Stop::Closed)));
+            if let Some(refusal) = seen.refusal(direction) {
+                return Some(Err(stopped(refusal)));
             }
             if !seen.is_ready(direction) && !mem::take(&mut eager) {
                 return None;

@@ -1,10 +1,10 @@
 //! The packed word of one registration: what is ready, how often that was reported, and whose it is.
 //!
 //! ```text
-//!  63            40 39        24 23         8 7 6  5        4      3     2     1     0
-//! ┌────────────────┬────────────┬────────────┬───┬────────┬──────┬─────┬─────┬─────┬─────┐
-//! │   generation   │ write tick │ read tick  │ – │shutdown│closed│w-hup│r-hup│ wr. │ rd. │
-//! └────────────────┴────────────┴────────────┴───┴────────┴──────┴─────┴─────┴─────┴─────┘
+//!  63            40 39        24 23         8   7     6      5        4      3     2     1     0
+//! ┌────────────────┬────────────┬────────────┬─────┬─────┬────────┬──────┬─────┬─────┬─────┬─────┐
+//! │   generation   │ write tick │ read tick  │w-exp│r-exp│shutdown│closed│w-hup│r-hup│ wr. │ rd. │
+//! └────────────────┴────────────┴────────────┴─────┴─────┴────────┴──────┴─────┴─────┴─────┴─────┘
 //! ```
 //!
 //! - A *ready* bit means: a system call in this direction may succeed. It is set by events, and optimistically when the record is
@@ -15,6 +15,7 @@
 //! - The *tick* of a direction counts its events. Clearing names the tick seen **before** the system call, and does nothing when
 //!   an event came in between: the event may be about bytes that the call did not see.
 //! - *Closed* and *shutdown* are set once and end with the generation.
+//! - *Expired* means: the deadline of a direction has passed; it is cleared when another one is set.
 //! - The *generation* counts the users of the record. An event whose token has another one is about a descriptor that is gone.
 //!
 //! Sixteen bits of tick: for a wrong clear, exactly 65,536 events of one descriptor would have to be delivered while one thread is
@@ -47,6 +48,10 @@ impl Direction {
         READ_HANG_UP << self.index()
     }
 
+    const fn expired_bit(self) -> u64 {
+        READ_EXPIRED << self.index()
+    }
+
     const fn tick_shift(self) -> u32 {
         READ_TICK_SHIFT + TICK_BITS * self.index() as u32
     }
@@ -60,6 +65,9 @@ const READ_HANG_UP: u64 = 1 << 2;
 const CLOSED: u64 = 1 << 4;
 /// Set when the driver shuts down, never cleared within a generation.
 const SHUTDOWN: u64 = 1 << 5;
+
+/// Set when the deadline passes, cleared when another is set, both under the record's lock; bit 7 is the same for writing.
+const READ_EXPIRED: u64 = 1 << 6;
 
 const TICK_BITS: u32 = 16;
 const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
@@ -77,6 +85,8 @@ pub(crate) enum Stop {
     Closed,
     /// The runtime has shut down.
     Shutdown,
+    /// The deadline has passed.
+    Expired,
 }
 
 /// What an event says, as bits of the state word.
@@ -131,14 +141,23 @@ impl State {
     }
 
     /// The reason that ends all waiting, if there is one. A close is the user's own doing and is named first.
-    pub(crate) const fn stop(self) -> Option<Stop> {
-        if self.0 & CLOSED != 0 {
+    #[inline]
+    pub(crate) const fn stop(self, direction: Direction) -> Option<Stop> {
+        if self.0 & (CLOSED | SHUTDOWN | direction.expired_bit()) == 0 {
+            None
+        } else if self.0 & CLOSED != 0 {
             Some(Stop::Closed)
         } else if self.0 & SHUTDOWN != 0 {
             Some(Stop::Shutdown)
         } else {
-            None
+            Some(Stop::Expired)
         }
+    }
+
+    /// The reason that refuses a call which need not wait. A shutdown does not.
+    #[inline]
+    pub(crate) const fn refusal(self, direction: Direction) -> Option<Stop> {
+        Self(self.0 & !SHUTDOWN).stop(direction)
     }
 
     /// The word of the record's next user.
@@ -154,10 +173,20 @@ impl State {
     }
 
     #[must_use]
-    pub(crate) const fn with_stop(self, stop: Stop) -> Self {
-        match stop {
-            Stop::Closed => Self(self.0 | CLOSED),
-            Stop::Shutdown => Self(self.0 | SHUTDOWN),
+    pub(crate) const fn closed(self) -> Self {
+        Self(self.0 | CLOSED)
+    }
+
+    #[must_use]
+    pub(crate) const fn shut_down(self) -> Self {
+        Self(self.0 | SHUTDOWN)
+    }
+
+    #[must_use]
+    pub(crate) const fn expired(self, direction: Direction, expired: bool) -> Self {
+        match expired {
+            true => Self(self.0 | direction.expired_bit()),
+            false => Self(self.0 & !direction.expired_bit()),
         }
     }
 

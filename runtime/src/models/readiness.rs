@@ -44,9 +44,13 @@ impl Device {
         woken.into_iter().for_each(Waker::wake);
     }
 
-    fn stop(&self, stop: Stop) {
+    fn stop(&self, stop: Stop, generation: u64) {
         let mut woken = Vec::new();
-        self.record.stop(stop, &mut woken);
+        match stop {
+            Stop::Closed => self.record.close(&mut woken),
+            Stop::Shutdown => self.record.shut_down(&mut woken),
+            Stop::Expired => self.record.set_expired(generation, READ, true, &mut woken),
+        }
         woken.into_iter().for_each(Waker::wake);
     }
 
@@ -69,7 +73,7 @@ impl Device {
         poll_fn(move |cx| {
             loop {
                 let seen = self.record.state();
-                if let Some(Stop::Closed) = seen.stop() {
+                if seen.refusal(READ).is_some() {
                     break;
                 }
                 if seen.is_ready(READ) {
@@ -88,7 +92,7 @@ impl Device {
                 }
             }
             self.record.forget(READ, &mut place);
-            Poll::Ready(self.record.state().stop().map_or(Ok(()), Err))
+            Poll::Ready(self.record.state().stop(READ).map_or(Ok(()), Err))
         })
     }
 }
@@ -194,12 +198,12 @@ fn a_stale_event_does_not_reach_the_next_user() {
 }
 
 #[test]
-fn a_close_and_a_shutdown_reach_whoever_waits() {
-    for stop in [Stop::Closed, Stop::Shutdown] {
+fn a_close_a_shutdown_and_a_deadline_reach_whoever_waits() {
+    for stop in [Stop::Closed, Stop::Shutdown, Stop::Expired] {
         loom::model(move || {
-            let (device, _) = Device::new(Ready::BOTH);
+            let (device, generation) = Device::new(Ready::BOTH);
             let closer = Arc::clone(&device);
-            let closing = thread::spawn(move || closer.stop(stop));
+            let closing = thread::spawn(move || closer.stop(stop, generation));
             assert_eq!(block_on(device.read()), Err(stop));
             closing.join().unwrap();
             assert_eq!(device.record.waiters(), 0);

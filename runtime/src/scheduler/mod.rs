@@ -85,6 +85,9 @@ pub(crate) struct Scheduler {
     ending: Ending,
 }
 
+/// A new task and its handle.
+type Created<T> = (Runnable, JoinHandle<T>);
+
 /// What threads that are no workers share to spawn.
 struct Outside {
     ids: IdBlock,
@@ -229,7 +232,7 @@ impl Scheduler {
         &self,
         future: F,
         place: &'static Location<'static>,
-    ) -> Result<(Runnable, JoinHandle<F::Output>), JoinHandle<F::Output>>
+    ) -> Result<Created<F::Output>, JoinHandle<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -345,6 +348,13 @@ impl Scheduler {
 
     pub(crate) fn max_procs(&self) -> usize {
         self.idle.max_procs()
+    }
+
+    /// Changes the number of workers that run at a time; missing ones are started by the monitor, surplus ones step down by themselves.
+    pub(crate) fn set_max_procs(&self, n: usize) -> usize {
+        let before = self.idle.set_max_procs(n);
+        self.monitor.hurry();
+        before
     }
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {

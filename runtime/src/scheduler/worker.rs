@@ -17,7 +17,7 @@ use super::idle::StepDown;
 use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::{Scheduler, Slot, current};
-use crate::task::{Arena, Cookie, IdBlock, Ran, Runnable};
+use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable};
 use crate::time::{Timers, clock};
 
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
@@ -339,6 +339,7 @@ impl Worker {
             // Marked a moment too late: the poll had ended.
             return self.back_from_stuck();
         }
+        task::collect(&scheduler.slab, ArenaIndex::worker(self));
         let now = clock::now();
         self.maintained.set(now);
         let deadline = self.timers().next_deadline();

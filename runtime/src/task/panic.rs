@@ -12,8 +12,12 @@ use super::cell::Header;
 #[cold]
 pub(crate) fn unhandled(task: &Header, payload: &(dyn Any + Send)) {
     let (id, place) = (task.id(), task.spawned_at());
+    let by = task
+        .parent()
+        .map_or_else(String::new, |parent| format!(" by task {parent}"));
     eprintln!(
-        "task {id} panicked and nobody holds its JoinHandle: {}\ntask {id} was created at {place}; await its handle to receive the panic",
+        "task {id} panicked and nobody holds its JoinHandle: {}\n\
+         task {id} was created{by} at {place}; await its handle to receive the panic",
         message(payload)
     );
 }

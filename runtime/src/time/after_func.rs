@@ -1,4 +1,4 @@
-//! [`after_func`]: calls a function in a task of its own when a time has passed.
+//! [`after_func()`]: calls a function in a task of its own when a time has passed.
 //!
 //! There is no task until then. The timer's waker is the timer itself: when the wheel wakes it, it spawns the task. So a timer
 //! costs three small allocations, and what waits in the wheel keeps it alive, whether or not anyone holds the handle.
@@ -82,7 +82,7 @@ where
     timer
 }
 
-/// A call to come; made by [`after_func`]. Its clones are the same timer. Dropping it changes nothing.
+/// A call to come; made by [`after_func()`]. Its clones are the same timer. Dropping it changes nothing.
 ///
 /// ```
 /// use runtime::time::{self, Timer};

@@ -1,9 +1,9 @@
-//! Time: [`sleep`], [`timeout`], [`ticker`], [`after_func`] and the clock they run by.
+//! Time: [`sleep()`], [`timeout()`], [`ticker()`], [`after_func()`] and the clock they run by.
 //!
 //! | Go | here |
 //! |---|---|
-//! | `time.Sleep(d)` | [`sleep(d).await`](sleep) |
-//! | `<-time.After(d)` in a `select` | [`sleep(d)`](sleep) in a `select!` |
+//! | `time.Sleep(d)` | [`sleep(d).await`](sleep()) |
+//! | `<-time.After(d)` in a `select` | [`sleep(d)`](sleep()) in a `select!` |
 //! | `time.NewTimer`, `Reset`, `Stop` | a pinned [`Sleep`], [`Sleep::reset`], drop |
 //! | `time.AfterFunc(d, f)` | [`after_func(d, f)`](after_func()) |
 //! | `time.NewTicker(d)`, `<-t.C` | [`ticker(d)`](ticker()), [`tick().await`](Ticker::tick) |
@@ -30,7 +30,7 @@
 //!
 //! # How it works
 //!
-//! Each worker has a [wheel](wheel) of timers in a [`Timers`]; the node of a timer is an [`Entry`](entry::Entry) inside the [`Sleep`] that
+//! Each worker has a [`wheel`] of timers in a [`Timers`]; the node of a timer is an [`Entry`](entry::Entry) inside the [`Sleep`] that
 //! waits, so that arming and cancelling allocate nothing and touch one list. A worker about to sleep does so until
 //! [`Timers::next_deadline`]; whoever has time calls [`Timers::fire`], which wakes the tasks. Read on in this order: `clock`, `wheel`,
 //! `entry`, `timers`, `sleep`.

@@ -62,7 +62,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 ///
 /// # Panics
 ///
-/// As [`sleep`].
+/// As [`sleep()`].
 ///
 /// # Cancel safety
 ///
@@ -86,7 +86,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 }
 
 pin_project! {
-    /// Future of [`sleep`] and [`sleep_until`].
+    /// Future of [`sleep()`] and [`sleep_until`].
     ///
     /// It may be kept, polled again, and [`reset`](Self::reset). Polled after it was ready, it is ready again. It may move to another task
     /// or another thread between polls (in a `Box`, say): the task that polled last is woken. Outliving its runtime, it finds

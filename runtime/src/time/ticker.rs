@@ -50,7 +50,7 @@ pub fn ticker(period: Duration) -> Ticker {
     }
 }
 
-/// Ticks at a fixed distance; made by [`ticker`].
+/// Ticks at a fixed distance; made by [`ticker()`].
 ///
 /// The schedule does not drift: the n-th tick is due n periods after the start, however late the ones before were taken. While nobody
 /// takes ticks one waits and the others are lost. Also a [`Stream`], which never ends.

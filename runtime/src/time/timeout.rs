@@ -1,4 +1,4 @@
-//! [`timeout`]: a limit on how long a future may take.
+//! [`timeout()`]: a limit on how long a future may take.
 //!
 //! The future goes first in every poll, so that one that is ready wins even when the limit has passed. Only when it has to wait is the
 //! clock read and a timer armed: a limit around an operation that is ready costs nothing but the poll.
@@ -65,7 +65,7 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
     }
 }
 
-/// Gives `future` until `deadline`; otherwise as [`timeout`].
+/// Gives `future` until `deadline`; otherwise as [`timeout()`].
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::Int
 }
 
 pin_project! {
-    /// Future of [`timeout`] and [`timeout_at`].
+    /// Future of [`timeout()`] and [`timeout_at`].
     ///
     /// ```
     /// use runtime::time::{self, Timeout};
@@ -154,7 +154,7 @@ impl<F> fmt::Debug for Timeout<F> {
     }
 }
 
-/// The error of [`timeout`]: the limit passed first.
+/// The error of [`timeout()`]: the limit passed first.
 ///
 /// It turns into an [`io::Error`] of kind [`TimedOut`](io::ErrorKind::TimedOut), so that `?` works in functions that do I/O.
 ///

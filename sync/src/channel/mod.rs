@@ -27,7 +27,6 @@ use std::fmt;
 
 use crate::primitive::Arc;
 
-mod blocking;
 mod core;
 mod error;
 mod pending;

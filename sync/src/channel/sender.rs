@@ -6,7 +6,8 @@ use std::panic::Location;
 
 use super::core::Sent;
 use super::shared::wake;
-use super::{Channel, Send, SendError, SendFrom, TrySendError, blocking};
+use super::{Channel, Send, SendError, SendFrom, TrySendError};
+use crate::blocking;
 use crate::primitive::Arc;
 
 /// The sending end of a [`channel`](super::channel).

@@ -3,15 +3,14 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering as StdOrdering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use loom::cell::UnsafeCell;
-use loom::thread;
+use loom::thread::{self, Thread};
 
-use crate::blocking::wait_for;
 use crate::wait_group::{Wait, WaitGroup};
 
 /// A waker that counts its calls. Its counter is not part of the model: it is read after the threads have been joined.
@@ -33,6 +32,27 @@ impl Calls {
 fn poll(wait: &mut Pin<Box<Wait<'_>>>, calls: &Arc<Calls>) -> bool {
     let waker = Waker::from(calls.clone());
     wait.as_mut().poll(&mut Context::from_waker(&waker)) == Poll::Ready(())
+}
+
+struct Unparker(Thread);
+
+impl Wake for Unparker {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Blocks the model's thread; a lost wake-up is a deadlock, which loom reports.
+fn wait_for(future: impl Future<Output = ()>) {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unparker(thread::current())));
+    while future
+        .as_mut()
+        .poll(&mut Context::from_waker(&waker))
+        .is_pending()
+    {
+        thread::park();
+    }
 }
 
 fn nobody_counted(group: &WaitGroup) {

@@ -106,14 +106,21 @@ impl<O: ChannelOperation> SelectArm for ChannelArm<O> {
 
 pin_project! {
     /// An arm with any other future.
-    pub struct FutureArm<F: Future> {
+    ///
+    /// It knows how to poll by a pointer instead of a bound on `F`, so that an expression which is no future is one error, at that
+    /// expression ([`candidate`]), and not ten.
+    pub struct FutureArm<F, O> {
         #[pin]
         future: Option<F>,
-        output: Option<F::Output>,
+        poll: PollFn<F, O>,
+        output: Option<O>,
     }
 }
 
-impl<F: Future> fmt::Debug for FutureArm<F> {
+/// `Future::poll` of a type.
+type PollFn<F, O> = fn(Pin<&mut F>, &mut Context<'_>) -> Poll<O>;
+
+impl<F, O> fmt::Debug for FutureArm<F, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FutureArm")
             .field("on", &self.future.is_some())
@@ -121,10 +128,14 @@ impl<F: Future> fmt::Debug for FutureArm<F> {
     }
 }
 
-impl<F: Future> PollArm for FutureArm<F> {
+impl<F, O> PollArm for FutureArm<F, O> {
     fn poll_arm(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let this = self.project();
-        match this.future.as_pin_mut().map(|future| future.poll(cx)) {
+        match this
+            .future
+            .as_pin_mut()
+            .map(|future| (this.poll)(future, cx))
+        {
             Some(Poll::Ready(output)) => {
                 *this.output = Some(output);
                 true
@@ -134,8 +145,8 @@ impl<F: Future> PollArm for FutureArm<F> {
     }
 }
 
-impl<F: Future> SelectArm for FutureArm<F> {
-    type Output = F::Output;
+impl<F, O> SelectArm for FutureArm<F, O> {
+    type Output = O;
 
     #[inline]
     fn arm(self: Pin<&mut Self>) -> Arm<'_> {
@@ -147,7 +158,7 @@ impl<F: Future> SelectArm for FutureArm<F> {
     }
 
     #[inline]
-    fn output(self: Pin<&mut Self>) -> F::Output {
+    fn output(self: Pin<&mut Self>) -> O {
         self.project()
             .output
             .take()
@@ -210,13 +221,34 @@ impl<A: SelectArm, L: ArmList> ArmList for Cons<A, L> {
     }
 }
 
-/// The type of an arm's future, from which the compiler finds its kind: `(&tag(&future)).kind().arm(future)`.
+/// The future of an arm, before its kind is known.
+pub struct Candidate<F, O> {
+    future: F,
+    poll: PollFn<F, O>,
+}
+
+impl<F, O> fmt::Debug for Candidate<F, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Candidate")
+    }
+}
+
+/// Takes the expression of an arm, as an `.await` would.
+#[inline]
+pub fn candidate<F: IntoFuture>(future: F) -> Candidate<F::IntoFuture, F::Output> {
+    Candidate {
+        future: future.into_future(),
+        poll: Future::poll,
+    }
+}
+
+/// The type of an arm's future, from which the compiler finds its kind: `(&tag(&candidate)).kind().arm(off, candidate)`.
 #[derive(Debug)]
 pub struct Tag<F>(PhantomData<F>);
 
 /// Names the type of a future.
 #[inline]
-pub fn tag<F>(_: &Option<F>) -> Tag<F> {
+pub fn tag<F, O>(_: &Option<Candidate<F, O>>) -> Tag<F> {
     Tag(PhantomData)
 }
 
@@ -249,8 +281,10 @@ pub struct IsChannel;
 impl IsChannel {
     /// Makes the arm.
     #[inline]
-    pub fn arm<O>(self, operation: Option<O>) -> ChannelArm<O> {
-        ChannelArm { operation }
+    pub fn arm<F, O>(self, candidate: Option<Candidate<F, O>>) -> ChannelArm<F> {
+        ChannelArm {
+            operation: candidate.map(|candidate| candidate.future),
+        }
     }
 }
 
@@ -261,9 +295,14 @@ pub struct IsFuture;
 impl IsFuture {
     /// Makes the arm.
     #[inline]
-    pub fn arm<F: IntoFuture>(self, future: Option<F>) -> FutureArm<F::IntoFuture> {
+    pub fn arm<F, O>(self, candidate: Option<Candidate<F, O>>) -> FutureArm<F, O> {
+        let (future, poll): (_, PollFn<F, O>) = match candidate {
+            Some(Candidate { future, poll }) => (Some(future), poll),
+            None => (None, |_, _| Poll::Pending),
+        };
         FutureArm {
-            future: future.map(IntoFuture::into_future),
+            future,
+            poll,
             output: None,
         }
     }

@@ -25,6 +25,7 @@ use super::case::{Attempt, Case};
 use super::claim::Claim;
 use super::order::shuffle;
 use crate::channel::Held;
+use crate::primitive::RANDOM_ORDER;
 
 /// How the arms are to be treated.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +91,7 @@ pub(crate) unsafe fn poll<'a>(
         return Poll::Ready(Choice::Default);
     }
     // SAFETY: the caller's promise.
-    unsafe { all.wait(claim) };
+    unsafe { all.wait(claim, order, policy) };
     Poll::Pending
 }
 
@@ -154,7 +155,7 @@ fn candidates<'s>(
         }
     }
     let order = &mut order[..count];
-    if !policy.biased {
+    if RANDOM_ORDER && !policy.biased {
         shuffle(order);
     }
     order
@@ -167,6 +168,8 @@ struct AllLocked<'s, 'a> {
     by_address: &'s [u16],
     /// One lock a channel, beside its first arm in `by_address`.
     held: &'s mut [Option<Held<'a>>],
+    /// Whether some channel is named more than once.
+    twice: bool,
 }
 
 impl<'s, 'a> AllLocked<'s, 'a> {
@@ -176,18 +179,21 @@ impl<'s, 'a> AllLocked<'s, 'a> {
         held: &'s mut [Option<Held<'a>>],
     ) -> Self {
         let by_address = sort(arms, by_address);
-        let mut last = 0;
+        let (mut last, mut twice) = (0, false);
         for (place, &index) in by_address.iter().enumerate() {
             let case = channel(&arms[usize::from(index)]);
             if case.address() != last {
                 last = case.address();
                 held[place] = Some(case.get_ref().hold());
+            } else {
+                twice = true;
             }
         }
         Self {
             arms,
             by_address,
             held,
+            twice,
         }
     }
 
@@ -196,10 +202,10 @@ impl<'s, 'a> AllLocked<'s, 'a> {
         // What is known without the lock is exact while it is held.
         let candidates = candidates(self.arms, order, policy, false);
         for &index in candidates {
+            let case = channel(&self.arms[usize::from(index)]);
             // SAFETY: all locks are held, and the claim is busy.
-            if let Attempt::Done(peer) =
-                unsafe { channel(&self.arms[usize::from(index)]).attempt() }
-            {
+            let attempt = unsafe { case.attempt() };
+            if let Attempt::Done(peer) = attempt {
                 return Some((index, peer));
             }
         }
@@ -208,10 +214,18 @@ impl<'s, 'a> AllLocked<'s, 'a> {
 
     /// Gets in line everywhere and lets peers claim.
     ///
+    /// Arms of one channel stand in its queue one behind the other, and a peer takes the first: so that none of them is favoured, the
+    /// order is random then.
+    ///
     /// # Safety
     /// The claim outlives the operations in the arms.
-    unsafe fn wait(self, claim: &Claim) {
-        for &index in self.by_address {
+    unsafe fn wait(self, claim: &Claim, order: &mut [u16], policy: Policy) {
+        let order = &mut order[..self.by_address.len()];
+        order.copy_from_slice(self.by_address);
+        if self.twice && RANDOM_ORDER && !policy.biased {
+            shuffle(order);
+        }
+        for &index in order.iter() {
             // SAFETY: all locks are held, the claim is busy, and it lives long enough by the caller's promise.
             unsafe { channel(&self.arms[usize::from(index)]).link(ptr::from_ref(claim), index) };
         }

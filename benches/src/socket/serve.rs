@@ -3,9 +3,10 @@
 
 use std::io::{self, Read, Write};
 
-use super::{HELLO, Net, may, raw, requests};
+use super::{HELLO, Net, http, may, raw, requests};
 use crate::rt::smol::Smol;
 use crate::rt::tokio::Tokio;
+use crate::rt::weftline::Weftline;
 use crate::sys;
 
 /// Serves until the standard input ends.
@@ -13,6 +14,8 @@ pub(crate) fn serve(kind: &str, peer: &str, workers: usize) -> Result<(), String
     sys::raise_file_limit();
     end_with_stdin();
     match peer {
+        "weftline" => runtime::<Weftline>(kind, workers),
+        "tokio" if kind == "http" => http::tokio(workers),
         "tokio" => runtime::<Tokio>(kind, workers),
         "smol" => runtime::<Smol>(kind, workers),
         "may" => may::serve(kind, workers),

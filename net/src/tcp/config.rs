@@ -1,0 +1,175 @@
+//! How a listener is made.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use super::TcpListener;
+use super::options::Options;
+use crate::error::{During, list, no_address};
+use crate::resolve::{ToSocketAddrs, resolve};
+
+/// Settings of a [`TcpListener`], and of the connections it accepts.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let mut config = net::ListenConfig::new();
+/// config.reuse_port(true);
+/// let first = config.listen("127.0.0.1:0").await?;
+/// // The system spreads connections over both.
+/// let second = config.listen(first.local_addr()?).await?;
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `net.ListenConfig`; `reuse_port` needs its `Control` hook there.
+#[derive(Clone, Debug)]
+pub struct ListenConfig {
+    backlog: Option<u32>,
+    reuse_port: bool,
+    reuse_address: bool,
+    only_v6: Option<bool>,
+    options: Options,
+}
+
+impl Default for ListenConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ListenConfig {
+    /// The defaults: the largest backlog, the address may be reused, its port may not; connections with `TCP_NODELAY` and keepalive.
+    pub fn new() -> Self {
+        Self {
+            backlog: None,
+            reuse_port: false,
+            reuse_address: true,
+            only_v6: None,
+            options: Options::default(),
+        }
+    }
+
+    /// Connections that may wait to be accepted. By default as many as the system allows (`net.core.somaxconn`): with a short queue
+    /// a burst of clients waits a second for its second SYN.
+    pub fn backlog(&mut self, connections: u32) -> &mut Self {
+        self.backlog = Some(connections);
+        self
+    }
+
+    /// Whether several listeners, also of several processes of one user, may share the port; the system spreads connections over them.
+    /// Each of them must say so. Off by default.
+    pub fn reuse_port(&mut self, reuse: bool) -> &mut Self {
+        self.reuse_port = reuse;
+        self
+    }
+
+    /// Whether the port may be taken while connections of a former listener linger in `TIME_WAIT`. On by default.
+    pub fn reuse_address(&mut self, reuse: bool) -> &mut Self {
+        self.reuse_address = reuse;
+        self
+    }
+
+    /// Whether a listener on an IPv6 address leaves IPv4 alone. By default what the system does; on Linux `[::]` takes both.
+    pub fn only_v6(&mut self, only: bool) -> &mut Self {
+        self.only_v6 = Some(only);
+        self
+    }
+
+    /// Whether accepted connections send small writes at once (`TCP_NODELAY`). On by default.
+    pub fn nodelay(&mut self, nodelay: bool) -> &mut Self {
+        self.options.nodelay = nodelay;
+        self
+    }
+
+    /// The silence after which the system probes the peer of an accepted connection, and the time between probes, in whole seconds, at
+    /// least one; the ninth probe without an answer ends the connection. `None`: no probes. 15 s by default.
+    pub fn keepalive(&mut self, interval: Option<Duration>) -> &mut Self {
+        self.options.keepalive = interval;
+        self
+    }
+
+    /// Binds and listens. A name that has several addresses is bound to the first that can be.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`](crate::OpError) for `lookup`, `bind` or `listen`: the name has no address; the port is taken
+    /// ([`AddrInUse`](io::ErrorKind::AddrInUse)); it needs a privilege ([`PermissionDenied`](io::ErrorKind::PermissionDenied)); the
+    /// address is not this machine's ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)); too many files are open.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is left bound.
+    ///
+    /// **Go:** `lc.Listen(ctx, "tcp", addr)`.
+    pub async fn listen(&self, address: impl ToSocketAddrs) -> io::Result<TcpListener> {
+        let addresses = resolve(address.to_target()?).await?;
+        let mut failed = None;
+        for &address in &addresses {
+            match self.listen_on(address) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| no_address_in(&addresses)))
+    }
+
+    fn listen_on(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking().cloexec(),
+            Some(Protocol::TCP),
+        )
+        .during("listen", address)?;
+        self.prepare(&socket, address).during("bind", address)?;
+        socket
+            .listen(self.queue_length())
+            .during("listen", address)?;
+        let listener = std::net::TcpListener::from(OwnedFd::from(socket));
+        TcpListener::register(mio::net::TcpListener::from_std(listener)).during("listen", address)
+    }
+
+    fn prepare(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        if let (true, Some(only)) = (address.is_ipv6(), self.only_v6) {
+            socket.set_only_v6(only)?;
+        }
+        if self.reuse_address {
+            socket.set_reuse_address(true)?;
+        }
+        if self.reuse_port {
+            socket.set_reuse_port(true)?;
+        }
+        self.options.apply(&SockRef::from(socket))?;
+        socket.bind(&address.into())
+    }
+
+    fn queue_length(&self) -> i32 {
+        let connections = self.backlog.unwrap_or_else(system_backlog);
+        i32::try_from(connections).unwrap_or(i32::MAX)
+    }
+}
+
+fn no_address_in(addresses: &[SocketAddr]) -> io::Error {
+    let none: io::Result<()> = Err(no_address());
+    none.during("bind", list(addresses)).unwrap_err()
+}
+
+/// The largest backlog that the system grants. Where it does not say, what old systems grant.
+fn system_backlog() -> u32 {
+    static BACKLOG: OnceLock<u32> = OnceLock::new();
+    *BACKLOG.get_or_init(|| {
+        fs::read_to_string("/proc/sys/net/core/somaxconn")
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(libc::SOMAXCONN as u32)
+    })
+}

@@ -1,0 +1,350 @@
+//! Making connections.
+//!
+//! A non-blocking connect to this machine is complete when it returns, so that it is looked at once before the reactor is asked to
+//! wait. Addresses of one family are tried one after the other; the time limit is shared out among those that are left, so that
+//! one that does not answer leaves time for the next. Where a name has addresses of both families, those of the first one's go
+//! ahead, and the others follow when they have failed or have not answered for 300 ms (RFC 6555, "happy eyeballs"). All as in Go.
+#![forbid(unsafe_code)]
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::Location;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use runtime::io::Direction;
+use runtime::time::{Instant, sleep, timeout_at};
+use socket2::{Domain, Protocol, SockRef, Type};
+
+use super::TcpStream;
+use super::options::Options;
+use crate::error::{During, list, no_address};
+use crate::resolve::{Target, ToSocketAddrs, resolve};
+use crate::socket::Socket;
+use crate::sys::bind_address_no_port;
+
+/// The least time that an address gets of a limit which is shared out. Go's value.
+const LEAST_SHARE: Duration = Duration::from_secs(2);
+
+/// The handicap of the second address family. RFC 6555 suggests 150 to 250 ms, Go takes this.
+const FALLBACK_DELAY: Duration = Duration::from_millis(300);
+
+/// Connections to itself that are given up before the address is. Go's value; each has a chance of one in the number of ports.
+const TRIES: usize = 3;
+
+/// Settings of a connection that is made.
+///
+/// ```
+/// # use std::time::Duration;
+/// # runtime::block_on(async {
+/// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+/// # let address = listener.local_addr()?;
+/// let stream = net::Dialer::new()
+///     .timeout(Duration::from_secs(3))
+///     .local_addr("127.0.0.2:0".parse().unwrap())
+///     .connect(address)
+///     .await?;
+/// assert_eq!(stream.local_addr()?.ip().to_string(), "127.0.0.2");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `net.Dialer`.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    timeout: Option<Duration>,
+    local: Option<SocketAddr>,
+    fallback_delay: Option<Duration>,
+    options: Options,
+}
+
+impl Default for Dialer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Dialer {
+    /// The defaults: no limit but the system's (about two minutes), any local address, `TCP_NODELAY`, keepalive every 15 s, the other
+    /// address family after 300 ms.
+    pub fn new() -> Self {
+        Self {
+            timeout: None,
+            local: None,
+            fallback_delay: Some(FALLBACK_DELAY),
+            options: Options::default(),
+        }
+    }
+
+    /// How long connecting may take, with the lookup and all addresses of the name.
+    pub fn timeout(&mut self, limit: Duration) -> &mut Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// The address to connect from. Port 0 lets the system choose the port, for this destination alone: one local address can hold
+    /// as many connections to each destination as there are ports.
+    pub fn local_addr(&mut self, address: SocketAddr) -> &mut Self {
+        self.local = Some(address);
+        self
+    }
+
+    /// How long the addresses of the first one's family have to answer before those of the other family are tried beside them.
+    /// `None`: they are tried afterwards. 300 ms by default.
+    pub fn fallback_delay(&mut self, delay: Option<Duration>) -> &mut Self {
+        self.fallback_delay = delay;
+        self
+    }
+
+    /// Whether small writes are sent at once (`TCP_NODELAY`). On by default.
+    pub fn nodelay(&mut self, nodelay: bool) -> &mut Self {
+        self.options.nodelay = nodelay;
+        self
+    }
+
+    /// The silence after which the system probes the peer, and the time between probes, in whole seconds, at least one; the ninth
+    /// probe without an answer ends the connection. `None`: no probes. 15 s by default.
+    pub fn keepalive(&mut self, interval: Option<Duration>) -> &mut Self {
+        self.options.keepalive = interval;
+        self
+    }
+
+    /// Connects. A name's addresses are tried in the resolver's order, the two families side by side; the first that answers is taken.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`](crate::OpError) for `lookup` or `connect`, of the first address that failed: nothing listens there
+    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), no way leads there, no local port is free
+    /// ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)), too many files are open, the time is over
+    /// ([`TimedOut`](io::ErrorKind::TimedOut)).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the connection is given up.
+    ///
+    /// **Go:** `d.DialContext(ctx, "tcp", addr)`.
+    #[track_caller]
+    pub fn connect<A: ToSocketAddrs>(
+        &self,
+        address: A,
+    ) -> impl Future<Output = io::Result<TcpStream>> + Send + use<A> {
+        let place = Location::caller();
+        let dialer = self.clone();
+        let target = address.to_target();
+        async move {
+            let deadline = dialer
+                .timeout
+                .and_then(|limit| Instant::now().checked_add(limit));
+            let addresses = look_up(target?, deadline).await?;
+            match dialer.rivals(&addresses) {
+                None => dialer.connect_any(&addresses, deadline, place).await,
+                // Boxed: rare, and large.
+                Some(rivals) => Box::pin(dialer.race(rivals, deadline, place)).await,
+            }
+        }
+    }
+
+    /// The two families, if there are two and they race.
+    fn rivals(&self, addresses: &[SocketAddr]) -> Option<Rivals> {
+        let handicap = self.fallback_delay?;
+        let is_v6 = addresses.first()?.is_ipv6();
+        let (first, second): (Vec<_>, Vec<_>) = addresses
+            .iter()
+            .partition(|address| address.is_ipv6() == is_v6);
+        (!second.is_empty()).then_some(Rivals {
+            first,
+            second,
+            handicap,
+        })
+    }
+
+    /// Tries both families, the second with a handicap. Whoever loses is closed.
+    async fn race(
+        &self,
+        rivals: Rivals,
+        deadline: Option<Instant>,
+        place: &'static Location<'static>,
+    ) -> io::Result<TcpStream> {
+        let mut ahead = pin!(self.connect_any(&rivals.first, deadline, place));
+        let mut behind = pin!(self.connect_any(&rivals.second, deadline, place));
+        let mut handicap = pin!(sleep(rivals.handicap));
+        let (mut failed_ahead, mut failed_behind, mut started) = (None, false, false);
+        poll_fn(|cx| {
+            if failed_ahead.is_none() {
+                match ahead.as_mut().poll(cx) {
+                    Poll::Ready(Err(error)) => failed_ahead = Some(error),
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Pending => {}
+                }
+            }
+            started |= failed_ahead.is_some() || handicap.as_mut().poll(cx).is_ready();
+            if started && !failed_behind {
+                match behind.as_mut().poll(cx) {
+                    Poll::Ready(Err(_)) => failed_behind = true,
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Pending => {}
+                }
+            }
+            match failed_ahead.take_if(|_| failed_behind) {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    async fn connect_any(
+        &self,
+        addresses: &[SocketAddr],
+        deadline: Option<Instant>,
+        place: &'static Location<'static>,
+    ) -> io::Result<TcpStream> {
+        let mut first_error = None;
+        for (tried, &address) in addresses.iter().enumerate() {
+            let mut connecting = pin!(self.connect_one(address, place));
+            let connected = match deadline {
+                None => connecting.await,
+                Some(deadline) => {
+                    let share = share(deadline, addresses.len() - tried);
+                    let within = timeout_at(share, connecting.as_mut()).await;
+                    within.unwrap_or_else(|_| Err(too_late()))
+                }
+            };
+            match connected.during("connect", address) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
+        }
+        match first_error {
+            Some(error) => Err(error),
+            None => Err(no_address()).during("connect", list(addresses)),
+        }
+    }
+
+    /// Connects to one address; a connection to itself is not one (see `is_self_connected`).
+    async fn connect_one(
+        &self,
+        address: SocketAddr,
+        place: &'static Location<'static>,
+    ) -> io::Result<TcpStream> {
+        for _ in 0..TRIES {
+            let stream = self.connect_once(address, place).await?;
+            if !is_self_connected(&stream)? {
+                return Ok(stream);
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::ECONNREFUSED))
+    }
+
+    async fn connect_once(
+        &self,
+        address: SocketAddr,
+        place: &'static Location<'static>,
+    ) -> io::Result<TcpStream> {
+        let socket = Socket::new_unready(self.start(address)?)?;
+        if !is_connected(&socket)? {
+            // Waits for events; each may be for nothing.
+            socket
+                .io(Direction::Write, place, false, |stream, _| {
+                    connected(stream)
+                })
+                .await?;
+        }
+        socket.registration().assume_ready();
+        Ok(TcpStream::from_socket(socket))
+    }
+
+    /// The socket, with its connect under way.
+    fn start(&self, address: SocketAddr) -> io::Result<mio::net::TcpStream> {
+        let kind = Type::STREAM.nonblocking().cloexec();
+        let domain = Domain::for_address(address);
+        let socket = socket2::Socket::new(domain, kind, Some(Protocol::TCP))?;
+        self.options.apply(&SockRef::from(&socket))?;
+        if let Some(local) = self.local {
+            // The port is chosen at the connect, when the destination is known.
+            bind_address_no_port(socket.as_fd())?;
+            socket.bind(&local.into())?;
+        }
+        match socket.connect(&address.into()) {
+            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+            _ => {
+                let stream = std::net::TcpStream::from(OwnedFd::from(socket));
+                Ok(mio::net::TcpStream::from_std(stream))
+            }
+        }
+    }
+}
+
+/// Addresses of both families, and how long the second waits for the first.
+struct Rivals {
+    first: Vec<SocketAddr>,
+    second: Vec<SocketAddr>,
+    handicap: Duration,
+}
+
+async fn look_up(target: Target, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
+    if let Target::Addresses(addresses) = target {
+        return Ok(addresses);
+    }
+    // Boxed: a lookup is slow anyway, and the future of a dial to an address stays small.
+    let lookup = Box::pin(resolve(target));
+    match deadline {
+        None => lookup.await,
+        Some(deadline) => match timeout_at(deadline, lookup).await {
+            Ok(found) => found,
+            Err(_) => Err(too_late()).during("lookup", "the name"),
+        },
+    }
+}
+
+/// Whether both ends are one socket. The system may choose, for a connect to a port of this machine where nothing listens, that very
+/// port as the local one; then the connection opens from both sides at once, with itself.
+fn is_self_connected(stream: &TcpStream) -> io::Result<bool> {
+    match (stream.local_addr(), stream.peer_addr()) {
+        (Ok(local), Ok(peer)) => Ok(local == peer),
+        // It has been reset already: the first read will say so.
+        (_, Err(error)) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+    }
+}
+
+/// Until when an address may be tried when so many are left.
+fn share(deadline: Instant, left: usize) -> Instant {
+    let now = Instant::now();
+    let all = deadline.saturating_duration_since(now);
+    let equal = all / u32::try_from(left).unwrap_or(u32::MAX);
+    now.checked_add(equal.max(LEAST_SHARE).min(all))
+        .unwrap_or(deadline)
+}
+
+fn too_late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "i/o timeout")
+}
+
+/// Whether the connection stands already.
+fn is_connected(socket: &Socket<mio::net::TcpStream>) -> io::Result<bool> {
+    match socket.with(connected) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// How connecting went: `WouldBlock` as long as it goes on.
+fn connected(stream: &mio::net::TcpStream) -> io::Result<()> {
+    // A connection that stands has a peer. One that failed has an error, and one that goes on has neither.
+    match stream.peer_addr() {
+        Ok(_) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => match stream.take_error()? {
+            Some(error) => Err(error),
+            None => Err(io::ErrorKind::WouldBlock.into()),
+        },
+        Err(error) => Err(error),
+    }
+}

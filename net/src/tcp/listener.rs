@@ -1,0 +1,343 @@
+//! Accepting connections.
+//!
+//! A connection that its client has given up again before it was accepted is skipped. When descriptors or memory have run out, `accept`
+//! does not fail: it waits and tries again, since a server that dies of a burst helps nobody, and one whose accept loop spins
+//! on the error helps even less. It says so in a counter instead, and whoever wants to handle the shortage (by
+//! closing idle connections) has it from `try_accept` undisguised.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use runtime::io::{Attempt, Direction};
+use runtime::time::{Instant, sleep};
+
+use super::{ListenConfig, TcpStream};
+use crate::error::During;
+use crate::resolve::ToSocketAddrs;
+use crate::socket::{Socket, shared};
+
+/// The first pause after descriptors have run out, and the longest; each is twice the one before. Go's `http.Server` waits so long.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A TCP socket that accepts connections.
+///
+/// Clones share one socket; several tasks may accept on it at once. It stops listening when it is [closed](Self::close), or when
+/// the last clone is dropped.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+/// let address = listener.local_addr()?;
+/// runtime::spawn(async move {
+///     while let Ok((stream, _peer)) = listener.accept().await {
+///         runtime::spawn(async move {
+///             let mut buf = [0; 1024];
+///             loop {
+///                 let n = stream.read(&mut buf).await?;
+///                 if n == 0 {
+///                     return std::io::Result::Ok(());
+///                 }
+///                 stream.write_all(&buf[..n]).await?;
+///             }
+///         });
+///     }
+/// });
+///
+/// let stream = net::TcpStream::connect(address).await?;
+/// stream.write_all(b"hello").await?;
+/// let mut answer = [0; 5];
+/// stream.read_exact(&mut answer).await?;
+/// assert_eq!(&answer, b"hello");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `*net.TCPListener`.
+#[derive(Clone)]
+pub struct TcpListener {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    socket: Socket<mio::net::TcpListener>,
+    /// Pauses of `accept`. Relaxed: a count and nothing more.
+    shortages: AtomicU64,
+}
+
+impl TcpListener {
+    /// Listens on an address, with the settings of [`ListenConfig::new`]. Port 0 lets the system choose;
+    /// [`local_addr`](Self::local_addr) tells which one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ListenConfig::listen`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is left bound.
+    ///
+    /// **Go:** `net.Listen("tcp", addr)`.
+    pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        ListenConfig::new().listen(address).await
+    }
+
+    #[track_caller]
+    pub(super) fn register(listener: mio::net::TcpListener) -> io::Result<Self> {
+        Ok(Self {
+            inner: Arc::new(Inner {
+                socket: Socket::new(listener)?,
+                shortages: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// Accepts a connection, waiting until there is one. It comes with `TCP_NODELAY` and keepalive as [`ListenConfig`] says.
+    ///
+    /// Connections that were reset before they were accepted are skipped. When the process or the system has no descriptor or memory
+    /// to spare, this waits (5 ms, then twice as long each time, up to 1 s) and tries again until it succeeds; clients wait in the
+    /// backlog meanwhile. [`shortages`](Self::shortages) counts these pauses; [`try_accept`](Self::try_accept) returns the error.
+    ///
+    /// # Errors
+    ///
+    /// An [`OpError`](crate::OpError) for `accept`. An accept loop may end at any error: each is about the listener itself. After
+    /// [`close`](Self::close) it is one that [`is_closed`](crate::is_closed) knows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a connection is accepted only when the future is ready.
+    ///
+    /// **Go:** `ln.Accept()`, which returns the shortage as an error; `http.Server` pauses as this does.
+    #[track_caller]
+    pub fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send + '_ {
+        let place = Location::caller();
+        async move {
+            let mut pause = FIRST_PAUSE;
+            loop {
+                let socket = &self.inner.socket;
+                let accepted = socket.io(Direction::Read, place, false, accept_one).await;
+                match accepted.and_then(register) {
+                    Err(error) if is_shortage(&error) => {
+                        self.inner.shortages.fetch_add(1, Ordering::Relaxed);
+                        sleep(pause).await;
+                        pause = (pause * 2).min(LAST_PAUSE);
+                    }
+                    accepted => return self.named(accepted),
+                }
+            }
+        }
+    }
+
+    /// Accepts a connection if one waits.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits; an [`OpError`](crate::OpError) for `accept`, also when descriptors
+    /// have run out.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let error = listener.try_accept().unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        match self.inner.socket.try_io(Direction::Read, accept_one) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            accepted => self.named(accepted.and_then(register)),
+        }
+    }
+
+    /// The poll form of [`accept`](Self::accept), for implementers of streams of connections. Returns a shortage as an error.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_accept`](Self::try_accept), without `WouldBlock`.
+    #[track_caller]
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let socket = &self.inner.socket;
+        socket
+            .poll_io(Direction::Read, cx, accept_one)
+            .map(|accepted| self.named(accepted.and_then(register)))
+    }
+
+    /// Says in an error on which address it was.
+    fn named<T>(&self, accepted: io::Result<T>) -> io::Result<T> {
+        accepted.or_else(|error| Err(error).during("accept", self.name()))
+    }
+
+    /// For messages.
+    fn name(&self) -> String {
+        match self.local_addr() {
+            Ok(address) => address.to_string(),
+            Err(_) => "on a closed listener".to_owned(),
+        }
+    }
+
+    /// How often [`accept`](Self::accept) has paused because descriptors or memory had run out; worth an alarm when it grows.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// assert_eq!(listener.shortages(), 0);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none; `http.Server` logs a line for each.
+    pub fn shortages(&self) -> u64 {
+        self.inner.shortages.load(Ordering::Relaxed)
+    }
+
+    /// The address that it listens on, with the port that the system has chosen.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.socket.with(mio::net::TcpListener::local_addr)
+    }
+
+    /// Sets the time at which [`accept`](Self::accept) fails, as [`TcpStream::set_deadline`] does for reads: also when a connection
+    /// waits. `None` lifts it.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetDeadline`.
+    #[track_caller]
+    pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.socket.set_deadline(Direction::Read, at.into())
+    }
+
+    /// Stops listening: whoever waits in [`accept`](Self::accept), on any clone, is told, and the port is free when this returns.
+    /// Connections that wait in the backlog are reset.
+    ///
+    /// # Errors
+    ///
+    /// It was closed before.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let accepting = listener.clone();
+    /// let task = runtime::spawn(async move { accepting.accept().await.map(drop) });
+    /// runtime::yield_now().await;
+    /// listener.close()?;
+    /// assert!(net::is_closed(&task.await.unwrap().unwrap_err()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ln.Close()`.
+    pub fn close(&self) -> io::Result<()> {
+        self.inner.socket.close()
+    }
+
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed; what `f` returns.
+    ///
+    /// **Go:** `SyscallConn().Control(f)`.
+    pub fn control<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+        self.inner.socket.control(f)
+    }
+
+    /// Takes a listener of the standard library into the current runtime; it is made non-blocking. Its settings stay as they are, those
+    /// of [`ListenConfig`] are not applied.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// **Go:** `net.FileListener`.
+    #[track_caller]
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Self::register(mio::net::TcpListener::from_std(listener))
+    }
+
+    /// Takes the listener out of the runtime. It stays non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed, or there are clones of it ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
+    ///
+    /// **Go:** `ln.File()`, which duplicates the descriptor.
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        let inner = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
+        inner.socket.into_device().map(Into::into)
+    }
+}
+
+/// One connection, skipping those that are gone already.
+fn accept_one(listener: &mio::net::TcpListener, _: &Attempt<'_>) -> io::Result<Accepted> {
+    loop {
+        match listener.accept() {
+            Err(error) if is_gone(&error) => {}
+            accepted => return accepted,
+        }
+    }
+}
+
+type Accepted = (mio::net::TcpStream, SocketAddr);
+
+fn register((stream, peer): Accepted) -> io::Result<(TcpStream, SocketAddr)> {
+    Ok((TcpStream::register(stream)?, peer))
+}
+
+/// Whether the error is about the connection that was to be accepted, which is thereby out of the queue. Linux reports what has
+/// happened to it on the network.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ECONNABORTED
+                | libc::EPROTO
+                | libc::ENETDOWN
+                | libc::ENETUNREACH
+                | libc::EHOSTDOWN
+                | libc::EHOSTUNREACH
+        )
+    )
+}
+
+/// Whether it is the process or the system that lacks something (descriptors, memory, room in epoll), and not the listener.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC)
+    )
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener")
+            .field("socket", &self.inner.socket)
+            .field("shortages", &self.shortages())
+            .finish()
+    }
+}

@@ -1,0 +1,222 @@
+//! What goes wrong says what was attempted, where, and what helps.
+
+mod support;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use net::{Dialer, ListenConfig, OpError, TcpListener, TcpStream, os_error};
+use support::{run, serve};
+
+fn context(error: &io::Error) -> &OpError {
+    error.get_ref().and_then(|e| e.downcast_ref()).unwrap()
+}
+
+#[test]
+fn a_taken_port_is_named_with_a_cure() {
+    run(async {
+        let taken = TcpListener::bind("127.0.0.1:0").await?;
+        let address = taken.local_addr()?;
+        let error = TcpListener::bind(address).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(os_error(&error), Some(libc::EADDRINUSE));
+        assert_eq!(context(&error).operation(), "bind");
+        assert_eq!(context(&error).address(), address.to_string());
+        let text = error.to_string();
+        assert!(
+            text.starts_with(&format!("bind {address}: Address")),
+            "{text}"
+        );
+        assert!(text.contains("reuse_port"), "{text}");
+        Ok(())
+    });
+}
+
+#[test]
+fn an_address_of_another_machine_cannot_be_bound() {
+    run(async {
+        // TEST-NET-1: nobody has it.
+        let error = TcpListener::bind("192.0.2.1:0").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
+        assert!(error.to_string().contains("no interface"), "{error}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_port_where_nothing_listens_refuses() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        drop(listener);
+        let error = TcpStream::connect(address).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(context(&error).operation(), "connect");
+        assert!(
+            error.to_string().contains("nothing listens there"),
+            "{error}"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_name_that_does_not_exist_is_named() {
+    run(async {
+        // RFC 6761: `.invalid` has no names.
+        for error in [
+            TcpStream::connect("nobody.invalid:80").await.unwrap_err(),
+            TcpListener::bind("nobody.invalid:80").await.unwrap_err(),
+            net::lookup_host("nobody.invalid:80").await.unwrap_err(),
+        ] {
+            assert_eq!(context(&error).operation(), "lookup");
+            assert_eq!(context(&error).address(), "nobody.invalid:80");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn lookups_beyond_the_limit_wait_their_turn() {
+    run(async {
+        let lookups: Vec<_> = (0..300)
+            .map(|_| runtime::spawn(net::lookup_host("localhost:80")))
+            .collect();
+        for (at, lookup) in lookups.into_iter().enumerate() {
+            // Some callers leave.
+            if at % 3 == 0 {
+                lookup.abort();
+            } else {
+                assert!(!lookup.await.unwrap()?.is_empty());
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_next_address_is_tried_when_one_fails() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let good = listener.local_addr()?;
+        let unused = TcpListener::bind("127.0.0.1:0").await?;
+        let bad = unused.local_addr()?;
+        drop(unused);
+        let addresses: &[SocketAddr] = &[bad, good];
+        assert_eq!(TcpStream::connect(addresses).await?.peer_addr()?, good);
+        let error = TcpStream::connect(&[bad, bad][..]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let none: &[SocketAddr] = &[];
+        let error = TcpStream::connect(none).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        Ok(())
+    });
+}
+
+/// An address that does not answer: the backlog is full, so that the next SYN is dropped.
+async fn silent() -> io::Result<(TcpListener, Vec<TcpStream>)> {
+    let listener = ListenConfig::new().backlog(0).listen("127.0.0.1:0").await?;
+    let mut waiting = Vec::new();
+    let limit = Duration::from_millis(100);
+    while let Ok(stream) = Dialer::new()
+        .timeout(limit)
+        .connect(listener.local_addr()?)
+        .await
+    {
+        waiting.push(stream);
+        assert!(waiting.len() < 10);
+    }
+    Ok((listener, waiting))
+}
+
+#[test]
+fn connecting_ends_with_its_time_limit() {
+    run(async {
+        let (listener, _waiting) = silent().await?;
+        let address = listener.local_addr()?;
+        let limit = Duration::from_millis(50);
+        let connecting = Dialer::new().timeout(limit).connect(address);
+        let error = connecting.await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(error.to_string(), format!("connect {address}: i/o timeout"));
+        Ok(())
+    });
+}
+
+#[test]
+fn the_other_family_is_tried_when_the_first_does_not_answer() {
+    run(async {
+        let (silent, _waiting) = silent().await?;
+        let good = TcpListener::bind("[::1]:0").await?;
+        let both = [silent.local_addr()?, good.local_addr()?];
+        let limit = Duration::from_secs(30);
+        let mut dialer = Dialer::new();
+        dialer.timeout(limit);
+        let start = Instant::now();
+        let stream = dialer.connect(&both[..]).await?;
+        assert_eq!(stream.peer_addr()?, both[1]);
+        assert!(start.elapsed() >= Duration::from_millis(300));
+
+        let hasty = dialer.fallback_delay(Some(Duration::ZERO));
+        assert_eq!(hasty.connect(&both[..]).await?.peer_addr()?, both[1]);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_other_family_is_tried_at_once_when_the_first_fails_and_the_first_error_counts() {
+    run(async {
+        let good = TcpListener::bind("[::1]:0").await?;
+        let closed = TcpListener::bind("127.0.0.1:0").await?;
+        let both = [closed.local_addr()?, good.local_addr()?];
+        closed.close()?;
+        let mut dialer = Dialer::new();
+        // Only a hang lasts as long.
+        dialer.fallback_delay(Some(Duration::from_secs(3600)));
+        let stream = dialer.connect(&both[..]).await?;
+        assert_eq!(stream.peer_addr()?, both[1]);
+
+        good.close()?;
+        let error = dialer.connect(&both[..]).await.unwrap_err();
+        assert_eq!(context(&error).address(), both[0].to_string());
+        let mut one_by_one = Dialer::new();
+        let error = one_by_one.fallback_delay(None).connect(&both[..]).await;
+        assert_eq!(context(&error.unwrap_err()).address(), both[0].to_string());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_port_where_nothing_listens_never_connects_to_itself() {
+    run(async {
+        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+        let mut ends = range
+            .split_whitespace()
+            .map(|end| end.parse::<u16>().unwrap());
+        let (low, high) = (ends.next().unwrap(), ends.next().unwrap());
+        // A port that the system may choose for the other end as well.
+        for port in (low..high).step_by(2).take(2_000) {
+            if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await {
+                assert_ne!(stream.local_addr()?, stream.peer_addr()?);
+            }
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_client_that_gives_up_in_the_backlog_does_not_end_the_accept_loop() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        for _ in 0..10 {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_linger(Some(Duration::ZERO))?;
+        }
+        runtime::spawn(serve(listener));
+        let stream = TcpStream::connect(address).await?;
+        stream.write_all(b"x").await?;
+        stream.read_exact(&mut [0]).await
+    });
+}

@@ -1,0 +1,106 @@
+//! What the tests of channels share.
+#![allow(dead_code, reason = "each test binary uses a part")]
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::mpsc;
+use std::task::Poll;
+use std::time::Duration;
+
+/// How long a test may take before it counts as hung; nothing here needs a tenth of it.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// Runs a test on a runtime with each number of workers.
+pub(crate) fn on_each<F>(workers: &[usize], test: impl Fn() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    for &n in workers {
+        on(n, test());
+    }
+}
+
+/// Runs a task on a new runtime with `workers` workers; fails if it hangs.
+pub(crate) fn on<F>(workers: usize, task: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (done, outcome) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let runtime = runtime::Builder::new().max_procs(workers).build().unwrap();
+        let result = runtime.block_on(async { runtime::spawn(task).await });
+        done.send(()).unwrap();
+        result
+    });
+    match outcome.recv_timeout(WATCHDOG) {
+        Err(mpsc::RecvTimeoutError::Timeout) => panic!("hangs with {workers} workers"),
+        _ => match thread.join() {
+            Ok(Ok(output)) => output,
+            Ok(Err(error)) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(error) => panic!("{error}"),
+            },
+            Err(panic) => std::panic::resume_unwind(panic),
+        },
+    }
+}
+
+/// Polls a few times, with other tasks in between: it must not become ready.
+pub(crate) async fn blocks<F: Future>(future: F) {
+    let mut future = pin!(future);
+    for _ in 0..100 {
+        poll_fn(|cx| {
+            assert!(future.as_mut().poll(cx).is_pending(), "does not wait");
+            Poll::Ready(())
+        })
+        .await;
+        runtime::yield_now().await;
+    }
+}
+
+/// xorshift64*, seeded: random programs that can be run again.
+#[derive(Clone, Debug)]
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 16
+    }
+
+    /// Below `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound as u64) as usize
+    }
+
+    /// True `percent` times of a hundred.
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+}
+
+/// Runs `round` with many seeds, or with the one in the environment variable `SEED`; names the seed of a round that fails.
+pub(crate) fn with_seeds(rounds: u64, mut round: impl FnMut(u64)) {
+    if let Ok(seed) = std::env::var("SEED") {
+        return round(seed.parse().expect("SEED is a number"));
+    }
+    let start = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_nanos() as u64
+        >> 10;
+    for seed in start..start + rounds {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| round(seed)));
+        if let Err(panic) = result {
+            eprintln!("failed; run it again with SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
