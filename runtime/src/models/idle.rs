@@ -9,7 +9,7 @@ use std::cell::Cell;
 
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use loom::sync::{Arc, Mutex, Notify as Event};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::item::Item;
@@ -43,6 +43,35 @@ struct Pool {
 struct Reactor {
     turn: Mutex<()>,
     interrupt: Event,
+}
+
+/// A flag to wait for: the eventfd, and what one item waits for.
+struct Event {
+    raised: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Event {
+    fn new() -> Self {
+        Self {
+            raised: Mutex::new(false),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn raise(&self) {
+        *self.raised.lock().unwrap() = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for it and takes it down.
+    fn wait(&self) {
+        let mut raised = self.raised.lock().unwrap();
+        while !*raised {
+            raised = self.changed.wait(raised).unwrap();
+        }
+        *raised = false;
+    }
 }
 
 impl Pool {
@@ -88,7 +117,7 @@ impl Pool {
     fn unpark(&self, worker: usize) {
         if self.parkers[worker].unpark() == Unpark::InterruptReactor {
             let reactor = self.reactor.as_ref().expect("only a poller is interrupted");
-            reactor.interrupt.notify();
+            reactor.interrupt.raise();
         }
     }
 
@@ -139,7 +168,7 @@ impl<'a> Worker<'a> {
     fn poll(&self, number: usize) {
         match number {
             WAITS_FOR_ANOTHER => self.pool.released.wait(),
-            RELEASES => self.pool.released.notify(),
+            RELEASES => self.pool.released.raise(),
             WAKES_TWO => {
                 self.schedule(WAITS_FOR_ANOTHER);
                 self.schedule(RELEASES);
@@ -194,15 +223,19 @@ impl<'a> Worker<'a> {
 
     fn sleep(&self) {
         let pool = self.pool;
-        pool.idle
-            .fall_asleep(self.index, self.searching.replace(false));
-        if !pool.has_work() && !pool.stopping.load(SeqCst) {
+        let searched = self.searching.replace(false);
+        pool.idle.fall_asleep(self.index, searched);
+        let found = pool.has_work();
+        if !found && !pool.stopping.load(SeqCst) {
             self.park();
         } else {
             // Another one may be about to take it: a turn for that one.
             thread::yield_now();
         }
         self.awake();
+        if found && searched && !self.searching.replace(true) {
+            pool.idle.resume_searching();
+        }
     }
 
     fn awake(&self) {

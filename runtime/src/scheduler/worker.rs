@@ -346,14 +346,17 @@ impl Worker {
         if deadline <= now {
             return self.fire_timers(now);
         }
-        scheduler
-            .idle
-            .fall_asleep(self.index, self.searching.replace(false));
-        let mut woken = 0;
-        if !scheduler.has_work() && !scheduler.is_stopping() {
+        let searched = self.searching.replace(false);
+        scheduler.idle.fall_asleep(self.index, searched);
+        let (found, mut woken) = (scheduler.has_work(), 0);
+        if !found && !scheduler.is_stopping() {
             woken = self.park(until(deadline, now));
         }
         self.awake();
+        if found && searched && !self.searching.replace(true) {
+            // Whoever pushed it may have counted on our search, which therefore goes on: the next is woken when we have taken it.
+            scheduler.idle.resume_searching();
+        }
         self.share(woken);
         self.make_room();
     }
