@@ -85,6 +85,9 @@ pub(crate) struct Scheduler {
     ending: Ending,
 }
 
+/// A new task and its handle.
+type Created<T> = (Runnable, JoinHandle<T>);
+
 /// What threads that are no workers share to spawn.
 struct Outside {
     ids: IdBlock,
@@ -229,7 +232,7 @@ impl Scheduler {
         &self,
         future: F,
         place: &'static Location<'static>,
-    ) -> Result<(Runnable, JoinHandle<F::Output>), JoinHandle<F::Output>>
+    ) -> Result<Created<F::Output>, JoinHandle<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -27,10 +27,10 @@ use super::id::Id;
 use super::join::JoinHandle;
 use super::place::Place;
 use super::runnable::Runnable;
-use super::slab::{Arena, MAX_SIZE, Slab};
 use super::state::State;
 use super::wait::WaitReason;
 use crate::scheduler::Scheduler;
+use crate::slab::{Arena, MAX_SIZE, Slab};
 
 /// What the slab's chunks carry for their tasks.
 #[derive(Clone, Copy)]
@@ -309,7 +309,7 @@ impl Header {
     /// `this` is a slot of a slab that is there: its state word is valid also while the slot is vacant.
     pub(crate) unsafe fn ref_inc_if_alive(this: NonNull<Self>) -> bool {
         // SAFETY: only the state word is referred to.
-        unsafe { (*(&raw const (*this.as_ptr()).state)).ref_inc_if_alive() }
+        unsafe { (*this.as_ptr()).state.ref_inc_if_alive() }
     }
 
     /// Notes why and where the task is about to wait.
@@ -380,8 +380,8 @@ impl Header {
     ///
     /// Nobody writes it meanwhile (invariant 3).
     pub(crate) unsafe fn join_waker_is(&self, waker: &Waker) -> bool {
-        // SAFETY: the caller's promise.
         self.join_waker.with(|current| {
+            // SAFETY: the caller's promise.
             unsafe { &*current }
                 .as_ref()
                 .is_some_and(|w| w.will_wake(waker))

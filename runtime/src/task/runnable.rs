@@ -9,11 +9,11 @@ use std::task::Context;
 
 use super::cell::{Cookie, Header};
 use super::coop;
-use super::slab::Arena;
 use super::state::{EndPoll, StartPoll};
 use super::{panic, waker};
 use crate::scheduler::queued::Queued;
 use crate::scheduler::{Scheduler, current};
+use crate::slab::Arena;
 
 /// See the module.
 #[derive(Debug)]

@@ -202,10 +202,10 @@ impl<'s, 'a> AllLocked<'s, 'a> {
         // What is known without the lock is exact while it is held.
         let candidates = candidates(self.arms, order, policy, false);
         for &index in candidates {
+            let case = channel(&self.arms[usize::from(index)]);
             // SAFETY: all locks are held, and the claim is busy.
-            if let Attempt::Done(peer) =
-                unsafe { channel(&self.arms[usize::from(index)]).attempt() }
-            {
+            let attempt = unsafe { case.attempt() };
+            if let Attempt::Done(peer) = attempt {
                 return Some((index, peer));
             }
         }
