@@ -39,9 +39,9 @@ struct Pool {
     released: Event,
 }
 
-/// The turn, and the eventfd that interrupts whoever has it.
+/// The turn, and the eventfd that interrupts whoever has it. (Not a mutex: loom blocks a `try_lock` that meets a lock on its way.)
 struct Reactor {
-    turn: Mutex<()>,
+    taken: AtomicBool,
     interrupt: Event,
 }
 
@@ -82,7 +82,7 @@ impl Pool {
             rings: (0..workers).map(|_| RunQueue::new()).collect(),
             injector: Injector::new(),
             reactor: reactor.then(|| Reactor {
-                turn: Mutex::new(()),
+                taken: AtomicBool::new(false),
                 interrupt: Event::new(),
             }),
             left: AtomicUsize::new(items),
@@ -249,12 +249,11 @@ impl<'a> Worker<'a> {
         let Some(reactor) = &self.pool.reactor else {
             return parker.park(None);
         };
-        match reactor.turn.try_lock() {
-            Ok(_turn) => {
-                let _ = parker.poll(|| reactor.interrupt.wait());
-            }
-            Err(_) => parker.park(None),
+        if reactor.taken.swap(true, SeqCst) {
+            return parker.park(None);
         }
+        let _ = parker.poll(|| reactor.interrupt.wait());
+        reactor.taken.store(false, SeqCst);
     }
 
     /// `Worker::make_room`, once: there are no timers here.
