@@ -286,11 +286,12 @@ fn a_push_finds_the_worker_awake_or_wakes_it() {
     });
 }
 
-/// The one that counts as a searcher and finds nobody to wake must not be what the other relied on.
+/// One of two workers is stuck, so that whoever pushes while the other one is awake counts as a searcher for a moment, and finds nobody
+/// to wake. That moment must not be what the other pusher relies on.
 #[test]
 fn two_who_push_at_once_do_not_rely_on_each_other() {
     explore(3, || {
-        let pool = Pool::new(1, 1, false, 2);
+        let pool = Pool::new(1, 2, false, 2);
         let worker = Pool::start(&pool, 0);
         let other = {
             let pool = pool.clone();

@@ -170,8 +170,8 @@ impl Scheduler {
         self.ending.worker_starts();
         self.idle.add_running();
         let started = builder.spawn(move || {
+            let _ended = WorkerEnds(&scheduler);
             Worker::new(scheduler.clone(), index).run();
-            scheduler.worker_ended();
         });
         match started {
             Ok(thread) => {
@@ -276,28 +276,25 @@ impl Scheduler {
             Err(refused) => return refused,
         };
         if let Err((job, error)) = self.blocking.submit(self, job) {
+            job.cancel();
             if !self.is_stopping() {
                 panic!(
                     "spawn_blocking: cannot start a thread: {error}; raise the limit of processes (ulimit -u) or lower Builder::max_blocking_threads"
                 );
             }
-            job.cancel();
         }
         handle
     }
 
     // ---- queueing ----
 
-    /// Queues a task from a thread that is no worker of this scheduler.
+    /// Queues a task from a thread that is no worker of this scheduler. The caller keeps the scheduler alive.
     pub(crate) fn inject(&self, task: Runnable) {
-        // Once it is in the queue the task may run, end, and take the runtime with it, while we still have to wake a worker.
-        let alive = task.keep_alive();
         match self.injector.push(task) {
             Ok(()) => self.notify(),
             // The runtime has shut down: nobody will run it.
             Err(task) => task.cancel(),
         }
-        drop(alive);
     }
 
     /// Wakes a worker to look for work, if one sleeps and nobody searches.
@@ -450,6 +447,22 @@ pub(crate) fn schedule(task: Runnable) {
         }
         _ => task.inject(),
     });
+}
+
+/// Signs a worker off when its loop has returned.
+struct WorkerEnds<'a>(&'a Arc<Scheduler>);
+
+impl Drop for WorkerEnds<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // Foreign code is caught where it is called, so this is an error of the runtime. Its tasks would wait for ever, silently.
+            task::say(format_args!(
+                "a worker thread of the runtime panicked: this is a bug in the runtime, and the process cannot go on"
+            ));
+            std::process::abort();
+        }
+        self.0.worker_ended();
+    }
 }
 
 /// Wakes the worker of a slot so that it looks at its timers anew.

@@ -25,6 +25,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::id::Id;
 use super::join::JoinHandle;
+use super::panic::{drop_quietly, forget};
 use super::place::Place;
 use super::runnable::Runnable;
 use super::state::State;
@@ -254,10 +255,15 @@ unsafe fn finish<F: Future>(header: NonNull<Header>, outcome: Outcome<F::Output>
     let dropped = catch_unwind(AssertUnwindSafe(|| unsafe {
         ManuallyDrop::drop(&mut (*stage::<F>(header)).future);
     }));
-    let outcome = match dropped {
-        Ok(()) => outcome,
-        Err(panic) => {
-            // A value whose future panics in its destructor: the panic is what must not get lost.
+    let outcome = match (outcome, dropped) {
+        (outcome, Ok(())) => outcome,
+        // The first panic is the cause.
+        (Err(Some(panic)), Err(second)) => {
+            forget(second);
+            Err(Some(panic))
+        }
+        // A value whose future panics in its destructor: the panic is what must not get lost.
+        (outcome, Err(panic)) => {
             drop_quietly(outcome);
             Err(Some(panic))
         }
@@ -282,11 +288,6 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) -> Option<Box<dyn Any 
         Ok(value) => catch_unwind(AssertUnwindSafe(move || drop(value))).err(),
         Err(panic) => panic,
     }
-}
-
-/// Drops a value whose destructor may panic when there is a panic already to report.
-fn drop_quietly<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(move || drop(value)));
 }
 
 impl Header {

@@ -65,7 +65,7 @@ impl Runnable {
     }
 
     /// One more reference, to keep the task's scheduler alive while the runnable is handed to somebody.
-    pub(crate) fn keep_alive(&self) -> KeepAlive {
+    fn keep_alive(&self) -> KeepAlive {
         self.header().state.ref_inc();
         KeepAlive(self.0)
     }
@@ -73,8 +73,11 @@ impl Runnable {
     /// Queues it from a thread that is no worker of its scheduler.
     pub(crate) fn inject(self) {
         let scheduler = self.scheduler();
-        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `inject` keeps the slot until it is done.
+        // Once it is in the queue the task may run, end, and take the runtime with it, while a worker has still to be woken.
+        let alive = self.keep_alive();
+        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `alive` keeps the slot.
         unsafe { &*scheduler }.inject(self);
+        drop(alive);
     }
 
     /// Ends a task that will never be run.
@@ -200,7 +203,7 @@ unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
     } else if done.join_waker {
         // SAFETY: invariant 3; a task completes once.
         if let Some(waker) = unsafe { task.consume_join_waker() } {
-            waker.wake();
+            waker::call(waker);
         }
     }
     // SAFETY: the two references.
@@ -211,7 +214,7 @@ unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
 pub(crate) fn report(task: &Header, unseen: Option<Box<dyn Any + Send>>) {
     if let Some(payload) = unseen {
         panic::unhandled(task, payload.as_ref());
-        drop(payload);
+        panic::drop_quietly(payload);
     }
 }
 
@@ -242,7 +245,7 @@ pub(crate) unsafe fn free(header: NonNull<Header>) {
 
 /// A reference that keeps a task's slot, and by it the scheduler, alive.
 #[derive(Debug)]
-pub(crate) struct KeepAlive(NonNull<Header>);
+struct KeepAlive(NonNull<Header>);
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {
