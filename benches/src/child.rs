@@ -8,12 +8,12 @@ use crate::chan::peers::{AsyncChannel, Crossfire, Flume, Kanal, TokioMpsc};
 use crate::chan::weftline::Weft;
 use crate::may;
 use crate::meter::Sample;
-use crate::net::load;
 use crate::options::Order;
 use crate::rt::smol::Smol;
 use crate::rt::tokio::Tokio;
 use crate::rt::weftline::Weftline;
 use crate::rt::{Lock, Rt};
+use crate::socket::load;
 use crate::suite::Workload;
 use crate::work::{chan, fair, memory, select, spawn, switch, timer, twice};
 
@@ -48,9 +48,13 @@ pub(crate) fn obey(order: &Order) -> Result<(), String> {
         _ => None,
     };
     let sample = sample.ok_or_else(|| format!("{} has no {}", order.peer, order.workload))?;
+    report(&sample)
+}
+
+/// Prints the line and ends the process: what is parked stays parked.
+fn report(sample: &Sample) -> ! {
     println!("{}", sample.to_json());
-    // Not by returning: what is parked stays parked.
-    std::process::exit(0);
+    std::process::exit(0)
 }
 
 struct Task<'a> {
@@ -105,7 +109,10 @@ impl Task<'_> {
             "select8" => R::run(workers, twice(n, select::select8::<R, C>)),
             "select_send" => R::run(workers, twice(n, select::select_send::<R, C>)),
             "sieve" => R::run(workers, twice(n, chan::sieve::<R, C>)),
-            "task_mem" => R::run(workers, memory::task_mem::<R, C>(n)),
+            "task_mem" => R::run(workers, async move {
+                // Printed inside: some channels take minutes to drop what is parked on them.
+                report(&memory::task_mem::<R, C>(n).await)
+            }),
             _ => return None,
         })
     }

@@ -6,18 +6,18 @@
 //!
 //! What is where: [`suite`] lists the workloads and who takes part; [`work`] has the workloads, written once over the traits in [`rt`]
 //! and [`chan`]; [`may`] has May's, with closures; `go/main.go` has Go's; [`meter`] reads what a run cost.
-//! For the socket workloads the child is the load generator ([`net::load`]), and starts the server as a process beside it.
+//! For the socket workloads the child is the load generator ([`socket::load`]), and starts the server as a process beside it.
 
 mod chan;
 mod child;
 mod gate;
 mod may;
 mod meter;
-mod net;
 mod options;
 mod parent;
 mod report;
 mod rt;
+mod socket;
 mod suite;
 mod sys;
 mod work;
@@ -28,7 +28,7 @@ fn main() {
     let result = match options::parse(std::env::args().skip(1)) {
         Ok(Mode::Compare(options)) => parent::compare(&options),
         Ok(Mode::Child(order)) => child::obey(&order),
-        Ok(Mode::Serve(kind, peer, workers)) => net::serve::serve(&kind, &peer, workers),
+        Ok(Mode::Serve(kind, peer, workers)) => socket::serve::serve(&kind, &peer, workers),
         Ok(Mode::List) => {
             suite::list();
             Ok(())

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::net::load::GO_PROGRAM;
 use crate::options::Options;
 use crate::report::Report;
+use crate::socket::load::GO_PROGRAM;
 use crate::suite::{PEERS, WORKLOADS, Workload};
 
 /// What became of one run: its line, or why there is none.

@@ -26,6 +26,10 @@ use crate::options::ClientJob;
 /// How long one step of one connection may take before it counts as failed. Generous: a busy machine is not an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What remains of the patience with a server that does not answer at all. Each step without an answer takes three quarters of it
+/// away, and an answer brings it back: a server that hangs shall not cost ten seconds for each of its connections.
+const LAST_PATIENCE: Duration = Duration::from_millis(50);
+
 /// How often a client tells the parent how far it is.
 const PROGRESS: Duration = Duration::from_millis(100);
 
@@ -43,6 +47,7 @@ struct Driver {
     server: SocketAddr,
     per_source: usize,
     connections: Vec<Connection>,
+    patience: Duration,
     seen: Tally,
 }
 
@@ -58,6 +63,7 @@ struct Tally {
 /// How a step of a connection can fail.
 enum Fault {
     Io(&'static str, io::Error),
+    NoAnswer(&'static str),
     WrongBytes,
 }
 
@@ -82,8 +88,8 @@ impl Driver {
                     connection.stream = self.round(connection.id, n, stream).await;
                 }
                 (Phase::Close, Some(stream)) => {
-                    let closed = within_patience("closing", close(&stream)).await;
-                    self.seen.note(closed);
+                    let closed = within(self.patience, "closing", close(&stream)).await;
+                    self.note(closed);
                 }
             }
             THROUGH.fetch_add(1, Ordering::Relaxed);
@@ -95,9 +101,9 @@ impl Driver {
     async fn open(&mut self, id: u64) -> Option<TcpStream> {
         let mut dialer = Dialer::new();
         if let Some(source) = source(id as usize, self.per_source) {
-            dialer = dialer.local_addr(source);
+            dialer.local_addr(source);
         }
-        let opened = within_patience("connecting", async {
+        let opened = within(self.patience, "connecting", async {
             let stream = dialer
                 .connect(self.server)
                 .await
@@ -106,14 +112,24 @@ impl Driver {
             Ok(stream)
         });
         let opened = opened.await;
-        self.seen.note(opened)
+        self.note(opened)
+    }
+
+    /// Counts the outcome of a step, and draws the lesson for the next; what the step made, if it went well.
+    fn note<T>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
+        match outcome {
+            Ok(_) => self.patience = PATIENCE,
+            Err(Fault::NoAnswer(_)) => self.patience = (self.patience / 4).max(LAST_PATIENCE),
+            Err(_) => {}
+        }
+        self.seen.note(outcome)
     }
 
     async fn round(&mut self, id: u64, n: u64, stream: TcpStream) -> Option<TcpStream> {
         let start = Instant::now();
-        let answered = within_patience("echo", exchange(&stream, id, n)).await;
+        let answered = within(self.patience, "echo", exchange(&stream, id, n)).await;
         let took = start.elapsed();
-        self.seen.note(answered)?;
+        self.note(answered)?;
         self.seen.latency.record(took);
         Some(stream)
     }
@@ -150,16 +166,14 @@ async fn close(stream: &TcpStream) -> Result<(), Fault> {
     }
 }
 
-async fn within_patience<T>(
+async fn within<T>(
+    patience: Duration,
     what: &'static str,
     step: impl Future<Output = Result<T, Fault>>,
 ) -> Result<T, Fault> {
-    match timeout(PATIENCE, step).await {
+    match timeout(patience, step).await {
         Ok(result) => result,
-        Err(_elapsed) => {
-            let error = io::Error::new(ErrorKind::TimedOut, format!("no answer in {PATIENCE:?}"));
-            Err(Fault::Io(what, error))
-        }
+        Err(_elapsed) => Err(Fault::NoAnswer(what)),
     }
 }
 
@@ -197,13 +211,17 @@ impl Tally {
                 return Some(made);
             }
             Err(Fault::WrongBytes) => self.wrong += 1,
-            Err(Fault::Io(what, error)) => {
-                let kind = control::describe(what, &error);
-                *self.errors.entry(kind).or_default() += 1;
+            Err(Fault::Io(what, error)) => self.count(control::describe(what, &error)),
+            Err(Fault::NoAnswer(what)) => {
+                self.count((0, format!("{what}: the server does not answer")))
             }
         }
         self.failed += 1;
         None
+    }
+
+    fn count(&mut self, error: (i32, String)) {
+        *self.errors.entry(error).or_default() += 1;
     }
 
     fn add(&mut self, other: &Self) {
@@ -249,6 +267,7 @@ fn drivers(job: &ClientJob) -> Vec<Driver> {
             server: job.address,
             per_source: job.per_source,
             connections: Vec::with_capacity(job.count.div_ceil(count)),
+            patience: PATIENCE,
             seen: Tally::new(),
         })
         .collect();

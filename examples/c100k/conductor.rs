@@ -238,6 +238,9 @@ impl<'a> Run<'a> {
 
     fn rounds(&mut self) -> Result<(), Trouble> {
         for n in 1..=self.options.rounds {
+            if self.report.open() == 0 {
+                break;
+            }
             let outcome = self.phase(&format!("round {n}"), "messages", self.report.open())?;
             self.report.echoed += outcome.ok;
             self.report.time.rounds.push(outcome.took);
@@ -272,7 +275,10 @@ impl<'a> Run<'a> {
 
     /// Ends the children, and says how it went.
     fn finish(mut self, result: Result<(), Trouble>) -> ExitCode {
-        drop(self.talk);
+        match result {
+            Ok(()) => self.talk.end(),
+            Err(_) => drop(self.talk),
+        }
         match result {
             Err(Trouble::Refused(line)) => return refuse(&line),
             Err(Trouble::Broken(line)) => self.report.trouble = Some(line),

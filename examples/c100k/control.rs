@@ -23,7 +23,7 @@ use std::time::Duration;
 use sync::Receiver;
 
 /// How long a child may take to end in good order once its parent wants that or is gone.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// The parent's orders; the channel closes when the parent is done with us, or gone.
 pub(crate) fn orders() -> Receiver<String> {

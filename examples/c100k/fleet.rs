@@ -2,7 +2,7 @@
 //!
 //! Each child has a thread that turns its lines into events on one queue, so that the parent waits in one place. A child that dies
 //! shows as the end of its lines. Children end when their stdin closes, which the system sees to however the parent goes; those that
-//! do not within a few seconds are killed.
+//! do not, or that are at work when the run is cut short, are killed.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long children may take to end in good order; a little longer than they give themselves.
-const GRACE: Duration = Duration::from_secs(4);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// All children of this run.
 #[derive(Debug)]
@@ -117,6 +117,17 @@ impl Fleet {
         self.members[id].process.id()
     }
 
+    /// Lets all children end in good order.
+    pub(crate) fn end(mut self) {
+        for member in &mut self.members {
+            member.stdin = None;
+        }
+        let deadline = Instant::now() + GRACE;
+        for member in &mut self.members {
+            wait(&mut member.process, deadline);
+        }
+    }
+
     /// How a child ended that is `Gone`.
     pub(crate) fn fate(&mut self, id: usize) -> String {
         let deadline = Instant::now() + GRACE;
@@ -129,16 +140,11 @@ impl Fleet {
 }
 
 impl Drop for Fleet {
+    /// Kills what has not ended: after [`end`](Fleet::end) nothing as a rule, and everything when the run was cut short.
     fn drop(&mut self) {
         for member in &mut self.members {
-            member.stdin = None;
-        }
-        let deadline = Instant::now() + GRACE;
-        for member in &mut self.members {
-            if wait(&mut member.process, deadline).is_none() {
-                let _ = member.process.kill();
-                let _ = member.process.wait();
-            }
+            let _ = member.process.kill();
+            let _ = member.process.wait();
         }
     }
 }

@@ -54,6 +54,11 @@ impl Talk {
             .map_err(|error| Trouble::refused("starting a process", &error))
     }
 
+    /// Lets all children end in good order. A talk that is dropped instead ends them at once.
+    pub(crate) fn end(self) {
+        self.fleet.end();
+    }
+
     pub(crate) fn tell(&mut self, id: usize, order: &str) {
         self.fleet.tell(id, order);
     }

@@ -4,9 +4,9 @@ mod support;
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use net::{Dialer, OpError, TcpListener, TcpStream, os_error};
+use net::{Dialer, ListenConfig, OpError, TcpListener, TcpStream, os_error};
 use support::{run, serve};
 
 fn context(error: &io::Error) -> &OpError {
@@ -114,26 +114,93 @@ fn the_next_address_is_tried_when_one_fails() {
     });
 }
 
+/// An address that does not answer: the backlog is full, so that the next SYN is dropped.
+async fn silent() -> io::Result<(TcpListener, Vec<TcpStream>)> {
+    let listener = ListenConfig::new().backlog(0).listen("127.0.0.1:0").await?;
+    let mut waiting = Vec::new();
+    let limit = Duration::from_millis(100);
+    while let Ok(stream) = Dialer::new()
+        .timeout(limit)
+        .connect(listener.local_addr()?)
+        .await
+    {
+        waiting.push(stream);
+        assert!(waiting.len() < 10);
+    }
+    Ok((listener, waiting))
+}
+
 #[test]
 fn connecting_ends_with_its_time_limit() {
     run(async {
-        // A full backlog of one: the next SYN is dropped, as by a peer that does not answer.
-        let listener = net::ListenConfig::new()
-            .backlog(0)
-            .listen("127.0.0.1:0")
-            .await?;
+        let (listener, _waiting) = silent().await?;
         let address = listener.local_addr()?;
-        let mut waiting = Vec::new();
-        let limit = Duration::from_millis(200);
-        let error = loop {
-            match Dialer::new().timeout(limit).connect(address).await {
-                Ok(stream) => waiting.push(stream),
-                Err(error) => break error,
-            }
-            assert!(waiting.len() < 10);
-        };
+        let limit = Duration::from_millis(50);
+        let connecting = Dialer::new().timeout(limit).connect(address);
+        let error = connecting.await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(error.to_string(), format!("connect {address}: i/o timeout"));
+        Ok(())
+    });
+}
+
+#[test]
+fn the_other_family_is_tried_when_the_first_does_not_answer() {
+    run(async {
+        let (silent, _waiting) = silent().await?;
+        let good = TcpListener::bind("[::1]:0").await?;
+        let both = [silent.local_addr()?, good.local_addr()?];
+        let limit = Duration::from_secs(30);
+        let mut dialer = Dialer::new();
+        dialer.timeout(limit);
+        let start = Instant::now();
+        let stream = dialer.connect(&both[..]).await?;
+        assert_eq!(stream.peer_addr()?, both[1]);
+        assert!(start.elapsed() >= Duration::from_millis(300));
+
+        let hasty = dialer.fallback_delay(Some(Duration::ZERO));
+        assert_eq!(hasty.connect(&both[..]).await?.peer_addr()?, both[1]);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_other_family_is_tried_at_once_when_the_first_fails_and_the_first_error_counts() {
+    run(async {
+        let good = TcpListener::bind("[::1]:0").await?;
+        let closed = TcpListener::bind("127.0.0.1:0").await?;
+        let both = [closed.local_addr()?, good.local_addr()?];
+        closed.close()?;
+        let mut dialer = Dialer::new();
+        // Only a hang lasts as long.
+        dialer.fallback_delay(Some(Duration::from_secs(3600)));
+        let stream = dialer.connect(&both[..]).await?;
+        assert_eq!(stream.peer_addr()?, both[1]);
+
+        good.close()?;
+        let error = dialer.connect(&both[..]).await.unwrap_err();
+        assert_eq!(context(&error).address(), both[0].to_string());
+        let mut one_by_one = Dialer::new();
+        let error = one_by_one.fallback_delay(None).connect(&both[..]).await;
+        assert_eq!(context(&error.unwrap_err()).address(), both[0].to_string());
+        Ok(())
+    });
+}
+
+#[test]
+fn a_port_where_nothing_listens_never_connects_to_itself() {
+    run(async {
+        let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")?;
+        let mut ends = range
+            .split_whitespace()
+            .map(|end| end.parse::<u16>().unwrap());
+        let (low, high) = (ends.next().unwrap(), ends.next().unwrap());
+        // A port that the system may choose for the other end as well.
+        for port in (low..high).step_by(2).take(2_000) {
+            if let Ok(stream) = TcpStream::connect(("127.0.0.1", port)).await {
+                assert_ne!(stream.local_addr()?, stream.peer_addr()?);
+            }
+        }
         Ok(())
     });
 }

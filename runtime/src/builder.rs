@@ -188,7 +188,7 @@ impl Builder {
 }
 
 /// A bound against slips of the finger; Go's own is gone, but nobody has more CPUs.
-const MAX_MAX_PROCS: usize = 4096;
+pub(crate) const MAX_MAX_PROCS: usize = 4096;
 
 fn default_max_procs(from_env: Option<&str>) -> io::Result<usize> {
     match from_env {

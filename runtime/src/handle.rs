@@ -8,6 +8,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::block_on;
+use crate::builder::MAX_MAX_PROCS;
 use crate::io::Driver;
 use crate::scheduler::{Scheduler, current};
 use crate::task::JoinHandle;
@@ -70,7 +71,7 @@ impl Handle {
             .ok_or(TryCurrentError(()))
     }
 
-    /// Spawns a task on this runtime: see [`spawn`](crate::spawn).
+    /// Spawns a task on this runtime: see [`spawn`](crate::spawn()).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -119,6 +120,31 @@ impl Handle {
     /// Tasks that were spawned on this runtime and have not ended.
     pub fn num_tasks(&self) -> usize {
         self.scheduler.num_tasks()
+    }
+
+    /// Changes how many workers run tasks at a time, and returns what it was. More start at once; surplus ones sleep as soon as they
+    /// are through with the task they run, and what waits in their queues goes to the others.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is 0 or more than 4096.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let handle = runtime::Handle::current();
+    /// let before = handle.set_max_procs(3);
+    /// assert_eq!(handle.set_max_procs(before), 3);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `runtime.GOMAXPROCS(n)`.
+    #[track_caller]
+    pub fn set_max_procs(&self, n: usize) -> usize {
+        assert!(
+            (1..=MAX_MAX_PROCS).contains(&n),
+            "set_max_procs({n}): give a number from 1 to {MAX_MAX_PROCS}"
+        );
+        self.scheduler.set_max_procs(n)
     }
 
     /// Workers of this runtime.

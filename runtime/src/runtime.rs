@@ -64,7 +64,7 @@ impl Runtime {
         self.handle.block_on(future)
     }
 
-    /// Spawns a task: see [`spawn`](crate::spawn).
+    /// Spawns a task: see [`spawn`](crate::spawn()).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where

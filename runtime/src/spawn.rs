@@ -161,3 +161,15 @@ pub fn num_tasks() -> usize {
 pub fn max_procs() -> usize {
     Handle::current().max_procs()
 }
+
+/// Changes how many workers of the current runtime run tasks at a time: see [`Handle::set_max_procs`].
+///
+/// # Panics
+///
+/// Outside a runtime, and if `n` is 0 or more than 4096.
+///
+/// **Go:** `runtime.GOMAXPROCS(n)`.
+#[track_caller]
+pub fn set_max_procs(n: usize) -> usize {
+    Handle::current().set_max_procs(n)
+}

@@ -1,29 +1,39 @@
 //! Making connections.
 //!
 //! A non-blocking connect to this machine is complete when it returns, so that it is looked at once before the reactor is asked to
-//! wait. Addresses of a name are tried one after the other; the time limit is shared out among those that are left, so that
-//! one that does not answer leaves time for the next (Go does the same).
+//! wait. Addresses of one family are tried one after the other; the time limit is shared out among those that are left, so that
+//! one that does not answer leaves time for the next. Where a name has addresses of both families, those of the first one's go
+//! ahead, and the others follow when they have failed or have not answered for 300 ms (RFC 6555, "happy eyeballs"). All as in Go.
 #![forbid(unsafe_code)]
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::Location;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use runtime::io::Direction;
-use runtime::time::{Instant, timeout_at};
+use runtime::time::{Instant, sleep, timeout_at};
 use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::TcpStream;
 use super::options::Options;
 use crate::error::{During, list, no_address};
-use crate::resolve::{ToSocketAddrs, resolve};
+use crate::resolve::{Target, ToSocketAddrs, resolve};
 use crate::socket::Socket;
 use crate::sys::bind_address_no_port;
 
 /// The least time that an address gets of a limit which is shared out. Go's value.
 const LEAST_SHARE: Duration = Duration::from_secs(2);
+
+/// The handicap of the second address family. RFC 6555 suggests 150 to 250 ms, Go takes this.
+const FALLBACK_DELAY: Duration = Duration::from_millis(300);
+
+/// Connections to itself that are given up before the address is. Go's value; each has a chance of one in the number of ports.
+const TRIES: usize = 3;
 
 /// Settings of a connection that is made.
 ///
@@ -42,17 +52,30 @@ const LEAST_SHARE: Duration = Duration::from_secs(2);
 /// ```
 ///
 /// **Go:** `net.Dialer`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Dialer {
     timeout: Option<Duration>,
     local: Option<SocketAddr>,
+    fallback_delay: Option<Duration>,
     options: Options,
 }
 
+impl Default for Dialer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Dialer {
-    /// The defaults: no limit but the system's (about two minutes), any local address, `TCP_NODELAY`, keepalive every 15 s.
+    /// The defaults: no limit but the system's (about two minutes), any local address, `TCP_NODELAY`, keepalive every 15 s, the other
+    /// address family after 300 ms.
     pub fn new() -> Self {
-        Self::default()
+        Self {
+            timeout: None,
+            local: None,
+            fallback_delay: Some(FALLBACK_DELAY),
+            options: Options::default(),
+        }
     }
 
     /// How long connecting may take, with the lookup and all addresses of the name.
@@ -65,6 +88,13 @@ impl Dialer {
     /// as many connections to each destination as there are ports.
     pub fn local_addr(&mut self, address: SocketAddr) -> &mut Self {
         self.local = Some(address);
+        self
+    }
+
+    /// How long the addresses of the first one's family have to answer before those of the other family are tried beside them.
+    /// `None`: they are tried afterwards. 300 ms by default.
+    pub fn fallback_delay(&mut self, delay: Option<Duration>) -> &mut Self {
+        self.fallback_delay = delay;
         self
     }
 
@@ -81,7 +111,7 @@ impl Dialer {
         self
     }
 
-    /// Connects. A name's addresses are tried in the resolver's order; the first that answers is taken.
+    /// Connects. A name's addresses are tried in the resolver's order, the two families side by side; the first that answers is taken.
     ///
     /// # Errors
     ///
@@ -100,10 +130,10 @@ impl Dialer {
     ///
     /// **Go:** `d.DialContext(ctx, "tcp", addr)`.
     #[track_caller]
-    pub fn connect(
+    pub fn connect<A: ToSocketAddrs>(
         &self,
-        address: impl ToSocketAddrs,
-    ) -> impl Future<Output = io::Result<TcpStream>> + Send {
+        address: A,
+    ) -> impl Future<Output = io::Result<TcpStream>> + Send + use<A> {
         let place = Location::caller();
         let dialer = self.clone();
         let target = address.to_target();
@@ -111,15 +141,62 @@ impl Dialer {
             let deadline = dialer
                 .timeout
                 .and_then(|limit| Instant::now().checked_add(limit));
-            let addresses = match deadline {
-                None => resolve(target?).await?,
-                Some(deadline) => match timeout_at(deadline, resolve(target?)).await {
-                    Ok(found) => found?,
-                    Err(_) => return Err(too_late()).during("lookup", "the name"),
-                },
-            };
-            dialer.connect_any(&addresses, deadline, place).await
+            let addresses = look_up(target?, deadline).await?;
+            match dialer.rivals(&addresses) {
+                None => dialer.connect_any(&addresses, deadline, place).await,
+                // Boxed: rare, and large.
+                Some(rivals) => Box::pin(dialer.race(rivals, deadline, place)).await,
+            }
         }
+    }
+
+    /// The two families, if there are two and they race.
+    fn rivals(&self, addresses: &[SocketAddr]) -> Option<Rivals> {
+        let handicap = self.fallback_delay?;
+        let is_v6 = addresses.first()?.is_ipv6();
+        let (first, second): (Vec<_>, Vec<_>) = addresses
+            .iter()
+            .partition(|address| address.is_ipv6() == is_v6);
+        (!second.is_empty()).then_some(Rivals {
+            first,
+            second,
+            handicap,
+        })
+    }
+
+    /// Tries both families, the second with a handicap. Whoever loses is closed.
+    async fn race(
+        &self,
+        rivals: Rivals,
+        deadline: Option<Instant>,
+        place: &'static Location<'static>,
+    ) -> io::Result<TcpStream> {
+        let mut ahead = pin!(self.connect_any(&rivals.first, deadline, place));
+        let mut behind = pin!(self.connect_any(&rivals.second, deadline, place));
+        let mut handicap = pin!(sleep(rivals.handicap));
+        let (mut failed_ahead, mut failed_behind, mut started) = (None, false, false);
+        poll_fn(|cx| {
+            if failed_ahead.is_none() {
+                match ahead.as_mut().poll(cx) {
+                    Poll::Ready(Err(error)) => failed_ahead = Some(error),
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Pending => {}
+                }
+            }
+            started |= failed_ahead.is_some() || handicap.as_mut().poll(cx).is_ready();
+            if started && !failed_behind {
+                match behind.as_mut().poll(cx) {
+                    Poll::Ready(Err(_)) => failed_behind = true,
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Pending => {}
+                }
+            }
+            match failed_ahead.take_if(|_| failed_behind) {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            }
+        })
+        .await
     }
 
     async fn connect_any(
@@ -130,12 +207,12 @@ impl Dialer {
     ) -> io::Result<TcpStream> {
         let mut first_error = None;
         for (tried, &address) in addresses.iter().enumerate() {
-            let connecting = self.connect_one(address, place);
+            let mut connecting = pin!(self.connect_one(address, place));
             let connected = match deadline {
                 None => connecting.await,
                 Some(deadline) => {
                     let share = share(deadline, addresses.len() - tried);
-                    let within = timeout_at(share, connecting).await;
+                    let within = timeout_at(share, connecting.as_mut()).await;
                     within.unwrap_or_else(|_| Err(too_late()))
                 }
             };
@@ -150,7 +227,22 @@ impl Dialer {
         }
     }
 
+    /// Connects to one address; a connection to itself is not one (see `is_self_connected`).
     async fn connect_one(
+        &self,
+        address: SocketAddr,
+        place: &'static Location<'static>,
+    ) -> io::Result<TcpStream> {
+        for _ in 0..TRIES {
+            let stream = self.connect_once(address, place).await?;
+            if !is_self_connected(&stream)? {
+                return Ok(stream);
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::ECONNREFUSED))
+    }
+
+    async fn connect_once(
         &self,
         address: SocketAddr,
         place: &'static Location<'static>,
@@ -186,6 +278,39 @@ impl Dialer {
                 Ok(mio::net::TcpStream::from_std(stream))
             }
         }
+    }
+}
+
+/// Addresses of both families, and how long the second waits for the first.
+struct Rivals {
+    first: Vec<SocketAddr>,
+    second: Vec<SocketAddr>,
+    handicap: Duration,
+}
+
+async fn look_up(target: Target, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
+    if let Target::Addresses(addresses) = target {
+        return Ok(addresses);
+    }
+    // Boxed: a lookup is slow anyway, and the future of a dial to an address stays small.
+    let lookup = Box::pin(resolve(target));
+    match deadline {
+        None => lookup.await,
+        Some(deadline) => match timeout_at(deadline, lookup).await {
+            Ok(found) => found,
+            Err(_) => Err(too_late()).during("lookup", "the name"),
+        },
+    }
+}
+
+/// Whether both ends are one socket. The system may choose, for a connect to a port of this machine where nothing listens, that very
+/// port as the local one; then the connection opens from both sides at once, with itself.
+fn is_self_connected(stream: &TcpStream) -> io::Result<bool> {
+    match (stream.local_addr(), stream.peer_addr()) {
+        (Ok(local), Ok(peer)) => Ok(local == peer),
+        // It has been reset already: the first read will say so.
+        (_, Err(error)) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        (Err(error), _) | (_, Err(error)) => Err(error),
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-runtime --lib models`
 
+mod idle;
+mod item;
 mod readiness;
+mod run_queue;
 mod slab;
 mod timers;

@@ -15,11 +15,13 @@
 use std::fmt;
 use std::ptr::NonNull;
 
+use super::prefetch::prefetch;
+use super::queued::Queued;
 use crate::primitive::atomic::{
     AtomicPtr, AtomicU32,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
-use crate::task::{Header, Runnable};
+use crate::task::Runnable;
 
 /// Go's and Tokio's number. A guess of theirs, and a good one: 2 KiB, some microseconds of work.
 #[cfg(not(loom))]
@@ -29,18 +31,18 @@ pub(crate) const CAPACITY: u32 = 256;
 pub(crate) const CAPACITY: u32 = 4;
 
 /// See the module.
-pub(crate) struct RunQueue {
+pub(crate) struct RunQueue<T: Queued = Runnable> {
     head: AtomicU32,
     tail: AtomicU32,
-    slots: Box<[AtomicPtr<Header>]>,
+    slots: Box<[AtomicPtr<T::Node>]>,
     /// The task to run next, before the ring. Pushed by the owner, taken by anybody.
-    next: AtomicPtr<Header>,
+    next: AtomicPtr<T::Node>,
 }
 
 /// Tasks that did not fit, to be given to the injector in one go.
-pub(crate) type Overflow = Vec<Runnable>;
+pub(crate) type Overflow<T> = Vec<T>;
 
-impl RunQueue {
+impl<T: Queued> RunQueue<T> {
     pub(crate) fn new() -> Self {
         Self {
             head: AtomicU32::new(0),
@@ -54,21 +56,21 @@ impl RunQueue {
 
     /// Puts a task into the run-next slot; its previous occupant is returned and belongs into the ring. Owner only.
     #[inline]
-    pub(crate) fn replace_next(&self, task: Runnable) -> Option<Runnable> {
-        let before = self.next.swap(task.into_raw().as_ptr(), AcqRel);
-        // SAFETY: what the slot held was put there by `into_raw`, and the swap took it.
-        unsafe { from_slot(before) }
+    pub(crate) fn replace_next(&self, task: T) -> Option<T> {
+        let before = self.next.swap(task.into_node().as_ptr(), AcqRel);
+        // SAFETY: what the slot held was put there by `into_node`, and the swap took it.
+        unsafe { Self::from_slot(before) }
     }
 
     /// Takes the task to run next.
     #[inline]
-    pub(crate) fn take_next(&self) -> Option<Runnable> {
+    pub(crate) fn take_next(&self) -> Option<T> {
         // Relaxed: only the owner fills the slot; a thief that looks is content with an older answer.
         if self.next.load(Relaxed).is_null() {
             return None;
         }
         // SAFETY: as in `replace_next`.
-        unsafe { from_slot(self.next.swap(std::ptr::null_mut(), AcqRel)) }
+        unsafe { Self::from_slot(self.next.swap(std::ptr::null_mut(), AcqRel)) }
     }
 
     /// Whether there is a task to run next.
@@ -78,13 +80,13 @@ impl RunQueue {
 
     /// Appends a task. Owner only. If the ring is full, half of it and the task come back for the injector.
     #[inline]
-    pub(crate) fn push(&self, task: Runnable) -> Result<(), Overflow> {
+    pub(crate) fn push(&self, task: T) -> Result<(), Overflow<T>> {
         // Acquire: a thief's claim of a slot happens before we write the slot again.
         let head = self.head.load(Acquire);
         // Relaxed: only we write it.
         let tail = self.tail.load(Relaxed);
         if tail.wrapping_sub(head) < CAPACITY {
-            self.slot(tail).store(task.into_raw().as_ptr(), Relaxed);
+            self.slot(tail).store(task.into_node().as_ptr(), Relaxed);
             // Release: the slot's content comes with it to whoever acquires `tail`.
             self.tail.store(tail.wrapping_add(1), Release);
             return Ok(());
@@ -93,7 +95,7 @@ impl RunQueue {
     }
 
     #[cold]
-    fn push_slow(&self, task: Runnable, head: u32) -> Result<(), Overflow> {
+    fn push_slow(&self, task: T, head: u32) -> Result<(), Overflow<T>> {
         let mut overflow = Vec::with_capacity(CAPACITY as usize / 2 + 1);
         match self.claim(head, CAPACITY / 2, |task| overflow.push(task)) {
             Ok(()) => {
@@ -107,7 +109,7 @@ impl RunQueue {
 
     /// Takes the oldest task. Owner or anybody.
     #[inline]
-    pub(crate) fn pop(&self) -> Option<Runnable> {
+    pub(crate) fn pop(&self) -> Option<T> {
         let mut head = self.head.load(Acquire);
         loop {
             let tail = self.tail.load(Acquire);
@@ -115,13 +117,17 @@ impl RunQueue {
                 return None;
             }
             let task = self.slot(head).load(Relaxed);
+            let after = head.wrapping_add(1);
+            if after != tail {
+                prefetch(self.slot(after).load(Relaxed));
+            }
             // AcqRel: pairs with other claims; Release lets the owner write the slot again.
             match self
                 .head
                 .compare_exchange_weak(head, head.wrapping_add(1), AcqRel, Acquire)
             {
                 // SAFETY: invariant 3.
-                Ok(_) => return unsafe { from_slot(task) },
+                Ok(_) => return unsafe { Self::from_slot(task) },
                 Err(seen) => head = seen,
             }
         }
@@ -129,7 +135,7 @@ impl RunQueue {
 
     /// Moves half of the ring, rounded up, to `thief`'s ring, of which the caller is the owner and which is empty; one of the tasks is
     /// returned to be run at once.
-    pub(crate) fn steal_into(&self, thief: &Self) -> Option<Runnable> {
+    pub(crate) fn steal_into(&self, thief: &Self) -> Option<T> {
         let mut head = self.head.load(Acquire);
         loop {
             let tail = self.tail.load(Acquire);
@@ -163,7 +169,7 @@ impl RunQueue {
     /// # Safety
     ///
     /// The caller owns the tasks and this ring, and they fit.
-    unsafe fn accept(&self, batch: &[*mut Header]) -> Option<Runnable> {
+    unsafe fn accept(&self, batch: &[*mut T::Node]) -> Option<T> {
         let (first, rest) = batch.split_first()?;
         let tail = self.tail.load(Relaxed);
         debug_assert!(tail.wrapping_sub(self.head.load(Relaxed)) + rest.len() as u32 <= CAPACITY);
@@ -173,11 +179,11 @@ impl RunQueue {
         self.tail
             .store(tail.wrapping_add(rest.len() as u32), Release);
         // SAFETY: the caller's.
-        unsafe { from_slot(*first) }
+        unsafe { Self::from_slot(*first) }
     }
 
     /// Takes `n` tasks from a ring whose head is `head`, or none if it is not there any more.
-    fn claim(&self, head: u32, n: u32, mut take: impl FnMut(Runnable)) -> Result<(), u32> {
+    fn claim(&self, head: u32, n: u32, mut take: impl FnMut(T)) -> Result<(), u32> {
         let mut batch = [std::ptr::null_mut(); CAPACITY as usize / 2];
         for i in 0..n {
             batch[i as usize] = self.slot(head.wrapping_add(i)).load(Relaxed);
@@ -186,7 +192,7 @@ impl RunQueue {
             .compare_exchange(head, head.wrapping_add(n), AcqRel, Acquire)?;
         for &task in &batch[..n as usize] {
             // SAFETY: invariant 3.
-            take(unsafe { from_slot(task) }.expect("slots between head and tail are filled"));
+            take(unsafe { Self::from_slot(task) }.expect("slots between head and tail are filled"));
         }
         Ok(())
     }
@@ -206,21 +212,21 @@ impl RunQueue {
         self.len() == 0
     }
 
-    fn slot(&self, index: u32) -> &AtomicPtr<Header> {
+    /// # Safety
+    ///
+    /// `pointer` is null or comes from `into_node`, and the caller owns it.
+    #[inline]
+    unsafe fn from_slot(pointer: *mut T::Node) -> Option<T> {
+        // SAFETY: the caller's promise.
+        NonNull::new(pointer).map(|node| unsafe { T::from_node(node) })
+    }
+
+    fn slot(&self, index: u32) -> &AtomicPtr<T::Node> {
         &self.slots[(index % CAPACITY) as usize]
     }
 }
 
-/// # Safety
-///
-/// `pointer` is null or comes from `Runnable::into_raw`, and the caller owns it.
-#[inline]
-unsafe fn from_slot(pointer: *mut Header) -> Option<Runnable> {
-    // SAFETY: the caller's promise.
-    NonNull::new(pointer).map(|header| unsafe { Runnable::from_raw(header) })
-}
-
-impl Drop for RunQueue {
+impl<T: Queued> Drop for RunQueue<T> {
     fn drop(&mut self) {
         drop(self.take_next());
         while let Some(task) = self.pop() {
@@ -229,7 +235,7 @@ impl Drop for RunQueue {
     }
 }
 
-impl fmt::Debug for RunQueue {
+impl<T: Queued> fmt::Debug for RunQueue<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunQueue")
             .field("len", &self.len())

@@ -22,10 +22,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 pub struct Id(NonZeroU64);
 
 impl Id {
-    pub(crate) fn from_u64(id: u64) -> Option<Self> {
-        NonZeroU64::new(id).map(Self)
-    }
-
     /// The id as a number.
     pub fn as_u64(self) -> u64 {
         self.0.get()

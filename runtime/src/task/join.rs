@@ -4,7 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::panic::{Location, resume_unwind};
+use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::Mutex;
@@ -347,7 +347,7 @@ impl JoinError {
         matches!(self.cause, Cause::Panic { .. })
     }
 
-    /// The payload of the panic, for [`resume_unwind`].
+    /// The payload of the panic, for [`std::panic::resume_unwind`].
     ///
     /// # Panics
     ///
@@ -380,14 +380,6 @@ impl JoinError {
                 .into_inner()
                 .unwrap_or_else(|poisoned| poisoned.into_inner())),
             Cause::Cancelled => Err(self),
-        }
-    }
-
-    /// Goes on with the task's panic in the caller; a cancellation comes back as the error.
-    pub(crate) fn resume_panic(self) -> Self {
-        match self.try_into_panic() {
-            Ok(payload) => resume_unwind(payload),
-            Err(error) => error,
         }
     }
 

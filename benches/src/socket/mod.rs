@@ -4,6 +4,7 @@
 //! "Hello, World!". A server is a process of its own, which prints its port and lives until its standard input ends.
 #![forbid(unsafe_code)]
 
+pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod may;
 pub(crate) mod raw;

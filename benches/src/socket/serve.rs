@@ -3,9 +3,10 @@
 
 use std::io::{self, Read, Write};
 
-use super::{HELLO, Net, may, raw, requests};
+use super::{HELLO, Net, http, may, raw, requests};
 use crate::rt::smol::Smol;
 use crate::rt::tokio::Tokio;
+use crate::rt::weftline::Weftline;
 use crate::sys;
 
 /// Serves until the standard input ends.
@@ -13,6 +14,8 @@ pub(crate) fn serve(kind: &str, peer: &str, workers: usize) -> Result<(), String
     sys::raise_file_limit();
     end_with_stdin();
     match peer {
+        "weftline" => runtime::<Weftline>(kind, workers),
+        "tokio" if kind == "http" => http::tokio(workers),
         "tokio" => runtime::<Tokio>(kind, workers),
         "smol" => runtime::<Smol>(kind, workers),
         "may" => may::serve(kind, workers),
@@ -53,16 +56,16 @@ async fn accept<N, F, H>(port: u16, listener: std::net::TcpListener, handler: H)
 where
     N: Net,
     F: Future<Output = io::Result<()>> + Send + 'static,
-    H: Fn(N::Stream) -> F + Send + 'static,
+    H: Fn(N::Stream) -> F + Send + Copy + 'static,
 {
     let listener = N::listener(listener)?;
     announce(port)?;
     loop {
         let stream = N::accept(&listener).await?;
-        let task = handler(stream);
-        // A connection that breaks is the client's affair.
-        N::detach(async {
-            let _ = task.await;
+        // Called inside, or the task would hold the handler's future twice: as captured, and as awaited.
+        N::detach(async move {
+            // A connection that breaks is the client's affair.
+            let _ = handler(stream).await;
         });
     }
 }

@@ -21,9 +21,9 @@ use crossbeam_utils::CachePadded;
 
 use super::calls::Calls;
 use super::chunk::{Chunk, Place};
+use super::release;
 use super::returns::Asked;
 use super::size_class::CLASSES;
-use super::slab::release;
 
 /// How many listed chunks of a size [`Bins::collect`] looks at. A guess.
 const LOOKS: usize = 4;
@@ -152,11 +152,6 @@ impl<C: Copy> Bins<C> {
             }
         }
         more
-    }
-
-    /// Whether calls wait to be answered. For any thread.
-    pub(super) fn has_calls(&self) -> bool {
-        !self.calls.is_empty()
     }
 
     /// Queues a chunk. By another thread, which has claimed the call and has a slot of the chunk out.
