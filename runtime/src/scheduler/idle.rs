@@ -227,6 +227,11 @@ impl Idle {
         true
     }
 
+    /// A worker that had just given its search up sees that there is work, and searches again.
+    pub(crate) fn resume_searching(&self) {
+        self.counts.searching.fetch_add(1, SeqCst);
+    }
+
     /// The searcher found work. `true`: nobody searches any more, so that it has to wake the next.
     #[must_use]
     pub(crate) fn stop_searching(&self) -> bool {

@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle as ThreadHandle};
 use std::time::{Duration, Instant};
 
 use super::{Scheduler, current};
-use crate::task::{Header, shut_down};
+use crate::task::{self, Header, shut_down};
 
 /// The book of the workers' threads.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl Ending {
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if last.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
             *last = Some(Instant::now());
-            eprintln!("{trouble}");
+            task::say(format_args!("{trouble}"));
         }
     }
 
@@ -136,10 +136,7 @@ impl Scheduler {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         {
             // Under this lock, so that no worker is started any more.
-            let _started = self
-                .started
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let _starting = self.starting();
             self.stopping.store(true, SeqCst);
         }
         self.injector.close();

@@ -34,8 +34,10 @@ pub use wait::{WaitReason, waiting};
 pub(crate) use crate::slab::{Arena, Slab};
 pub(crate) use cell::{Cookie, Header};
 pub(crate) use id::IdBlock;
+pub(crate) use panic::say;
 pub(crate) use place::Place;
 pub(crate) use runnable::{Ran, Runnable, shut_down};
+pub(crate) use waker::call as call_waker;
 
 use crate::scheduler::current;
 use crate::scheduler::worker::Worker;
