@@ -223,6 +223,11 @@ impl Scheduler {
             let woken = turn.wait(Some(Duration::ZERO));
             drop(turn);
             self.reactor_result(woken);
+            // The last worker may have found the turn taken and sleep elsewhere: then nobody would wait for events. `is_quiet` pairs
+            // its fence with the one in `fall_asleep`: either that worker's `try_turn` sees the turn free, or it is seen asleep.
+            if self.idle.is_quiet() {
+                self.notify();
+            }
         }
     }
 
