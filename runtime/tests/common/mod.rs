@@ -16,13 +16,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// Ends the process, with the name of the test and what it did, unless it is dropped within a minute.
 #[must_use]
-pub struct Watchdog {
+pub(crate) struct Watchdog {
     alive: Option<Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 #[track_caller]
-pub fn watchdog(what: impl Into<String>) -> Watchdog {
+pub(crate) fn watchdog(what: impl Into<String>) -> Watchdog {
     let test = thread::current().name().unwrap_or("?").to_owned();
     let what = what.into();
     let (alive, watch) = mpsc::channel::<()>();
@@ -47,13 +47,13 @@ impl Drop for Watchdog {
     }
 }
 
-pub fn runtime(workers: usize) -> Runtime {
+pub(crate) fn runtime(workers: usize) -> Runtime {
     Builder::new().max_procs(workers).build().unwrap()
 }
 
 /// Runs a test on 1, 2, 3 and 8 workers, each under a watchdog.
 #[track_caller]
-pub fn each_size(test: impl Fn(&Runtime)) {
+pub(crate) fn each_size(test: impl Fn(&Runtime)) {
     for workers in [1, 2, 3, 8] {
         let _watchdog = watchdog(format!("with {workers} workers"));
         test(&runtime(workers));
@@ -62,7 +62,7 @@ pub fn each_size(test: impl Fn(&Runtime)) {
 
 /// Waits for something that happens on another thread.
 #[track_caller]
-pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
         assert!(start.elapsed() < LIMIT, "this never happens: {what}");
@@ -71,14 +71,14 @@ pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
 }
 
 /// Waits for a condition from within a task, and lets others run meanwhile.
-pub async fn until(condition: impl Fn() -> bool) {
+pub(crate) async fn until(condition: impl Fn() -> bool) {
     while !condition() {
         runtime::yield_now().await;
     }
 }
 
 /// Pending once, with nobody to wake the task.
-pub async fn pending_once() {
+pub(crate) async fn pending_once() {
     let mut polled = false;
     poll_fn(|_| {
         if std::mem::replace(&mut polled, true) {
@@ -91,13 +91,13 @@ pub async fn pending_once() {
 }
 
 /// Numbers from a seed: of the environment's `SEED`, else of the clock. Prints it when the test fails.
-pub struct Seed {
+pub(crate) struct Seed {
     seed: u64,
     state: u64,
 }
 
 impl Seed {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = || {
             let since = std::time::UNIX_EPOCH.elapsed().unwrap();
             since.as_nanos() as u64
@@ -107,7 +107,7 @@ impl Seed {
     }
 
     /// Another one, that depends on this alone.
-    pub fn fork(&mut self) -> Self {
+    pub(crate) fn fork(&mut self) -> Self {
         let state = self.next();
         Self {
             seed: self.seed,
@@ -116,7 +116,7 @@ impl Seed {
     }
 
     /// Steele, Lea and Flood's SplitMix64.
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -124,11 +124,11 @@ impl Seed {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, n: u64) -> u64 {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
         self.next() % n
     }
 
-    pub fn number(&self) -> u64 {
+    pub(crate) fn number(&self) -> u64 {
         self.seed
     }
 }
