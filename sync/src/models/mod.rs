@@ -6,7 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod channel;
+mod mutex;
+mod notify;
 mod select;
+mod semaphore;
 mod wait_group;
 
 use std::future::Future;
