@@ -11,6 +11,7 @@ mod waiters;
 mod channel;
 mod select;
 
+pub mod context;
 mod mutex;
 mod notify;
 mod semaphore;

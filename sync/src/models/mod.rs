@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod channel;
+mod context;
 mod mutex;
 mod notify;
 mod select;
