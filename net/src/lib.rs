@@ -34,18 +34,24 @@
 //!
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
-//! The modules in reading order: `socket`, `tcp`, `udp`; around them `error`, `resolve`, `limit`. Readiness is
+//! The modules in reading order: `socket`, `bytes`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is
 //! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
+mod accept;
+mod bytes;
+mod copy;
 mod error;
 mod limit;
 mod resolve;
 mod socket;
 mod sys;
 mod tcp;
+mod traits;
 mod udp;
+mod unix;
 
+pub use copy::{copy, copy_bidirectional};
 pub use error::{OpError, is_closed, is_deadline, os_error};
 pub use resolve::{ToSocketAddrs, lookup_host};
 pub use tcp::{
@@ -53,3 +59,4 @@ pub use tcp::{
     TcpStream, WriteHalf,
 };
 pub use udp::UdpSocket;
+pub use unix::{UnixDatagram, UnixListener, UnixStream};

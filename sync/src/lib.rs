@@ -5,6 +5,8 @@
 pub(crate) mod primitive;
 
 mod blocking;
+#[cfg(not(loom))]
+mod lock;
 mod waiters;
 
 mod channel;

@@ -7,9 +7,9 @@ mod listener;
 mod options;
 mod split;
 mod stream;
-mod traits;
 
 pub use self::config::ListenConfig;
+pub(crate) use self::config::system_backlog;
 pub use self::dial::Dialer;
 pub use self::listener::TcpListener;
 pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};

@@ -15,7 +15,10 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::{Wake, Waker};
 use std::thread;
@@ -27,6 +30,7 @@ pub(crate) mod idle;
 pub(crate) mod injector;
 pub(crate) mod monitor;
 pub(crate) mod parker;
+mod prefetch;
 pub(crate) mod queued;
 pub(crate) mod rand;
 pub(crate) mod run_queue;
@@ -68,7 +72,9 @@ pub(crate) struct Scheduler {
     config: Config,
     /// Filled from the front, one for each thread that was ever needed at a time.
     slots: Box<[OnceLock<Arc<Slot>>]>,
-    started: Mutex<usize>,
+    /// How many there are; written under `starting`.
+    started: AtomicUsize,
+    starting: Mutex<()>,
     injector: Injector,
     idle: Idle,
     driver: Arc<Driver>,
@@ -102,7 +108,8 @@ impl Scheduler {
         let slots = config.max_threads.max(workers);
         let scheduler = Arc::new_cyclic(|this: &Weak<Self>| Self {
             slots: (0..slots).map(|_| OnceLock::new()).collect(),
-            started: Mutex::new(0),
+            started: AtomicUsize::new(0),
+            starting: Mutex::new(()),
             injector: Injector::new(),
             idle: Idle::new(slots, workers),
             driver,
@@ -138,11 +145,8 @@ impl Scheduler {
     ///
     /// If `max_threads` are there already, or the system refuses one.
     fn start_worker(self: &Arc<Self>) -> io::Result<()> {
-        let mut started = self
-            .started
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let index = *started;
+        let _starting = self.starting();
+        let index = self.started.load(Relaxed);
         if self.is_stopping() {
             return Err(io::Error::other("the runtime is shutting down"));
         }
@@ -156,8 +160,16 @@ impl Scheduler {
         };
         slot.timers.set_interrupt(Waker::from(Arc::new(interrupt)));
         self.start_thread(index)?;
-        *started += 1;
+        // Release: who sees the number finds the slot.
+        self.started.store(index + 1, Release);
         Ok(())
+    }
+
+    /// Only one at a time starts a worker, and nobody once the runtime is stopping.
+    fn starting(&self) -> MutexGuard<'_, ()> {
+        self.starting
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn start_thread(self: &Arc<Self>, index: usize) -> io::Result<()> {
@@ -337,7 +349,7 @@ impl Scheduler {
 
     /// The same, from a random one on.
     pub(crate) fn slots_from(&self, rng: &Rng) -> impl Iterator<Item = &Arc<Slot>> {
-        let started = self.started_slots().count();
+        let started = self.started.load(Acquire);
         let start = rng.below(started);
         let (before, from) = self.slots[..started].split_at(start);
         from.iter().chain(before).filter_map(OnceLock::get)

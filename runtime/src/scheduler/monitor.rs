@@ -223,6 +223,18 @@ impl Scheduler {
             let woken = turn.wait(Some(Duration::ZERO));
             drop(turn);
             self.reactor_result(woken);
+            self.hand_turn_on();
+        }
+    }
+
+    /// A worker that falls asleep while this thread has the turn does not get it, and sleeps on its futex; unlike a worker, this thread
+    /// will not sleep in the reactor instead. So if all workers sleep now, one is woken, and goes to sleep there.
+    ///
+    /// `is_quiet` fences between our giving the turn up and the look at the count; `fall_asleep` between the count and the try for the
+    /// turn: either that worker gets the turn, or we see it asleep.
+    fn hand_turn_on(&self) {
+        if self.idle.is_quiet() {
+            self.notify();
         }
     }
 

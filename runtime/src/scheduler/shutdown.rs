@@ -136,10 +136,7 @@ impl Scheduler {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         {
             // Under this lock, so that no worker is started any more.
-            let _started = self
-                .started
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let _starting = self.starting();
             self.stopping.store(true, SeqCst);
         }
         self.injector.close();

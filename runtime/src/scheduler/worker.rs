@@ -10,6 +10,7 @@
 
 use std::cell::Cell;
 use std::hint;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -263,18 +264,23 @@ impl Worker {
             return;
         }
         if let Some(mut turn) = self.scheduler.driver.try_turn() {
-            let woken = self.deliver(|| turn.wait(Some(Duration::ZERO)));
+            let woken = self.deliver(|| {
+                self.scheduler
+                    .reactor_result(turn.wait(Some(Duration::ZERO)))
+            });
             drop(turn);
-            self.share(self.scheduler.reactor_result(woken));
+            self.share(woken);
         }
     }
 
     /// Runs `f`, which wakes tasks, so that they land in the ring.
-    fn deliver<R>(&self, f: impl FnOnce() -> R) -> R {
+    ///
+    /// A waker may be anybody's code. If one panics, that is said where it happens, and this worker goes on.
+    fn deliver<R: Default>(&self, f: impl FnOnce() -> R) -> R {
         self.delivering.set(true);
-        let result = f();
+        let result = catch_unwind(AssertUnwindSafe(f));
         self.delivering.set(false);
-        result
+        result.unwrap_or_default()
     }
 
     /// A batch of tasks was woken into the ring: a large one is shared.
@@ -411,10 +417,8 @@ impl Worker {
             parker.park(timeout);
             return 0;
         };
-        match parker.poll(|| self.deliver(|| turn.wait(timeout))) {
-            Some(woken) => self.scheduler.reactor_result(woken),
-            None => 0,
-        }
+        let wait = || self.scheduler.reactor_result(turn.wait(timeout));
+        parker.poll(|| self.deliver(wait)).unwrap_or_default()
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ┌ Header ─────────────────────────────────────────────────────────────────────────────────┬ Stage ───────────┐
-//!   │ state │ vtable │ next │ id │ parent │ spawned at │ wait reason │ waits at │ join waker   │ future | output  │
+//!   │ state │ vtable │ id │ parent │ spawned at │ wait reason │ waits at │ join waker   │ future | output  │
 //!   └─────────────────────────────────────────────────────────────────────────────────────────┴──────────────────┘
 //! ```
 //!
@@ -20,7 +20,7 @@ use std::mem::{ManuallyDrop, align_of, size_of};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 
 use super::id::Id;
@@ -51,8 +51,6 @@ pub(crate) struct Header {
     /// First, because the slab's visitors find it at the start of the slot.
     pub(crate) state: State,
     vtable: &'static Vtable,
-    /// Link of the injector's list. Owned by the list while the task is in it.
-    pub(crate) next: AtomicPtr<Header>,
     id: Id,
     parent: Option<Id>,
     spawned_at: &'static Location<'static>,
@@ -184,7 +182,6 @@ where
     unsafe {
         let header = &raw mut (*cell).header;
         (&raw mut (*header).vtable).write(const { &vtable::<F>() });
-        (&raw mut (*header).next).write(AtomicPtr::new(std::ptr::null_mut()));
         (&raw mut (*header).id).write(id);
         (&raw mut (*header).parent).write(parent);
         (&raw mut (*header).spawned_at).write(spawned_at);

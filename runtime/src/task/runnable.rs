@@ -4,7 +4,6 @@
 
 use std::any::Any;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicPtr;
 use std::task::Context;
 
 use super::cell::{Cookie, Header};
@@ -128,11 +127,6 @@ impl Queued for Runnable {
     #[inline]
     unsafe fn from_node(node: NonNull<Header>) -> Self {
         Self(node)
-    }
-
-    #[inline]
-    fn link(node: &Header) -> &AtomicPtr<Header> {
-        &node.next
     }
 }
 
