@@ -245,7 +245,8 @@ fn a_panic_in_the_futures_destructor_is_delivered() {
 
 #[test]
 fn of_two_panics_the_first_is_delivered() {
-    struct Both(Option<Bomb>);
+    /// Panics when polled, and again when dropped.
+    struct Both(#[expect(dead_code, reason = "it is there to be dropped")] Bomb);
     impl Future for Both {
         type Output = ();
         fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
@@ -253,7 +254,7 @@ fn of_two_panics_the_first_is_delivered() {
         }
     }
     each_size(|rt| {
-        let task = rt.spawn(Both(Some(Bomb("second"))));
+        let task = rt.spawn(Both(Bomb("second")));
         let error = rt.block_on(task).unwrap_err();
         assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "first");
     });
