@@ -27,7 +27,9 @@ fn the_reactor_has_somebody_after_a_long_poll() {
         let start = Instant::now();
         let mut round = 0u64;
         while start.elapsed() < Duration::from_secs(2) {
-            round = round.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            round = round
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             // Past the slice, by a different time each round.
             let spin = Duration::from_micros(5_000 + (round >> 33) % 10_000);
             let begin = Instant::now();
