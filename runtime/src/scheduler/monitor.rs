@@ -264,10 +264,8 @@ impl Scheduler {
         if waiting {
             self.notify();
         }
-        if let Some(limit) = self.monitor.report
-            && time >= limit
-            && !std::mem::replace(&mut watched.reported, true)
-        {
+        let remarkable = self.monitor.report.is_some_and(|limit| time >= limit);
+        if remarkable && !std::mem::replace(&mut watched.reported, true) {
             slot.poll.report(time);
         }
         if !slot.poll.is_stuck() {

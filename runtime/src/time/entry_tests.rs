@@ -1,6 +1,5 @@
 //! One timer and its wheel, with a clock that the tests make up; and many, with threads.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
