@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::threads::{self, ThreadNumber};
 use super::{Scheduler, current};
 use crate::task::{Runnable, coop};
 
@@ -41,10 +42,14 @@ pub(crate) struct Blocking {
 struct Shared {
     jobs: VecDeque<Runnable>,
     threads: usize,
+    /// Which of them have begun.
+    numbers: Vec<ThreadNumber>,
     /// Threads that wait for a job and have not been promised one.
     idle: usize,
     /// Jobs for which an idle thread was woken that has not come yet.
     promised: usize,
+    /// Jobs that were taken.
+    taken: u64,
     closed: bool,
     started: usize,
 }
@@ -114,6 +119,7 @@ impl Blocking {
         let mut shared = self.lock();
         loop {
             if let Some(job) = shared.jobs.pop_front() {
+                shared.taken += 1;
                 return Some(job);
             }
             if shared.closed {
@@ -143,8 +149,25 @@ impl Blocking {
         }
     }
 
+    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a job and there is none.
+    pub(crate) fn idle(&self) -> Option<(u64, Vec<ThreadNumber>)> {
+        let shared = self.lock();
+        let idle = shared.jobs.is_empty() && shared.idle == shared.threads;
+        (idle && shared.numbers.len() == shared.threads)
+            .then(|| (shared.taken, shared.numbers.clone()))
+    }
+
+    fn thread_began(&self) {
+        let number = threads::current();
+        self.lock().numbers.extend(number);
+    }
+
     fn thread_ended(&self) {
-        self.lock().threads -= 1;
+        let mut shared = self.lock();
+        shared.threads -= 1;
+        let number = threads::current();
+        shared.numbers.retain(|&other| Some(other) != number);
+        drop(shared);
         self.ended.notify_all();
     }
 
@@ -193,6 +216,7 @@ impl Blocking {
 fn run_jobs(scheduler: Arc<Scheduler>) {
     {
         let _entered = current::enter(scheduler.clone());
+        scheduler.blocking.thread_began();
         while let Some(job) = scheduler.blocking.next_job() {
             // A job ends in its one poll; a panic is in its handle.
             let _ = job.run(ptr::null());

@@ -239,7 +239,21 @@ pub(crate) unsafe fn free(header: NonNull<Header>) {
 
 /// A reference that keeps a task's slot, and by it the scheduler, alive.
 #[derive(Debug)]
-struct KeepAlive(NonNull<Header>);
+pub(super) struct KeepAlive(NonNull<Header>);
+
+impl KeepAlive {
+    /// # Safety
+    ///
+    /// The caller gives away a reference.
+    pub(super) unsafe fn from_raw(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: the reference keeps it alive.
+        unsafe { self.0.as_ref() }
+    }
+}
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {
