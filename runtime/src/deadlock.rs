@@ -227,3 +227,7 @@ pub(crate) fn settled<T: PartialEq>(
         Err(Motion)
     }
 }
+
+#[cfg(all(test, target_os = "linux", not(loom)))]
+#[path = "deadlock_stress.rs"]
+mod stress;
