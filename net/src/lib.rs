@@ -34,12 +34,13 @@
 //!
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
-//! The modules in reading order: `socket`, `bytes`, `tcp`, `udp`, `unix`; around them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is
+//! The modules in reading order: `socket`, `bytes`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is
 //! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod accept;
 mod bytes;
+mod copy;
 mod error;
 mod limit;
 mod resolve;
@@ -50,6 +51,7 @@ mod traits;
 mod udp;
 mod unix;
 
+pub use copy::{copy, copy_bidirectional};
 pub use error::{OpError, is_closed, is_deadline, os_error};
 pub use resolve::{ToSocketAddrs, lookup_host};
 pub use tcp::{

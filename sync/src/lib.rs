@@ -2,14 +2,21 @@
 //!
 //! The crate is called `sync`. Beside a `use std::sync;` that path means std's, so write `::sync::…` there.
 
+#[macro_use]
 pub(crate) mod primitive;
 
 mod blocking;
+#[cfg(not(loom))]
+mod lock;
 mod waiters;
 
 mod channel;
 mod select;
 
+pub mod context;
+mod mutex;
+mod notify;
+mod semaphore;
 mod wait_group;
 
 #[cfg(all(test, loom))]
@@ -18,7 +25,10 @@ mod models;
 pub use channel::{
     Receiver, Recv, Send, SendError, SendFrom, Sender, TryRecvError, TrySendError, channel, never,
 };
+pub use mutex::{Mutex, MutexGuard, MutexLock, OwnedMutexGuard};
+pub use notify::{Notified, Notify};
 #[doc(hidden)]
 pub use select::__private;
 pub use select::Select;
+pub use semaphore::{Acquire, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 pub use wait_group::{Wait, WaitGroup, WaitGroupGuard};

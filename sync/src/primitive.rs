@@ -12,6 +12,79 @@ pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
+#[cfg(not(loom))]
+pub(crate) use crate::lock::{Held, Lock};
+
+#[cfg(loom)]
+pub(crate) use self::modelled::{Held, Lock};
+
+/// A lock whose waiting loom understands, in place of [`crate::lock`], whose naps it does not.
+#[cfg(loom)]
+mod modelled {
+    pub(crate) type Held<'a> = loom::sync::MutexGuard<'a, ()>;
+
+    #[derive(Debug)]
+    pub(crate) struct Lock(loom::sync::Mutex<()>);
+
+    impl Lock {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Mutex::new(()))
+        }
+
+        pub(crate) fn hold(&self) -> Held<'_> {
+            self.0.lock().unwrap()
+        }
+    }
+}
+
+/// A `const fn`, but for loom, whose primitives are made at run time.
+#[cfg(not(loom))]
+macro_rules! constant {
+    ($($function:tt)*) => { $($function)* };
+}
+
+/// A `const fn` without its `const`.
+#[cfg(loom)]
+macro_rules! constant {
+    ($(#[$meta:meta])* $vis:vis const fn $($function:tt)*) => {
+        $(#[$meta])* $vis fn $($function)*
+    };
+}
+
+/// Since when a waiter waits for a lock.
+#[cfg(not(loom))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since(std::time::Instant);
+
+#[cfg(not(loom))]
+impl Since {
+    pub(crate) fn now() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// Whether it has waited so long that it is to be served before all others. The limit is Go's: long against a critical section, short
+    /// against what people notice.
+    pub(crate) fn is_long_ago(self) -> bool {
+        self.0.elapsed() > std::time::Duration::from_millis(1)
+    }
+}
+
+/// A model has no clock: there every wait is a long one, so that the hand-over is explored as soon as somebody loses.
+#[cfg(loom)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Since;
+
+#[cfg(loom)]
+impl Since {
+    pub(crate) fn now() -> Self {
+        Self
+    }
+
+    pub(crate) fn is_long_ago(self) -> bool {
+        true
+    }
+}
+
 /// How many wakers are collected under one lock: enough that the lock is rare, few enough that they (16 bytes each) are nothing on a stack.
 /// Tokio takes 32, too.
 #[cfg(not(loom))]

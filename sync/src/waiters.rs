@@ -67,15 +67,17 @@ impl Ticket {
 }
 
 impl<S, T> Waiters<S, T> {
-    /// An empty queue.
-    pub(crate) fn new(state: S) -> Self {
-        Self {
-            queue: Mutex::new(Queue {
-                state,
-                front: None,
-                back: None,
-                next_ticket: 0,
-            }),
+    constant! {
+        /// An empty queue.
+        pub(crate) const fn new(state: S) -> Self {
+            Self {
+                queue: Mutex::new(Queue {
+                    state,
+                    front: None,
+                    back: None,
+                    next_ticket: 0,
+                }),
+            }
         }
     }
 
@@ -108,14 +110,17 @@ impl<S, T> Locked<'_, S, T> {
         Ticket(self.queue.next_ticket)
     }
 
+    /// Whether nobody waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.front.is_none()
+    }
+
+    /// Whether exactly one waits.
+    pub(crate) fn is_single(&self) -> bool {
+        self.queue.front.is_some() && self.queue.front == self.queue.back
+    }
+
     /// The note of the one who has waited longest.
-    #[cfg_attr(
-        any(not(test), loom),
-        expect(
-            dead_code,
-            reason = "for primitives whose waiters differ, such as a semaphore"
-        )
-    )]
     pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
         let front = self.queue.front?;
         // SAFETY: in the queue, so alive (3), and touched under the lock (1), which the returned borrow of `self` keeps.
@@ -175,6 +180,32 @@ impl<S, T> DerefMut for Locked<'_, S, T> {
 }
 
 impl<S, T> Queue<S, T> {
+    /// Puts a node that was taken out of the front back there, with the ticket that it had.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held; `node` belongs to a pinned waiter of this queue and is in no queue.
+    unsafe fn push_front(&mut self, node: NonNull<Node<T>>, waker: Waker) {
+        let next = self.front.replace(node);
+        // SAFETY: by the caller, `node` is alive and the lock is held (1).
+        unsafe {
+            node.as_ref().links.with_mut(|links| {
+                (*links).prev = None;
+                (*links).next = next;
+                (*links).waker = Some(waker);
+            });
+        }
+        match next {
+            // SAFETY: `next` was the front of the queue, so it is alive (3).
+            Some(next) => unsafe {
+                next.as_ref()
+                    .links
+                    .with_mut(|links| (*links).prev = Some(node))
+            },
+            None => self.back = Some(node),
+        }
+    }
+
     /// # Safety
     ///
     /// The lock is held; `node` belongs to a pinned waiter of this queue and is in no queue.
@@ -309,6 +340,48 @@ impl<'a, S, T> Waiter<'a, S, T> {
     /// Whether it is in the queue; another thread may take it out the next moment, but only its owner puts it in.
     pub(crate) fn is_waiting(&self) -> bool {
         self.status() == WAITING
+    }
+
+    /// Whether somebody has taken it out of the queue.
+    pub(crate) fn is_notified(&self) -> bool {
+        self.status() == NOTIFIED
+    }
+
+    /// What the note says now; `None` while in the queue, where others may change it.
+    pub(crate) fn note(&self) -> Option<T>
+    where
+        T: Copy,
+    {
+        if self.is_waiting() {
+            return None;
+        }
+        // SAFETY: not in the queue, where nobody else finds it (2), and only its owner puts it there; who took it out was done with it when
+        // the status said so (4).
+        Some(unsafe { self.node.links.with(|links| (*links).note) })
+    }
+
+    /// Takes its place at the front again, for one that was notified and found nothing left. The note is `note` from now on.
+    ///
+    /// # Panics
+    ///
+    /// If it has not been notified, or the lock is another queue's.
+    pub(crate) fn requeue(
+        self: Pin<&mut Self>,
+        locked: &mut Locked<'_, S, T>,
+        waker: Waker,
+        note: T,
+    ) {
+        assert!(
+            ptr::eq(self.waiters, locked.waiters),
+            "the lock belongs to another queue"
+        );
+        assert!(self.is_notified(), "only who was notified may come back");
+        // SAFETY: notified, so in no queue (2), and nobody but us touches it (4).
+        unsafe { self.node.links.with_mut(|links| (*links).note = note) };
+        // SAFETY: the lock is held; the waiter is pinned and, as its status says, in no queue (2).
+        unsafe { locked.queue.push_front(NonNull::from(&self.node), waker) };
+        // Relaxed: whoever takes the node out holds the lock that we hold now.
+        self.node.status.store(WAITING, Ordering::Relaxed);
     }
 
     /// Queues up, at the back.
@@ -449,7 +522,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    fn is_full(&self) -> bool {
+    /// Whether it has to be [called](Self::wake) before more goes in.
+    pub(crate) fn is_full(&self) -> bool {
         self.len == WAKE_BATCH
     }
 

@@ -6,7 +6,11 @@
 #![forbid(unsafe_code)]
 
 mod channel;
+mod context;
+mod mutex;
+mod notify;
 mod select;
+mod semaphore;
 mod wait_group;
 
 use std::future::Future;

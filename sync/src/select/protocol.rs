@@ -24,8 +24,7 @@ use super::arm::{Arm, ChannelCase};
 use super::case::{Attempt, Case};
 use super::claim::Claim;
 use super::order::shuffle;
-use crate::channel::Held;
-use crate::primitive::RANDOM_ORDER;
+use crate::primitive::{Held, RANDOM_ORDER};
 
 /// How the arms are to be treated.
 #[derive(Clone, Copy, Debug)]

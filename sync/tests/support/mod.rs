@@ -104,3 +104,45 @@ pub(crate) fn with_seeds(rounds: u64, mut round: impl FnMut(u64)) {
         }
     }
 }
+
+/// Polls again and again, whether woken or not, and drops the future after so many polls; `usize::MAX` leaves it to the waker.
+pub(crate) async fn give_up_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut left = polls;
+    poll_fn(|cx| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        if polls != usize::MAX {
+            left -= 1;
+            cx.waker().wake_by_ref();
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// Lets others run so many times.
+pub(crate) async fn pause(yields: usize) {
+    for _ in 0..yields {
+        runtime::yield_now().await;
+    }
+}
+
+/// One poll by hand, with a waker that nobody listens to.
+pub(crate) fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+}
+
+/// What `f` panics with.
+pub(crate) fn message_of<R>(f: impl FnOnce() -> R) -> String {
+    let payload = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(f())))
+        .expect_err("it panics");
+    match payload.downcast::<String>() {
+        Ok(text) => *text,
+        Err(payload) => payload.downcast::<&str>().unwrap().to_string(),
+    }
+}
+
+/// The numbers of workers that most tests run on.
+pub(crate) const WORKERS: &[usize] = &[1, 2, 8];

@@ -1,0 +1,352 @@
+//! The lock inside `Mutex`, without the value: one word and a queue. It follows Go's `internal/sync/mutex.go`.
+//!
+//! ```text
+//!   …  3         2          1        0
+//! ────┬────────┬──────────┬────────┬────────┐
+//!     │ QUEUED │ STARVING │ WOKEN  │ LOCKED │
+//! ────┴────────┴──────────┴────────┴────────┘
+//! ```
+//!
+//! Locking a free lock and unlocking one for which nobody waits is one atomic operation each. Who finds it locked queues up. An unlock
+//! wakes the first in the queue, which then *competes* with whoever comes along: a task that runs already takes the lock without waiting for
+//! another to be scheduled, and that is several times the throughput. One that loses the competition goes back to the front, and if it has
+//! waited for more than a millisecond it declares starvation: from then on each unlock *hands* the lock to the first in the queue, and
+//! nobody may overtake. The first to be served that had not waited that long ends it.
+//!
+//! | LOCKED | STARVING | a newcomer | an unlock |
+//! |---|---|---|---|
+//! | no | no | takes it | – |
+//! | yes | no | queues up at the back | frees it and wakes the first, unless one is awake already (WOKEN) |
+//! | yes | yes | queues up at the back | hands it to the first |
+//! | no | yes | queues up at the back | (is about to hand it over: the lock is free only for a moment) |
+//!
+//! Invariants:
+//!
+//! 1. QUEUED changes only under the queue's lock, and under it says whether the queue is empty.
+//! 2. WOKEN is set exactly while one waiter has been woken to compete and has not yet done so; it is cleared by that waiter.
+//! 3. STARVING implies QUEUED, under the queue's lock; it excludes WOKEN.
+//! 4. Whoever makes the lock free while QUEUED and not WOKEN wakes the first or hands over; so does a woken waiter that goes away.
+//!
+//! So nobody is left behind: as long as somebody waits, either the lock is held, and its unlock falls under (4), or a waiter is awake (2).
+//!
+//! *Rejected*: always handing over, as Tokio's does. It is fair by itself, but every contended lock then waits for a task to be scheduled.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use pin_project_lite::pin_project;
+use runtime::task::coop::poll_proceed;
+use runtime::task::{WaitReason, waiting};
+
+use crate::primitive::Since;
+use crate::primitive::atomic::{AtomicUsize, Ordering};
+use crate::waiters::{Locked, Waiter, Waiters, Withdrawn};
+
+/// Somebody holds the lock.
+const LOCKED: usize = 1;
+/// A waiter has been woken to compete.
+const WOKEN: usize = 1 << 1;
+/// The lock goes to the first in the queue and to nobody else.
+const STARVING: usize = 1 << 2;
+/// The queue is not empty.
+const QUEUED: usize = 1 << 3;
+
+/// Why a waiter was taken out of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    /// To compete for the lock.
+    Compete,
+    /// It has the lock.
+    Handed,
+}
+
+pub(crate) struct RawMutex {
+    /// Atomic; see the drawing.
+    state: AtomicUsize,
+    waiters: Waiters<(), Call>,
+}
+
+impl RawMutex {
+    constant! {
+        pub(crate) const fn new() -> Self {
+            Self {
+                state: AtomicUsize::new(0),
+                waiters: Waiters::new(()),
+            }
+        }
+    }
+
+    /// Takes the lock if it is free and owed to nobody.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> bool {
+        // Acquire: pairs with the `Release` in `unlock`, here and wherever the lock is taken.
+        let free = (self.state).compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed);
+        match free {
+            Ok(_) => true,
+            Err(state) => state & (LOCKED | STARVING) == 0 && self.try_lock_slow(state),
+        }
+    }
+
+    /// It is free, but others are about.
+    #[cold]
+    fn try_lock_slow(&self, mut state: usize) -> bool {
+        while state & (LOCKED | STARVING) == 0 {
+            match self.change(state, state | LOCKED) {
+                Ok(()) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Frees the lock; the caller holds it.
+    #[inline]
+    pub(crate) fn unlock(&self) {
+        // Release: pairs with the `Acquire` of the next who takes it.
+        let before = self.state.fetch_sub(LOCKED, Ordering::Release);
+        debug_assert!(before & LOCKED != 0, "unlock of unlocked mutex");
+        if before & (QUEUED | WOKEN) == QUEUED {
+            self.unlock_slow();
+        }
+    }
+
+    #[cold]
+    fn unlock_slow(&self) {
+        let mut locked = self.waiters.lock();
+        let next = self.pass_on(&mut locked);
+        drop(locked);
+        next.into_iter().for_each(Waker::wake);
+    }
+
+    /// Calls the first in the queue if the lock is free and nobody else is called (invariant 4).
+    fn pass_on(&self, locked: &mut Locked<'_, (), Call>) -> Option<Waker> {
+        // Relaxed: `change` is what counts.
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            // Somebody who is awake, or who has overtaken us, will look after the queue.
+            if state & (LOCKED | WOKEN) != 0 || state & QUEUED == 0 {
+                return None;
+            }
+            let (call, bit) = match state & STARVING {
+                0 => (Call::Compete, WOKEN),
+                _ => (Call::Handed, LOCKED),
+            };
+            let rest = match locked.is_single() {
+                true => state & !(QUEUED | STARVING),
+                false => state,
+            };
+            match self.change(state, rest | bit) {
+                Ok(()) => {
+                    *locked.front_mut()? = call;
+                    return locked.take_front();
+                }
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Acquire on success: who takes the lock, for itself or to hand it on, sees what happened under it.
+    fn change(&self, from: usize, to: usize) -> Result<(), usize> {
+        (self.state)
+            .compare_exchange_weak(from, to, Ordering::Acquire, Ordering::Relaxed)
+            .map(drop)
+    }
+
+    /// A future that takes the lock.
+    pub(crate) fn lock(&self, place: &'static Location<'static>) -> RawLock<'_> {
+        RawLock {
+            mutex: self,
+            waiter: Waiter::new(&self.waiters, Call::Compete),
+            since: None,
+            finished: false,
+            place,
+        }
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        // Relaxed: something to look at.
+        self.state.load(Ordering::Relaxed) & LOCKED != 0
+    }
+}
+
+impl fmt::Debug for RawMutex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawMutex")
+            .field("locked", &self.is_locked())
+            .finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Completes with the lock held.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless awaited"]
+    pub(crate) struct RawLock<'a> {
+        mutex: &'a RawMutex,
+        #[pin]
+        waiter: Waiter<'a, (), Call>,
+        // Since when it waits; `None` before it does.
+        since: Option<Since>,
+        finished: bool,
+        place: &'static Location<'static>,
+    }
+
+    impl PinnedDrop for RawLock<'_> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.since.is_some() && !*this.finished {
+                give_up(this.mutex, this.waiter);
+            }
+        }
+    }
+}
+
+impl Future for RawLock<'_> {
+    type Output = ();
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let proceed = ready!(poll_proceed(cx));
+        let this = self.project();
+        assert!(!*this.finished, "polled after it took the lock");
+        let taken = match *this.since {
+            None => this.mutex.try_lock() || queue_up(this.mutex, this.waiter, this.since, cx),
+            Some(since) => go_on(this.mutex, this.waiter, since, cx),
+        };
+        if !taken {
+            waiting(WaitReason::MutexLock, this.place);
+            return Poll::Pending;
+        }
+        *this.finished = true;
+        proceed.made_progress();
+        Poll::Ready(())
+    }
+}
+
+/// Into the queue, or the lock after all if it has just become free.
+#[cold]
+fn queue_up(
+    mutex: &RawMutex,
+    waiter: Pin<&mut Waiter<'_, (), Call>>,
+    since: &mut Option<Since>,
+    cx: &mut Context<'_>,
+) -> bool {
+    let waker = cx.waker().clone();
+    let now = Since::now();
+    let mut locked = mutex.waiters.lock();
+    let mut state = mutex.state.load(Ordering::Relaxed);
+    loop {
+        let free = state & (LOCKED | STARVING) == 0;
+        let next = state | if free { LOCKED } else { QUEUED };
+        match mutex.change(state, next) {
+            Ok(()) if free => {
+                drop(locked);
+                return true;
+            }
+            Ok(()) => {
+                *since = Some(now);
+                waiter.enqueue(&mut locked, waker);
+                return false;
+            }
+            Err(now) => state = now,
+        }
+    }
+}
+
+/// A later poll: still waiting, handed the lock, or called to compete.
+fn go_on(
+    mutex: &RawMutex,
+    mut waiter: Pin<&mut Waiter<'_, (), Call>>,
+    since: Since,
+    cx: &mut Context<'_>,
+) -> bool {
+    if waiter.as_mut().poll_notified(cx).is_pending() {
+        return false;
+    }
+    match waiter.note() {
+        Some(Call::Handed) => {
+            if !since.is_long_ago() {
+                // Relaxed: we hold the lock, so the next `unlock` publishes it.
+                mutex.state.fetch_and(!STARVING, Ordering::Relaxed);
+            }
+            true
+        }
+        _ => mutex.compete() || lose(mutex, waiter, since, cx),
+    }
+}
+
+impl RawMutex {
+    /// Takes the lock for the waiter that WOKEN stands for, if it is free.
+    fn compete(&self) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & LOCKED == 0 {
+            match self.change(state, (state & !WOKEN) | LOCKED) {
+                Ok(()) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+}
+
+/// Somebody was faster: back to the front of the queue, or the lock after all if it has just become free.
+#[cold]
+fn lose(
+    mutex: &RawMutex,
+    waiter: Pin<&mut Waiter<'_, (), Call>>,
+    since: Since,
+    cx: &mut Context<'_>,
+) -> bool {
+    let waker = cx.waker().clone();
+    let starving = if since.is_long_ago() { STARVING } else { 0 };
+    let mut locked = mutex.waiters.lock();
+    let mut state = mutex.state.load(Ordering::Relaxed);
+    loop {
+        let free = state & LOCKED == 0;
+        let next = (state & !WOKEN) | if free { LOCKED } else { QUEUED | starving };
+        match mutex.change(state, next) {
+            Ok(()) if free => {
+                drop(locked);
+                return true;
+            }
+            Ok(()) => {
+                waiter.requeue(&mut locked, waker, Call::Compete);
+                return false;
+            }
+            Err(now) => state = now,
+        }
+    }
+}
+
+/// Takes a waiter back that is dropped before it has the lock, and passes on what it was called for.
+#[cold]
+fn give_up(mutex: &RawMutex, waiter: Pin<&mut Waiter<'_, (), Call>>) {
+    let mut locked = mutex.waiters.lock();
+    let note = waiter.note();
+    let withdrawn = waiter.withdraw(&mut locked);
+    let next = match withdrawn {
+        Withdrawn::Notified if note == Some(Call::Handed) => {
+            drop(locked);
+            return mutex.unlock();
+        }
+        Withdrawn::Notified => {
+            // Relaxed: nothing was done under the lock; (2).
+            mutex.state.fetch_and(!WOKEN, Ordering::Relaxed);
+            mutex.pass_on(&mut locked)
+        }
+        _ => {
+            if locked.is_empty() {
+                // Relaxed: under the queue's lock (1, 3).
+                (mutex.state).fetch_and(!(QUEUED | STARVING), Ordering::Relaxed);
+            }
+            None
+        }
+    };
+    drop(locked);
+    next.into_iter().for_each(Waker::wake);
+    drop(withdrawn);
+}

@@ -1,0 +1,422 @@
+//! `Notify`: wakes tasks that wait for "something happened", and remembers one such call for the next to come.
+//!
+//! One word has the stored permit and counts the calls of [`notify_waiters`](Notify::notify_waiters). A [`Notified`] reads the count
+//! when it is *made*, so that between a look at one's data and the first poll no notification is lost. `notify_one` with nobody waiting
+//! is one atomic operation, and so is a `notified().await` that finds the permit.
+//!
+//! Invariants:
+//!
+//! 1. QUEUED changes only under the queue's lock, and under it says whether the queue is empty.
+//! 2. PERMIT is never set while QUEUED is: who would set it hands it to the first in the queue, and nobody queues up over a permit.
+//! 3. A waiter that was notified by `notify_one` and goes away without having seen it passes the notification on.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use pin_project_lite::pin_project;
+use runtime::task::coop::poll_proceed;
+use runtime::task::{WaitReason, waiting};
+
+use crate::blocking;
+use crate::primitive::atomic::{AtomicUsize, Ordering};
+use crate::waiters::{Batch, Locked, Waiter, Waiters, Withdrawn};
+
+/// A notification that nobody has taken yet.
+const PERMIT: usize = 1;
+/// The queue is not empty.
+const QUEUED: usize = 2;
+/// One call of `notify_waiters`, in the word. The count wraps; to be mistaken for a former one, a future would have to be made, then left
+/// unpolled for as many calls as the word can count.
+const ROUND: usize = 4;
+
+/// Who notified a waiter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    One,
+    All,
+}
+
+/// Wakes tasks that wait for something to happen; carries no value.
+///
+/// [`notify_one`](Self::notify_one) wakes the task that has waited longest, or, if none waits, the next that comes: it does not matter who
+/// is first. At most one notification is kept. [`notify_waiters`](Self::notify_waiters) wakes all that wait now.
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use sync::Notify;
+///
+/// # runtime::block_on(async {
+/// let (inbox, arrived) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Notify::new()));
+/// let reader = runtime::spawn({
+///     let (inbox, arrived) = (inbox.clone(), arrived.clone());
+///     async move {
+///         loop {
+///             if let Some(letter) = inbox.lock().unwrap().pop() {
+///                 return letter;
+///             }
+///             arrived.notified().await;
+///         }
+///     }
+/// });
+/// inbox.lock().unwrap().push("a letter");
+/// arrived.notify_one();
+/// assert_eq!(reader.await.unwrap(), "a letter");
+/// # });
+/// ```
+///
+/// With `notify_waiters` the future has to be made *before* the look, since nothing is kept for those who come later:
+///
+/// ```
+/// # use std::sync::atomic::{AtomicBool, Ordering};
+/// # let (changed, done) = (sync::Notify::new(), AtomicBool::new(true));
+/// # runtime::block_on(async {
+/// loop {
+///     let notified = changed.notified(); // not after the look: a call in between would be missed
+///     if done.load(Ordering::Acquire) {
+///         break;
+///     }
+///     notified.await;
+/// }
+/// # });
+/// ```
+///
+/// **Go:** a `chan struct{}` of capacity 1 with a `select` that does not wait; for all at once, a channel that is closed and replaced.
+pub struct Notify {
+    /// Atomic: PERMIT, QUEUED, and the count of rounds above.
+    state: AtomicUsize,
+    waiters: Waiters<(), Call>,
+}
+
+impl Notify {
+    constant! {
+        /// Nothing to tell yet. It can be a `static`.
+        ///
+        /// ```
+        /// static RELOAD: sync::Notify = sync::Notify::new();
+        /// RELOAD.notify_one();
+        /// ```
+        ///
+        /// **Go:** `make(chan struct{}, 1)`.
+        pub const fn new() -> Self {
+            Self {
+                state: AtomicUsize::new(0),
+                waiters: Waiters::new(()),
+            }
+        }
+    }
+
+    /// Wakes the task that has waited longest, or lets the next `notified().await` return at once. Several calls before it count as one.
+    ///
+    /// # Memory ordering
+    ///
+    /// What happened before it is visible to the task that it wakes.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let notify = sync::Notify::new();
+    /// notify.notify_one();
+    /// notify.notified().await;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `select { case c <- struct{}{}: default: }`.
+    pub fn notify_one(&self) {
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & QUEUED == 0 {
+            // Release: pairs with the `Acquire` in `take_permit`. It is done also when the permit is there, so that whoever takes that sees
+            // what happened before this call, too.
+            match (self.state).compare_exchange_weak(
+                state,
+                state | PERMIT,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return,
+                Err(now) => state = now,
+            }
+        }
+        self.notify_one_slow();
+    }
+
+    #[cold]
+    fn notify_one_slow(&self) {
+        let mut locked = self.waiters.lock();
+        let waker = self.pass_on(&mut locked);
+        drop(locked);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Notifies the first in the queue, or leaves a permit.
+    fn pass_on(&self, locked: &mut Locked<'_, (), Call>) -> Option<Waker> {
+        let Some(call) = locked.front_mut() else {
+            // Release: as above.
+            self.state.fetch_or(PERMIT, Ordering::AcqRel);
+            return None;
+        };
+        *call = Call::One;
+        let waker = locked.take_front();
+        self.note_if_empty(locked);
+        waker
+    }
+
+    fn note_if_empty(&self, locked: &Locked<'_, (), Call>) {
+        if locked.is_empty() {
+            // Relaxed: under the lock (1).
+            self.state.fetch_and(!QUEUED, Ordering::Relaxed);
+        }
+    }
+
+    /// Wakes every task that waits now, and every [`Notified`] that has been made but not polled. Nothing is kept for later ones.
+    ///
+    /// # Memory ordering
+    ///
+    /// What happened before it is visible to the tasks that it wakes.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let notify = sync::Notify::new();
+    /// let (first, second) = (notify.notified(), notify.notified());
+    /// notify.notify_waiters();
+    /// first.await;
+    /// second.await;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** closing a channel, and making a new one for the next time.
+    pub fn notify_waiters(&self) {
+        let mut locked = self.waiters.lock();
+        // Release: pairs with the `Acquire` in `Notified::poll`, for those that have not queued up.
+        self.state.fetch_add(ROUND, Ordering::AcqRel);
+        let until = locked.ticket();
+        let mut batch = Batch::default();
+        while locked.take_until(until, &mut batch) {
+            drop(locked);
+            batch.wake();
+            locked = self.waiters.lock();
+        }
+        self.note_if_empty(&locked);
+        drop(locked);
+        batch.wake();
+        batch.finish();
+    }
+
+    /// Waits for a notification. It counts from this call, not from the first poll, for [`notify_waiters`](Self::notify_waiters).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future gives its place up, and a notification by [`notify_one`](Self::notify_one) that it was just being
+    /// given goes to the next.
+    ///
+    /// # Memory ordering
+    ///
+    /// What happened before the notification is visible.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let notify = std::sync::Arc::new(sync::Notify::new());
+    /// runtime::spawn({
+    ///     let notify = notify.clone();
+    ///     async move { notify.notify_one() }
+    /// });
+    /// notify.notified().await;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `<-c`.
+    #[track_caller]
+    pub fn notified(&self) -> Notified<'_> {
+        Notified {
+            notify: self,
+            // Acquire: what the caller reads from here on is not older than the notifications that this one does not wait for.
+            round: self.state.load(Ordering::Acquire) / ROUND,
+            waiter: Waiter::new(&self.waiters, Call::All),
+            stage: Stage::New,
+            place: Location::caller(),
+        }
+    }
+
+    /// Waits like [`notified`](Self::notified), blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let notify = sync::Notify::new();
+    /// notify.notify_one();
+    /// notify.blocking_notified();
+    /// ```
+    ///
+    /// **Go:** `<-c` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_notified(&self) {
+        blocking::wait(
+            self.notified(),
+            "Notify::blocking_notified",
+            "notified().await",
+        );
+    }
+
+    /// Takes the permit, if there is one.
+    fn take_permit(&self, mut state: usize) -> bool {
+        while state & PERMIT != 0 {
+            // Acquire: pairs with the `Release` in `notify_one`.
+            match (self.state).compare_exchange_weak(
+                state,
+                state & !PERMIT,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Relaxed: something to look at.
+        let state = self.state.load(Ordering::Relaxed);
+        f.debug_struct("Notify")
+            .field("permit", &(state & PERMIT != 0))
+            .field("waited_for", &(state & QUEUED != 0))
+            .finish()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    New,
+    Queued,
+    Done,
+}
+
+pin_project! {
+    /// Future of [`Notify::notified`]. Polled after it was ready, it is ready again.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let notify = sync::Notify::new();
+    /// let notified: sync::Notified<'_> = notify.notified();
+    /// notify.notify_waiters();
+    /// notified.await;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a goroutine inside `<-c`.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Notified<'a> {
+        notify: &'a Notify,
+        round: usize,
+        #[pin]
+        waiter: Waiter<'a, (), Call>,
+        stage: Stage,
+        place: &'static Location<'static>,
+    }
+
+    impl PinnedDrop for Notified<'_> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if *this.stage == Stage::Queued {
+                give_up(this.notify, this.waiter);
+            }
+        }
+    }
+}
+
+impl Future for Notified<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let proceed = ready!(poll_proceed(cx));
+        let this = self.project();
+        let ready = match *this.stage {
+            Stage::New => start(this.notify, *this.round, this.waiter, cx),
+            Stage::Queued => this.waiter.poll_notified(cx).is_ready(),
+            Stage::Done => true,
+        };
+        if ready {
+            *this.stage = Stage::Done;
+            proceed.made_progress();
+            return Poll::Ready(());
+        }
+        *this.stage = Stage::Queued;
+        waiting(WaitReason::Notify, this.place);
+        Poll::Pending
+    }
+}
+
+/// The first poll: notified already, or into the queue.
+fn start(
+    notify: &Notify,
+    round: usize,
+    waiter: Pin<&mut Waiter<'_, (), Call>>,
+    cx: &mut Context<'_>,
+) -> bool {
+    // Acquire: pairs with the `Release` in `notify_waiters`.
+    let state = notify.state.load(Ordering::Acquire);
+    if state / ROUND != round || notify.take_permit(state) {
+        return true;
+    }
+    let waker = cx.waker().clone();
+    let mut locked = notify.waiters.lock();
+    let mut state = notify.state.load(Ordering::Acquire);
+    loop {
+        if state / ROUND != round || notify.take_permit(state) {
+            drop(locked);
+            return true;
+        }
+        // Permits come and go without the lock; rounds do not. Clear of PERMIT, so that nobody queues up over one (2).
+        let clear = state & !PERMIT;
+        match (notify.state).compare_exchange_weak(
+            clear,
+            clear | QUEUED,
+            Ordering::Relaxed,
+            Ordering::Acquire,
+        ) {
+            Ok(_) => break,
+            Err(now) => state = now,
+        }
+    }
+    waiter.enqueue(&mut locked, waker);
+    false
+}
+
+/// Takes a waiter back that is dropped before it has seen a notification (invariant 3).
+#[cold]
+fn give_up(notify: &Notify, waiter: Pin<&mut Waiter<'_, (), Call>>) {
+    let mut locked = notify.waiters.lock();
+    let note = waiter.note();
+    let withdrawn = waiter.withdraw(&mut locked);
+    let next = match withdrawn {
+        Withdrawn::Notified if note == Some(Call::One) => notify.pass_on(&mut locked),
+        Withdrawn::Notified => None,
+        _ => {
+            notify.note_if_empty(&locked);
+            None
+        }
+    };
+    drop(locked);
+    next.into_iter().for_each(Waker::wake);
+    drop(withdrawn);
+}
+
+impl fmt::Debug for Notified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notified")
+            .field("stage", &self.stage)
+            .finish_non_exhaustive()
+    }
+}

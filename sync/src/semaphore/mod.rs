@@ -1,0 +1,598 @@
+//! `Semaphore`: a number of permits, taken some at a time, first come, first served.
+//!
+//! The permits that are free and a bit that says whether anyone waits are one word, so that taking and giving back is one atomic operation
+//! while nobody waits. As soon as somebody does, the bit keeps everyone else from taking, and permits that come back are handed to the first
+//! in the queue; one that wants many holds up those behind it until it has them. That is on purpose, as in Go: small requests would
+//! otherwise starve a large one for ever.
+//!
+//! Invariants:
+//!
+//! 1. [`QUEUED`] changes only under the queue's lock, and under it says whether the queue is empty.
+//! 2. While it is set, permits are taken only under the lock, for the first in the queue.
+//! 3. Whoever adds permits while it is set, or changes who is first, calls [`Inner::hand_out`] afterwards.
+//! 4. The free permits and those that somebody holds are [`size`](Semaphore::size) together.
+//!
+//! *Rejected*: `add_permits` and `close`, as Tokio has them. With a fixed size a request that can never be met is a mistake that is seen at
+//! once, and `acquire` has no error that everybody unwraps. Who wants to wait for events takes a channel or a `Notify`.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use runtime::task::coop::poll_proceed;
+use runtime::task::{WaitReason, waiting};
+
+use crate::blocking;
+use crate::primitive::atomic::{AtomicUsize, Ordering};
+use crate::waiters::{Batch, Locked, Waiter, Waiters, Withdrawn};
+
+mod permit;
+
+pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
+
+/// A number of permits that tasks take and give back: at most so many of something at once.
+///
+/// Requests are served in the order in which they came, each with the number of permits that it wants; a large one is not overtaken by
+/// small ones. Waiting allocates nothing.
+///
+/// ```
+/// use std::sync::Arc;
+/// use sync::{Semaphore, WaitGroup};
+///
+/// # runtime::block_on(async {
+/// let connections = Arc::new(Semaphore::new(10)); // at most ten at once
+/// let group = WaitGroup::new();
+/// for n in 0..100 {
+///     let permit = connections.clone().acquire_owned().await;
+///     group.spawn(async move {
+///         let _permit = permit; // given back when the task ends, however it ends
+///         println!("fetching {n}");
+///     });
+/// }
+/// group.wait().await;
+/// assert_eq!(connections.available(), 10);
+/// # });
+/// ```
+///
+/// **Go:** `semaphore.Weighted` of `golang.org/x/sync`; a permit that is dropped is its `Release`.
+pub struct Semaphore {
+    inner: Inner,
+}
+
+pub(crate) struct Inner {
+    /// Atomic: twice the free permits, plus [`QUEUED`].
+    state: AtomicUsize,
+    size: usize,
+    /// The note is how many permits the waiter wants.
+    waiters: Waiters<(), usize>,
+}
+
+/// Somebody waits.
+const QUEUED: usize = 1;
+/// One permit, in the word.
+const ONE: usize = 2;
+/// The word has this much room for permits.
+const MAX_SIZE: usize = usize::MAX >> 2;
+
+const TOO_MANY: &str = "semaphore: released more than held";
+
+impl Semaphore {
+    constant! {
+        /// A semaphore with `size` permits, all of them free. It can be a `static`.
+        ///
+        /// # Panics
+        ///
+        /// If `size` is more than a quarter of `usize::MAX`.
+        ///
+        /// ```
+        /// static DISK: sync::Semaphore = sync::Semaphore::new(4);
+        /// assert_eq!(DISK.available(), 4);
+        /// ```
+        ///
+        /// **Go:** `semaphore.NewWeighted(size)`.
+        pub const fn new(size: usize) -> Self {
+            assert!(size <= MAX_SIZE, "Semaphore::new: more permits than a quarter of usize::MAX");
+            Self {
+                inner: Inner {
+                    state: AtomicUsize::new(size * ONE),
+                    size,
+                    waiters: Waiters::new(()),
+                },
+            }
+        }
+    }
+
+    /// Takes one permit; waits until it is its turn and one is free.
+    ///
+    /// # Panics
+    ///
+    /// If the semaphore has no permits at all: it would wait for ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future gives its place up, and a permit that it was just being given goes to the next.
+    ///
+    /// # Memory ordering
+    ///
+    /// What happened before permits were given back is visible to whom they are given.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let semaphore = sync::Semaphore::new(1);
+    /// let permit = semaphore.acquire().await;
+    /// assert!(semaphore.try_acquire().is_none());
+    /// drop(permit);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `s.Acquire(ctx, 1)`; under a context, `ctx.run(semaphore.acquire()).await`.
+    #[track_caller]
+    pub fn acquire(&self) -> Acquire<'_> {
+        self.acquire_many(1)
+    }
+
+    /// Takes `n` permits at once; waits until it is its turn and so many are free. Zero permits are taken in turn, too.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than [`size`](Self::size): it would wait for ever. Ask first, where `n` comes from elsewhere.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let memory = sync::Semaphore::new(1 << 20);
+    /// let permit = memory.acquire_many(4096).await;
+    /// assert_eq!(permit.count(), 4096);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `s.Acquire(ctx, n)`, which for too large an `n` waits until the context ends.
+    #[track_caller]
+    pub fn acquire_many(&self, n: usize) -> Acquire<'_> {
+        self.inner.check_size(n);
+        Acquire {
+            raw: self.inner.acquire(n, Location::caller()),
+            semaphore: self,
+        }
+    }
+
+    /// Takes one permit if that is possible at once. `None` if none is free or others wait.
+    ///
+    /// ```
+    /// assert!(sync::Semaphore::new(1).try_acquire().is_some());
+    /// ```
+    ///
+    /// **Go:** `s.TryAcquire(1)`.
+    pub fn try_acquire(&self) -> Option<SemaphorePermit<'_>> {
+        self.try_acquire_many(1)
+    }
+
+    /// Takes `n` permits if that is possible at once. `None` if there are fewer, or others wait.
+    ///
+    /// ```
+    /// let semaphore = sync::Semaphore::new(3);
+    /// let permit = semaphore.try_acquire_many(2);
+    /// assert!(permit.is_some() && semaphore.try_acquire_many(2).is_none());
+    /// ```
+    ///
+    /// **Go:** `s.TryAcquire(n)`.
+    pub fn try_acquire_many(&self, n: usize) -> Option<SemaphorePermit<'_>> {
+        self.inner
+            .try_take(n)
+            .then(|| SemaphorePermit::new(self, n))
+    }
+
+    /// Takes one permit as [`acquire`](Self::acquire) does, and borrows nothing: it may go into a task.
+    ///
+    /// # Panics
+    ///
+    /// As `acquire`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `acquire`.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(1));
+    /// let permit = semaphore.clone().acquire_owned().await;
+    /// runtime::spawn(async move { drop(permit) }).await.unwrap();
+    /// assert_eq!(semaphore.available(), 1);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `s.Acquire(ctx, 1)`.
+    #[track_caller]
+    pub fn acquire_owned(self: Arc<Self>) -> impl Future<Output = OwnedSemaphorePermit> {
+        self.acquire_many_owned(1)
+    }
+
+    /// Takes `n` permits as [`acquire_many`](Self::acquire_many) does, and borrows nothing.
+    ///
+    /// # Panics
+    ///
+    /// As `acquire_many`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `acquire`.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));
+    /// let permit = semaphore.acquire_many_owned(2).await;
+    /// assert_eq!(permit.count(), 2);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `s.Acquire(ctx, n)`.
+    #[track_caller]
+    pub fn acquire_many_owned(
+        self: Arc<Self>,
+        n: usize,
+    ) -> impl Future<Output = OwnedSemaphorePermit> {
+        self.inner.check_size(n);
+        let place = Location::caller();
+        async move {
+            self.inner.acquire(n, place).await;
+            OwnedSemaphorePermit::new(self, n)
+        }
+    }
+
+    /// Takes one permit if that is possible at once, and borrows nothing.
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(1));
+    /// assert!(semaphore.try_acquire_owned().is_some());
+    /// ```
+    ///
+    /// **Go:** `s.TryAcquire(1)`.
+    pub fn try_acquire_owned(self: Arc<Self>) -> Option<OwnedSemaphorePermit> {
+        self.inner
+            .try_take(1)
+            .then(|| OwnedSemaphorePermit::new(self, 1))
+    }
+
+    /// Takes `n` permits, blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire_many`](Self::acquire_many), and inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let semaphore = sync::Semaphore::new(3);
+    /// assert_eq!(semaphore.blocking_acquire_many(2).count(), 2);
+    /// ```
+    ///
+    /// **Go:** `s.Acquire(ctx, n)` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_acquire_many(&self, n: usize) -> SemaphorePermit<'_> {
+        blocking::wait(
+            self.acquire_many(n),
+            "Semaphore::blocking_acquire_many",
+            "acquire_many(n).await",
+        )
+    }
+
+    /// Gives back `n` permits that were [forgotten](SemaphorePermit::forget).
+    ///
+    /// # Panics
+    ///
+    /// With Go's `semaphore: released more than held` if more would be free than there are.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let semaphore = sync::Semaphore::new(1);
+    /// semaphore.acquire().await.forget();
+    /// semaphore.release(1);
+    /// assert_eq!(semaphore.available(), 1);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `s.Release(n)`.
+    #[track_caller]
+    pub fn release(&self, n: usize) {
+        if !self.inner.give_back(n) {
+            panic!("{TOO_MANY}");
+        }
+    }
+
+    /// How many permits there are, free or not.
+    ///
+    /// ```
+    /// assert_eq!(sync::Semaphore::new(3).size(), 3);
+    /// ```
+    ///
+    /// **Go:** what was given to `NewWeighted`.
+    pub fn size(&self) -> usize {
+        self.inner.size
+    }
+
+    /// How many permits are free; by the time that the caller looks it may be otherwise.
+    ///
+    /// ```
+    /// let semaphore = sync::Semaphore::new(3);
+    /// let _permit = semaphore.try_acquire();
+    /// assert_eq!(semaphore.available(), 2);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn available(&self) -> usize {
+        // Relaxed: something to look at.
+        self.inner.state.load(Ordering::Relaxed) / ONE
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.inner.state.load(Ordering::Relaxed);
+        f.debug_struct("Semaphore")
+            .field("size", &self.inner.size)
+            .field("available", &(state / ONE))
+            .field("waited_for", &(state & QUEUED != 0))
+            .finish()
+    }
+}
+
+impl Inner {
+    #[track_caller]
+    fn check_size(&self, n: usize) {
+        let size = self.size;
+        if n > size {
+            panic!(
+                "Semaphore::acquire_many: {n} permits of a semaphore of {size} would never come; compare with size() first, \
+                 or make the semaphore larger"
+            );
+        }
+    }
+
+    /// Takes `n` permits if there are so many and nobody waits.
+    #[inline]
+    fn try_take(&self, n: usize) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & QUEUED == 0 && state / ONE >= n {
+            match self.change(state, state - n * ONE) {
+                Ok(()) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
+    }
+
+    /// Acquire on success: pairs with the `Release` in `give_back`, for who takes permits, or queues up and has them handed out.
+    fn change(&self, from: usize, to: usize) -> Result<(), usize> {
+        (self.state)
+            .compare_exchange_weak(from, to, Ordering::Acquire, Ordering::Relaxed)
+            .map(drop)
+    }
+
+    /// Adds permits; says `false`, and has not done it, if there would be more than there are.
+    #[inline]
+    fn give_back(&self, n: usize) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            if n > self.size - state / ONE {
+                return false;
+            }
+            // Release: pairs with the `Acquire` of whoever takes these permits.
+            match (self.state).compare_exchange_weak(
+                state,
+                state + n * ONE,
+                Ordering::Release,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break,
+                Err(now) => state = now,
+            }
+        }
+        if state & QUEUED != 0 {
+            self.hand_out_slow();
+        }
+        true
+    }
+
+    #[cold]
+    fn hand_out_slow(&self) {
+        self.hand_out(self.waiters.lock());
+    }
+
+    /// Serves those in front as long as there are enough permits (invariant 3).
+    fn hand_out<'a>(&'a self, mut locked: Locked<'a, (), usize>) {
+        let mut batch = Batch::default();
+        while self.serve(&mut locked, &mut batch) {
+            drop(locked);
+            batch.wake();
+            locked = self.waiters.lock();
+        }
+        drop(locked);
+        batch.wake();
+        batch.finish();
+    }
+
+    /// Fills the batch; says whether it has to be emptied to go on.
+    fn serve(&self, locked: &mut Locked<'_, (), usize>, batch: &mut Batch) -> bool {
+        while let Some(&mut wanted) = locked.front_mut() {
+            if batch.is_full() {
+                return true;
+            }
+            // Acquire: pairs with the `Release` in `give_back`; the notification passes it on.
+            let free = self.state.load(Ordering::Acquire) / ONE;
+            if free < wanted {
+                return false;
+            }
+            // While QUEUED is set, others only add (2).
+            self.state.fetch_sub(wanted * ONE, Ordering::Acquire);
+            batch.extend(locked.take_front());
+            self.note_if_empty(locked);
+        }
+        false
+    }
+
+    fn note_if_empty(&self, locked: &Locked<'_, (), usize>) {
+        if locked.is_empty() {
+            // Relaxed: under the lock (1).
+            self.state.fetch_and(!QUEUED, Ordering::Relaxed);
+        }
+    }
+
+    /// A future that takes `n` permits, at most the size.
+    fn acquire(&self, n: usize, place: &'static Location<'static>) -> RawAcquire<'_> {
+        RawAcquire {
+            inner: self,
+            waiter: Waiter::new(&self.waiters, n),
+            wanted: n,
+            stage: Stage::New,
+            place,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    New,
+    Queued,
+    Done,
+}
+
+pin_project! {
+    /// Completes with the permits taken.
+    #[must_use = "futures do nothing unless awaited"]
+    struct RawAcquire<'a> {
+        inner: &'a Inner,
+        #[pin]
+        waiter: Waiter<'a, (), usize>,
+        wanted: usize,
+        stage: Stage,
+        place: &'static Location<'static>,
+    }
+
+    impl PinnedDrop for RawAcquire<'_> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if *this.stage == Stage::Queued {
+                give_up(this.inner, this.waiter, *this.wanted);
+            }
+        }
+    }
+}
+
+impl Future for RawAcquire<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let proceed = ready!(poll_proceed(cx));
+        let this = self.project();
+        let taken = match *this.stage {
+            Stage::New => {
+                this.inner.try_take(*this.wanted)
+                    || queue_up(this.inner, this.waiter, *this.wanted, cx)
+            }
+            Stage::Queued => this.waiter.poll_notified(cx).is_ready(),
+            Stage::Done => panic!("polled after it took its permits"),
+        };
+        if taken {
+            *this.stage = Stage::Done;
+            proceed.made_progress();
+            return Poll::Ready(());
+        }
+        *this.stage = Stage::Queued;
+        waiting(WaitReason::SemAcquire, this.place);
+        Poll::Pending
+    }
+}
+
+/// Into the queue, or the permits after all if they have just come.
+#[cold]
+fn queue_up(
+    inner: &Inner,
+    waiter: Pin<&mut Waiter<'_, (), usize>>,
+    wanted: usize,
+    cx: &mut Context<'_>,
+) -> bool {
+    let waker = cx.waker().clone();
+    let mut locked = inner.waiters.lock();
+    let mut state = inner.state.load(Ordering::Relaxed);
+    loop {
+        let free = state & QUEUED == 0 && state / ONE >= wanted;
+        let next = if free {
+            state - wanted * ONE
+        } else {
+            state | QUEUED
+        };
+        match inner.change(state, next) {
+            Ok(()) if free => {
+                drop(locked);
+                return true;
+            }
+            Ok(()) => {
+                waiter.enqueue(&mut locked, waker);
+                return false;
+            }
+            Err(now) => state = now,
+        }
+    }
+}
+
+/// Takes a waiter back that is dropped before it is served, or before it has seen that it was.
+#[cold]
+fn give_up(inner: &Inner, waiter: Pin<&mut Waiter<'_, (), usize>>, wanted: usize) {
+    let mut locked = inner.waiters.lock();
+    let withdrawn = waiter.withdraw(&mut locked);
+    if let Withdrawn::Notified = withdrawn {
+        // Release: as in `give_back`.
+        inner.state.fetch_add(wanted * ONE, Ordering::Release);
+    } else {
+        inner.note_if_empty(&locked);
+    }
+    // There may be enough now for who is first now (3).
+    inner.hand_out(locked);
+    drop(withdrawn);
+}
+
+pin_project! {
+    /// Future of [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let semaphore = sync::Semaphore::new(1);
+    /// let acquire: sync::Acquire<'_> = semaphore.acquire();
+    /// drop(acquire.await);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a goroutine inside `s.Acquire(ctx, n)`.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct Acquire<'a> {
+        #[pin]
+        raw: RawAcquire<'a>,
+        semaphore: &'a Semaphore,
+    }
+}
+
+impl<'a> Future for Acquire<'a> {
+    type Output = SemaphorePermit<'a>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let wanted = this.raw.wanted;
+        ready!(this.raw.poll(cx));
+        Poll::Ready(SemaphorePermit::new(this.semaphore, wanted))
+    }
+}
+
+impl fmt::Debug for Acquire<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire")
+            .field("wanted", &self.raw.wanted)
+            .field("stage", &self.raw.stage)
+            .finish_non_exhaustive()
+    }
+}
