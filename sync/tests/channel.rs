@@ -179,7 +179,7 @@ fn send_from_keeps_what_it_does_not_send() {
 #[should_panic(expected = "`send_from` found no value to send")]
 fn send_from_without_a_value_says_so() {
     let (tx, _rx) = channel::<u32>(0);
-    let _ = tx.send_from(&mut None);
+    drop(tx.send_from(&mut None));
 }
 
 #[test]

@@ -217,9 +217,10 @@ impl Scheduler {
 
     /// Nobody may be left to do it.
     fn look_at_reactor(&self) {
-        if self.driver.registered() > 0
-            && let Some(mut turn) = self.driver.try_turn()
-        {
+        if self.driver.registered() == 0 {
+            return;
+        }
+        if let Some(mut turn) = self.driver.try_turn() {
             let woken = turn.wait(Some(Duration::ZERO));
             drop(turn);
             self.reactor_result(woken);

@@ -85,7 +85,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 
 /// A receiver that never receives anything and is never closed: the nil channel.
 ///
-/// It stands for an arm of a [`select!`](crate::select) that is switched off while the program runs; where a condition is at hand, an
+/// It stands for an arm of a [`select!`](macro@crate::select) that is switched off while the program runs; where a condition is at hand, an
 /// `if` guard says the same.
 ///
 /// ```
