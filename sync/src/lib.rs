@@ -12,6 +12,7 @@ mod channel;
 mod select;
 
 pub mod context;
+pub mod errgroup;
 mod mutex;
 mod notify;
 mod semaphore;
