@@ -67,7 +67,8 @@ impl Report {
 
     /// CPU, context switches and memory, as a second table.
     fn costs(&self, text: &mut String, columns: &[&str]) {
-        let mut line = "| cpu s, voluntary switches, peak MB |".to_owned();
+        let mut line =
+            "| CPU ns an operation, voluntary switches per 1,000 operations, peak MB |".to_owned();
         let mut rule = "|---|".to_owned();
         for column in columns {
             let _ = write!(line, " {column} |");
@@ -78,13 +79,18 @@ impl Report {
             let _ = write!(text, "| {} |", workload.name);
             for column in columns {
                 let of = |key: &str| median(runs, column, |line| line[key].as_f64());
-                match (of("cpu_s"), of("vcsw"), of("peak_kb")) {
+                let per_op = |key: &str, times: f64| {
+                    median(runs, column, |line| {
+                        Some(line[key].as_f64()? / line["ops"].as_f64()? * times)
+                    })
+                };
+                match (per_op("cpu_s", 1e9), per_op("vcsw", 1e3), of("peak_kb")) {
                     (Some(cpu), Some(switches), Some(peak)) => {
                         let _ = write!(
                             text,
-                            " {:.2}, {:.0}, {:.0} |",
-                            cpu.median,
-                            switches.median,
+                            " {}, {}, {:.0} |",
+                            number(cpu.median),
+                            number(switches.median),
                             peak.median / 1024.0
                         );
                     }

@@ -101,7 +101,7 @@ impl Driver {
     async fn open(&mut self, id: u64) -> Option<TcpStream> {
         let mut dialer = Dialer::new();
         if let Some(source) = source(id as usize, self.per_source) {
-            dialer = dialer.local_addr(source);
+            dialer.local_addr(source);
         }
         let opened = within(self.patience, "connecting", async {
             let stream = dialer

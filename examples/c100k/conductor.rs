@@ -238,6 +238,9 @@ impl<'a> Run<'a> {
 
     fn rounds(&mut self) -> Result<(), Trouble> {
         for n in 1..=self.options.rounds {
+            if self.report.open() == 0 {
+                break;
+            }
             let outcome = self.phase(&format!("round {n}"), "messages", self.report.open())?;
             self.report.echoed += outcome.ok;
             self.report.time.rounds.push(outcome.took);

@@ -14,3 +14,8 @@
 //!
 //! `cargo run --release --example NAME` runs one.
 #![forbid(unsafe_code)]
+
+/// The programs in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

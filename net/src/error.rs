@@ -140,6 +140,10 @@ fn cure(operation: &str, error: &io::Error) -> Option<&'static str> {
             "another socket has this port: stop its owner, choose another port (0 picks a free one), \
              or set ListenConfig::reuse_port on both"
         }
+        ("bind unix", libc::EADDRINUSE) => {
+            "a file is in the way: remove it if no server uses it any more"
+        }
+        ("connect unix", libc::ENOENT | libc::ECONNREFUSED) => "no server listens there",
         ("bind", libc::EACCES) => {
             "ports below 1024 need root or CAP_NET_BIND_SERVICE: choose a higher one"
         }

@@ -1,4 +1,4 @@
-//! Weftline's sockets: TCP on the runtime's reactor.
+//! Weftline's sockets, on the runtime's reactor.
 //!
 //! ```
 //! # runtime::block_on(async {
@@ -34,20 +34,29 @@
 //!
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
-//! The modules in reading order: `socket`, `tcp`; around them `error`, `resolve`, `limit`. Readiness is
+//! The modules in reading order: `socket`, `bytes`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is
 //! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
+mod accept;
+mod bytes;
+mod copy;
 mod error;
 mod limit;
 mod resolve;
 mod socket;
 mod sys;
 mod tcp;
+mod traits;
+mod udp;
+mod unix;
 
+pub use copy::{copy, copy_bidirectional};
 pub use error::{OpError, is_closed, is_deadline, os_error};
 pub use resolve::{ToSocketAddrs, lookup_host};
 pub use tcp::{
     Dialer, ListenConfig, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
     TcpStream, WriteHalf,
 };
+pub use udp::UdpSocket;
+pub use unix::{UnixDatagram, UnixListener, UnixStream};

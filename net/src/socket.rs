@@ -142,6 +142,14 @@ impl<S: Source + AsFd> Socket<S> {
     }
 }
 
+/// The error of taking a socket out of the runtime while others hold it.
+pub(crate) fn shared() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "the socket has clones or halves: drop them first",
+    )
+}
+
 impl<S: fmt::Debug> fmt::Debug for Socket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Socket");

@@ -9,8 +9,8 @@
 //! The choice is made by the compiler, through method lookup: `(&probe).path()` finds [`ChooseTask`] for `Probe<F>` if its bounds hold,
 //! and otherwise, one `&` further, [`ChooseThread`] for `&Probe<F>`.
 //!
-//! Either way the runtime is shut down at the end, also by a panic. A program does not wait for what is left, as in Go: a blocking job
-//! that hangs does not keep it alive. A test drops its runtime in the ordinary way, so that nothing leaks into the next test.
+//! Either way the runtime is shut down at the end, also by a panic. A program does not wait for what is left, as in Go: a task that
+//! spins or a blocking job that hangs keeps it alive for `LAST_POLLS` and no longer. A test drops its runtime in the ordinary way, so that nothing leaks into the next test.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -26,6 +26,10 @@ use pin_project_lite::pin_project;
 use crate::{Builder, Runtime};
 
 pub use std::process::ExitCode;
+
+/// How long a program that ends waits for polls that are under way. Without that a task which happens to run at this moment, say its
+/// first poll, would vanish with the process instead of being dropped. Thousands of times an ordinary poll; too short to be felt.
+const LAST_POLLS: Duration = Duration::from_millis(50);
 
 /// Holds the user's return type to what `fn main` may return.
 pub const fn returns<T: Termination>() {}
@@ -98,7 +102,7 @@ impl Drop for Started {
             return;
         };
         if self.ends_process {
-            runtime.shutdown(Duration::ZERO);
+            runtime.shutdown(LAST_POLLS);
         }
     }
 }

@@ -71,7 +71,7 @@ impl Handle {
             .ok_or(TryCurrentError(()))
     }
 
-    /// Spawns a task on this runtime: see [`spawn`](crate::spawn).
+    /// Spawns a task on this runtime: see [`spawn`](crate::spawn()).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where

@@ -14,7 +14,7 @@
 //!
 //! # The way of a task
 //!
-//! **spawn → queue → poll → park → event → wake → queue.** [`spawn`] puts a future into a slot of the calling worker's slab, one
+//! **spawn → queue → poll → park → event → wake → queue.** [`spawn()`] puts a future into a slot of the calling worker's slab, one
 //! allocation with everything that belongs to the task, and into the worker's run-next slot. A worker takes it out and polls it. When
 //! it has to wait, it leaves its waker where the event will happen: in a channel (crate `sync`), a timer ([`time`]), a descriptor's
 //! readiness ([`io`]), and it is then in no queue and costs nothing but its memory. The event wakes it: it goes to the waking worker's
@@ -33,6 +33,8 @@ pub(crate) mod primitive;
 
 mod spawn;
 pub mod task;
+
+mod slab;
 
 mod scheduler;
 

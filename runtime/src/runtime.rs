@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::builder::Builder;
 use crate::handle::{EnterGuard, Handle};
 use crate::scheduler::Scheduler;
+use crate::scheduler::blocking::is_pool_thread_of;
 use crate::task::JoinHandle;
 
 /// A runtime: its workers, its reactor, its timers and the tasks on them.
@@ -64,7 +65,7 @@ impl Runtime {
         self.handle.block_on(future)
     }
 
-    /// Spawns a task: see [`spawn`](crate::spawn).
+    /// Spawns a task: see [`spawn`](crate::spawn()).
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -113,16 +114,20 @@ impl Runtime {
     }
 }
 
-/// On one of its own workers a runtime cannot wait for its own end: another thread does.
+/// On one of its own threads a runtime cannot wait for its own end: another thread does.
 fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
     let own_worker = crate::scheduler::current::with_worker(|worker| {
         worker.is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler))
     });
-    if !own_worker {
+    if !own_worker && !is_pool_thread_of(scheduler) {
         return scheduler.shut_down(timeout);
     }
-    let scheduler = scheduler.clone();
-    std::thread::spawn(move || scheduler.shut_down(timeout));
+    let waits = scheduler.clone();
+    let thread = std::thread::Builder::new().name("weftline-shutdown".into());
+    if thread.spawn(move || waits.shut_down(timeout)).is_err() {
+        // Nobody can wait, then: whatever is busy ends by itself, and the last worker does the rest.
+        scheduler.shut_down(Some(Duration::ZERO));
+    }
     false
 }
 

@@ -189,7 +189,10 @@ pub fn num_tasks() -> usize {
 /// **Go:** `runtime.GOMAXPROCS(0)`.
 #[track_caller]
 pub fn max_procs() -> usize {
-    Handle::current().max_procs()
+    match Handle::try_current() {
+        Ok(handle) => handle.max_procs(),
+        Err(_) => panic!("max_procs: {NO_RUNTIME}"),
+    }
 }
 
 /// Changes how many workers of the current runtime run tasks at a time: see [`Handle::set_max_procs`].

@@ -2,6 +2,10 @@
 //!
 //! No test is decided by how fast the machine is: what is asserted is that nothing is early, lost, or out of order, and a watchdog
 //! ends a test that hangs.
+#![allow(
+    clippy::async_yields_async,
+    reason = "a sleep is handed from task to task"
+)]
 
 use std::future::{Future, pending, poll_fn};
 use std::panic::{self, AssertUnwindSafe};

@@ -6,6 +6,8 @@
 pub(crate) mod primitive;
 
 mod blocking;
+#[cfg(not(loom))]
+mod lock;
 mod waiters;
 
 mod channel;
@@ -15,6 +17,7 @@ pub mod context;
 pub mod errgroup;
 mod mutex;
 mod notify;
+pub mod oneshot;
 mod semaphore;
 mod wait_group;
 

@@ -12,6 +12,31 @@ pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
+#[cfg(not(loom))]
+pub(crate) use crate::lock::{Held, Lock};
+
+#[cfg(loom)]
+pub(crate) use self::modelled::{Held, Lock};
+
+/// A lock whose waiting loom understands, in place of [`crate::lock`], whose naps it does not.
+#[cfg(loom)]
+mod modelled {
+    pub(crate) type Held<'a> = loom::sync::MutexGuard<'a, ()>;
+
+    #[derive(Debug)]
+    pub(crate) struct Lock(loom::sync::Mutex<()>);
+
+    impl Lock {
+        pub(crate) fn new() -> Self {
+            Self(loom::sync::Mutex::new(()))
+        }
+
+        pub(crate) fn hold(&self) -> Held<'_> {
+            self.0.lock().unwrap()
+        }
+    }
+}
+
 /// A `const fn`, but for loom, whose primitives are made at run time.
 #[cfg(not(loom))]
 macro_rules! constant {

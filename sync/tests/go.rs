@@ -498,7 +498,8 @@ fn what_waits_and_what_does_not() {
         })
         .await;
         // Only a default.
-        assert!(select! { default => true });
+        let taken = select! { default => true };
+        assert!(taken);
     });
 }
 

@@ -440,5 +440,5 @@ fn program(seed: u64) {
 
 #[test]
 fn every_step_is_as_in_the_reference_model() {
-    with_seeds(if cfg!(miri) { 10 } else { 2_000 }, program);
+    with_seeds(if cfg!(miri) { 2 } else { 2_000 }, program);
 }

@@ -90,18 +90,13 @@ impl Net for Weftline {
         Ok(stream)
     }
 
-    fn read(
-        stream: &mut Self::Stream,
-        buffer: &mut [u8],
-    ) -> impl Future<Output = io::Result<usize>> + Send {
-        net::TcpStream::read(stream, buffer)
+    async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
+        // By path: with `&mut` at hand the method of the extension trait above would be found first.
+        net::TcpStream::read(stream, buffer).await
     }
 
-    fn write_all(
-        stream: &mut Self::Stream,
-        bytes: &[u8],
-    ) -> impl Future<Output = io::Result<()>> + Send {
-        net::TcpStream::write_all(stream, bytes)
+    async fn write_all(stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<()> {
+        net::TcpStream::write_all(stream, bytes).await
     }
 
     fn readable(stream: &Self::Stream) -> impl Future<Output = io::Result<()>> + Send {

@@ -56,16 +56,16 @@ async fn accept<N, F, H>(port: u16, listener: std::net::TcpListener, handler: H)
 where
     N: Net,
     F: Future<Output = io::Result<()>> + Send + 'static,
-    H: Fn(N::Stream) -> F + Send + 'static,
+    H: Fn(N::Stream) -> F + Send + Copy + 'static,
 {
     let listener = N::listener(listener)?;
     announce(port)?;
     loop {
         let stream = N::accept(&listener).await?;
-        let task = handler(stream);
-        // A connection that breaks is the client's affair.
-        N::detach(async {
-            let _ = task.await;
+        // Called inside, or the task would hold the handler's future twice: as captured, and as awaited.
+        N::detach(async move {
+            // A connection that breaks is the client's affair.
+            let _ = handler(stream).await;
         });
     }
 }

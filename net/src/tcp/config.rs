@@ -164,7 +164,7 @@ fn no_address_in(addresses: &[SocketAddr]) -> io::Error {
 }
 
 /// The largest backlog that the system grants. Where it does not say, what old systems grant.
-fn system_backlog() -> u32 {
+pub(crate) fn system_backlog() -> u32 {
     static BACKLOG: OnceLock<u32> = OnceLock::new();
     *BACKLOG.get_or_init(|| {
         fs::read_to_string("/proc/sys/net/core/somaxconn")

@@ -1,9 +1,4 @@
-//! Accepting connections.
-//!
-//! A connection that its client has given up again before it was accepted is skipped. When descriptors or memory have run out, `accept`
-//! does not fail: it waits and tries again, since a server that dies of a burst helps nobody, and one whose accept loop spins
-//! on the error helps even less. It says so in a counter instead, and whoever wants to handle the shortage (by
-//! closing idle connections) has it from `try_accept` undisguised.
+//! Accepting TCP connections. What is skipped and what is waited out: `accept.rs`.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -14,19 +9,15 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use runtime::io::{Attempt, Direction};
-use runtime::time::{Instant, sleep};
+use runtime::time::Instant;
 
 use super::{ListenConfig, TcpStream};
+use crate::accept::{accept, skip_gone};
 use crate::error::During;
 use crate::resolve::ToSocketAddrs;
-use crate::socket::Socket;
-
-/// The first pause after descriptors have run out, and the longest; each is twice the one before. Go's `http.Server` waits so long.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LAST_PAUSE: Duration = Duration::from_secs(1);
+use crate::socket::{Socket, shared};
 
 /// A TCP socket that accepts connections.
 ///
@@ -122,20 +113,10 @@ impl TcpListener {
     #[track_caller]
     pub fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send + '_ {
         let place = Location::caller();
+        let Inner { socket, shortages } = &*self.inner;
         async move {
-            let mut pause = FIRST_PAUSE;
-            loop {
-                let socket = &self.inner.socket;
-                let accepted = socket.io(Direction::Read, place, false, accept_one).await;
-                match accepted.and_then(register) {
-                    Err(error) if is_shortage(&error) => {
-                        self.inner.shortages.fetch_add(1, Ordering::Relaxed);
-                        sleep(pause).await;
-                        pause = (pause * 2).min(LAST_PAUSE);
-                    }
-                    accepted => return self.named(accepted),
-                }
-            }
+            let accepted = accept(socket, shortages, place, accept_once, register).await;
+            self.named(accepted)
         }
     }
 
@@ -156,7 +137,7 @@ impl TcpListener {
     ///
     /// **Go:** none.
     pub fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        match self.inner.socket.try_io(Direction::Read, accept_one) {
+        match self.inner.socket.try_io(Direction::Read, accept_once) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
             accepted => self.named(accepted.and_then(register)),
         }
@@ -171,7 +152,7 @@ impl TcpListener {
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let socket = &self.inner.socket;
         socket
-            .poll_io(Direction::Read, cx, accept_one)
+            .poll_io(Direction::Read, cx, accept_once)
             .map(|accepted| self.named(accepted.and_then(register)))
     }
 
@@ -288,49 +269,19 @@ impl TcpListener {
     ///
     /// **Go:** `ln.File()`, which duplicates the descriptor.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        let inner = Arc::try_unwrap(self.inner).map_err(|_| super::shared())?;
+        let inner = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
         inner.socket.into_device().map(Into::into)
     }
 }
 
-/// One connection, skipping those that are gone already.
-fn accept_one(listener: &mio::net::TcpListener, _: &Attempt<'_>) -> io::Result<Accepted> {
-    loop {
-        match listener.accept() {
-            Err(error) if is_gone(&error) => {}
-            accepted => return accepted,
-        }
-    }
+fn accept_once(listener: &mio::net::TcpListener, _: &Attempt<'_>) -> io::Result<Accepted> {
+    skip_gone(|| listener.accept())
 }
 
 type Accepted = (mio::net::TcpStream, SocketAddr);
 
 fn register((stream, peer): Accepted) -> io::Result<(TcpStream, SocketAddr)> {
     Ok((TcpStream::register(stream)?, peer))
-}
-
-/// Whether the error is about the connection that was to be accepted, which is thereby out of the queue. Linux reports what has
-/// happened to it on the network.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNABORTED
-                | libc::EPROTO
-                | libc::ENETDOWN
-                | libc::ENETUNREACH
-                | libc::EHOSTDOWN
-                | libc::EHOSTUNREACH
-        )
-    )
-}
-
-/// Whether it is the process or the system that lacks something (descriptors, memory, room in epoll), and not the listener.
-fn is_shortage(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::ENOSPC)
-    )
 }
 
 impl fmt::Debug for TcpListener {

@@ -1,18 +1,15 @@
-//! A TCP connection: reads and writes on `&self`, so that one task reads while another writes.
-//!
-//! Each read or write is one system call when it can be, and allocates nothing: the call is tried first unless the last one has shown
-//! that it would block, and a short read or write shows that without asking twice.
+//! A TCP connection: reads and writes on `&self`, so that one task reads while another writes. How: `bytes.rs`.
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::io::{Attempt, Direction};
+use runtime::io::Direction;
 use runtime::time::Instant;
 use socket2::SockRef;
 
@@ -20,7 +17,7 @@ use super::Dialer;
 use super::options::set_keepalive;
 use super::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::resolve::ToSocketAddrs;
-use crate::socket::Socket;
+use crate::socket::{Socket, shared};
 
 /// A TCP connection.
 ///
@@ -75,7 +72,7 @@ use crate::socket::Socket;
 /// **Go:** `*net.TCPConn`.
 #[derive(Clone)]
 pub struct TcpStream {
-    pub(super) inner: Arc<Socket<mio::net::TcpStream>>,
+    pub(crate) inner: Arc<Socket<mio::net::TcpStream>>,
 }
 
 impl TcpStream {
@@ -129,11 +126,7 @@ impl TcpStream {
         &'a self,
         buf: &'a mut [u8],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let (place, empty) = (Location::caller(), buf.is_empty());
-        self.inner
-            .io(Direction::Read, place, empty, move |stream, attempt| {
-                read_once(stream, attempt, buf)
-            })
+        self.inner.read(Location::caller(), buf)
     }
 
     /// Fills the buffer.
@@ -153,23 +146,7 @@ impl TcpStream {
         &'a self,
         buf: &'a mut [u8],
     ) -> impl Future<Output = io::Result<()>> + Send + 'a {
-        let place = Location::caller();
-        async move {
-            let mut rest = buf;
-            while !rest.is_empty() {
-                let n = self
-                    .inner
-                    .io(Direction::Read, place, false, |stream, attempt| {
-                        read_once(stream, attempt, rest)
-                    })
-                    .await?;
-                if n == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                rest = &mut rest[n..];
-            }
-            Ok(())
-        }
+        self.inner.read_exact(Location::caller(), buf)
     }
 
     /// Reads into several buffers, one after the other, with one system call; see [`read`](Self::read).
@@ -188,12 +165,7 @@ impl TcpStream {
         &'a self,
         bufs: &'a mut [IoSliceMut<'a>],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let place = Location::caller();
-        let empty = bufs.iter().all(|buf| buf.is_empty());
-        self.inner
-            .io(Direction::Read, place, empty, move |stream, attempt| {
-                read_vectored_once(stream, attempt, bufs)
-            })
+        self.inner.read_vectored(Location::caller(), bufs)
     }
 
     /// Reads what is there without taking it: the next read returns it again.
@@ -247,12 +219,7 @@ impl TcpStream {
     ///
     /// **Go:** none.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return self.inner.with(|_| Ok(0));
-        }
-        self.inner.try_io(Direction::Read, |stream, attempt| {
-            read_once(stream, attempt, buf)
-        })
+        self.inner.try_read(buf)
     }
 
     /// [`try_read`](Self::try_read) into several buffers.
@@ -263,9 +230,7 @@ impl TcpStream {
     ///
     /// **Go:** none.
     pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        self.inner.try_io(Direction::Read, |stream, attempt| {
-            read_vectored_once(stream, attempt, bufs)
-        })
+        self.inner.try_read_vectored(bufs)
     }
 
     // ---- writing ----
@@ -287,11 +252,7 @@ impl TcpStream {
         &'a self,
         buf: &'a [u8],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let (place, empty) = (Location::caller(), buf.is_empty());
-        self.inner
-            .io(Direction::Write, place, empty, move |stream, attempt| {
-                write_once(stream, attempt, buf)
-            })
+        self.inner.write(Location::caller(), buf)
     }
 
     /// Writes the whole buffer.
@@ -310,20 +271,7 @@ impl TcpStream {
         &'a self,
         buf: &'a [u8],
     ) -> impl Future<Output = io::Result<()>> + Send + 'a {
-        let place = Location::caller();
-        async move {
-            let mut rest = buf;
-            while !rest.is_empty() {
-                let n = self
-                    .inner
-                    .io(Direction::Write, place, false, |stream, attempt| {
-                        write_once(stream, attempt, rest)
-                    })
-                    .await?;
-                rest = &rest[n..];
-            }
-            Ok(())
-        }
+        self.inner.write_all(Location::caller(), buf)
     }
 
     /// Writes several buffers, one after the other, with one system call; see [`write`](Self::write).
@@ -342,12 +290,7 @@ impl TcpStream {
         &'a self,
         bufs: &'a [IoSlice<'a>],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let place = Location::caller();
-        let empty = bufs.iter().all(|buf| buf.is_empty());
-        self.inner
-            .io(Direction::Write, place, empty, move |stream, attempt| {
-                write_vectored_once(stream, attempt, bufs)
-            })
+        self.inner.write_vectored(Location::caller(), bufs)
     }
 
     /// Waits until a write may succeed. It may return for nothing: [`try_write`](Self::try_write) tells.
@@ -375,12 +318,7 @@ impl TcpStream {
     ///
     /// **Go:** none.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return self.inner.with(|_| Ok(0));
-        }
-        self.inner.try_io(Direction::Write, |stream, attempt| {
-            write_once(stream, attempt, buf)
-        })
+        self.inner.try_write(buf)
     }
 
     /// [`try_write`](Self::try_write) of several buffers.
@@ -391,9 +329,7 @@ impl TcpStream {
     ///
     /// **Go:** none.
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.inner.try_io(Direction::Write, |stream, attempt| {
-            write_vectored_once(stream, attempt, bufs)
-        })
+        self.inner.try_write_vectored(bufs)
     }
 
     // ---- deadlines ----
@@ -676,69 +612,9 @@ impl TcpStream {
     ///
     /// **Go:** `conn.File()`, which duplicates the descriptor.
     pub fn into_std(self) -> io::Result<std::net::TcpStream> {
-        let socket = Arc::try_unwrap(self.inner).map_err(|_| super::shared())?;
+        let socket = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
         socket.into_device().map(Into::into)
     }
-}
-
-/// One `recv`. Fewer bytes than there is room for: the kernel has no more. (Zero is the end, which comes again without an event.)
-pub(super) fn read_once(
-    mut stream: &mio::net::TcpStream,
-    attempt: &Attempt<'_>,
-    buf: &mut [u8],
-) -> io::Result<usize> {
-    if buf.is_empty() {
-        return Ok(0);
-    }
-    let n = stream.read(buf)?;
-    if 0 < n && n < buf.len() {
-        attempt.drained();
-    }
-    Ok(n)
-}
-
-pub(super) fn read_vectored_once(
-    mut stream: &mio::net::TcpStream,
-    attempt: &Attempt<'_>,
-    bufs: &mut [IoSliceMut<'_>],
-) -> io::Result<usize> {
-    let room: usize = bufs.iter().map(|buf| buf.len()).sum();
-    if room == 0 {
-        return Ok(0);
-    }
-    let n = stream.read_vectored(bufs)?;
-    if 0 < n && n < room {
-        attempt.drained();
-    }
-    Ok(n)
-}
-
-/// One `send`. Fewer bytes than offered: the kernel has no more room.
-pub(super) fn write_once(
-    mut stream: &mio::net::TcpStream,
-    attempt: &Attempt<'_>,
-    buf: &[u8],
-) -> io::Result<usize> {
-    if buf.is_empty() {
-        return Ok(0);
-    }
-    let n = stream.write(buf)?;
-    if n < buf.len() {
-        attempt.drained();
-    }
-    Ok(n)
-}
-
-/// One `writev`. A short count may also come from the system's bound on the number of buffers, so that it says nothing.
-pub(super) fn write_vectored_once(
-    mut stream: &mio::net::TcpStream,
-    _: &Attempt<'_>,
-    bufs: &[IoSlice<'_>],
-) -> io::Result<usize> {
-    if bufs.iter().all(|buf| buf.is_empty()) {
-        return Ok(0);
-    }
-    stream.write_vectored(bufs)
 }
 
 impl fmt::Debug for TcpStream {

@@ -14,7 +14,6 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::task::Waker;
@@ -23,6 +22,7 @@ use std::time::Duration;
 use super::records::{Page, Records, Token};
 use super::state::Ready;
 use super::wait;
+use crate::task::call_waker;
 
 /// Events a turn takes in at most; what is left is reported by the next one. Tokio's value: a batch of 12 KiB.
 const EVENTS: usize = 1024;
@@ -193,14 +193,9 @@ impl Turn<'_> {
 }
 
 /// Calls the wakers and returns how many there were.
-///
-/// A waker is foreign code. One that panics has been reported by the panic hook; it takes neither the other tasks' wake-ups
-/// nor the worker along.
 fn wake_all(wakers: &mut Vec<Waker>) -> usize {
     let count = wakers.len();
-    for waker in wakers.drain(..) {
-        let _reported = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-    }
+    wakers.drain(..).for_each(call_waker);
     count
 }
 

@@ -9,7 +9,7 @@ use std::cell::Cell;
 
 use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use loom::sync::{Arc, Mutex, Notify as Event};
+use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::item::Item;
@@ -39,10 +39,39 @@ struct Pool {
     released: Event,
 }
 
-/// The turn, and the eventfd that interrupts whoever has it.
+/// The turn, and the eventfd that interrupts whoever has it. (Not a mutex: loom blocks a `try_lock` that meets a lock on its way.)
 struct Reactor {
-    turn: Mutex<()>,
+    taken: AtomicBool,
     interrupt: Event,
+}
+
+/// A flag to wait for: the eventfd, and what one item waits for.
+struct Event {
+    raised: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Event {
+    fn new() -> Self {
+        Self {
+            raised: Mutex::new(false),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn raise(&self) {
+        *self.raised.lock().unwrap() = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for it and takes it down.
+    fn wait(&self) {
+        let mut raised = self.raised.lock().unwrap();
+        while !*raised {
+            raised = self.changed.wait(raised).unwrap();
+        }
+        *raised = false;
+    }
 }
 
 impl Pool {
@@ -53,7 +82,7 @@ impl Pool {
             rings: (0..workers).map(|_| RunQueue::new()).collect(),
             injector: Injector::new(),
             reactor: reactor.then(|| Reactor {
-                turn: Mutex::new(()),
+                taken: AtomicBool::new(false),
                 interrupt: Event::new(),
             }),
             left: AtomicUsize::new(items),
@@ -88,7 +117,7 @@ impl Pool {
     fn unpark(&self, worker: usize) {
         if self.parkers[worker].unpark() == Unpark::InterruptReactor {
             let reactor = self.reactor.as_ref().expect("only a poller is interrupted");
-            reactor.interrupt.notify();
+            reactor.interrupt.raise();
         }
     }
 
@@ -139,7 +168,7 @@ impl<'a> Worker<'a> {
     fn poll(&self, number: usize) {
         match number {
             WAITS_FOR_ANOTHER => self.pool.released.wait(),
-            RELEASES => self.pool.released.notify(),
+            RELEASES => self.pool.released.raise(),
             WAKES_TWO => {
                 self.schedule(WAITS_FOR_ANOTHER);
                 self.schedule(RELEASES);
@@ -194,15 +223,19 @@ impl<'a> Worker<'a> {
 
     fn sleep(&self) {
         let pool = self.pool;
-        pool.idle
-            .fall_asleep(self.index, self.searching.replace(false));
-        if !pool.has_work() && !pool.stopping.load(SeqCst) {
+        let searched = self.searching.replace(false);
+        pool.idle.fall_asleep(self.index, searched);
+        let found = pool.has_work();
+        if !found && !pool.stopping.load(SeqCst) {
             self.park();
         } else {
             // Another one may be about to take it: a turn for that one.
             thread::yield_now();
         }
         self.awake();
+        if found && searched && !self.searching.replace(true) {
+            pool.idle.resume_searching();
+        }
     }
 
     fn awake(&self) {
@@ -216,12 +249,11 @@ impl<'a> Worker<'a> {
         let Some(reactor) = &self.pool.reactor else {
             return parker.park(None);
         };
-        match reactor.turn.try_lock() {
-            Ok(_turn) => {
-                let _ = parker.poll(|| reactor.interrupt.wait());
-            }
-            Err(_) => parker.park(None),
+        if reactor.taken.swap(true, SeqCst) {
+            return parker.park(None);
         }
+        let _ = parker.poll(|| reactor.interrupt.wait());
+        reactor.taken.store(false, SeqCst);
     }
 
     /// `Worker::make_room`, once: there are no timers here.
@@ -254,11 +286,12 @@ fn a_push_finds_the_worker_awake_or_wakes_it() {
     });
 }
 
-/// The one that counts as a searcher and finds nobody to wake must not be what the other relied on.
+/// One of two workers is stuck, so that whoever pushes while the other one is awake counts as a searcher for a moment, and finds nobody
+/// to wake. That moment must not be what the other pusher relies on.
 #[test]
 fn two_who_push_at_once_do_not_rely_on_each_other() {
     explore(3, || {
-        let pool = Pool::new(1, 1, false, 2);
+        let pool = Pool::new(1, 2, false, 2);
         let worker = Pool::start(&pool, 0);
         let other = {
             let pool = pool.clone();

@@ -1,7 +1,6 @@
 //! What the models put into run queues: a number in a box of its own.
 
-use std::ptr::{self, NonNull};
-use std::sync::atomic::AtomicPtr;
+use std::ptr::NonNull;
 
 use crate::scheduler::queued::Queued;
 
@@ -12,15 +11,11 @@ pub(super) struct Item(Box<Node>);
 #[derive(Debug)]
 pub(super) struct Node {
     number: usize,
-    link: AtomicPtr<Node>,
 }
 
 impl Item {
     pub(super) fn new(number: usize) -> Self {
-        Self(Box::new(Node {
-            number,
-            link: AtomicPtr::new(ptr::null_mut()),
-        }))
+        Self(Box::new(Node { number }))
     }
 
     pub(super) fn number(&self) -> usize {
@@ -38,9 +33,5 @@ impl Queued for Item {
     unsafe fn from_node(node: NonNull<Node>) -> Self {
         // SAFETY: from `into_node`.
         Self(unsafe { Box::from_raw(node.as_ptr()) })
-    }
-
-    fn link(node: &Node) -> &AtomicPtr<Node> {
-        &node.link
     }
 }

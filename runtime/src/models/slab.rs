@@ -8,7 +8,7 @@ use std::ptr::{self, NonNull};
 use crate::primitive::atomic::AtomicU64;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::primitive::thread;
-use crate::task::slab::Slab;
+use crate::slab::Slab;
 use loom::cell::UnsafeCell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

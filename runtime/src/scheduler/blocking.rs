@@ -2,9 +2,14 @@
 //!
 //! A job is a task like any other, one allocation with a handle, but it is run here and its only poll runs to the end. Threads are
 //! started when no idle one is left, up to a bound, and end after some idle seconds. Beyond the bound jobs wait in line.
+//!
+//! A thread that ends says so under the lock in which it saw that there is no job, so that the next job does not count on it. It leaves its
+//! handle behind and takes the one of the thread that ended before, which it joins: so one handle at most is kept for all that are gone,
+//! and the end of the runtime waits until the system has taken every thread back.
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
+use std::cell::Cell;
+use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -40,7 +45,12 @@ pub(crate) struct Blocking {
 #[derive(Debug, Default)]
 struct Shared {
     jobs: VecDeque<Runnable>,
-    threads: usize,
+    /// Threads that will take another job.
+    serving: usize,
+    /// Threads that have not ended, by number.
+    threads: HashMap<usize, thread::JoinHandle<()>>,
+    /// The one that ended last.
+    ended: Option<thread::JoinHandle<()>>,
     /// Threads that wait for a job and have not been promised one.
     idle: usize,
     /// Jobs for which an idle thread was woken that has not come yet.
@@ -81,17 +91,19 @@ impl Blocking {
             self.work.notify_one();
             return Ok(());
         }
-        if shared.threads >= self.config.max_threads {
+        if shared.serving >= self.config.max_threads {
             return Ok(());
         }
         match self.start_thread(scheduler, shared.started) {
-            Ok(()) => {
-                shared.threads += 1;
+            Ok(thread) => {
+                let number = shared.started;
+                shared.threads.insert(number, thread);
+                shared.serving += 1;
                 shared.started += 1;
                 Ok(())
             }
             // Those that run will come to it.
-            Err(_) if shared.threads > 0 => Ok(()),
+            Err(_) if shared.serving > 0 => Ok(()),
             Err(error) => match shared.jobs.pop_back() {
                 Some(job) => Err((job, error)),
                 None => Ok(()),
@@ -99,17 +111,21 @@ impl Blocking {
         }
     }
 
-    fn start_thread(&self, scheduler: &Arc<Scheduler>, number: usize) -> io::Result<()> {
+    fn start_thread(
+        &self,
+        scheduler: &Arc<Scheduler>,
+        number: usize,
+    ) -> io::Result<thread::JoinHandle<()>> {
         let mut builder =
             thread::Builder::new().name(format!("{}-blocking-{number}", self.config.thread_name));
         if let Some(size) = self.config.stack_size {
             builder = builder.stack_size(size);
         }
         let scheduler = scheduler.clone();
-        builder.spawn(move || run_jobs(scheduler)).map(drop)
+        builder.spawn(move || run_jobs(scheduler, number))
     }
 
-    /// The next job; `None`: the thread is to end.
+    /// The next job; `None`: the thread is to end, and does not count as serving any more.
     fn next_job(&self) -> Option<Runnable> {
         let mut shared = self.lock();
         loop {
@@ -117,6 +133,7 @@ impl Blocking {
                 return Some(job);
             }
             if shared.closed {
+                shared.serving -= 1;
                 return None;
             }
             shared.idle += 1;
@@ -135,6 +152,7 @@ impl Blocking {
                 if shared.closed || left.is_zero() {
                     shared.idle -= 1;
                     if shared.jobs.is_empty() {
+                        shared.serving -= 1;
                         return None;
                     }
                     break;
@@ -143,9 +161,14 @@ impl Blocking {
         }
     }
 
-    fn thread_ended(&self) {
-        self.lock().threads -= 1;
+    /// A thread is through, but for giving itself back to the system. Returns the one before it, to be joined.
+    fn thread_ends(&self, number: usize) -> Option<thread::JoinHandle<()>> {
+        let mut shared = self.lock();
+        let mine = shared.threads.remove(&number);
+        let before = std::mem::replace(&mut shared.ended, mine);
+        drop(shared);
         self.ended.notify_all();
+        before
     }
 
     /// No more jobs. Those that have not started are cancelled by the walk over all tasks that follows; here they only leave the line.
@@ -161,7 +184,7 @@ impl Blocking {
     /// Waits until every thread has ended. Returns how many are still busy when the time is over.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> usize {
         let mut shared = self.lock();
-        while shared.threads > 0 {
+        while !shared.threads.is_empty() {
             let Some(deadline) = deadline else {
                 shared = self
                     .ended
@@ -179,7 +202,14 @@ impl Blocking {
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
                 .0;
         }
-        shared.threads
+        let left = shared.threads.len();
+        let ended = shared.ended.take();
+        drop(shared);
+        if let Some(thread) = ended {
+            // It has done its work, and joins those before it. A panic there has been printed.
+            let _ = thread.join();
+        }
+        left
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -189,8 +219,19 @@ impl Blocking {
     }
 }
 
+thread_local! {
+    /// The scheduler whose pool this thread belongs to.
+    static POOL_OF: Cell<*const Scheduler> = const { Cell::new(ptr::null()) };
+}
+
+/// Whether the calling thread is one of this scheduler's pool, and so cannot wait for the pool's end.
+pub(crate) fn is_pool_thread_of(scheduler: &Arc<Scheduler>) -> bool {
+    ptr::eq(POOL_OF.get(), Arc::as_ptr(scheduler))
+}
+
 /// A pool thread's life. Its count on the scheduler is no cycle: every end of a runtime calls `close`, which ends the thread.
-fn run_jobs(scheduler: Arc<Scheduler>) {
+fn run_jobs(scheduler: Arc<Scheduler>, number: usize) {
+    POOL_OF.set(Arc::as_ptr(&scheduler));
     {
         let _entered = current::enter(scheduler.clone());
         while let Some(job) = scheduler.blocking.next_job() {
@@ -198,7 +239,12 @@ fn run_jobs(scheduler: Arc<Scheduler>) {
             let _ = job.run(ptr::null());
         }
     }
-    scheduler.blocking.thread_ended();
+    let before = scheduler.blocking.thread_ends(number);
+    // It may be the last count, and must be gone when somebody has joined this thread.
+    drop(scheduler);
+    if let Some(thread) = before {
+        let _ = thread.join();
+    }
 }
 
 /// The future of a job.

@@ -118,9 +118,10 @@ pub(crate) fn enter(scheduler: Arc<Scheduler>) -> Entered {
         }
         _ => None,
     });
-    let before = ENTERED.replace(Some(scheduler));
+    // While the thread's locals are destroyed there is no current runtime any more; a runtime may still be dropped there.
+    let before = ENTERED.try_with(|entered| entered.replace(Some(scheduler)));
     Entered {
-        before,
+        before: before.ok().flatten(),
         _worker: worker,
         _not_send: PhantomData,
     }

@@ -151,7 +151,7 @@ impl Idle {
             // After the bit: a pusher that sees nobody searching finds the sleeper.
             self.counts.searching.fetch_sub(1, SeqCst);
         }
-        // Pairs with the fence in `worker_to_notify`.
+        // Pairs with the fence in `worker_to_notify`, and with the one in `is_quiet` for the turn at the reactor (`monitor.rs`).
         fence(SeqCst);
     }
 
@@ -168,6 +168,8 @@ impl Idle {
             })
             .is_ok();
         if surplus {
+            // As in `fall_asleep`, for the monitor's turn at the reactor.
+            fence(SeqCst);
             return StepDown::Sleep;
         }
         if self.unset(worker) {
@@ -227,6 +229,11 @@ impl Idle {
         true
     }
 
+    /// A worker that had just given its search up sees that there is work, and searches again.
+    pub(crate) fn resume_searching(&self) {
+        self.counts.searching.fetch_add(1, SeqCst);
+    }
+
     /// The searcher found work. `true`: nobody searches any more, so that it has to wake the next.
     #[must_use]
     pub(crate) fn stop_searching(&self) -> bool {
@@ -244,7 +251,7 @@ impl Idle {
         usize::try_from(self.counts.running.load(Relaxed)).unwrap_or(0)
     }
 
-    /// Whether nobody is awake, asked by the monitor after it announced that it will sleep.
+    /// Whether nobody is awake, asked by the monitor after it announced that it will sleep, or gave up its turn at the reactor.
     pub(crate) fn is_quiet(&self) -> bool {
         // Pairs with `Monitor::wake`, which a worker calls after it was counted: one of the two sees the other.
         fence(SeqCst);

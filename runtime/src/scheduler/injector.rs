@@ -1,11 +1,14 @@
 //! The queue that all workers share: tasks from outside the runtime, and what overflowed a worker's ring.
 //!
-//! A mutex and an intrusive list, as in Go (`sched.runq`): each task has the link, so nothing is allocated, and a batch costs one lock.
-//! `len` can be read without the lock, so that the usual answer, "nothing there", costs one load.
+//! A mutex, as in Go (`sched.runq`), but not Go's linked list through the tasks: that touches every task when it is queued and again when
+//! it is taken out, each time a cache miss that waits for the one before. Here blocks of pointers are moved; a ring's overflow comes as a
+//! block of its own and goes into the queue as it is. `len` can be read without the lock, so that the usual answer, "nothing there",
+//! costs one load.
+#![forbid(unsafe_code)]
 
-use std::ptr::{self, NonNull};
+use std::collections::VecDeque;
+use std::vec;
 
-use super::queued::Queued;
 use crate::primitive::{
     Mutex, MutexGuard,
     atomic::{
@@ -15,27 +18,28 @@ use crate::primitive::{
 };
 use crate::task::Runnable;
 
+/// Room for tasks that come one by one: 512 bytes a block.
+const BLOCK: usize = 64;
+
 /// See the module.
-pub(crate) struct Injector<T: Queued = Runnable> {
+pub(crate) struct Injector<T = Runnable> {
     list: Mutex<List<T>>,
     /// Written under the lock.
     len: AtomicUsize,
 }
 
-struct List<T: Queued> {
-    head: *mut T::Node,
-    tail: *mut T::Node,
+/// Oldest first: what is left of the block that is being taken out, then the others.
+struct List<T> {
+    front: vec::IntoIter<T>,
+    blocks: VecDeque<Vec<T>>,
     closed: bool,
 }
 
-// SAFETY: the list owns the tasks that its pointers name, and their owner is `Send`.
-unsafe impl<T: Queued + Send> Send for List<T> {}
-
-impl<T: Queued> Injector<T> {
+impl<T> Injector<T> {
     pub(crate) fn new() -> Self {
         let list = List {
-            head: ptr::null_mut(),
-            tail: ptr::null_mut(),
+            front: Vec::new().into_iter(),
+            blocks: VecDeque::new(),
             closed: false,
         };
         Self {
@@ -64,9 +68,7 @@ impl<T: Queued> Injector<T> {
             drop(tasks);
             return;
         }
-        for task in tasks {
-            list.push(task);
-        }
+        list.blocks.push_back(tasks);
         self.len.store(self.len.load(Relaxed) + n, Release);
     }
 
@@ -109,49 +111,36 @@ impl<T: Queued> Injector<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, List<T>> {
-        // Nothing that can panic runs under this lock, but for an allocation failure in `take`.
+        // Nothing that can panic runs under this lock, but for an allocation failure.
         self.list
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-impl<T: Queued> List<T> {
+impl<T> List<T> {
     fn push(&mut self, task: T) {
-        let task = task.into_node();
-        // SAFETY: the list owns the task and with it the link, until `pop`.
-        unsafe {
-            T::link(task.as_ref()).store(ptr::null_mut(), Relaxed);
-            match NonNull::new(self.tail) {
-                Some(tail) => T::link(tail.as_ref()).store(task.as_ptr(), Relaxed),
-                None => self.head = task.as_ptr(),
+        match self.blocks.back_mut() {
+            Some(block) if block.len() < BLOCK => block.push(task),
+            _ => {
+                let mut block = Vec::with_capacity(BLOCK);
+                block.push(task);
+                self.blocks.push_back(block);
             }
         }
-        self.tail = task.as_ptr();
     }
 
     fn pop(&mut self) -> Option<T> {
-        let task = NonNull::new(self.head)?;
-        // SAFETY: the list owns the task; it was pushed by `into_node`.
-        unsafe {
-            self.head = T::link(task.as_ref()).load(Relaxed);
-            if self.head.is_null() {
-                self.tail = ptr::null_mut();
+        loop {
+            if let Some(task) = self.front.next() {
+                return Some(task);
             }
-            Some(T::from_node(task))
+            self.front = self.blocks.pop_front()?.into_iter();
         }
     }
 }
 
-impl<T: Queued> Drop for Injector<T> {
-    fn drop(&mut self) {
-        while let Some(task) = self.pop() {
-            drop(task);
-        }
-    }
-}
-
-impl<T: Queued> std::fmt::Debug for Injector<T> {
+impl<T> std::fmt::Debug for Injector<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Injector")
             .field("len", &self.len())

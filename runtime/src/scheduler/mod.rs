@@ -15,7 +15,10 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::{Wake, Waker};
 use std::thread;
@@ -27,6 +30,7 @@ pub(crate) mod idle;
 pub(crate) mod injector;
 pub(crate) mod monitor;
 pub(crate) mod parker;
+mod prefetch;
 pub(crate) mod queued;
 pub(crate) mod rand;
 pub(crate) mod run_queue;
@@ -68,7 +72,9 @@ pub(crate) struct Scheduler {
     config: Config,
     /// Filled from the front, one for each thread that was ever needed at a time.
     slots: Box<[OnceLock<Arc<Slot>>]>,
-    started: Mutex<usize>,
+    /// How many there are; written under `starting`.
+    started: AtomicUsize,
+    starting: Mutex<()>,
     injector: Injector,
     idle: Idle,
     driver: Arc<Driver>,
@@ -85,6 +91,9 @@ pub(crate) struct Scheduler {
     ending: Ending,
 }
 
+/// A new task and its handle.
+type Created<T> = (Runnable, JoinHandle<T>);
+
 /// What threads that are no workers share to spawn.
 struct Outside {
     ids: IdBlock,
@@ -99,7 +108,8 @@ impl Scheduler {
         let slots = config.max_threads.max(workers);
         let scheduler = Arc::new_cyclic(|this: &Weak<Self>| Self {
             slots: (0..slots).map(|_| OnceLock::new()).collect(),
-            started: Mutex::new(0),
+            started: AtomicUsize::new(0),
+            starting: Mutex::new(()),
             injector: Injector::new(),
             idle: Idle::new(slots, workers),
             driver,
@@ -135,11 +145,8 @@ impl Scheduler {
     ///
     /// If `max_threads` are there already, or the system refuses one.
     fn start_worker(self: &Arc<Self>) -> io::Result<()> {
-        let mut started = self
-            .started
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        let index = *started;
+        let _starting = self.starting();
+        let index = self.started.load(Relaxed);
         if self.is_stopping() {
             return Err(io::Error::other("the runtime is shutting down"));
         }
@@ -153,8 +160,16 @@ impl Scheduler {
         };
         slot.timers.set_interrupt(Waker::from(Arc::new(interrupt)));
         self.start_thread(index)?;
-        *started += 1;
+        // Release: who sees the number finds the slot.
+        self.started.store(index + 1, Release);
         Ok(())
+    }
+
+    /// Only one at a time starts a worker, and nobody once the runtime is stopping.
+    fn starting(&self) -> MutexGuard<'_, ()> {
+        self.starting
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn start_thread(self: &Arc<Self>, index: usize) -> io::Result<()> {
@@ -167,8 +182,8 @@ impl Scheduler {
         self.ending.worker_starts();
         self.idle.add_running();
         let started = builder.spawn(move || {
+            let _ended = WorkerEnds(&scheduler);
             Worker::new(scheduler.clone(), index).run();
-            scheduler.worker_ended();
         });
         match started {
             Ok(thread) => {
@@ -229,7 +244,7 @@ impl Scheduler {
         &self,
         future: F,
         place: &'static Location<'static>,
-    ) -> Result<(Runnable, JoinHandle<F::Output>), JoinHandle<F::Output>>
+    ) -> Result<Created<F::Output>, JoinHandle<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -273,28 +288,25 @@ impl Scheduler {
             Err(refused) => return refused,
         };
         if let Err((job, error)) = self.blocking.submit(self, job) {
+            job.cancel();
             if !self.is_stopping() {
                 panic!(
                     "spawn_blocking: cannot start a thread: {error}; raise the limit of processes (ulimit -u) or lower Builder::max_blocking_threads"
                 );
             }
-            job.cancel();
         }
         handle
     }
 
     // ---- queueing ----
 
-    /// Queues a task from a thread that is no worker of this scheduler.
+    /// Queues a task from a thread that is no worker of this scheduler. The caller keeps the scheduler alive.
     pub(crate) fn inject(&self, task: Runnable) {
-        // Once it is in the queue the task may run, end, and take the runtime with it, while we still have to wake a worker.
-        let alive = task.keep_alive();
         match self.injector.push(task) {
             Ok(()) => self.notify(),
             // The runtime has shut down: nobody will run it.
             Err(task) => task.cancel(),
         }
-        drop(alive);
     }
 
     /// Wakes a worker to look for work, if one sleeps and nobody searches.
@@ -337,7 +349,7 @@ impl Scheduler {
 
     /// The same, from a random one on.
     pub(crate) fn slots_from(&self, rng: &Rng) -> impl Iterator<Item = &Arc<Slot>> {
-        let started = self.started_slots().count();
+        let started = self.started.load(Acquire);
         let start = rng.below(started);
         let (before, from) = self.slots[..started].split_at(start);
         from.iter().chain(before).filter_map(OnceLock::get)
@@ -447,6 +459,22 @@ pub(crate) fn schedule(task: Runnable) {
         }
         _ => task.inject(),
     });
+}
+
+/// Signs a worker off when its loop has returned.
+struct WorkerEnds<'a>(&'a Arc<Scheduler>);
+
+impl Drop for WorkerEnds<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // Foreign code is caught where it is called, so this is an error of the runtime. Its tasks would wait for ever, silently.
+            task::say(format_args!(
+                "a worker thread of the runtime panicked: this is a bug in the runtime, and the process cannot go on"
+            ));
+            std::process::abort();
+        }
+        self.0.worker_ended();
+    }
 }
 
 /// Wakes the worker of a slot so that it looks at its timers anew.

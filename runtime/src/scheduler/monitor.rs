@@ -217,12 +217,25 @@ impl Scheduler {
 
     /// Nobody may be left to do it.
     fn look_at_reactor(&self) {
-        if self.driver.registered() > 0
-            && let Some(mut turn) = self.driver.try_turn()
-        {
+        if self.driver.registered() == 0 {
+            return;
+        }
+        if let Some(mut turn) = self.driver.try_turn() {
             let woken = turn.wait(Some(Duration::ZERO));
             drop(turn);
             self.reactor_result(woken);
+            self.hand_turn_on();
+        }
+    }
+
+    /// A worker that falls asleep while this thread has the turn does not get it, and sleeps on its futex; unlike a worker, this thread
+    /// will not sleep in the reactor instead. So if all workers sleep now, one is woken, and goes to sleep there.
+    ///
+    /// `is_quiet` fences between our giving the turn up and the look at the count; `fall_asleep` between the count and the try for the
+    /// turn: either that worker gets the turn, or we see it asleep.
+    fn hand_turn_on(&self) {
+        if self.idle.is_quiet() {
+            self.notify();
         }
     }
 
@@ -251,10 +264,8 @@ impl Scheduler {
         if waiting {
             self.notify();
         }
-        if let Some(limit) = self.monitor.report
-            && time >= limit
-            && !std::mem::replace(&mut watched.reported, true)
-        {
+        let remarkable = self.monitor.report.is_some_and(|limit| time >= limit);
+        if remarkable && !std::mem::replace(&mut watched.reported, true) {
             slot.poll.report(time);
         }
         if !slot.poll.is_stuck() {

@@ -4,7 +4,6 @@
 //! that loom explores the very queues that ship without a slab, a future and a scheduler behind each element.
 
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicPtr;
 
 /// See the module.
 pub(crate) trait Queued: Sized {
@@ -20,7 +19,4 @@ pub(crate) trait Queued: Sized {
     ///
     /// The pointer comes from [`into_node`](Self::into_node), and nobody uses it again.
     unsafe fn from_node(node: NonNull<Self::Node>) -> Self;
-
-    /// The link of the injector's list; the list's own while it holds the element, and guarded by its lock.
-    fn link(node: &Self::Node) -> &AtomicPtr<Self::Node>;
 }

@@ -15,6 +15,7 @@
 use std::fmt;
 use std::ptr::NonNull;
 
+use super::prefetch::prefetch;
 use super::queued::Queued;
 use crate::primitive::atomic::{
     AtomicPtr, AtomicU32,
@@ -116,6 +117,10 @@ impl<T: Queued> RunQueue<T> {
                 return None;
             }
             let task = self.slot(head).load(Relaxed);
+            let after = head.wrapping_add(1);
+            if after != tail {
+                prefetch(self.slot(after).load(Relaxed));
+            }
             // AcqRel: pairs with other claims; Release lets the owner write the slot again.
             match self
                 .head

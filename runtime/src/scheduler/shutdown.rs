@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle as ThreadHandle};
 use std::time::{Duration, Instant};
 
 use super::{Scheduler, current};
-use crate::task::{Header, shut_down};
+use crate::task::{self, Header, shut_down};
 
 /// The book of the workers' threads.
 #[derive(Debug)]
@@ -22,16 +22,14 @@ pub(crate) struct Ending {
     book: Mutex<Book>,
     ended: Condvar,
     complained: Mutex<Option<Instant>>,
-    /// Held by whoever cancels what is left: the owner of the runtime, or the last worker after it gave up waiting.
-    closing: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Book {
     threads: Vec<ThreadHandle<()>>,
     running: usize,
-    /// The shutdown did not wait for all: the last worker gives the slab up.
-    left_behind: bool,
+    /// The owner has done what it could without the workers that are still there: the last of them gives the slab up.
+    owner_done: bool,
 }
 
 impl Ending {
@@ -40,7 +38,6 @@ impl Ending {
             book: Mutex::default(),
             ended: Condvar::new(),
             complained: Mutex::new(None),
-            closing: Mutex::new(()),
         }
     }
 
@@ -48,11 +45,11 @@ impl Ending {
         self.lock().running += 1;
     }
 
-    /// Returns whether this was the last worker of a runtime that gave up waiting.
+    /// Returns whether this was the last worker, of a runtime whose owner has gone on without it.
     pub(crate) fn worker_ends(&self) -> bool {
         let mut book = self.lock();
         book.running -= 1;
-        let last = book.running == 0 && book.left_behind;
+        let last = book.running == 0 && book.owner_done;
         drop(book);
         self.ended.notify_all();
         last
@@ -75,7 +72,6 @@ impl Ending {
             };
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                book.left_behind = true;
                 return false;
             }
             book = self
@@ -96,6 +92,13 @@ impl Ending {
         true
     }
 
+    /// The owner waits no longer. Returns whether no worker is left, so that the rest is the owner's after all.
+    fn owner_is_done(&self) -> bool {
+        let mut book = self.lock();
+        book.owner_done = true;
+        book.running == 0
+    }
+
     /// Says on stderr that the runtime as a whole is in trouble, at most once a second.
     pub(crate) fn complain(&self, trouble: &str) {
         let mut last = self
@@ -104,7 +107,7 @@ impl Ending {
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if last.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
             *last = Some(Instant::now());
-            eprintln!("{trouble}");
+            task::say(format_args!("{trouble}"));
         }
     }
 
@@ -120,7 +123,6 @@ impl Scheduler {
     pub(crate) fn worker_ended(self: &Arc<Self>) {
         if self.ending.worker_ends() {
             // Whoever shut down has cancelled what it could; what the threads held on to is left.
-            let _closing = self.closing();
             let _entered = current::enter(self.clone());
             let _ = self.cancel_all();
             self.give_up();
@@ -134,10 +136,7 @@ impl Scheduler {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         {
             // Under this lock, so that no worker is started any more.
-            let _started = self
-                .started
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let _starting = self.starting();
             self.stopping.store(true, SeqCst);
         }
         self.injector.close();
@@ -148,21 +147,13 @@ impl Scheduler {
         }
         let workers_ended = self.ending.wait(deadline);
         let jobs_left = self.blocking.wait(deadline);
-        let _closing = self.closing();
         let _entered = current::enter(self.clone());
         let tasks_ended = self.cancel_all();
         self.driver.shutdown();
-        if workers_ended {
+        if self.ending.owner_is_done() {
             self.give_up();
         }
         workers_ended && tasks_ended && jobs_left == 0
-    }
-
-    fn closing(&self) -> MutexGuard<'_, ()> {
-        self.ending
-            .closing
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// No worker is left: lets go of the queues, the timers and the slab.

@@ -15,8 +15,8 @@ use crossbeam_utils::CachePadded;
 
 use super::parker::Parker;
 use super::run_queue::RunQueue;
-use crate::task::Place;
 use crate::task::coop::Preempt;
+use crate::task::{self, Place};
 use crate::time::Timers;
 
 /// See the module.
@@ -111,12 +111,12 @@ impl PollMark {
             .spawned_at
             .get()
             .map_or_else(|| "?".into(), Location::to_string);
-        eprintln!(
+        task::say(format_args!(
             "task {} has been running for {:.1?} without yielding, and holds a thread; it was created at {place}; \
              let it .await more often, or move blocking work to runtime::spawn_blocking",
             self.task.load(Relaxed),
             Duration::from_nanos(time),
-        );
+        ));
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::cell::Cell;
 use std::hint;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -236,10 +237,11 @@ impl Worker {
             .set(next_interval(self.interval.get(), elapsed));
         // The end of run-next's slice.
         let queue = &self.slot.queue;
-        if !queue.is_empty()
-            && let Some(next) = queue.take_next()
-        {
-            self.push(next);
+        if !queue.is_empty() {
+            queue
+                .take_next()
+                .into_iter()
+                .for_each(|next| self.push(next));
         }
         self.fire_timers(now);
         self.make_room();
@@ -263,18 +265,23 @@ impl Worker {
             return;
         }
         if let Some(mut turn) = self.scheduler.driver.try_turn() {
-            let woken = self.deliver(|| turn.wait(Some(Duration::ZERO)));
+            let woken = self.deliver(|| {
+                self.scheduler
+                    .reactor_result(turn.wait(Some(Duration::ZERO)))
+            });
             drop(turn);
-            self.share(self.scheduler.reactor_result(woken));
+            self.share(woken);
         }
     }
 
     /// Runs `f`, which wakes tasks, so that they land in the ring.
-    fn deliver<R>(&self, f: impl FnOnce() -> R) -> R {
+    ///
+    /// A waker may be anybody's code. If one panics, that is said where it happens, and this worker goes on.
+    fn deliver<R: Default>(&self, f: impl FnOnce() -> R) -> R {
         self.delivering.set(true);
-        let result = f();
+        let result = catch_unwind(AssertUnwindSafe(f));
         self.delivering.set(false);
-        result
+        result.unwrap_or_default()
     }
 
     /// A batch of tasks was woken into the ring: a large one is shared.
@@ -346,14 +353,17 @@ impl Worker {
         if deadline <= now {
             return self.fire_timers(now);
         }
-        scheduler
-            .idle
-            .fall_asleep(self.index, self.searching.replace(false));
-        let mut woken = 0;
-        if !scheduler.has_work() && !scheduler.is_stopping() {
+        let searched = self.searching.replace(false);
+        scheduler.idle.fall_asleep(self.index, searched);
+        let (found, mut woken) = (scheduler.has_work(), 0);
+        if !found && !scheduler.is_stopping() {
             woken = self.park(until(deadline, now));
         }
         self.awake();
+        if found && searched && !self.searching.replace(true) {
+            // Whoever pushed it may have counted on our search, which therefore goes on: the next is woken when we have taken it.
+            scheduler.idle.resume_searching();
+        }
         self.share(woken);
         self.make_room();
     }
@@ -408,10 +418,8 @@ impl Worker {
             parker.park(timeout);
             return 0;
         };
-        match parker.poll(|| self.deliver(|| turn.wait(timeout))) {
-            Some(woken) => self.scheduler.reactor_result(woken),
-            None => 0,
-        }
+        let wait = || self.scheduler.reactor_result(turn.wait(timeout));
+        parker.poll(|| self.deliver(wait)).unwrap_or_default()
     }
 }
 

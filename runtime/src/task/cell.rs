@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   ┌ Header ─────────────────────────────────────────────────────────────────────────────────┬ Stage ───────────┐
-//!   │ state │ vtable │ next │ id │ parent │ spawned at │ wait reason │ waits at │ join waker   │ future | output  │
+//!   │ state │ vtable │ id │ parent │ spawned at │ wait reason │ waits at │ join waker   │ future | output  │
 //!   └─────────────────────────────────────────────────────────────────────────────────────────┴──────────────────┘
 //! ```
 //!
@@ -20,17 +20,18 @@ use std::mem::{ManuallyDrop, align_of, size_of};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 
 use super::id::Id;
 use super::join::JoinHandle;
+use super::panic::{drop_quietly, forget};
 use super::place::Place;
 use super::runnable::Runnable;
-use super::slab::{Arena, MAX_SIZE, Slab};
 use super::state::State;
 use super::wait::WaitReason;
 use crate::scheduler::Scheduler;
+use crate::slab::{Arena, MAX_SIZE, Slab};
 
 /// What the slab's chunks carry for their tasks.
 #[derive(Clone, Copy)]
@@ -50,8 +51,6 @@ pub(crate) struct Header {
     /// First, because the slab's visitors find it at the start of the slot.
     pub(crate) state: State,
     vtable: &'static Vtable,
-    /// Link of the injector's list. Owned by the list while the task is in it.
-    pub(crate) next: AtomicPtr<Header>,
     id: Id,
     parent: Option<Id>,
     spawned_at: &'static Location<'static>,
@@ -183,7 +182,6 @@ where
     unsafe {
         let header = &raw mut (*cell).header;
         (&raw mut (*header).vtable).write(const { &vtable::<F>() });
-        (&raw mut (*header).next).write(AtomicPtr::new(std::ptr::null_mut()));
         (&raw mut (*header).id).write(id);
         (&raw mut (*header).parent).write(parent);
         (&raw mut (*header).spawned_at).write(spawned_at);
@@ -254,10 +252,15 @@ unsafe fn finish<F: Future>(header: NonNull<Header>, outcome: Outcome<F::Output>
     let dropped = catch_unwind(AssertUnwindSafe(|| unsafe {
         ManuallyDrop::drop(&mut (*stage::<F>(header)).future);
     }));
-    let outcome = match dropped {
-        Ok(()) => outcome,
-        Err(panic) => {
-            // A value whose future panics in its destructor: the panic is what must not get lost.
+    let outcome = match (outcome, dropped) {
+        (outcome, Ok(())) => outcome,
+        // The first panic is the cause.
+        (Err(Some(panic)), Err(second)) => {
+            forget(second);
+            Err(Some(panic))
+        }
+        // A value whose future panics in its destructor: the panic is what must not get lost.
+        (outcome, Err(panic)) => {
             drop_quietly(outcome);
             Err(Some(panic))
         }
@@ -284,11 +287,6 @@ unsafe fn drop_output<F: Future>(header: NonNull<Header>) -> Option<Box<dyn Any 
     }
 }
 
-/// Drops a value whose destructor may panic when there is a panic already to report.
-fn drop_quietly<T>(value: T) {
-    let _ = catch_unwind(AssertUnwindSafe(move || drop(value)));
-}
-
 impl Header {
     pub(crate) fn id(&self) -> Id {
         self.id
@@ -309,7 +307,7 @@ impl Header {
     /// `this` is a slot of a slab that is there: its state word is valid also while the slot is vacant.
     pub(crate) unsafe fn ref_inc_if_alive(this: NonNull<Self>) -> bool {
         // SAFETY: only the state word is referred to.
-        unsafe { (*(&raw const (*this.as_ptr()).state)).ref_inc_if_alive() }
+        unsafe { (*this.as_ptr()).state.ref_inc_if_alive() }
     }
 
     /// Notes why and where the task is about to wait.
@@ -380,8 +378,8 @@ impl Header {
     ///
     /// Nobody writes it meanwhile (invariant 3).
     pub(crate) unsafe fn join_waker_is(&self, waker: &Waker) -> bool {
-        // SAFETY: the caller's promise.
         self.join_waker.with(|current| {
+            // SAFETY: the caller's promise.
             unsafe { &*current }
                 .as_ref()
                 .is_some_and(|w| w.will_wake(waker))

@@ -1,6 +1,6 @@
 //! The operation budget: how a task that always finds its channels and sockets ready still lets others run.
 //!
-//! Each poll of a task starts with [`BUDGET`] units. A leaf operation asks [`poll_proceed`] before it does anything and spends a unit
+//! Each poll of a task starts with 128 units. A leaf operation asks [`poll_proceed`] before it does anything and spends a unit
 //! only if it made progress, so that a combinator over many waiting futures can always register them all. When the budget is spent the
 //! leaf returns `Pending`, having woken its own task, which therefore goes to the back of the run queue.
 //!
@@ -93,12 +93,13 @@ impl Proceed {
 /// ```
 /// use std::task::{Context, Poll, ready};
 ///
-/// fn poll_pop(queue: &mut Vec<u32>, cx: &mut Context<'_>) -> Poll<Option<u32>> {
+/// pub fn poll_pop(queue: &mut Vec<u32>, cx: &mut Context<'_>) -> Poll<Option<u32>> {
 ///     let proceed = ready!(runtime::task::coop::poll_proceed(cx));
 ///     let item = queue.pop();
 ///     proceed.made_progress();
 ///     Poll::Ready(item)
 /// }
+/// # let _ = poll_pop;
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {

@@ -347,7 +347,7 @@ impl JoinError {
         matches!(self.cause, Cause::Panic { .. })
     }
 
-    /// The payload of the panic, for [`resume_unwind`].
+    /// The payload of the panic, for [`std::panic::resume_unwind`].
     ///
     /// # Panics
     ///

@@ -10,26 +10,19 @@
 //! | [`AbortHandle`] | anywhere | abort |
 //!
 //! In the order of a task's life: `slab` gives it a place, `cell` is its layout, `state` says who may touch it, `runnable` runs it,
-//! `waker` wakes it, `join` delivers its result. [`coop`] and [`wait`] are what leaf futures tell the runtime.
+//! `waker` wakes it, `join` delivers its result. [`coop`] and [`waiting`] are what leaf futures tell the runtime.
 
 use std::future::Future;
 use std::panic::Location;
 
-mod bins;
-mod calls;
 mod cell;
-mod chunk;
 pub mod coop;
 mod id;
 mod join;
-mod pages;
 mod panic;
 mod place;
-mod registry;
-mod returns;
 mod runnable;
-mod size_class;
-pub(crate) mod slab;
+
 pub(crate) mod state;
 mod wait;
 mod waker;
@@ -40,11 +33,13 @@ pub use wait::{WaitReason, waiting};
 
 pub use crate::spawn::spawn_at;
 
+pub(crate) use crate::slab::{Arena, Slab};
 pub(crate) use cell::{Cookie, Header};
 pub(crate) use id::IdBlock;
+pub(crate) use panic::say;
 pub(crate) use place::Place;
 pub(crate) use runnable::{Ran, Runnable, shut_down};
-pub(crate) use slab::{Arena, Slab};
+pub(crate) use waker::call as call_waker;
 
 use crate::scheduler::current;
 use crate::scheduler::worker::Worker;
@@ -88,7 +83,7 @@ pub(crate) fn collect(slab: &Slab<Cookie>, arena: ArenaIndex) {
     cell::collect(slab, arena.0);
 }
 
-/// The id of the current task, or `None` outside tasks of this runtime (in [`block_on`](crate::block_on) itself, for instance).
+/// The id of the current task, or `None` outside tasks of this runtime (in [`block_on`](crate::block_on()) itself, for instance).
 ///
 /// ```
 /// # runtime::block_on(async {

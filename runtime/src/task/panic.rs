@@ -3,6 +3,9 @@
 
 use std::any::Any;
 use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::cell::Header;
 
@@ -15,11 +18,28 @@ pub(crate) fn unhandled(task: &Header, payload: &(dyn Any + Send)) {
     let by = task
         .parent()
         .map_or_else(String::new, |parent| format!(" by task {parent}"));
-    eprintln!(
+    say(format_args!(
         "task {id} panicked and nobody holds its JoinHandle: {}\n\
          task {id} was created{by} at {place}; await its handle to receive the panic",
         message(payload)
-    );
+    ));
+}
+
+/// Prints a line on stderr. Unlike `eprintln!` it does not panic where stderr is closed: no thread of the runtime may end by that.
+pub(crate) fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// Drops a value whose destructor may panic when there is a panic already to report.
+pub(crate) fn drop_quietly<T>(value: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(move || drop(value))) {
+        forget(panic);
+    }
+}
+
+/// Gives up the payload of a panic that has been reported. Not by a drop: a payload's destructor may panic in its turn.
+pub(crate) fn forget(payload: Box<dyn Any + Send>) {
+    std::mem::forget(payload);
 }
 
 /// The message of a panic, as far as it is text.

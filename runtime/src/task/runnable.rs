@@ -4,16 +4,15 @@
 
 use std::any::Any;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicPtr;
 use std::task::Context;
 
 use super::cell::{Cookie, Header};
 use super::coop;
-use super::slab::Arena;
 use super::state::{EndPoll, StartPoll};
 use super::{panic, waker};
 use crate::scheduler::queued::Queued;
 use crate::scheduler::{Scheduler, current};
+use crate::slab::Arena;
 
 /// See the module.
 #[derive(Debug)]
@@ -65,7 +64,7 @@ impl Runnable {
     }
 
     /// One more reference, to keep the task's scheduler alive while the runnable is handed to somebody.
-    pub(crate) fn keep_alive(&self) -> KeepAlive {
+    fn keep_alive(&self) -> KeepAlive {
         self.header().state.ref_inc();
         KeepAlive(self.0)
     }
@@ -73,8 +72,11 @@ impl Runnable {
     /// Queues it from a thread that is no worker of its scheduler.
     pub(crate) fn inject(self) {
         let scheduler = self.scheduler();
-        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `inject` keeps the slot until it is done.
+        // Once it is in the queue the task may run, end, and take the runtime with it, while a worker has still to be woken.
+        let alive = self.keep_alive();
+        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `alive` keeps the slot.
         unsafe { &*scheduler }.inject(self);
+        drop(alive);
     }
 
     /// Ends a task that will never be run.
@@ -125,11 +127,6 @@ impl Queued for Runnable {
     #[inline]
     unsafe fn from_node(node: NonNull<Header>) -> Self {
         Self(node)
-    }
-
-    #[inline]
-    fn link(node: &Header) -> &AtomicPtr<Header> {
-        &node.next
     }
 }
 
@@ -200,7 +197,7 @@ unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
     } else if done.join_waker {
         // SAFETY: invariant 3; a task completes once.
         if let Some(waker) = unsafe { task.consume_join_waker() } {
-            waker.wake();
+            waker::call(waker);
         }
     }
     // SAFETY: the two references.
@@ -211,7 +208,7 @@ unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
 pub(crate) fn report(task: &Header, unseen: Option<Box<dyn Any + Send>>) {
     if let Some(payload) = unseen {
         panic::unhandled(task, payload.as_ref());
-        drop(payload);
+        panic::drop_quietly(payload);
     }
 }
 
@@ -242,7 +239,7 @@ pub(crate) unsafe fn free(header: NonNull<Header>) {
 
 /// A reference that keeps a task's slot, and by it the scheduler, alive.
 #[derive(Debug)]
-pub(crate) struct KeepAlive(NonNull<Header>);
+struct KeepAlive(NonNull<Header>);
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {

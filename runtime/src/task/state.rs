@@ -19,7 +19,7 @@
 //!    After `COMPLETE` the bit never changes again.
 //! 4. A task that is not complete has a reference of its own, dropped by whoever completes it. So a count of zero means complete.
 //! 5. The run queue's reference exists exactly while `SCHEDULED` is set and `RUNNING` is not; the runner inherits it.
-//! 6. The word is zero exactly while the slot it lives in is vacant (see `slab.rs`).
+//! 6. The word is zero exactly while the slot it lives in is vacant (see `slab`).
 //!
 //! Each wake is a read-modify-write with Release, also when the task is scheduled already: what the waker's thread wrote before must be
 //! visible to the poll that the earlier wake leads to, and that poll acquires this word.
@@ -111,7 +111,7 @@ pub(crate) struct HandleDropped {
 
 impl State {
     /// The word of a task that was just spawned, outside a slab.
-    #[cfg(test)]
+    #[cfg(all(test, loom))]
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(INITIAL))
     }

@@ -4,6 +4,7 @@
 //! it pay three read-modify-writes in all, and none on anything but the task's own state word.
 
 use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -23,6 +24,16 @@ static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dr
 pub(crate) unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Waker> {
     // SAFETY: the functions of the vtable want a pointer to a live header; the caller keeps it alive, and every clone counts.
     ManuallyDrop::new(unsafe { Waker::from_raw(raw(header)) })
+}
+
+/// Calls a waker on behalf of the runtime.
+///
+/// It may be foreign code. If it panics, the panic hook has said so, and that is all: it takes neither the other tasks' wake-ups nor the
+/// calling thread along.
+pub(crate) fn call(waker: Waker) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        super::panic::forget(panic);
+    }
 }
 
 #[inline]

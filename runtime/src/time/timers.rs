@@ -22,6 +22,7 @@ use std::task::Waker;
 use super::wheel::{Progress, Wheel};
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Arc, Mutex, MutexGuard};
+use crate::task::call_waker;
 
 /// How many wakers are taken under one hold of the lock. Half a kilobyte of stack, and a few microseconds of wheel work. A guess.
 const BATCH: usize = 32;
@@ -182,7 +183,7 @@ impl fmt::Debug for Timers {
     }
 }
 
-/// Wakers on their way out of the lock. Dropping it wakes them: also when one of them panics, the rest are woken.
+/// Wakers on their way out of the lock. Dropping it wakes them; one that panics takes neither the rest nor the thread along.
 pub(super) struct Batch {
     wakers: [Option<Waker>; BATCH],
     len: usize,
@@ -220,24 +221,10 @@ impl Batch {
 
 impl Drop for Batch {
     fn drop(&mut self) {
-        /// Wakes what is left when a waker has panicked.
-        struct Rest<'a>(std::slice::IterMut<'a, Option<Waker>>);
-
-        impl Rest<'_> {
-            fn wake(&mut self) {
-                while let Some(waker) = self.0.next().and_then(Option::take) {
-                    waker.wake();
-                }
-            }
-        }
-
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                self.wake();
-            }
-        }
-
-        Rest(self.wakers.iter_mut()).wake();
+        self.wakers
+            .iter_mut()
+            .filter_map(Option::take)
+            .for_each(call_waker);
     }
 }
 

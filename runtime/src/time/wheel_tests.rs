@@ -224,7 +224,7 @@ fn for_seeds(count: u64, body: impl Fn(&mut Random)) {
 
 #[test]
 fn random_programs_agree_with_a_sorted_map() {
-    for_seeds(300, |random| {
+    for_seeds(if cfg!(miri) { 2 } else { 300 }, |random| {
         let mut bench = Bench::new(48);
         // The widest steps of this program; some stay within a level or two.
         let reach = 16 + random.below(46);
@@ -262,7 +262,7 @@ fn random_programs_agree_with_a_sorted_map() {
 
 #[test]
 fn the_next_deadline_is_exact_while_nothing_is_cancelled() {
-    for_seeds(100, |random| {
+    for_seeds(if cfg!(miri) { 1 } else { 100 }, |random| {
         let mut bench = Bench::new(64);
         let reach = 16 + random.below(44);
         for id in 0..64 {

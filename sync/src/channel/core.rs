@@ -151,24 +151,18 @@ impl<T> Core<T> {
         (std::mem::take(&mut self.buffer), self.returned.take())
     }
 
-    /// What can be told of the channel without its lock.
+    /// What can be told of the channel without its lock. Called at each unlock, hence without branches.
     #[inline]
     pub(super) fn readiness(&self) -> u8 {
-        let mut flags = 0;
-        if !self.buffer.is_empty()
-            || !self.senders.is_empty()
-            || self.returned.is_some()
-            || self.closed
-        {
-            flags |= RECV_READY;
-        }
-        if self.buffer.len() < self.capacity || !self.receivers.is_empty() || self.closed {
-            flags |= SEND_READY;
-        }
-        if self.closed {
-            flags |= IS_CLOSED;
-        }
-        flags
+        let receivable =
+            !self.buffer.is_empty() | !self.senders.is_empty() | self.returned.is_some();
+        let sendable = (self.buffer.len() < self.capacity) | !self.receivers.is_empty();
+        let closed = if self.closed {
+            RECV_READY | SEND_READY | IS_CLOSED
+        } else {
+            0
+        };
+        (u8::from(receivable) * RECV_READY) | (u8::from(sendable) * SEND_READY) | closed
     }
 
     pub(super) fn len(&self) -> usize {

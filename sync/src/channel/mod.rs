@@ -45,7 +45,7 @@ pub use recv::Recv;
 pub use send::{Send, SendFrom};
 pub use sender::Sender;
 
-pub(crate) use shared::{Channel, Held};
+pub(crate) use shared::Channel;
 
 /// Makes a channel that holds up to `capacity` values: `make(chan T, capacity)`.
 ///
@@ -85,7 +85,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 
 /// A receiver that never receives anything and is never closed: the nil channel.
 ///
-/// It stands for an arm of a [`select!`](crate::select) that is switched off while the program runs; where a condition is at hand, an
+/// It stands for an arm of a [`select!`](macro@crate::select) that is switched off while the program runs; where a condition is at hand, an
 /// `if` guard says the same.
 ///
 /// ```

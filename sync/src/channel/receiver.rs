@@ -27,9 +27,12 @@ use crate::primitive::Arc;
 /// **Go:** `<-chan T`.
 pub struct Receiver<T> {
     /// What this handle waits with as a stream; made at the first wait and kept. Dropped before the channel.
-    stream: Option<Pin<Box<Receiving<Arc<Channel<T>>, T>>>>,
+    stream: Option<Pin<Box<OwnedReceiving<T>>>>,
     channel: Arc<Channel<T>>,
 }
+
+/// A pending receive that keeps its channel alive by itself.
+type OwnedReceiving<T> = Receiving<Arc<Channel<T>>, T>;
 
 impl<T> Receiver<T> {
     pub(super) fn new(channel: Arc<Channel<T>>) -> Self {

@@ -10,8 +10,9 @@ use std::task::{Context, Poll, Waker};
 
 use super::core::Received;
 use super::pending::{Queue, keep_waiting, withdraw};
-use super::shared::{Channel, Held, wake};
+use super::shared::{Channel, wake};
 use super::waiter::{Owner, Waiter, state};
+use crate::primitive::Held;
 use crate::select::case::{Attempt, Case};
 use crate::select::claim::Claim;
 
@@ -151,9 +152,8 @@ where
 {
     #[inline]
     fn drop(&mut self) {
-        withdraw(&self.channel, &self.waiter, Queue::Receivers);
-        if self.waiter.state() == state::DONE {
-            self.give_back();
+        if matches!(self.waiter.state(), state::LINKED | state::DONE) {
+            self.abandon();
         }
     }
 }
@@ -162,8 +162,13 @@ impl<C, T> Receiving<C, T>
 where
     C: Deref<Target = Channel<T>>,
 {
+    /// Dropped while waiting, or with a value.
     #[cold]
-    fn give_back(&self) {
+    fn abandon(&self) {
+        withdraw(&self.channel, &self.waiter, Queue::Receivers);
+        if self.waiter.state() != state::DONE {
+            return;
+        }
         // SAFETY: DONE has been seen, so value and ticket are ours, and the value is full; the waiter goes now.
         let (value, ticket) = unsafe { (self.waiter.take_value(), self.waiter.ticket()) };
         let waker = self.channel.lock().give_back(value, ticket);

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 
 use super::core::Sent;
 use super::pending::{Queue, keep_waiting, withdraw};
-use super::shared::{Channel, Held, wake};
+use super::shared::{Channel, wake};
 use super::waiter::{Owner, Waiter, state};
+use crate::primitive::Held;
 use crate::select::case::{Attempt, Case};
 use crate::select::claim::Claim;
 

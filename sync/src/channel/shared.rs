@@ -1,24 +1,19 @@
 //! What the two ends of a channel share: the [`Core`], its lock, and what may be known without it.
 //!
-//! The lock is held for a few dozen instructions, in which no foreign code runs: wakers are cloned before, woken and dropped after,
-//! values are only moved. It is std's mutex, which spins shortly and then sleeps, so that a holder whose thread has lost its core is
-//! not waited for in a loop.
+//! The [`Lock`] is held for a few dozen instructions, in which no foreign code runs: wakers are cloned before, woken and dropped after,
+//! values are only moved. Nothing under it panics half-way: only an allocation could, and that comes before anything is changed.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::PoisonError;
 use std::task::Waker;
 
 use super::core::{Core, IS_CLOSED, RECV_READY, SEND_READY};
 use crate::primitive::atomic::{AtomicU8, AtomicU32, Ordering::*};
-use crate::primitive::{Mutex, MutexGuard, UnsafeCell};
-
-/// How many waiters `close` tells in one go before it lets go of the lock to wake them. A guess.
-const CLOSE_BATCH: usize = 16;
+use crate::primitive::{Held, Lock, UnsafeCell, WAKE_BATCH};
 
 /// A channel. Both ends hold it in an `Arc`.
 pub(crate) struct Channel<T> {
-    lock: Mutex<()>,
+    lock: Lock,
     /// How many handles there are of either end; the last one closes the channel.
     senders: AtomicU32,
     receivers: AtomicU32,
@@ -35,14 +30,11 @@ unsafe impl<T: Send> Send for Channel<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Channel<T> {}
 
-/// Proof that a channel's lock is held, without saying which type it carries.
-pub(crate) type Held<'a> = MutexGuard<'a, ()>;
-
 impl<T> Channel<T> {
     pub(crate) fn new(capacity: usize, never: bool) -> Self {
         let core = Core::new(capacity);
         Self {
-            lock: Mutex::new(()),
+            lock: Lock::new(),
             senders: AtomicU32::new(1),
             receivers: AtomicU32::new(1),
             ready: AtomicU8::new(core.readiness()),
@@ -63,8 +55,7 @@ impl<T> Channel<T> {
     /// Locks the channel, for a select; [`Channel::publish`] is to be called before the guard is dropped.
     #[inline]
     pub(crate) fn hold(&self) -> Held<'_> {
-        // Nothing under the lock can panic half-way, except an allocation before anything was changed.
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lock.hold()
     }
 
     /// The core, for somebody who holds the lock.
@@ -136,7 +127,7 @@ impl<T> Channel<T> {
     #[cold]
     fn dismiss(&self) {
         loop {
-            let mut wakers = [const { None::<Waker> }; CLOSE_BATCH];
+            let mut wakers = [const { None::<Waker> }; WAKE_BATCH];
             let more = self.lock().dismiss(&mut wakers);
             for waker in wakers.into_iter().flatten() {
                 waker.wake();

@@ -60,9 +60,16 @@ struct Links<T> {
     next: *const Waiter<T>,
 }
 
+impl<T> Links<T> {
+    fn pair(&self) -> (*const Waiter<T>, *const Waiter<T>) {
+        (self.prev, self.next)
+    }
+}
+
 /// See the module.
 pub(crate) struct Waiter<T> {
-    links: UnsafeCell<Links<T>>,
+    /// Set by `push`.
+    links: UnsafeCell<MaybeUninit<Links<T>>>,
     owner: UnsafeCell<Owner>,
     value: UnsafeCell<MaybeUninit<T>>,
     /// The place of a value that was handed over among all of them; orders what dropped receivers give back.
@@ -89,10 +96,7 @@ impl<T> Waiter<T> {
     #[inline]
     fn around(value: MaybeUninit<T>) -> Self {
         Self {
-            links: UnsafeCell::new(Links {
-                prev: ptr::null(),
-                next: ptr::null(),
-            }),
+            links: UnsafeCell::new(MaybeUninit::uninit()),
             owner: UnsafeCell::new(Owner::NOBODY),
             value: UnsafeCell::new(value),
             ticket: UnsafeCell::new(0),
@@ -176,8 +180,9 @@ impl<T> Waiter<T> {
 
     #[inline]
     fn link(&self, change: impl FnOnce(&mut Links<T>)) {
-        // SAFETY: invariant 1; only `List` calls this, under the lock.
-        self.links.with_mut(|links| change(unsafe { &mut *links }));
+        // SAFETY: invariant 1; only `List` calls this, under the lock, for waiters that have been pushed.
+        self.links
+            .with_mut(|links| change(unsafe { (*links).assume_init_mut() }));
     }
 }
 
@@ -227,11 +232,12 @@ impl<T> List<T> {
         // SAFETY: as above.
         waiter.case.with_mut(|slot| unsafe { *slot = case });
         let tail = self.tail;
-        waiter.link(|links| {
-            *links = Links {
+        // SAFETY: as above.
+        waiter.links.with_mut(|links| unsafe {
+            (*links).write(Links {
                 prev: tail,
                 next: ptr::null(),
-            }
+            });
         });
         if tail.is_null() {
             self.head = waiter;
@@ -279,7 +285,7 @@ impl<T> List<T> {
             let case = waiter.case.with(|case| unsafe { *case });
             next = waiter.links.with(|links| {
                 // SAFETY: invariant 1.
-                unsafe { (*links).next }
+                unsafe { (*links).assume_init_ref().next }
             });
             // SAFETY: the claim lives while the waiter is linked, see `push`.
             match unsafe { &*claim }.win(case) {
@@ -302,7 +308,7 @@ impl<T> List<T> {
         // SAFETY: invariant 1.
         let (prev, next) = waiter
             .links
-            .with(|links| unsafe { ((*links).prev, (*links).next) });
+            .with(|links| unsafe { (*links).assume_init_ref() }.pair());
         if prev.is_null() {
             self.head = next;
         } else {

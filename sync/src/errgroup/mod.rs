@@ -1,6 +1,6 @@
 //! `errgroup`: tasks that work on one thing, and fail together.
 //!
-//! A [`Group`] is the right to wait for its members; what they share lies in [`shared`]. A [`member`] is a spawned task that tells how it
+//! A [`Group`] is the right to wait for its members; what they share lies in `shared`. A `member` is a spawned task that tells how it
 //! ended, however that was. [`Spawn`] waits for a place when there is a limit.
 //!
 //! Where Go leaves it to the program, this one decides: nothing new starts after a failure, waiting for a place ends with the context, and a

@@ -1,4 +1,4 @@
-//! The arms of a select, as [`select!`](crate::select) builds them: a list of typed arms, seen by the protocol as a slice.
+//! The arms of a select, as [`select!`](macro@crate::select) builds them: a list of typed arms, seen by the protocol as a slice.
 //!
 //! An arm is a channel operation or any other future; which of the two is decided by its type, when the program is compiled
 //! ([`tag`]). An arm whose guard is false is empty.

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::Waker;
 
 use super::claim::Claim;
-use crate::channel::Held;
+use crate::primitive::Held;
 
 /// Outcome of [`Case::attempt`].
 #[derive(Debug)]

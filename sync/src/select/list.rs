@@ -1,4 +1,4 @@
-//! [`Select`]: a select over operations that are known only while the program runs. Same protocol as [`select!`](crate::select),
+//! [`Select`]: a select over operations that are known only while the program runs. Same protocol as [`select!`](macro@crate::select),
 //! with the arms in boxes.
 
 use std::fmt;
@@ -23,7 +23,7 @@ const INLINE: usize = 16;
 /// A select over a list of operations that is made up while the program runs.
 ///
 /// Each operation comes with a closure that makes the result from its outcome, so that channels of different types mix. [`wait`](Self::wait)
-/// completes exactly one of them, with all that [`select!`](crate::select) promises; ready ones are chosen uniformly, unless
+/// completes exactly one of them, with all that [`select!`](macro@crate::select) promises; ready ones are chosen uniformly, unless
 /// [`biased`](Self::biased). For a number of arms that is known when writing, `select!` is the better choice: it allocates nothing.
 ///
 /// ```
@@ -208,7 +208,7 @@ impl<'a, R> Select<'a, R> {
     /// Waits until one operation has taken effect, and returns what its closure makes of the outcome.
     ///
     /// # Cancel safety
-    /// Dropping the future loses no value, as for [`select!`](crate::select).
+    /// Dropping the future loses no value, as for [`select!`](macro@crate::select).
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -235,7 +235,7 @@ impl<'a, R> Select<'a, R> {
     /// Completes one operation if one is ready; `None` if none is.
     ///
     /// # Cancel safety
-    /// Dropping the future loses no value, as for [`select!`](crate::select).
+    /// Dropping the future loses no value, as for [`select!`](macro@crate::select).
     ///
     /// ```
     /// # runtime::block_on(async {

@@ -24,8 +24,7 @@ use super::arm::{Arm, ChannelCase};
 use super::case::{Attempt, Case};
 use super::claim::Claim;
 use super::order::shuffle;
-use crate::channel::Held;
-use crate::primitive::RANDOM_ORDER;
+use crate::primitive::{Held, RANDOM_ORDER};
 
 /// How the arms are to be treated.
 #[derive(Clone, Copy, Debug)]
@@ -202,10 +201,10 @@ impl<'s, 'a> AllLocked<'s, 'a> {
         // What is known without the lock is exact while it is held.
         let candidates = candidates(self.arms, order, policy, false);
         for &index in candidates {
+            let case = channel(&self.arms[usize::from(index)]);
             // SAFETY: all locks are held, and the claim is busy.
-            if let Attempt::Done(peer) =
-                unsafe { channel(&self.arms[usize::from(index)]).attempt() }
-            {
+            let attempt = unsafe { case.attempt() };
+            if let Attempt::Done(peer) = attempt {
                 return Some((index, peer));
             }
         }

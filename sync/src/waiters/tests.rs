@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::{Batch, Waiter, Waiters, Withdrawn};
@@ -178,7 +178,8 @@ fn no_waker_is_touched_under_the_lock() {
         }
     }
     static DROPPED: AtomicUsize = AtomicUsize::new(0);
-    let queue: &'static Queue = Box::leak(Box::new(Queue::new(())));
+    static QUEUE: LazyLock<Queue> = LazyLock::new(|| Queue::new(()));
+    let queue: &'static Queue = &QUEUE;
     let waker = move || Waker::from(Arc::new(Locks(queue, &DROPPED)));
     let (done, finished) = std::sync::mpsc::channel();
     std::thread::spawn(move || {

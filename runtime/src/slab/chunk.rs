@@ -26,7 +26,7 @@ use super::bins::Bins;
 use super::pages::CHUNK;
 use super::returns::{Asked, Returns, Step};
 use super::size_class::slot_size;
-use super::slab::{Arena, Shared};
+use super::{Arena, Shared};
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::primitive::atomic::{AtomicU32, AtomicU64};
@@ -205,7 +205,7 @@ impl<C: Copy> Chunk<C> {
         self.head().cookie
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn index(self) -> u32 {
         self.head().index
     }

@@ -12,9 +12,9 @@
 //!                                                           ▲ returns: frees by others
 //! ```
 //!
-//! The parts: [`size_class`](super::size_class), [`pages`](super::pages), [`returns`](super::returns) (the word that others push to),
-//! [`chunk`](super::chunk), [`calls`](super::calls) (how they call the owner), [`bins`](super::bins) (the owner's lists),
-//! [`registry`](super::registry).
+//! The parts: `size_class`, `pages`, `returns` (the word that others push to),
+//! `chunk`, `calls` (how they call the owner), `bins` (the owner's lists),
+//! `registry`.
 //!
 //! **The first word** of a slot is an `AtomicU64` that is 0 while the slot is vacant, so that a visitor of [`Slab::for_each`] may read it
 //! at any time, and take a reference by an exchange where it is not 0. Who allocates stores something else with Release once the task is
@@ -33,11 +33,19 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::bins::Bins;
-use super::chunk::Chunk;
-use super::registry::Registry;
-pub(crate) use super::size_class::MAX_SIZE;
-use super::size_class::class_of;
+mod bins;
+mod calls;
+mod chunk;
+mod pages;
+mod registry;
+mod returns;
+mod size_class;
+
+use bins::Bins;
+use chunk::Chunk;
+use registry::Registry;
+pub(crate) use size_class::MAX_SIZE;
+use size_class::class_of;
 
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -201,7 +209,7 @@ impl<C: Copy> Slab<C> {
     ///
     /// As [`cookie`](Self::cookie).
     #[inline]
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) unsafe fn slot_arena(slot: NonNull<u8>) -> u32 {
         // SAFETY: by contract.
         unsafe { Chunk::<C>::of(slot) }.index()
@@ -265,7 +273,7 @@ impl<C: Copy> Slab<C> {
 }
 
 /// Gives back a chunk that no slot is out of, and that is the caller's to free.
-pub(super) fn release<C: Copy>(chunk: Chunk<C>) {
+fn release<C: Copy>(chunk: Chunk<C>) {
     // SAFETY: the slab outlives its chunks; the chunk is in its registry.
     unsafe { chunk.shared().as_ref().registry.remove(chunk) };
 }

@@ -21,9 +21,9 @@ use crossbeam_utils::CachePadded;
 
 use super::calls::Calls;
 use super::chunk::{Chunk, Place};
+use super::release;
 use super::returns::Asked;
 use super::size_class::CLASSES;
-use super::slab::release;
 
 /// How many listed chunks of a size [`Bins::collect`] looks at. A guess.
 const LOOKS: usize = 4;

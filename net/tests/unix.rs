@@ -1,0 +1,233 @@
+//! Sockets within the machine.
+
+mod support;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::io::AsyncReadExt;
+use net::{UnixDatagram, UnixListener, UnixStream, is_closed, is_deadline, os_error};
+use runtime::time::{Instant, timeout};
+use support::run;
+
+/// A path that nobody else uses.
+fn path() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("net-test-{}-{next}", std::process::id()))
+}
+
+async fn echo(stream: UnixStream) -> io::Result<()> {
+    let mut buf = [0; 4096];
+    loop {
+        match stream.read(&mut buf).await? {
+            0 => return Ok(()),
+            n => stream.write_all(&buf[..n]).await?,
+        }
+    }
+}
+
+#[test]
+fn what_is_sent_comes_back_and_the_file_goes() {
+    run(async {
+        let path = path();
+        let listener = UnixListener::bind(&path)?;
+        assert!(path.exists());
+        assert_eq!(listener.local_addr()?.as_pathname(), Some(path.as_path()));
+        let acceptor = listener.clone();
+        let serving = runtime::spawn(async move {
+            loop {
+                let (stream, _) = acceptor.accept().await?;
+                runtime::spawn(echo(stream));
+            }
+            #[allow(unreachable_code, reason = "gives the block its type")]
+            io::Result::Ok(())
+        });
+        let clients: Vec<_> = (0..100u8)
+            .map(|byte| {
+                let path = path.clone();
+                runtime::spawn(async move {
+                    let stream = UnixStream::connect(path).await?;
+                    for _ in 0..10 {
+                        stream.write_all(&[byte; 100]).await?;
+                        let mut answer = [0; 100];
+                        stream.read_exact(&mut answer).await?;
+                        assert_eq!(answer, [byte; 100]);
+                    }
+                    io::Result::Ok(())
+                })
+            })
+            .collect();
+        for client in clients {
+            client.await.unwrap()?;
+        }
+        listener.close()?;
+        assert!(!path.exists());
+        assert!(is_closed(&serving.await.unwrap().unwrap_err()));
+        Ok(())
+    });
+}
+
+#[test]
+fn megabytes_pass_and_the_end_is_seen_through_the_traits() {
+    run(async {
+        let (a, b) = UnixStream::pair()?;
+        let sending = runtime::spawn(async move { a.write_all(&vec![9; 8 << 20]).await });
+        let mut data = Vec::new();
+        AsyncReadExt::read_to_end(&mut &b, &mut data).await?;
+        assert_eq!(data, vec![9; 8 << 20]);
+        sending.await.unwrap()
+    });
+}
+
+#[test]
+fn an_abstract_name_has_no_file_and_is_free_after_a_close() {
+    run(async {
+        let name = format!("@net-test-{}-abstract", std::process::id());
+        for _ in 0..2 {
+            let listener = UnixListener::bind(&name)?;
+            let client = UnixStream::connect(&name).await?;
+            let (server, _) = listener.accept().await?;
+            client.write_all(b"x").await?;
+            server.read_exact(&mut [0]).await?;
+        }
+        assert!(!PathBuf::from(&name).exists());
+        Ok(())
+    });
+}
+
+#[test]
+fn errors_name_the_path_and_a_cure() {
+    run(async {
+        let path = path();
+        let error = UnixStream::connect(&path).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().contains("no server listens"), "{error}");
+
+        let listener = UnixListener::bind(&path)?;
+        let error = UnixListener::bind(&path).unwrap_err();
+        assert_eq!(os_error(&error), Some(libc::EADDRINUSE));
+        let text = error.to_string();
+        let start = format!("bind unix {}: ", path.display());
+        assert!(
+            text.starts_with(&start) && text.contains("remove it"),
+            "{text}"
+        );
+
+        listener.set_unlink_on_close(false);
+        drop(listener);
+        let error = UnixStream::connect(&path).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        std::fs::remove_file(path)?;
+
+        let long = "x".repeat(200);
+        let error = UnixListener::bind(&long).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("bind unix {long}: "))
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn a_full_backlog_is_waited_out() {
+    run(async {
+        let path = path();
+        // By hand: a backlog of one.
+        let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+        socket.bind(&socket2::SockAddr::unix(&path)?)?;
+        socket.listen(0)?;
+        let mut waiting = Vec::new();
+        let limit = Duration::from_millis(50);
+        while let Ok(stream) = timeout(limit, UnixStream::connect(&path)).await {
+            waiting.push(stream?);
+            assert!(waiting.len() < 10);
+        }
+        let connecting = {
+            let path = path.clone();
+            runtime::spawn(async move { UnixStream::connect(path).await.map(drop) })
+        };
+        while !connecting.is_finished() {
+            // The queue has somebody in it until the one that waits has found room.
+            socket.accept()?;
+            runtime::time::sleep(Duration::from_millis(1)).await;
+            if waiting.pop().is_none() {
+                break;
+            }
+        }
+        connecting.await.unwrap()?;
+        std::fs::remove_file(path)
+    });
+}
+
+#[test]
+fn a_close_and_a_deadline_end_a_read() {
+    run(async {
+        let (a, _b) = UnixStream::pair()?;
+        a.set_read_deadline(Instant::now() + Duration::from_millis(5))?;
+        assert!(is_deadline(&a.read(&mut [0]).await.unwrap_err()));
+        a.set_deadline(None)?;
+        let reader = a.clone();
+        let reading = runtime::spawn(async move { reader.read(&mut [0]).await });
+        runtime::yield_now().await;
+        a.close()?;
+        assert!(is_closed(&reading.await.unwrap().unwrap_err()));
+        Ok(())
+    });
+}
+
+#[test]
+fn datagrams_keep_their_bounds_and_wait_for_room() {
+    run(async {
+        let (a, b) = UnixDatagram::pair()?;
+        let sending = runtime::spawn(async move {
+            // More than the queue holds.
+            for round in 0..5_000u32 {
+                a.send(&round.to_le_bytes()).await?;
+            }
+            io::Result::Ok(())
+        });
+        for round in 0..5_000u32 {
+            let mut buf = [0; 8];
+            assert_eq!(b.recv(&mut buf).await?, 4);
+            assert_eq!(u32::from_le_bytes(buf[..4].try_into().unwrap()), round);
+        }
+        sending.await.unwrap()
+    });
+}
+
+#[test]
+fn many_senders_wait_for_room_at_one_receiver() {
+    run(async {
+        let path = path();
+        let receiver = UnixDatagram::bind(&path)?;
+        let senders: Vec<_> = (0..4)
+            .map(|_| {
+                let path = path.clone();
+                runtime::spawn(async move {
+                    let sender = UnixDatagram::unbound()?;
+                    sender.connect(path)?;
+                    for _ in 0..1_000 {
+                        sender.send(b"x").await?;
+                    }
+                    io::Result::Ok(())
+                })
+            })
+            .collect();
+        for _ in 0..4_000 {
+            assert_eq!(receiver.recv(&mut [0; 8]).await?, 1);
+        }
+        for sender in senders {
+            sender.await.unwrap()?;
+        }
+        let other = UnixDatagram::unbound()?;
+        assert_eq!(other.try_send_to(b"y", &path)?, 1);
+        let (n, from) = receiver.recv_from(&mut [0; 8]).await?;
+        assert!(n == 1 && from.is_unnamed());
+        std::fs::remove_file(path)
+    });
+}

@@ -1,0 +1,185 @@
+//! Nobody starves: not by two tasks that wake each other, not by one that always finds its operations ready.
+
+mod common;
+
+use std::future::{Future, poll_fn};
+use std::io::Write;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use common::{runtime, watchdog};
+use futures_util::future::join_all;
+use runtime::Runtime;
+use runtime::io::Source;
+use runtime::task::coop;
+
+/// Two tasks that wake each other for ever, so that run-next is never empty; until this is dropped.
+struct PingPong(Arc<AtomicBool>);
+
+impl PingPong {
+    fn start(rt: &Runtime) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let wakers: Arc<Mutex<[Option<Waker>; 2]>> = Arc::default();
+        for me in 0..2 {
+            let (stop, wakers) = (stop.clone(), wakers.clone());
+            rt.spawn(poll_fn(move |cx| {
+                if stop.load(SeqCst) {
+                    return Poll::Ready(());
+                }
+                let mut wakers = wakers.lock().unwrap();
+                wakers[me] = Some(cx.waker().clone());
+                let other = wakers[1 - me].take();
+                drop(wakers);
+                match other {
+                    Some(other) => other.wake(),
+                    None => cx.waker().wake_by_ref(),
+                }
+                Poll::Pending
+            }));
+        }
+        Self(stop)
+    }
+}
+
+impl Drop for PingPong {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+#[test]
+fn a_pair_that_wakes_each_other_does_not_starve_a_third_task() {
+    let _watchdog = watchdog("a third task in the same queue");
+    let rt = runtime(1);
+    let _pair = PingPong::start(&rt);
+    // Spawned by a task of the worker itself, into its own queue.
+    let third = rt.spawn(async {
+        let inner = runtime::spawn(async {
+            for _ in 0..100 {
+                runtime::yield_now().await;
+            }
+        });
+        inner.await.unwrap();
+    });
+    rt.block_on(third).unwrap();
+}
+
+#[test]
+fn a_pair_that_wakes_each_other_does_not_starve_the_shared_queue() {
+    let _watchdog = watchdog("spawns from outside");
+    let rt = runtime(1);
+    let _pair = PingPong::start(&rt);
+    for i in 0..100 {
+        assert_eq!(rt.block_on(rt.spawn(async move { i })).unwrap(), i);
+    }
+}
+
+#[test]
+fn a_pair_that_wakes_each_other_does_not_starve_a_timer() {
+    let _watchdog = watchdog("a timer");
+    let rt = runtime(1);
+    let _pair = PingPong::start(&rt);
+    for _ in 0..20 {
+        let nap = runtime::time::sleep(Duration::from_millis(1));
+        rt.block_on(rt.spawn(nap)).unwrap();
+    }
+}
+
+#[test]
+fn a_pair_that_wakes_each_other_does_not_starve_the_reactor() {
+    let _watchdog = watchdog("a socket");
+    let rt = runtime(1);
+    let _pair = PingPong::start(&rt);
+    let (mut near, far) = UnixStream::pair().unwrap();
+    far.set_nonblocking(true).unwrap();
+    let reader = rt.spawn(async move {
+        let far = Source::new(mio::net::UnixStream::from_std(far)).unwrap();
+        far.readable().await.unwrap();
+    });
+    near.write_all(b"x").unwrap();
+    rt.block_on(reader).unwrap();
+}
+
+#[test]
+fn a_task_that_yields_lets_all_others_go_first() {
+    let _watchdog = watchdog("a yield");
+    let rt = runtime(1);
+    rt.block_on(rt.spawn(async {
+        let ran = Arc::new(AtomicUsize::new(0));
+        for _ in 0..50 {
+            let ran = ran.clone();
+            runtime::spawn(async move { ran.fetch_add(1, SeqCst) });
+        }
+        runtime::yield_now().await;
+        assert_eq!(ran.load(SeqCst), 50);
+    }))
+    .unwrap();
+}
+
+#[test]
+fn a_task_whose_operations_are_always_ready_yields() {
+    let _watchdog = watchdog("a task that never waits");
+    let rt = runtime(1);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stops = stop.clone();
+    let greedy = rt.spawn(async move {
+        while !stops.load(SeqCst) {
+            coop::consume_budget().await;
+        }
+    });
+    rt.block_on(rt.spawn(async move { stop.store(true, SeqCst) }))
+        .unwrap();
+    rt.block_on(greedy).unwrap();
+}
+
+#[test]
+fn an_unconstrained_task_is_not_interrupted() {
+    let _watchdog = watchdog("unconstrained");
+    let rt = runtime(1);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counts = polls.clone();
+    let mut inner = Box::pin(coop::unconstrained(async {
+        for _ in 0..10_000 {
+            coop::consume_budget().await;
+        }
+    }));
+    rt.block_on(rt.spawn(poll_fn(move |cx| {
+        counts.fetch_add(1, SeqCst);
+        inner.as_mut().poll(cx)
+    })))
+    .unwrap();
+    assert_eq!(polls.load(SeqCst), 1);
+}
+
+/// Counts the polls of a future.
+struct Counted<F>(Pin<Box<F>>, Arc<AtomicUsize>);
+
+impl<F: Future> Future for Counted<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.1.fetch_add(1, SeqCst);
+        self.0.as_mut().poll(cx)
+    }
+}
+
+#[test]
+fn join_all_of_many_ready_futures_polls_each_a_few_times_only() {
+    const MANY: usize = 10_000;
+    let _watchdog = watchdog("join_all");
+    let rt = runtime(2);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counts = polls.clone();
+    let all = rt.spawn(async move {
+        let futures = (0..MANY).map(|_| Counted(Box::pin(coop::consume_budget()), counts.clone()));
+        join_all(futures).await.len()
+    });
+    assert_eq!(rt.block_on(all).unwrap(), MANY);
+    // A poll of the whole has budget for 128. Each time it runs out a few are polled in vain; a rerun of all would be 80 polls each.
+    let polls = polls.load(SeqCst);
+    assert!(polls < 3 * MANY, "{polls} polls for {MANY} futures");
+}

@@ -1,0 +1,120 @@
+//! What is said to whoever uses the runtime wrongly: the mistake, the cure, and the line that made it.
+//!
+//! One test, since it sets the process's panic hook.
+
+mod common;
+
+use std::future::Future;
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use common::{runtime, watchdog};
+
+#[test]
+fn each_panic_names_mistake_cure_and_the_callers_line() {
+    let _watchdog = watchdog("misuse");
+    let seen: Arc<Mutex<Option<(String, u32, String)>>> = Arc::default();
+    let sees = seen.clone();
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let place = info.location().unwrap();
+        let text = info.payload_as_str().unwrap_or("").to_owned();
+        *sees.lock().unwrap() = Some((place.file().to_owned(), place.line(), text));
+    }));
+    let mut failed = Vec::new();
+    let mut check = |line: u32, what: &str, words: &[&str], misuse: &mut dyn FnMut()| {
+        *seen.lock().unwrap() = None;
+        let panicked = catch_unwind(AssertUnwindSafe(misuse)).is_err();
+        let said = seen.lock().unwrap().take();
+        let good = panicked
+            && said.as_ref().is_some_and(|(file, at, text)| {
+                // The statement may be broken over some lines.
+                file.ends_with("misuse.rs")
+                    && (line..line + 8).contains(at)
+                    && words.iter().all(|word| text.contains(word))
+            });
+        if !good {
+            failed.push(format!("{what}: panicked: {panicked}, said: {said:?}"));
+        }
+    };
+    const NO_RUNTIME: &[&str] = &["no runtime", "#[runtime::main]"];
+
+    check(line!(), "spawn", NO_RUNTIME, &mut || {
+        drop(runtime::spawn(async {}));
+    });
+    check(line!(), "spawn_blocking", NO_RUNTIME, &mut || {
+        drop(runtime::spawn_blocking(|| ()));
+    });
+    check(line!(), "current", NO_RUNTIME, &mut || {
+        let _ = runtime::Handle::current();
+    });
+    check(line!(), "max_procs", NO_RUNTIME, &mut || {
+        let _ = runtime::max_procs();
+    });
+    check(line!(), "after_func", NO_RUNTIME, &mut || {
+        runtime::time::after_func(Duration::from_secs(1), || ());
+    });
+
+    let rt = runtime(1);
+    check(
+        line!(),
+        "block_on",
+        &["inside a task", "spawn_blocking"],
+        &mut || {
+            let inner = rt.spawn(async {
+                runtime::block_on(async {});
+            });
+            panic::resume_unwind(rt.block_on(inner).unwrap_err().into_panic());
+        },
+    );
+    check(line!(), "into_panic", &["is_panic()"], &mut || {
+        let task = rt.spawn(std::future::pending::<()>());
+        task.abort();
+        let error = rt.block_on(task).unwrap_err();
+        drop(error.into_panic());
+    });
+    check(line!(), "Builder::max_procs", &["from 1 to"], &mut || {
+        runtime::Builder::new().max_procs(0);
+    });
+    check(
+        line!(),
+        "Builder::max_blocking_threads",
+        &["give 1"],
+        &mut || {
+            runtime::Builder::new().max_blocking_threads(0);
+        },
+    );
+    // A poll has no caller of the user's. The text of a timer says where it was made instead.
+    let made_at = format!("misuse.rs:{}", line!() + 1);
+    let mut sleep = Box::pin(runtime::time::sleep(Duration::from_secs(1000)));
+    let mut task = rt.spawn(async {});
+    rt.block_on(async { (&mut task).await.unwrap() });
+    let mut polled = |what: &str, words: &[&str], poll: &mut dyn FnMut(&mut Context<'_>)| {
+        *seen.lock().unwrap() = None;
+        let mut cx = Context::from_waker(Waker::noop());
+        let panicked = catch_unwind(AssertUnwindSafe(|| poll(&mut cx))).is_err();
+        let (_, _, text) = seen.lock().unwrap().take().unwrap_or_default();
+        if !panicked || !words.iter().all(|word| text.contains(word)) {
+            failed.push(format!("{what}: panicked: {panicked}, said: {text:?}"));
+        }
+    };
+    polled(
+        "sleep",
+        &["no runtime", "#[runtime::main]", &made_at],
+        &mut |cx| {
+            let _ = sleep.as_mut().poll(cx);
+        },
+    );
+    polled(
+        "a handle twice",
+        &["JoinHandle", "await it once"],
+        &mut |cx| {
+            let _ = Pin::new(&mut task).poll(cx);
+        },
+    );
+    panic::set_hook(before);
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}

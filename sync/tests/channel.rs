@@ -1,0 +1,494 @@
+//! What channels promise beyond Go: closing by dropping, values that come back, threads, streams, and futures that are dropped.
+
+mod support;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use runtime::time::timeout;
+use runtime::{spawn, yield_now};
+use support::{on, on_each};
+use sync::{Recv, Select, TryRecvError, channel, never, select};
+
+fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn dropping_the_last_sender_closes() {
+    on_each(&[1, 2], || async {
+        let (tx, rx) = channel(2);
+        let other = tx.clone();
+        tx.send(1).await.unwrap();
+        drop(tx);
+        assert!(!rx.is_closed());
+        other.send(2).await.unwrap();
+        drop(other);
+        assert!(rx.is_closed());
+        assert_eq!(
+            [rx.recv().await, rx.recv().await, rx.recv().await],
+            [Some(1), Some(2), None]
+        );
+    });
+}
+
+#[test]
+fn dropping_the_last_receiver_gives_waiting_senders_their_values_back() {
+    on_each(&[1, 2], || async {
+        let (tx, rx) = channel(0);
+        let waiting = spawn(async move { tx.send("unsent").await });
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        let other = rx.clone();
+        drop(rx);
+        drop(other);
+        assert_eq!(waiting.await.unwrap().unwrap_err().into_inner(), "unsent");
+    });
+}
+
+#[test]
+fn dropping_the_last_receiver_drops_what_is_buffered() {
+    on(1, async {
+        let (tx, rx) = channel(4);
+        let value = Arc::new(());
+        tx.send(value.clone()).await.unwrap();
+        tx.send(value.clone()).await.unwrap();
+        assert_eq!(Arc::strong_count(&value), 3);
+        drop(rx);
+        // The sender is still there; the values are not.
+        assert_eq!(Arc::strong_count(&value), 1);
+        drop(tx);
+    });
+}
+
+#[test]
+fn a_value_in_a_dropped_receive_is_next_in_line() {
+    on(1, async {
+        let (tx, rx) = channel(1);
+        let mut first = Box::pin(rx.recv());
+        let mut second = Box::pin(rx.recv());
+        assert!(poll_once(first.as_mut()).is_pending());
+        assert!(poll_once(second.as_mut()).is_pending());
+        tx.send(1).await.unwrap();
+        tx.send(2).await.unwrap();
+        tx.send(3).await.unwrap();
+        // In the wrong order; they come back in the right one, before what is buffered.
+        drop(second);
+        drop(first);
+        assert_eq!(rx.len(), 3);
+        assert!(rx.is_full());
+        for n in 1..=3 {
+            assert_eq!(rx.recv().await, Some(n));
+        }
+        assert!(rx.is_empty());
+    });
+}
+
+#[test]
+fn a_value_in_a_dropped_receive_goes_to_whoever_waits() {
+    on(1, async {
+        let (tx, rx) = channel(0);
+        let mut first = Box::pin(rx.recv());
+        let mut second = Box::pin(rx.recv());
+        assert!(poll_once(first.as_mut()).is_pending());
+        assert!(poll_once(second.as_mut()).is_pending());
+        tx.send(1).await.unwrap();
+        drop(first);
+        assert_eq!(poll_once(second.as_mut()), Poll::Ready(Some(1)));
+    });
+}
+
+#[test]
+fn a_receive_told_of_the_close_still_takes_what_came_back() {
+    on(1, async {
+        let (tx, rx) = channel(0);
+        let mut first = Box::pin(rx.recv());
+        let mut second = Box::pin(rx.recv());
+        assert!(poll_once(first.as_mut()).is_pending());
+        assert!(poll_once(second.as_mut()).is_pending());
+        tx.send(1).await.unwrap();
+        tx.close();
+        drop(first);
+        assert_eq!(second.await, Some(1));
+        assert_eq!(rx.recv().await, None);
+    });
+}
+
+#[test]
+fn a_dropped_send_drops_its_value_once() {
+    on(1, async {
+        let (tx, rx) = channel(0);
+        let value = Arc::new(());
+        drop(tx.send(value.clone()));
+        {
+            let mut send = pin!(tx.send(value.clone()));
+            assert!(poll_once(send.as_mut()).is_pending());
+        }
+        assert_eq!(Arc::strong_count(&value), 1);
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+        // Taken by a receiver before it is dropped.
+        let mut send = Box::pin(tx.send(value.clone()));
+        assert!(poll_once(send.as_mut()).is_pending());
+        let received = rx.try_recv().unwrap();
+        drop(send);
+        drop(received);
+        assert_eq!(Arc::strong_count(&value), 1);
+    });
+}
+
+#[test]
+fn send_from_keeps_what_it_does_not_send() {
+    on(1, async {
+        let (tx, rx) = channel(0);
+        let mut value = Some(String::from("kept"));
+        // Never polled, polled and dropped, timed out, and lost in a select.
+        drop(tx.send_from(&mut value));
+        assert!(value.is_some());
+        assert!(poll_once(Box::pin(tx.send_from(&mut value)).as_mut()).is_pending());
+        assert!(value.is_some());
+        assert!(
+            timeout(Duration::from_millis(1), tx.send_from(&mut value))
+                .await
+                .is_err()
+        );
+        assert!(value.is_some());
+        select! {
+            _ = tx.send_from(&mut value) => unreachable!(),
+            default => {}
+        }
+        assert_eq!(value.as_deref(), Some("kept"));
+        let receiver = spawn(async move { rx.recv().await });
+        tx.send_from(&mut value).await.unwrap();
+        assert_eq!(value, None);
+        assert_eq!(receiver.await.unwrap().as_deref(), Some("kept"));
+        // Closed by now: the value is in the error.
+        value = Some(String::from("late"));
+        assert_eq!(
+            tx.send_from(&mut value).await.unwrap_err().into_inner(),
+            "late"
+        );
+        assert_eq!(value, None);
+    });
+}
+
+#[test]
+#[should_panic(expected = "`send_from` found no value to send")]
+fn send_from_without_a_value_says_so() {
+    let (tx, _rx) = channel::<u32>(0);
+    drop(tx.send_from(&mut None));
+}
+
+#[test]
+fn an_aborted_task_loses_nothing() {
+    on_each(&[1, 2, 8], || async {
+        for _ in 0..500 {
+            let (tx, rx) = channel(0);
+            let quitter = {
+                let rx = rx.clone();
+                spawn(async move { rx.recv().await })
+            };
+            let sender = spawn(async move { tx.send(7).await });
+            yield_now().await;
+            quitter.abort();
+            match quitter.await {
+                Ok(received) => assert_eq!(received, Some(7)),
+                Err(_) => assert_eq!(rx.recv().await, Some(7)),
+            }
+            sender.await.unwrap().unwrap();
+        }
+    });
+}
+
+#[test]
+fn threads_take_part() {
+    on(2, async {
+        let (tx, rx) = channel(0);
+        let (back, returned) = channel(1);
+        let thread = std::thread::spawn(move || {
+            while let Some(n) = rx.blocking_recv() {
+                back.blocking_send(n * 2).unwrap();
+            }
+        });
+        for n in 0..100 {
+            tx.send(n).await.unwrap();
+            assert_eq!(returned.recv().await, Some(n * 2));
+        }
+        drop(tx);
+        assert_eq!(returned.recv().await, None);
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn blocking_inside_a_task_is_refused_with_the_cure() {
+    on(1, async {
+        let (_tx, rx) = channel::<u32>(0);
+        let error = spawn(async move { rx.blocking_recv() }).await.unwrap_err();
+        let message = *error.into_panic().downcast::<String>().unwrap();
+        assert!(message.contains("recv().await"), "{message}");
+    });
+}
+
+#[test]
+fn a_receiver_is_a_stream() {
+    on_each(&[1, 2], || async {
+        let (tx, mut rx) = channel(0);
+        spawn(async move {
+            for n in 0..100 {
+                tx.send(n).await.unwrap();
+            }
+        });
+        assert_eq!(rx.next().await, Some(0));
+        let rest: Vec<_> = rx.collect().await;
+        assert_eq!(rest, (1..100).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn a_dropped_stream_gives_its_value_back() {
+    on(1, async {
+        let (tx, mut rx) = channel(0);
+        let other = rx.clone();
+        assert!(poll_once(pin!(rx.next())).is_pending());
+        tx.send(1).await.unwrap();
+        drop(rx);
+        assert_eq!(other.recv().await, Some(1));
+    });
+}
+
+#[test]
+fn never_is_neither_ready_nor_closed() {
+    on(1, async {
+        let rx = never::<u32>();
+        assert!(!rx.close() && !rx.is_closed());
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+        assert!(poll_once(pin!(rx.recv())).is_pending());
+        assert_eq!((rx.len(), rx.capacity()), (0, 0));
+    });
+}
+
+#[test]
+fn timeouts_go_around_any_operation() {
+    on_each(&[1, 2], || async {
+        let (tx, rx) = channel(1);
+        let soon = Duration::from_millis(1);
+        assert!(timeout(soon, rx.recv()).await.is_err());
+        tx.send(1).await.unwrap();
+        assert!(timeout(soon, tx.send(2)).await.is_err());
+        assert_eq!(
+            timeout(Duration::from_secs(60), rx.recv()).await.unwrap(),
+            Some(1)
+        );
+        // The send that timed out has sent nothing.
+        assert!(timeout(soon, rx.recv()).await.is_err());
+    });
+}
+
+#[test]
+fn a_future_that_is_leaked_leaves_the_channel_sound() {
+    on(1, async {
+        let (tx, rx) = channel(0);
+        let mut value = Some(5);
+        let mut recv = Box::pin(rx.recv());
+        assert!(poll_once(recv.as_mut()).is_pending());
+        std::mem::forget(recv);
+        // The leaked one takes the first value along.
+        tx.send(1).await.unwrap();
+        let mut send = Box::pin(tx.send_from(&mut value));
+        assert!(poll_once(send.as_mut()).is_pending());
+        std::mem::forget(send);
+        assert_eq!(rx.recv().await, Some(5));
+        assert_eq!(value, None);
+    });
+}
+
+#[test]
+#[should_panic(expected = "polled again after it had completed")]
+fn a_finished_receive_is_not_polled_again() {
+    let (tx, rx) = channel(1);
+    tx.try_send(1).unwrap();
+    let mut recv = pin!(rx.recv());
+    assert!(poll_once(recv.as_mut()).is_ready());
+    let _ = poll_once(recv.as_mut());
+}
+
+#[test]
+fn a_busy_channel_does_not_starve_others() {
+    // One worker: without a budget the two would go on for ever.
+    on(1, async {
+        let (tx, rx) = channel(16);
+        let endless = spawn(async move {
+            loop {
+                tx.send(1).await.unwrap();
+                rx.recv().await.unwrap();
+            }
+        });
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        endless.abort();
+        // A select with a default never waits, and must not starve others either.
+        let (_tx, rx) = channel::<u32>(0);
+        let spinning = spawn(async move {
+            loop {
+                select! {
+                    _ = rx.recv() => unreachable!(),
+                    default => {}
+                }
+            }
+        });
+        for _ in 0..10 {
+            yield_now().await;
+        }
+        spinning.abort();
+    });
+}
+
+#[test]
+fn a_waiting_receive_is_small() {
+    assert!(size_of::<Recv<'_, u64>>() <= 56 + 8);
+    assert!(size_of::<Recv<'_, ()>>() <= 56);
+}
+
+#[test]
+fn debug_tells_state_and_not_values() {
+    struct Secret;
+    let (tx, rx) = channel(3);
+    tx.try_send(Secret).ok().unwrap();
+    assert_eq!(
+        format!("{tx:?}"),
+        "Sender { len: 1, capacity: 3, closed: false, .. }"
+    );
+    assert_eq!(
+        format!("{rx:?}"),
+        "Receiver { len: 1, capacity: 3, closed: false, .. }"
+    );
+    rx.close();
+    assert!(format!("{rx:?}").contains("closed: true"));
+    assert_eq!(format!("{:?}", rx.recv()), "Recv(Waiter(\"idle\"))");
+    assert!(format!("{:?}", tx.try_send(Secret)).contains("Closed"));
+}
+
+#[test]
+fn a_select_over_many_channels_known_at_run_time() {
+    on_each(&[1, 2, 8], || async {
+        // More than the arms that find room on the stack.
+        let channels: Vec<_> = (0..40).map(|_| channel(0)).collect();
+        let receivers: Vec<_> = channels.iter().map(|(_, rx)| rx.clone()).collect();
+        for (n, (tx, _)) in channels.into_iter().enumerate() {
+            spawn(async move { tx.send(n).await });
+        }
+        let mut seen = vec![false; receivers.len()];
+        for _ in 0..receivers.len() {
+            let mut select = Select::new();
+            for (n, rx) in receivers.iter().enumerate() {
+                // Closed channels are ready; one that has been seen is done with.
+                if !seen[n] {
+                    select.recv(rx, move |value| (n, value));
+                }
+            }
+            let (n, value) = select.wait().await;
+            assert_eq!(value, Some(n));
+            seen[n] = true;
+        }
+    });
+}
+
+#[test]
+fn bodies_may_await_and_fail() {
+    async fn first(rx: &sync::Receiver<Result<u32, String>>) -> Result<u32, String> {
+        let n = select! {
+            biased;
+            message = rx.recv() => {
+                yield_now().await;
+                message.ok_or("closed")??
+            }
+            _ = std::future::pending::<()>() => return Err("never".into()),
+        };
+        Ok(n + 1)
+    }
+    on_each(&[1, 2], || async {
+        let (tx, rx) = channel(3);
+        tx.send(Ok(1)).await.unwrap();
+        tx.send(Err("bad".into())).await.unwrap();
+        drop(tx);
+        assert_eq!(first(&rx).await, Ok(2));
+        assert_eq!(first(&rx).await, Err("bad".into()));
+        assert_eq!(first(&rx).await, Err("closed".into()));
+    });
+}
+
+#[test]
+fn biased_takes_the_topmost_ready_arm() {
+    on(1, async {
+        let (tx, rx) = channel(100);
+        for n in 0..100 {
+            tx.send(n).await.unwrap();
+        }
+        for n in 0..100 {
+            let got = select! {
+                biased;
+                _ = std::future::pending::<()>() => None,
+                got = rx.recv() => got,
+                _ = async {} => None,
+                _ = rx.recv() => None,
+            };
+            assert_eq!(got, Some(n));
+        }
+    });
+}
+
+#[test]
+fn eight_ready_arms_are_chosen_equally_often() {
+    // Channels of both directions and ordinary futures, mixed.
+    const ROUNDS: u32 = 100_000;
+    on(1, async {
+        let (tx, rx) = channel(1);
+        rx.close();
+        let mut counts = [0u32; 8];
+        for _ in 0..ROUNDS {
+            let chosen = select! {
+                _ = rx.recv() => 0,
+                _ = tx.send(1) => 1,
+                _ = async {} => 2,
+                _ = rx.recv() => 3,
+                _ = std::future::ready(()) => 4,
+                _ = tx.send(2) => 5,
+                _ = async {} => 6,
+                _ = rx.recv() => 7,
+            };
+            counts[chosen] += 1;
+        }
+        for count in counts {
+            // 12,500 expected, with a standard deviation of 105.
+            assert!(count.abs_diff(12_500) < 10 * 105, "{counts:?}");
+        }
+    });
+}
+
+#[test]
+fn a_pair_of_ready_arms_is_fair_wherever_the_two_stand() {
+    const ROUNDS: u32 = 100_000;
+    on(1, async {
+        let (tx, rx) = channel::<u32>(1);
+        rx.close();
+        let nil = never::<u32>();
+        let mut first = 0u32;
+        for _ in 0..ROUNDS {
+            select! {
+                _ = rx.recv() => first += 1,
+                _ = rx.recv() => {}
+                _ = nil.recv() => unreachable!(),
+                _ = nil.recv() => unreachable!(),
+                _ = nil.recv() => unreachable!(),
+            }
+        }
+        drop(tx);
+        // 50,000 expected, with a standard deviation of 158.
+        assert!(first.abs_diff(50_000) < 10 * 158, "{first}");
+    });
+}
