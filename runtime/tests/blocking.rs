@@ -98,8 +98,8 @@ fn a_panic_in_a_job_is_delivered_and_the_thread_goes_on() {
     let _watchdog = watchdog("panics in jobs");
     let rt = with_threads(1, Duration::from_secs(10));
     for _ in 0..5 {
-        let job = rt.spawn_blocking(|| std::panic::resume_unwind(Box::new("boom")));
-        let error = rt.block_on(job).map(|()| ()).unwrap_err();
+        let job = rt.spawn_blocking::<_, ()>(|| std::panic::resume_unwind(Box::new("boom")));
+        let error = rt.block_on(job).unwrap_err();
         assert!(error.is_panic());
         assert_eq!(rt.block_on(rt.spawn_blocking(|| 2)).unwrap(), 2);
     }

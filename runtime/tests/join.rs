@@ -195,16 +195,16 @@ fn the_future_is_gone_when_its_output_is_delivered() {
 #[test]
 fn a_panic_says_what_and_which_task() {
     each_size(|rt| {
-        let task = rt.spawn(async { panic_any("boom") });
+        let task: JoinHandle<()> = rt.spawn(async { panic_any("boom") });
         let id = task.id();
-        let error: runtime::JoinError = rt.block_on(task).map(|()| ()).unwrap_err();
+        let error: runtime::JoinError = rt.block_on(task).unwrap_err();
         assert!(error.is_panic() && !error.is_cancelled());
         assert_eq!(error.id(), id);
         assert_eq!(error.to_string(), format!("task {id} panicked: boom"));
         assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "boom");
 
-        let task = rt.spawn(async { panic_any(17_u8) });
-        let error = rt.block_on(task).map(|()| ()).unwrap_err();
+        let task: JoinHandle<()> = rt.spawn(async { panic_any(17_u8) });
+        let error = rt.block_on(task).unwrap_err();
         assert!(error.to_string().contains("not text"), "{error}");
         assert_eq!(*error.into_panic().downcast::<u8>().unwrap(), 17);
 
@@ -245,7 +245,8 @@ fn a_panic_in_the_futures_destructor_is_delivered() {
 
 #[test]
 fn of_two_panics_the_first_is_delivered() {
-    struct Both(Option<Bomb>);
+    /// Panics when polled, and again when dropped.
+    struct Both(#[expect(dead_code, reason = "it is there to be dropped")] Bomb);
     impl Future for Both {
         type Output = ();
         fn poll(self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
@@ -253,7 +254,7 @@ fn of_two_panics_the_first_is_delivered() {
         }
     }
     each_size(|rt| {
-        let task = rt.spawn(Both(Some(Bomb("second"))));
+        let task = rt.spawn(Both(Bomb("second")));
         let error = rt.block_on(task).unwrap_err();
         assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "first");
     });
@@ -411,8 +412,9 @@ fn a_waker_kept_beyond_the_tasks_end_is_harmless() {
         rt.block_on(task).unwrap();
         let waker = kept.lock().unwrap().take().unwrap();
         waker.wake_by_ref();
-        waker.clone().wake();
-        drop(waker);
+        let other = waker.clone();
+        waker.wake();
+        drop(other);
     });
 }
 

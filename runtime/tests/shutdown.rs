@@ -24,17 +24,17 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-fn counter() -> (
-    Arc<AtomicUsize>,
-    impl Fn() -> OnDrop<Box<dyn FnMut() + Send>>,
-) {
+/// Counts its drop.
+type Guard = OnDrop<Box<dyn FnMut() + Send>>;
+
+fn counter() -> (Arc<AtomicUsize>, impl Fn() -> Guard) {
     let count = Arc::new(AtomicUsize::new(0));
     let shared = count.clone();
     let make = move || {
         let count = shared.clone();
         OnDrop(Box::new(move || {
             count.fetch_add(1, SeqCst);
-        }) as Box<dyn FnMut() + Send>)
+        }) as _)
     };
     (count, make)
 }
@@ -273,8 +273,9 @@ fn wakers_that_outlive_the_runtime_do_nothing() {
                 thread::spawn(move || {
                     while let Some(waker) = { wakers.lock().unwrap().pop() } {
                         waker.wake_by_ref();
-                        waker.clone().wake();
-                        drop(waker);
+                        let other = waker.clone();
+                        waker.wake();
+                        drop(other);
                     }
                 })
             })

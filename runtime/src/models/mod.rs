@@ -7,4 +7,5 @@ mod item;
 mod readiness;
 mod run_queue;
 mod slab;
+mod task_state;
 mod timers;

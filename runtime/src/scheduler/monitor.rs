@@ -33,6 +33,9 @@ const SLOW: Duration = Duration::from_millis(5);
 /// Between two looks while some poll is long.
 const FAST: Duration = Duration::from_millis(1);
 
+/// After a long poll the next one is expected: for so long the monitor looks every [`FAST`], and so sees it within two milliseconds.
+const ALERT: Duration = Duration::from_millis(300);
+
 /// Without a worker awake for so long, the monitor sleeps until it is woken. Long enough that a program with a request now and then does
 /// not pay a wake-up of the monitor for each.
 const CALM: Duration = Duration::from_millis(100);
@@ -58,6 +61,15 @@ pub(crate) struct Monitor {
 const WATCHING: u8 = 0;
 const ASLEEP: u8 = 1;
 const STOPPED: u8 = 2;
+
+/// What a look brought.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// When to look again because of a long poll, if there is one.
+    again: Option<Duration>,
+    /// Some poll is long that was not known to be.
+    new: bool,
+}
 
 /// What the monitor remembers of a slot between two looks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -181,12 +193,16 @@ impl Scheduler {
     /// The monitor's life.
     fn watch(self: Arc<Self>) {
         let mut watched = vec![Watched::default(); self.slots.len()];
-        let (mut pause, mut calm_since) = (SLOW, None);
+        let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
         while self.monitor.pause(pause) {
             let now = clock::now();
-            let next = self.look(&mut watched, now);
-            pause = next.unwrap_or(SLOW);
-            if next.is_some() || self.idle.running() > 0 {
+            let seen = self.look(&mut watched, now);
+            if seen.new {
+                alert_until = now + nanos(ALERT);
+            }
+            let most = if now < alert_until { FAST } else { SLOW };
+            pause = seen.again.map_or(most, |again| again.min(most));
+            if seen.again.is_some() || self.idle.running() > 0 {
                 calm_since = None;
             } else if now - *calm_since.get_or_insert(now) > nanos(CALM) {
                 self.monitor.sleep(&self);
@@ -195,8 +211,8 @@ impl Scheduler {
         }
     }
 
-    /// One look at all workers. Returns when to look again because of a long poll, if there is one.
-    fn look(self: &Arc<Self>, watched: &mut [Watched], now: u64) -> Option<Duration> {
+    /// One look at all workers.
+    fn look(self: &Arc<Self>, watched: &mut [Watched], now: u64) -> Seen {
         let mut next: Option<Duration> = None;
         let mut long = 0;
         for (slot, watched) in self.started_slots().zip(watched.iter_mut()) {
@@ -212,14 +228,18 @@ impl Scheduler {
         if self.has_work() {
             self.replace_stuck();
         }
-        next
+        Seen {
+            again: next,
+            new: long > 0,
+        }
     }
 
     /// Nobody may be left to do it.
     fn look_at_reactor(&self) {
-        if self.driver.registered() > 0
-            && let Some(mut turn) = self.driver.try_turn()
-        {
+        if self.driver.registered() == 0 {
+            return;
+        }
+        if let Some(mut turn) = self.driver.try_turn() {
             let woken = turn.wait(Some(Duration::ZERO));
             drop(turn);
             self.reactor_result(woken);
@@ -263,10 +283,8 @@ impl Scheduler {
         if waiting {
             self.notify();
         }
-        if let Some(limit) = self.monitor.report
-            && time >= limit
-            && !std::mem::replace(&mut watched.reported, true)
-        {
+        let remarkable = self.monitor.report.is_some_and(|limit| time >= limit);
+        if remarkable && !std::mem::replace(&mut watched.reported, true) {
             slot.poll.report(time);
         }
         if !slot.poll.is_stuck() {

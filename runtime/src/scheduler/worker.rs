@@ -237,10 +237,11 @@ impl Worker {
             .set(next_interval(self.interval.get(), elapsed));
         // The end of run-next's slice.
         let queue = &self.slot.queue;
-        if !queue.is_empty()
-            && let Some(next) = queue.take_next()
-        {
-            self.push(next);
+        if !queue.is_empty() {
+            queue
+                .take_next()
+                .into_iter()
+                .for_each(|next| self.push(next));
         }
         self.fire_timers(now);
         self.make_room();

@@ -1,6 +1,5 @@
 //! One timer and its wheel, with a clock that the tests make up; and many, with threads.
 
-use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -208,8 +207,7 @@ fn a_waker_that_panics_does_not_cost_the_others_their_wake_up() {
     let _entries: Vec<_> = (0..10)
         .map(|i| armed(TICK, if i == 3 { &bomb } else { &waker }, timers))
         .collect();
-    let fired = panic::catch_unwind(AssertUnwindSafe(|| timers.fire(TICK, usize::MAX)));
-    assert!(fired.is_err());
+    assert_eq!(timers.fire(TICK, usize::MAX), 10);
     assert_eq!(count.woken(), 9);
 }
 
