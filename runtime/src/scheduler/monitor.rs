@@ -350,6 +350,9 @@ impl Scheduler {
                 return self.notify();
             }
             if let Err(error) = self.start_worker() {
+                if self.is_stopping() {
+                    return;
+                }
                 self.ending.complain(&format!("ready tasks wait, since every worker is stuck in a task and none can be added: {error}"));
                 return;
             }
