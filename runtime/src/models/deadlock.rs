@@ -17,8 +17,8 @@ use crate::scheduler::parker::Parker;
 
 struct World {
     sleepers: [Sleeper; 2],
-    /// How often the activity was handed on.
-    hops: AtomicUsize,
+    /// How often a worker has had the activity.
+    turns: AtomicUsize,
     stranger_is_gone: AtomicBool,
     stopping: AtomicBool,
 }
@@ -36,7 +36,7 @@ impl World {
         };
         Arc::new(Self {
             sleepers: [sleeper(), sleeper()],
-            hops: AtomicUsize::new(0),
+            turns: AtomicUsize::new(0),
             stranger_is_gone: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         })
@@ -52,19 +52,18 @@ impl World {
     }
 
     fn hand_to(&self, other: usize) {
-        self.hops.fetch_add(1, Relaxed);
         let _ = self.sleepers[other].parker.unpark();
     }
 
-    /// A worker's life: whenever it is woken it hands the activity to the other, until it has been handed on `hops` times.
-    fn live(&self, me: usize, hops: usize) {
+    /// A worker's life: whenever it is woken it hands the activity to the other, but for the last turn.
+    fn live(&self, me: usize, turns: usize) {
         self.sleepers[me].parker.adopt();
         loop {
             self.park(me);
             if self.stopping.load(Acquire) {
                 return;
             }
-            if self.hops.load(Relaxed) < hops {
+            if self.turns.fetch_add(1, Relaxed) + 1 < turns {
                 self.hand_to(1 - me);
             }
         }
@@ -87,14 +86,14 @@ impl World {
     }
 }
 
-fn explore(hops: usize) {
+fn explore(turns: usize) {
     let mut builder = Builder::new();
     builder.preemption_bound = Some(3);
     builder.check(move || {
         let world = World::new();
         let workers = [0, 1].map(|me| {
             let world = world.clone();
-            thread::spawn(move || world.live(me, hops))
+            thread::spawn(move || world.live(me, turns))
         });
         let stranger = {
             let world = world.clone();
@@ -111,7 +110,7 @@ fn explore(hops: usize) {
             }
         };
         if settled(|| world.look(), gone).is_ok() {
-            assert_eq!(world.hops.load(Relaxed), hops, "a false alarm");
+            assert_eq!(world.turns.load(Relaxed), turns, "a false alarm");
         }
         stranger.join().unwrap();
         world.stop();
