@@ -17,6 +17,7 @@ pub mod context;
 pub mod errgroup;
 mod mutex;
 mod notify;
+mod once;
 pub mod oneshot;
 mod semaphore;
 mod wait_group;
@@ -29,6 +30,7 @@ pub use channel::{
 };
 pub use mutex::{Mutex, MutexGuard, MutexLock, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
+pub use once::{Once, OnceCell};
 #[doc(hidden)]
 pub use select::__private;
 pub use select::Select;
