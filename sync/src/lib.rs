@@ -14,8 +14,10 @@ mod channel;
 mod select;
 
 pub mod context;
+pub mod errgroup;
 mod mutex;
 mod notify;
+pub mod oneshot;
 mod semaphore;
 mod wait_group;
 

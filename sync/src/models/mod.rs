@@ -9,6 +9,7 @@ mod channel;
 mod context;
 mod mutex;
 mod notify;
+mod oneshot;
 mod select;
 mod semaphore;
 mod wait_group;
