@@ -43,6 +43,7 @@ pub mod time;
 
 mod deadlock;
 pub mod dump;
+mod sigquit;
 
 mod block_on;
 mod builder;

@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use super::threads::ThreadNumber;
 use super::{Scheduler, Slot};
-use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT};
+use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT, TEST_DOUBT};
 use crate::time::clock;
 
 /// Between two looks while every poll is short.
@@ -245,17 +245,19 @@ impl Scheduler {
 
     /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something does.
     fn rest(&self) {
+        let in_test = self.detects_deadlock().is_some_and(|by| !by.is_empty());
         let mut doubt = FIRST_DOUBT;
         loop {
             let seen = self.sleepers().epoch();
             let again = match self.look_for_deadlock() {
+                Answer::NotNow if in_test => Some(doubt.min(TEST_DOUBT)),
                 Answer::NotNow if doubt <= LAST_DOUBT => Some(doubt),
                 Answer::NotNow | Answer::Settled => None,
             };
             if self.monitor.sleep(self, seen, again) {
                 return;
             }
-            doubt *= 2;
+            doubt = doubt.saturating_mul(2);
         }
     }
 
