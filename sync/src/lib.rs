@@ -19,6 +19,7 @@ mod mutex;
 mod notify;
 mod once;
 pub mod oneshot;
+mod rwlock;
 mod semaphore;
 mod wait_group;
 
@@ -31,6 +32,10 @@ pub use channel::{
 pub use mutex::{Mutex, MutexGuard, MutexLock, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
 pub use once::{Once, OnceCell};
+pub use rwlock::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockRead, RwLockReadGuard, RwLockWrite,
+    RwLockWriteGuard,
+};
 #[doc(hidden)]
 pub use select::__private;
 pub use select::Select;
