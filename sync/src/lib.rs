@@ -13,6 +13,8 @@ mod waiters;
 mod channel;
 mod select;
 
+mod barrier;
+mod cond;
 pub mod context;
 pub mod errgroup;
 mod mutex;
@@ -26,9 +28,11 @@ mod wait_group;
 #[cfg(all(test, loom))]
 mod models;
 
+pub use barrier::{Barrier, BarrierResult, BarrierWait};
 pub use channel::{
     Receiver, Recv, Send, SendError, SendFrom, Sender, TryRecvError, TrySendError, channel, never,
 };
+pub use cond::{Cond, CondWait};
 pub use mutex::{Mutex, MutexGuard, MutexLock, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
 pub use once::{Once, OnceCell};

@@ -79,7 +79,10 @@ fn a_writer_that_waits_keeps_new_readers_out() {
     let mut late = pin!(lock.read());
     assert!(poll_once(late.as_mut()).is_pending());
     drop(reader);
-    assert!(poll_once(late.as_mut()).is_pending(), "the writer came first");
+    assert!(
+        poll_once(late.as_mut()).is_pending(),
+        "the writer came first"
+    );
     let guard = poll_once(write.as_mut());
     assert!(guard.is_ready());
     drop(guard);
@@ -114,7 +117,10 @@ fn a_writer_that_gives_up_lets_the_readers_join() {
     assert!(poll_once(write.as_mut()).is_pending());
     assert!(poll_once(read.as_mut()).is_pending());
     drop(write);
-    assert!(poll_once(read.as_mut()).is_ready(), "while the other still reads");
+    assert!(
+        poll_once(read.as_mut()).is_ready(),
+        "while the other still reads"
+    );
     drop(held);
 }
 
@@ -170,7 +176,10 @@ fn guards_give_access_and_owned_ones_go_into_tasks() {
         *lock.write().await += 1;
         assert_eq!(format!("{lock:?}"), "RwLock { value: 3 }");
         let guard = lock.write().await;
-        assert_eq!(format!("{lock:?} {guard:?}"), "RwLock { value: <locked> } 3");
+        assert_eq!(
+            format!("{lock:?} {guard:?}"),
+            "RwLock { value: <locked> } 3"
+        );
     });
 }
 
@@ -185,7 +194,10 @@ fn it_can_be_an_arm_of_a_select() {
             () = runtime::yield_now() => {}
         }
         drop(held);
-        assert!(lock.try_write().is_some(), "the arms that lost left nothing behind");
+        assert!(
+            lock.try_write().is_some(),
+            "the arms that lost left nothing behind"
+        );
     });
 }
 
@@ -222,7 +234,11 @@ async fn random_cancellation(seed: u64) {
             runtime::spawn(async move {
                 let mut written = 0;
                 for _ in 0..100 {
-                    let polls = if random.chance(50) { usize::MAX } else { random.below(5) };
+                    let polls = if random.chance(50) {
+                        usize::MAX
+                    } else {
+                        random.below(5)
+                    };
                     if random.chance(30) {
                         if let Some(mut guard) = give_up_after(polls, lock.write()).await {
                             let before = *guard;
