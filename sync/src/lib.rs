@@ -23,6 +23,7 @@ mod once;
 pub mod oneshot;
 mod rwlock;
 mod semaphore;
+pub mod singleflight;
 mod wait_group;
 
 #[cfg(all(test, loom))]
