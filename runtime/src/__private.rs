@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use crate::deadlock::Bystanders;
 use crate::{Builder, Runtime};
 
 pub use std::process::ExitCode;
@@ -68,6 +69,10 @@ impl Entry {
     #[track_caller]
     fn start(self) -> Started {
         let mut builder = Builder::new();
+        if !self.ends_process {
+            // The harness's threads, which will not wake the test.
+            builder.bystanders(Bystanders::now());
+        }
         if let Some(n) = self.max_procs {
             builder.max_procs(n);
         }

@@ -5,44 +5,13 @@
 #![forbid(unsafe_code)]
 
 use std::future::Future;
+use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering::{AcqRel, Acquire, Release},
-};
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll, Waker};
 
+use crate::scheduler::sleepers::Sleeper;
 use crate::scheduler::{Scheduler, current};
-
-/// Wakes the thread. The token is ours, not std's, because the future may park the thread itself.
-struct Signal {
-    woken: AtomicBool,
-    thread: Thread,
-}
-
-impl Wake for Signal {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        // Release pairs with the Acquire in `wait`. One wake is as good as many.
-        if !self.woken.swap(true, AcqRel) {
-            self.thread.unpark();
-        }
-    }
-}
-
-impl Signal {
-    fn wait(&self) {
-        while !self.woken.load(Acquire) {
-            thread::park();
-        }
-        self.woken.store(false, Release);
-    }
-}
 
 #[track_caller]
 pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::Output {
@@ -53,17 +22,20 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
         );
     }
     let _entered = current::enter(scheduler.clone());
-    let signal = Arc::new(Signal {
-        woken: AtomicBool::new(false),
-        thread: thread::current(),
-    });
-    let waker = Waker::from(signal.clone());
+    let sleeper = Arc::new(Sleeper::new(Location::caller()));
+    let _noting = current::enter_block_on(&sleeper);
+    let waker = Waker::from(sleeper.clone());
     let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);
+    let mut listed = None;
     loop {
+        sleeper.waits.clear();
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        signal.wait();
+        listed.get_or_insert_with(|| scheduler.sleepers().enter(&sleeper));
+        if let Err(report) = sleeper.sleep(|| scheduler.count_sleep()) {
+            panic!("{report}");
+        }
     }
 }

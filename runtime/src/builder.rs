@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use crate::deadlock::Bystanders;
+use crate::debug::DebugOptions;
 use crate::runtime::Runtime;
 use crate::scheduler::blocking::BlockingConfig;
 use crate::scheduler::{Config, Scheduler};
@@ -45,6 +47,8 @@ pub struct Builder {
     max_threads: usize,
     time_slice: Duration,
     report_stuck: Option<Duration>,
+    detect_deadlock: bool,
+    bystanders: Bystanders,
 }
 
 impl Default for Builder {
@@ -65,6 +69,8 @@ impl Builder {
             max_threads: MAX_THREADS,
             time_slice: TIME_SLICE,
             report_stuck: Some(REPORT_STUCK),
+            detect_deadlock: true,
+            bystanders: Bystanders::default(),
         }
     }
 
@@ -159,16 +165,37 @@ impl Builder {
         self
     }
 
+    /// Whether [`block_on`](Runtime::block_on) panics when nothing can ever wake it: every task of the process' runtimes sleeps, no timer
+    /// is armed, no descriptor waited for, no blocking job is there, no signal has a handler, and the process has no other thread. It is
+    /// noticed within a second, by a thread that sleeps otherwise. On by default; only Linux tells enough to know.
+    ///
+    /// The environment's `RUNTIME_DEBUG=deadlock=0` turns it off, whatever is said here.
+    ///
+    /// **Go:** always on: `all goroutines are asleep - deadlock!`.
+    pub fn detect_deadlock(&mut self, on: bool) -> &mut Self {
+        self.detect_deadlock = on;
+        self
+    }
+
+    /// Threads that the deadlock check is to overlook.
+    pub(crate) fn bystanders(&mut self, threads: Bystanders) -> &mut Self {
+        self.bystanders = threads;
+        self
+    }
+
     /// Builds the runtime and starts its workers.
     ///
     /// # Errors
     ///
-    /// If the system refuses a thread or the reactor's descriptors, or if `RUNTIME_MAXPROCS` is set to what is no number.
+    /// If the system refuses a thread or the reactor's descriptors, or if `RUNTIME_MAXPROCS` is set to what is no number, or
+    /// `RUNTIME_DEBUG` to what makes no sense.
     pub fn build(&mut self) -> io::Result<Runtime> {
         let max_procs = match self.max_procs {
             Some(n) => n,
             None => default_max_procs(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
         };
+        let debug = DebugOptions::from_env()?;
+        let detect_deadlock = self.detect_deadlock && debug.deadlock != Some(false);
         let config = Config {
             max_procs,
             max_threads: self.max_threads,
@@ -182,6 +209,7 @@ impl Builder {
                 thread_name: self.thread_name.clone(),
                 stack_size: self.stack_size,
             },
+            deadlock: detect_deadlock.then(|| self.bystanders.clone()),
         };
         Scheduler::start(config).map(Runtime::from_scheduler)
     }

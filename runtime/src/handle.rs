@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::block_on;
 use crate::builder::MAX_MAX_PROCS;
+use crate::dump::Dump;
 use crate::io::Driver;
 use crate::scheduler::{Scheduler, current};
 use crate::task::JoinHandle;
@@ -120,6 +121,23 @@ impl Handle {
     /// Tasks that were spawned on this runtime and have not ended.
     pub fn num_tasks(&self) -> usize {
         self.scheduler.num_tasks()
+    }
+
+    /// Every task of this runtime: what it does, why, where and for how long it waits.
+    ///
+    /// It stops nobody and takes part in nothing, so it works also when every worker is stuck. It takes time and memory in proportion to
+    /// the number of tasks.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// runtime::spawn(std::future::pending::<()>());
+    /// eprintln!("{}", runtime::Handle::current().dump());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `runtime.Stack(buf, true)`.
+    pub fn dump(&self) -> Dump {
+        self.scheduler.dump()
     }
 
     /// Changes how many workers run tasks at a time, and returns what it was. More start at once; surplus ones sleep as soon as they

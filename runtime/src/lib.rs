@@ -41,8 +41,12 @@ mod scheduler;
 pub mod io;
 pub mod time;
 
+mod deadlock;
+pub mod dump;
+
 mod block_on;
 mod builder;
+mod debug;
 mod handle;
 mod runtime;
 
@@ -53,6 +57,7 @@ pub mod __private;
 mod models;
 
 pub use crate::builder::Builder;
+pub use crate::dump::Dump;
 pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
 pub use crate::runtime::Runtime;
 pub use crate::spawn::{

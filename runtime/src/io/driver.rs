@@ -36,6 +36,8 @@ pub(crate) struct Driver {
     waker: mio::Waker,
     /// See invariant 3.
     woken: AtomicBool,
+    /// Whoever has the turn waits, and delivers nothing.
+    waiting: AtomicBool,
     shared: Arc<Shared>,
 }
 
@@ -68,6 +70,7 @@ impl Driver {
             }),
             waker,
             woken: AtomicBool::new(false),
+            waiting: AtomicBool::new(false),
             shared: Arc::new(Shared {
                 registry,
                 records: Records::new(),
@@ -111,6 +114,16 @@ impl Driver {
     /// Counted by walking the records: whoever parks pays nothing for it.
     pub(crate) fn waiters(&self) -> usize {
         self.shared.records.waiters()
+    }
+
+    /// Whether some task waits for readiness.
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.registered() > 0 && self.shared.records.has_waiters()
+    }
+
+    /// Whether the holder of the turn sleeps in it: not if it delivers events, nor if there is none.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     /// Descriptors registered now: one load, for whoever asks whether looking is worth a system call.
@@ -178,7 +191,12 @@ impl Turn<'_> {
             events,
             wakers,
         } = &mut *self.poller;
-        wait::poll(poll, events, timeout)?;
+        let waiting = &self.driver.waiting;
+        // SeqCst, for the deadlock check: it must not see this up when wakers are being called already.
+        waiting.store(true, Ordering::SeqCst);
+        let waited = wait::poll(poll, events, timeout);
+        waiting.store(false, Ordering::SeqCst);
+        waited?;
         for event in &*events {
             if event.token() == WAKE {
                 // Acquire: pairs with the swap in `wake`, so that the caller's work is seen after this turn.

@@ -162,6 +162,11 @@ impl Records {
         self.all().map(Record::waiters).sum()
     }
 
+    /// Whether anybody waits, on any record.
+    pub(super) fn has_waiters(&self) -> bool {
+        self.all().any(|record| record.waiters() > 0)
+    }
+
     /// How many records have a user.
     pub(super) fn len(&self) -> usize {
         self.used.load(Ordering::Relaxed)

@@ -2,6 +2,7 @@
 //!
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-runtime --lib models`
 
+mod deadlock;
 mod idle;
 mod item;
 mod readiness;

@@ -19,6 +19,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::threads::{self, ThreadNumber};
 use super::{Scheduler, current};
 use crate::task::{Runnable, coop};
 
@@ -51,10 +52,14 @@ struct Shared {
     threads: HashMap<usize, thread::JoinHandle<()>>,
     /// The one that ended last.
     ended: Option<thread::JoinHandle<()>>,
+    /// The system's numbers of those that have begun.
+    numbers: Vec<ThreadNumber>,
     /// Threads that wait for a job and have not been promised one.
     idle: usize,
     /// Jobs for which an idle thread was woken that has not come yet.
     promised: usize,
+    /// Jobs that were taken.
+    taken: u64,
     closed: bool,
     started: usize,
 }
@@ -130,6 +135,7 @@ impl Blocking {
         let mut shared = self.lock();
         loop {
             if let Some(job) = shared.jobs.pop_front() {
+                shared.taken += 1;
                 return Some(job);
             }
             if shared.closed {
@@ -161,9 +167,24 @@ impl Blocking {
         }
     }
 
+    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a job and there is none.
+    pub(crate) fn idle(&self) -> Option<(u64, Vec<ThreadNumber>)> {
+        let shared = self.lock();
+        let threads = shared.threads.len();
+        let idle = shared.jobs.is_empty() && shared.idle == threads;
+        (idle && shared.numbers.len() == threads).then(|| (shared.taken, shared.numbers.clone()))
+    }
+
+    fn thread_begins(&self) {
+        let number = threads::current();
+        self.lock().numbers.extend(number);
+    }
+
     /// A thread is through, but for giving itself back to the system. Returns the one before it, to be joined.
     fn thread_ends(&self, number: usize) -> Option<thread::JoinHandle<()>> {
         let mut shared = self.lock();
+        let mine = threads::current();
+        shared.numbers.retain(|&other| Some(other) != mine);
         let mine = shared.threads.remove(&number);
         let before = std::mem::replace(&mut shared.ended, mine);
         drop(shared);
@@ -234,6 +255,7 @@ fn run_jobs(scheduler: Arc<Scheduler>, number: usize) {
     POOL_OF.set(Arc::as_ptr(&scheduler));
     {
         let _entered = current::enter(scheduler.clone());
+        scheduler.blocking.thread_begins();
         while let Some(job) = scheduler.blocking.next_job() {
             // A job ends in its one poll; a panic is in its handle.
             let _ = job.run(ptr::null());

@@ -11,6 +11,7 @@ use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 use super::Scheduler;
+use super::sleepers::Sleeper;
 use super::worker::Worker;
 use crate::task::{Arena, Cookie, Header, Id, WaitReason};
 use crate::time::Timers;
@@ -18,6 +19,8 @@ use crate::time::Timers;
 thread_local! {
     static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
     static TASK: Cell<*const Header> = const { Cell::new(ptr::null()) };
+    /// The innermost `block_on` that the thread is in.
+    static BLOCK_ON: Cell<*const Sleeper> = const { Cell::new(ptr::null()) };
     static ENTERED: RefCell<Option<Arc<Scheduler>>> = const { RefCell::new(None) };
 }
 
@@ -73,6 +76,31 @@ pub(crate) fn note_waiting(reason: WaitReason, place: &'static Location<'static>
     // SAFETY: `enter_task` is called by the runner of the task, whose reference outlives the guard.
     if let Some(task) = unsafe { TASK.get().as_ref() } {
         task.set_waiting(reason, place);
+    } else {
+        note_waiting_in_block_on(reason, place);
+    }
+}
+
+#[cold]
+fn note_waiting_in_block_on(reason: WaitReason, place: &'static Location<'static>) {
+    // SAFETY: the guard that sets the pointer borrows the sleeper, and resets it.
+    if let Some(sleeper) = unsafe { BLOCK_ON.get().as_ref() } {
+        sleeper.waits.set(reason, place);
+    }
+}
+
+/// The thread is inside this `block_on` until the guard is dropped.
+pub(crate) fn enter_block_on(sleeper: &Sleeper) -> BlockOnGuard<'_> {
+    BlockOnGuard(BLOCK_ON.replace(sleeper), PhantomData)
+}
+
+/// Puts the outer `block_on` back. Never forgotten, since it does not leave the function that makes it.
+#[derive(Debug)]
+pub(crate) struct BlockOnGuard<'a>(*const Sleeper, PhantomData<&'a Sleeper>);
+
+impl Drop for BlockOnGuard<'_> {
+    fn drop(&mut self) {
+        BLOCK_ON.set(self.0);
     }
 }
 

@@ -35,7 +35,9 @@ pub(crate) mod queued;
 pub(crate) mod rand;
 pub(crate) mod run_queue;
 pub(crate) mod shutdown;
+pub(crate) mod sleepers;
 pub(crate) mod slot;
+pub(crate) mod threads;
 pub(crate) mod worker;
 
 use blocking::{Blocking, BlockingConfig, Job};
@@ -45,12 +47,14 @@ use monitor::Monitor;
 use parker::Unpark;
 use rand::Rng;
 use shutdown::Ending;
+use sleepers::Sleepers;
 use worker::Worker;
 
 pub(crate) use slot::Slot;
 
+use crate::deadlock::{self, Bystanders};
 use crate::io::Driver;
-use crate::task::{self, Cookie, IdBlock, JoinHandle, Runnable, Slab};
+use crate::task::{self, Cookie, Id, IdBlock, JoinHandle, Named, Names, Runnable, Slab};
 use crate::time::Timers;
 
 /// How a scheduler is set up.
@@ -65,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) thread_name: Arc<str>,
     pub(crate) stack_size: Option<usize>,
     pub(crate) blocking: BlockingConfig,
+    /// Whether to look for deadlocks, and which threads do not count then.
+    pub(crate) deadlock: Option<Bystanders>,
 }
 
 /// See the module.
@@ -86,6 +92,8 @@ pub(crate) struct Scheduler {
     outside_completed: AtomicU64,
     blocking: Blocking,
     monitor: Monitor,
+    sleepers: Sleepers,
+    names: Arc<Names>,
     /// Set once, at shutdown; workers look at it before each task.
     stopping: AtomicBool,
     ending: Ending,
@@ -122,6 +130,8 @@ impl Scheduler {
             outside_completed: AtomicU64::new(0),
             blocking: Blocking::new(config.blocking.clone()),
             monitor: Monitor::new(config.time_slice, config.report_stuck),
+            sleepers: Sleepers::default(),
+            names: Arc::default(),
             stopping: AtomicBool::new(false),
             ending: Ending::new(),
             config,
@@ -136,6 +146,7 @@ impl Scheduler {
             scheduler.shut_down(None);
             return Err(error);
         }
+        deadlock::enter(&scheduler);
         Ok(scheduler)
     }
 
@@ -216,12 +227,13 @@ impl Scheduler {
             Some(worker) if Arc::ptr_eq(worker.scheduler(), self) => {
                 spawn_local(worker, future, place)
             }
-            _ => self.spawn_outside(future, place),
+            _ => self.spawn_outside(None, future, place),
         })
     }
 
     fn spawn_outside<F>(
         self: &Arc<Self>,
+        id: Option<Id>,
         future: F,
         place: &'static Location<'static>,
     ) -> JoinHandle<F::Output>
@@ -229,7 +241,7 @@ impl Scheduler {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        match self.create_outside(future, place) {
+        match self.create_outside(id, future, place) {
             Ok((task, handle)) => {
                 self.outside_spawned.fetch_add(1, Relaxed);
                 self.inject(task);
@@ -242,6 +254,7 @@ impl Scheduler {
     /// Makes a task on a thread that is no worker. If the runtime has ended, the future is dropped and the handle says "cancelled".
     fn create_outside<F>(
         &self,
+        id: Option<Id>,
         future: F,
         place: &'static Location<'static>,
     ) -> Result<Created<F::Output>, JoinHandle<F::Output>>
@@ -251,7 +264,7 @@ impl Scheduler {
     {
         let parent = current::task_id();
         let mut outside = self.outside();
-        let id = outside.ids.next();
+        let id = id.unwrap_or_else(|| outside.ids.next());
         if outside.closed {
             // The future's destructor is foreign code.
             drop(outside);
@@ -259,6 +272,28 @@ impl Scheduler {
         }
         let arena = task::ArenaIndex::outsiders(&outside.ids, self.slots.len());
         Ok(task::create(&self.slab, arena, future, id, parent, place))
+    }
+
+    /// Spawns a task that has a name.
+    pub(crate) fn spawn_named<F>(
+        self: &Arc<Self>,
+        name: Arc<str>,
+        future: F,
+        place: &'static Location<'static>,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let entry = self.names.enter(name);
+        let id = entry.id();
+        let future = Named::new(future, entry);
+        current::with_worker(|worker| match worker {
+            Some(worker) if Arc::ptr_eq(worker.scheduler(), self) => {
+                spawn_local_as(id, worker, future, place)
+            }
+            _ => self.spawn_outside(Some(id), future, place),
+        })
     }
 
     fn outside(&self) -> MutexGuard<'_, Outside> {
@@ -283,7 +318,7 @@ impl Scheduler {
         F: FnOnce() -> T + Send + 'static,
         T: Send + 'static,
     {
-        let (job, handle) = match self.create_outside(Job::new(f), place) {
+        let (job, handle) = match self.create_outside(None, Job::new(f), place) {
             Ok(created) => created,
             Err(refused) => return refused,
         };
@@ -330,7 +365,7 @@ impl Scheduler {
     }
 
     /// Whether a worker that has nothing itself would find something: asked after `Idle::fall_asleep`.
-    fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         !self.injector.is_empty() || self.started_slots().any(|slot| !slot.queue.is_empty())
     }
 
@@ -373,6 +408,37 @@ impl Scheduler {
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    pub(crate) fn slab(&self) -> &Slab<Cookie> {
+        &self.slab
+    }
+
+    pub(crate) fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    pub(crate) fn blocking(&self) -> &Blocking {
+        &self.blocking
+    }
+
+    pub(crate) fn sleepers(&self) -> &Sleepers {
+        &self.sleepers
+    }
+
+    pub(crate) fn names(&self) -> &Arc<Names> {
+        &self.names
+    }
+
+    /// Whether deadlocks are reported here, and which threads do not count then.
+    pub(crate) fn detects_deadlock(&self) -> Option<&Bystanders> {
+        self.config.deadlock.as_ref()
+    }
+
+    /// A thread inside `block_on` has gone to sleep: the monitor looks whether anything will wake it.
+    pub(crate) fn count_sleep(&self) {
+        self.sleepers.count_sleep();
+        self.monitor.wake();
     }
 
     /// The wheel for timers of threads that are no workers; its worker is woken when it has to look earlier than it meant to.
@@ -418,8 +484,22 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    spawn_local_as(worker.next_id(), worker, future, place)
+}
+
+#[inline]
+fn spawn_local_as<F>(
+    id: Id,
+    worker: &Worker,
+    future: F,
+    place: &'static Location<'static>,
+) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     let scheduler = worker.scheduler();
-    let (id, parent) = (worker.next_id(), current::task_id());
+    let parent = current::task_id();
     let (task, handle) = task::create(
         &scheduler.slab,
         task::ArenaIndex::worker(worker),
@@ -445,7 +525,7 @@ where
 {
     current::with_worker(|worker| match worker {
         Some(worker) => Some(spawn_local(worker, future, place)),
-        None => current::scheduler().map(|scheduler| scheduler.spawn_outside(future, place)),
+        None => current::scheduler().map(|scheduler| scheduler.spawn_outside(None, future, place)),
     })
 }
 

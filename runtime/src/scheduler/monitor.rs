@@ -17,14 +17,16 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8,
+    AtomicBool, AtomicU8, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Condvar, Mutex};
+use std::sync::{Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use super::threads::ThreadNumber;
 use super::{Scheduler, Slot};
+use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT};
 use crate::time::clock;
 
 /// Between two looks while every poll is short.
@@ -32,6 +34,9 @@ const SLOW: Duration = Duration::from_millis(5);
 
 /// Between two looks while some poll is long.
 const FAST: Duration = Duration::from_millis(1);
+
+/// After a long poll the next one is expected: for so long the monitor looks every [`FAST`], and so sees it within two milliseconds.
+const ALERT: Duration = Duration::from_millis(300);
 
 /// Without a worker awake for so long, the monitor sleeps until it is woken. Long enough that a program with a request now and then does
 /// not pay a wake-up of the monitor for each.
@@ -51,6 +56,10 @@ pub(crate) struct Monitor {
     state: AtomicU8,
     /// All workers are stuck and there is work: look now.
     hurry: AtomicBool,
+    /// Odd while it looks: one more with each beginning and end.
+    looks: AtomicU64,
+    /// The number of its thread, once it has begun.
+    thread: OnceLock<Option<ThreadNumber>>,
     lock: Mutex<()>,
     changed: Condvar,
 }
@@ -58,6 +67,15 @@ pub(crate) struct Monitor {
 const WATCHING: u8 = 0;
 const ASLEEP: u8 = 1;
 const STOPPED: u8 = 2;
+
+/// What a look brought.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// When to look again because of a long poll, if there is one.
+    again: Option<Duration>,
+    /// Some poll is long that was not known to be.
+    new: bool,
+}
 
 /// What the monitor remembers of a slot between two looks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +93,8 @@ impl Monitor {
             report: report.map(nanos),
             state: AtomicU8::new(WATCHING),
             hurry: AtomicBool::new(false),
+            looks: AtomicU64::new(0),
+            thread: OnceLock::new(),
             lock: Mutex::new(()),
             changed: Condvar::new(),
         }
@@ -96,6 +116,8 @@ impl Monitor {
             .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed)
             .is_ok()
         {
+            // All was idle, so the coarse clock stood still, and tasks are about to read it.
+            clock::advance_coarse(clock::now());
             self.signal();
         }
     }
@@ -140,30 +162,46 @@ impl Monitor {
         self.state.load(SeqCst) != STOPPED
     }
 
-    /// Sleeps until a worker wakes.
-    fn sleep(&self, scheduler: &Scheduler) {
+    /// Sleeps until a worker or a `block_on` wakes it, which is `true`, or until the time is over. `seen`: the sleeps in `block_on` that
+    /// were counted before the last look at everything.
+    fn sleep(&self, scheduler: &Scheduler, seen: u64, time: Option<Duration>) -> bool {
         if self
             .state
             .compare_exchange(WATCHING, ASLEEP, SeqCst, Relaxed)
             .is_err()
         {
-            return;
+            return true;
         }
-        if !scheduler.idle.is_quiet() || self.hurry.load(SeqCst) {
-            let _ = self
-                .state
-                .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed);
-            return;
+        let new = !scheduler.idle.is_quiet()
+            || self.hurry.load(SeqCst)
+            || scheduler.sleepers().epoch() != seen;
+        if !new {
+            let guard = self
+                .lock
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let asleep = |_: &mut ()| self.state.load(SeqCst) == ASLEEP;
+            match time {
+                None => drop(self.changed.wait_while(guard, asleep)),
+                Some(time) => drop(self.changed.wait_timeout_while(guard, time, asleep)),
+            }
         }
-        let guard = self
-            .lock
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner());
-        drop(
-            self.changed
-                .wait_while(guard, |()| self.state.load(SeqCst) == ASLEEP)
-                .unwrap_or_else(|poisoned| poisoned.into_inner()),
-        );
+        let time_is_up = self
+            .state
+            .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed)
+            .is_ok();
+        new || !time_is_up
+    }
+
+    /// The number of its looks, if it is not in the middle of one.
+    pub(crate) fn resting(&self) -> Option<u64> {
+        let looks = self.looks.load(SeqCst);
+        (looks % 2 == 0).then_some(looks)
+    }
+
+    /// The number of its thread.
+    pub(crate) fn thread(&self) -> Option<ThreadNumber> {
+        self.thread.get().copied().flatten()
     }
 }
 
@@ -181,22 +219,48 @@ impl Scheduler {
     /// The monitor's life.
     fn watch(self: Arc<Self>) {
         let mut watched = vec![Watched::default(); self.slots.len()];
-        let (mut pause, mut calm_since) = (SLOW, None);
+        let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
+        self.monitor.thread.get_or_init(super::threads::current);
+        clock::advance_coarse(clock::now());
         while self.monitor.pause(pause) {
             let now = clock::now();
-            let next = self.look(&mut watched, now);
-            pause = next.unwrap_or(SLOW);
-            if next.is_some() || self.idle.running() > 0 {
+            clock::advance_coarse(now);
+            // SeqCst, for the deadlock check: what a look sets in motion comes between the two.
+            self.monitor.looks.fetch_add(1, SeqCst);
+            let seen = self.look(&mut watched, now);
+            self.monitor.looks.fetch_add(1, SeqCst);
+            if seen.new {
+                alert_until = now + nanos(ALERT);
+            }
+            let most = if now < alert_until { FAST } else { SLOW };
+            pause = seen.again.map_or(most, |again| again.min(most));
+            if seen.again.is_some() || self.idle.running() > 0 {
                 calm_since = None;
             } else if now - *calm_since.get_or_insert(now) > nanos(CALM) {
-                self.monitor.sleep(&self);
+                self.rest();
                 calm_since = None;
             }
         }
     }
 
-    /// One look at all workers. Returns when to look again because of a long poll, if there is one.
-    fn look(self: &Arc<Self>, watched: &mut [Watched], now: u64) -> Option<Duration> {
+    /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something does.
+    fn rest(&self) {
+        let mut doubt = FIRST_DOUBT;
+        loop {
+            let seen = self.sleepers().epoch();
+            let again = match self.look_for_deadlock() {
+                Answer::NotNow if doubt <= LAST_DOUBT => Some(doubt),
+                Answer::NotNow | Answer::Settled => None,
+            };
+            if self.monitor.sleep(self, seen, again) {
+                return;
+            }
+            doubt *= 2;
+        }
+    }
+
+    /// One look at all workers.
+    fn look(self: &Arc<Self>, watched: &mut [Watched], now: u64) -> Seen {
         let mut next: Option<Duration> = None;
         let mut long = 0;
         for (slot, watched) in self.started_slots().zip(watched.iter_mut()) {
@@ -212,7 +276,10 @@ impl Scheduler {
         if self.has_work() {
             self.replace_stuck();
         }
-        next
+        Seen {
+            again: next,
+            new: long > 0,
+        }
     }
 
     /// Nobody may be left to do it.
@@ -283,6 +350,9 @@ impl Scheduler {
                 return self.notify();
             }
             if let Err(error) = self.start_worker() {
+                if self.is_stopping() {
+                    return;
+                }
                 self.ending.complain(&format!("ready tasks wait, since every worker is stuck in a task and none can be added: {error}"));
                 return;
             }

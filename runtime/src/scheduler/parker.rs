@@ -44,6 +44,14 @@ pub(crate) enum Unpark {
     InterruptReactor,
 }
 
+/// Where a worker sleeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bed {
+    Futex,
+    /// Or is about to, or is delivering what the reactor told it.
+    Reactor,
+}
+
 impl Parker {
     pub(crate) fn new() -> Self {
         Self {
@@ -122,6 +130,15 @@ impl Parker {
             }
             POLLING => Unpark::InterruptReactor,
             _ => Unpark::Done,
+        }
+    }
+
+    /// Where the worker sleeps, if it does and there is no token. Acquire: what it did before it went to sleep is visible.
+    pub(crate) fn asleep(&self) -> Option<Bed> {
+        match self.state.load(Acquire) {
+            PARKED => Some(Bed::Futex),
+            POLLING => Some(Bed::Reactor),
+            _ => None,
         }
     }
 

@@ -14,6 +14,7 @@ use std::thread::{self, JoinHandle as ThreadHandle};
 use std::time::{Duration, Instant};
 
 use super::{Scheduler, current};
+use crate::deadlock;
 use crate::task::{self, Header, shut_down};
 
 /// The book of the workers' threads.
@@ -133,6 +134,7 @@ impl Scheduler {
     ///
     /// Called once, by the owner.
     pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) -> bool {
+        deadlock::leave(self);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         {
             // Under this lock, so that no worker is started any more.

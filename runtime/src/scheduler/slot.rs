@@ -6,15 +6,17 @@
 
 use std::panic::Location;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64,
-    Ordering::{AcqRel, Relaxed, Release},
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
-use super::parker::Parker;
+use super::parker::{Bed, Parker};
 use super::run_queue::RunQueue;
+use super::threads::{self, ThreadNumber};
+use crate::io::Driver;
 use crate::task::coop::Preempt;
 use crate::task::{self, Place};
 use crate::time::Timers;
@@ -28,6 +30,8 @@ pub(crate) struct Slot {
     pub(crate) poll: CachePadded<PollMark>,
     pub(crate) counters: Counters,
     pub(crate) parker: Parker,
+    /// The number of the owner's thread; 0: unknown.
+    thread: AtomicU32,
 }
 
 impl Slot {
@@ -38,7 +42,32 @@ impl Slot {
             poll: CachePadded::new(PollMark::new()),
             counters: Counters::default(),
             parker: Parker::new(),
+            thread: AtomicU32::new(0),
         }
+    }
+
+    /// The calling thread becomes the owner.
+    pub(crate) fn adopt(&self) {
+        self.parker.adopt();
+        self.poll.preempt.adopt();
+        // Release pairs with the Acquire in `thread`, though nothing rides on it but the number.
+        self.thread.store(threads::current().unwrap_or(0), Release);
+    }
+
+    /// The number of the owner's thread.
+    pub(crate) fn thread(&self) -> Option<ThreadNumber> {
+        Some(self.thread.load(Acquire)).filter(|&number| number != 0)
+    }
+
+    /// The number of the owner's sleep, if it sleeps and nobody has woken it: two equal answers mean that it slept all the while.
+    pub(crate) fn asleep(&self, driver: &Driver) -> Option<u64> {
+        match self.parker.asleep()? {
+            Bed::Futex => {}
+            Bed::Reactor if driver.is_waiting() => {}
+            Bed::Reactor => return None,
+        }
+        // After the state: a sleep that we have seen is counted.
+        Some(self.counters.parks())
     }
 }
 
@@ -125,6 +154,8 @@ impl PollMark {
 pub(crate) struct Counters {
     spawned: AtomicU64,
     completed: AtomicU64,
+    /// Sleeps begun.
+    parks: AtomicU64,
 }
 
 impl Counters {
@@ -136,6 +167,14 @@ impl Counters {
     #[inline]
     pub(crate) fn count_completed(&self) {
         add_one(&self.completed);
+    }
+
+    pub(crate) fn count_park(&self) {
+        add_one(&self.parks);
+    }
+
+    pub(crate) fn parks(&self) -> u64 {
+        self.parks.load(Relaxed)
     }
 
     pub(crate) fn spawned(&self) -> u64 {

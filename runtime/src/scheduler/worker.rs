@@ -66,8 +66,7 @@ impl Worker {
     /// A worker for slot `index`, of which the calling thread becomes the owner.
     pub(crate) fn new(scheduler: Arc<Scheduler>, index: usize) -> Self {
         let slot = scheduler.slot(index).clone();
-        slot.parker.adopt();
-        slot.poll.preempt.adopt();
+        slot.adopt();
         Self {
             scheduler,
             slot,
@@ -413,6 +412,7 @@ impl Worker {
 
     /// Returns how many tasks the reactor woke.
     fn park(&self, timeout: Option<Duration>) -> usize {
+        self.slot.counters.count_park();
         let parker = &self.slot.parker;
         let Some(mut turn) = self.scheduler.driver.try_turn() else {
             parker.park(timeout);

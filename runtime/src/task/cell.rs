@@ -1,9 +1,9 @@
 //! One task, one allocation: a header of fixed layout, then the future, which its output overwrites.
 //!
 //! ```text
-//!   ┌ Header ─────────────────────────────────────────────────────────────────────────────────┬ Stage ───────────┐
-//!   │ state │ vtable │ id │ parent │ spawned at │ wait reason │ waits at │ join waker   │ future | output  │
-//!   └─────────────────────────────────────────────────────────────────────────────────────────┴──────────────────┘
+//!   ┌ Header ────────────────────────────────────────────────────────────────────────────────────────┬ Stage ──────────┐
+//!   │ state │ vtable │ id │ parent │ spawned at │ reason, place and time of the wait │ join waker │ future | output │
+//!   └────────────────────────────────────────────────────────────────────────────────────────────────┴─────────────────┘
 //! ```
 //!
 //! The scheduler that a task belongs to is not in the header: it is the cookie of the slab chunk that the cell lies in. Everything else
@@ -20,16 +20,14 @@ use std::mem::{ManuallyDrop, align_of, size_of};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 
 use super::id::Id;
 use super::join::JoinHandle;
 use super::panic::{drop_quietly, forget};
-use super::place::Place;
 use super::runnable::Runnable;
 use super::state::State;
-use super::wait::WaitReason;
+use super::wait::{Noted, WaitNote, WaitReason};
 use crate::scheduler::Scheduler;
 use crate::slab::{Arena, MAX_SIZE, Slab};
 
@@ -54,10 +52,8 @@ pub(crate) struct Header {
     id: Id,
     parent: Option<Id>,
     spawned_at: &'static Location<'static>,
-    /// Where the task waits; written by the task itself, read by the dump. Relaxed: a report may be a moment old.
-    waits_at: Place,
-    /// Why, likewise.
-    wait_reason: AtomicU8,
+    /// Why and where the task waits; written by the task itself, read by the dump.
+    waits: WaitNote,
     /// Invariant 3.
     join_waker: crate::primitive::UnsafeCell<Option<Waker>>,
 }
@@ -151,6 +147,10 @@ where
 /// What the slab guarantees.
 const SLOT_ALIGN: usize = 16;
 
+/// What every task pays.
+#[cfg(all(target_pointer_width = "64", not(loom)))]
+const _: () = assert!(size_of::<Header>() == 72);
+
 const fn fits<F: Future>() -> bool {
     size_of::<Cell<F>>() <= MAX_SIZE && align_of::<Cell<F>>() <= SLOT_ALIGN
 }
@@ -185,8 +185,7 @@ where
         (&raw mut (*header).id).write(id);
         (&raw mut (*header).parent).write(parent);
         (&raw mut (*header).spawned_at).write(spawned_at);
-        (&raw mut (*header).waits_at).write(Place::unknown());
-        (&raw mut (*header).wait_reason).write(AtomicU8::new(0));
+        (&raw mut (*header).waits).write(WaitNote::new());
         (&raw mut (*header).join_waker).write(crate::primitive::UnsafeCell::new(None));
         (&raw mut (*cell).stage.future).write(ManuallyDrop::new(future));
         (*header).state.publish();
@@ -313,8 +312,12 @@ impl Header {
     /// Notes why and where the task is about to wait.
     #[inline]
     pub(crate) fn set_waiting(&self, reason: WaitReason, place: &'static Location<'static>) {
-        self.wait_reason.store(reason as u8, Relaxed);
-        self.waits_at.set(place);
+        self.waits.set(reason, place);
+    }
+
+    /// What the task noted in its last poll, to be trusted while it is parked.
+    pub(crate) fn noted(&self) -> Option<Noted> {
+        self.waits.get()
     }
 
     /// Polls the future.
@@ -325,7 +328,10 @@ impl Header {
     #[inline]
     pub(crate) unsafe fn poll(this: NonNull<Self>, cx: &mut Context<'_>) -> Poll<()> {
         // SAFETY: a live cell, and the vtable is that of its type.
-        unsafe { (this.as_ref().vtable.poll)(this, cx) }
+        unsafe {
+            this.as_ref().waits.clear();
+            (this.as_ref().vtable.poll)(this, cx)
+        }
     }
 
     /// Drops the future; the output says that the task was aborted.

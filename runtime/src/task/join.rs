@@ -7,12 +7,12 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::cell::{Header, Outcome};
 use super::id::Id;
-use super::runnable::{Runnable, release, report};
+use super::runnable::{Runnable, release, report, take_name};
 use super::state::Wake;
 use super::wait::{WaitReason, waiting};
 use super::{coop, panic};
@@ -162,7 +162,7 @@ impl<T> Future for JoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let proceed = ready!(coop::poll_proceed(cx));
         if std::mem::take(&mut self.refused) {
-            return Poll::Ready(Err(JoinError::new(self.id, None)));
+            return Poll::Ready(Err(JoinError::new(self.id, None, None)));
         }
         let task = self
             .task
@@ -175,9 +175,14 @@ impl<T> Future for JoinHandle<T> {
         }
         // SAFETY: the task is complete and JOIN_INTEREST set, so the output is ours (invariant 2), and `let_go` makes this the only time.
         let outcome: Outcome<T> = unsafe { Header::take_output(task) };
+        let name = match &outcome {
+            // SAFETY: the handle's reference.
+            Err(Some(_)) => unsafe { take_name(task) },
+            _ => None,
+        };
         self.let_go();
         proceed.made_progress();
-        Poll::Ready(outcome.map_err(|panic| JoinError::new(self.id, panic)))
+        Poll::Ready(outcome.map_err(|panic| JoinError::new(self.id, name, panic)))
     }
 }
 
@@ -220,7 +225,7 @@ impl<T> Drop for JoinHandle<T> {
                 drop(task.as_ref().replace_join_waker(None));
             }
             if dropped.output {
-                report(task.as_ref(), Header::drop_output(task));
+                report(task, Header::drop_output(task));
             }
             release(task, 1, current::arena());
         }
@@ -319,6 +324,7 @@ enum Cause {
     Cancelled,
     /// The payload is `Send` only; nobody looks at it by reference, the lock makes that `Sync`.
     Panic {
+        name: Option<Arc<str>>,
         message: String,
         payload: Mutex<Box<dyn Any + Send>>,
     },
@@ -326,10 +332,11 @@ enum Cause {
 
 impl JoinError {
     #[cold]
-    fn new(id: Id, panic: Option<Box<dyn Any + Send>>) -> Self {
+    fn new(id: Id, name: Option<Arc<str>>, panic: Option<Box<dyn Any + Send>>) -> Self {
         let cause = match panic {
             None => Cause::Cancelled,
             Some(payload) => Cause::Panic {
+                name,
                 message: panic::message(payload.as_ref()).into_owned(),
                 payload: Mutex::new(payload),
             },
@@ -393,7 +400,13 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             Cause::Cancelled => write!(f, "task {} was cancelled", self.id),
-            Cause::Panic { message, .. } => write!(f, "task {} panicked: {message}", self.id),
+            Cause::Panic { name, message, .. } => {
+                write!(f, "task {}", self.id)?;
+                if let Some(name) = name {
+                    write!(f, " {name:?}")?;
+                }
+                write!(f, " panicked: {message}")
+            }
         }
     }
 }

@@ -15,18 +15,22 @@
 use std::future::Future;
 use std::panic::Location;
 
+mod builder;
 mod cell;
 pub mod coop;
 mod id;
 mod join;
+mod names;
 mod panic;
 mod place;
 mod runnable;
 
 pub(crate) mod state;
+pub(crate) mod visit;
 mod wait;
 mod waker;
 
+pub use builder::{Builder, name};
 pub use id::Id;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use wait::{WaitReason, waiting};
@@ -36,9 +40,11 @@ pub use crate::spawn::spawn_at;
 pub(crate) use crate::slab::{Arena, Slab};
 pub(crate) use cell::{Cookie, Header};
 pub(crate) use id::IdBlock;
+pub(crate) use names::{Named, Names};
 pub(crate) use panic::say;
 pub(crate) use place::Place;
 pub(crate) use runnable::{Ran, Runnable, shut_down};
+pub(crate) use wait::{Noted, WaitNote};
 pub(crate) use waker::call as call_waker;
 
 use crate::scheduler::current;

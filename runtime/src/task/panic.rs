@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::cell::Header;
 
@@ -13,13 +14,14 @@ use super::cell::Header;
 ///
 /// The panic hook has printed the message and the place of the panic already; what it cannot know is the task.
 #[cold]
-pub(crate) fn unhandled(task: &Header, payload: &(dyn Any + Send)) {
+pub(crate) fn unhandled(task: &Header, name: Option<Arc<str>>, payload: &(dyn Any + Send)) {
     let (id, place) = (task.id(), task.spawned_at());
+    let name = name.map_or_else(String::new, |name| format!(" {name:?}"));
     let by = task
         .parent()
         .map_or_else(String::new, |parent| format!(" by task {parent}"));
     say(format_args!(
-        "task {id} panicked and nobody holds its JoinHandle: {}\n\
+        "task {id}{name} panicked and nobody holds its JoinHandle: {}\n\
          task {id} was created{by} at {place}; await its handle to receive the panic",
         message(payload)
     ));
@@ -37,9 +39,11 @@ pub(crate) fn drop_quietly<T>(value: T) {
     }
 }
 
-/// Gives up the payload of a panic that has been reported. Not by a drop: a payload's destructor may panic in its turn.
+/// Drops the payload of a panic that has been reported. Its destructor may panic in its turn; that payload, then, is leaked.
 pub(crate) fn forget(payload: Box<dyn Any + Send>) {
-    std::mem::forget(payload);
+    if let Err(another) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+        std::mem::forget(another);
+    }
 }
 
 /// The message of a panic, as far as it is text.

@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::task::Context;
 
 use super::cell::{Cookie, Header};
@@ -193,7 +194,8 @@ unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
     if !done.join_interest {
         // SAFETY: invariant 2: the handle is gone.
         let unseen = unsafe { Header::drop_output(header) };
-        report(task, unseen);
+        // SAFETY: the runner's reference.
+        unsafe { report(header, unseen) };
     } else if done.join_waker {
         // SAFETY: invariant 3; a task completes once.
         if let Some(waker) = unsafe { task.consume_join_waker() } {
@@ -205,11 +207,28 @@ unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
 }
 
 /// A panic that no handle will deliver is not to be lost.
-pub(crate) fn report(task: &Header, unseen: Option<Box<dyn Any + Send>>) {
+///
+/// # Safety
+///
+/// The caller holds a reference.
+pub(crate) unsafe fn report(header: NonNull<Header>, unseen: Option<Box<dyn Any + Send>>) {
     if let Some(payload) = unseen {
-        panic::unhandled(task, payload.as_ref());
+        // SAFETY: the caller's promise.
+        let (task, name) = unsafe { (header.as_ref(), take_name(header)) };
+        panic::unhandled(task, name, payload.as_ref());
         panic::drop_quietly(payload);
     }
+}
+
+/// The name that a task which panicked has left behind.
+///
+/// # Safety
+///
+/// The caller holds a reference.
+pub(crate) unsafe fn take_name(header: NonNull<Header>) -> Option<Arc<str>> {
+    // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler.
+    let (task, scheduler) = unsafe { (header.as_ref(), &*Header::scheduler(header)) };
+    scheduler.names().take(task.id())
 }
 
 /// Drops `n` references.
@@ -239,7 +258,21 @@ pub(crate) unsafe fn free(header: NonNull<Header>) {
 
 /// A reference that keeps a task's slot, and by it the scheduler, alive.
 #[derive(Debug)]
-struct KeepAlive(NonNull<Header>);
+pub(super) struct KeepAlive(NonNull<Header>);
+
+impl KeepAlive {
+    /// # Safety
+    ///
+    /// The caller gives away a reference.
+    pub(super) unsafe fn from_raw(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    pub(super) fn header(&self) -> &Header {
+        // SAFETY: the reference keeps it alive.
+        unsafe { self.0.as_ref() }
+    }
+}
 
 impl Drop for KeepAlive {
     fn drop(&mut self) {

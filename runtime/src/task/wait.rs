@@ -2,10 +2,18 @@
 //!
 //! A leaf future calls [`waiting`] each time it is about to return `Pending`: two relaxed stores into the task it runs in. The dump,
 //! the deadlock report and the leak check are read off that.
+//!
+//! The note holds for the poll that it was made in: each poll starts with an empty one, so that a task which now waits in a future that
+//! tells nothing is not said to wait for what it waited for before. It costs one store into a line that the poll writes anyway. The
+//! stamp is the coarse clock's, so no task ever reads the clock for it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::panic::Location;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::place::Place;
+use crate::time::clock;
 
 /// What a parked task waits for, in the words of a Go traceback.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -74,6 +82,29 @@ impl WaitReason {
     }
 }
 
+impl WaitReason {
+    /// All of them, in the order of their numbers.
+    const ALL: [Self; 17] = [
+        Self::Unknown,
+        Self::ChanReceive,
+        Self::ChanSend,
+        Self::ChanReceiveNil,
+        Self::Select,
+        Self::SelectNoCases,
+        Self::Sleep,
+        Self::IoWait,
+        Self::WaitGroupWait,
+        Self::MutexLock,
+        Self::RwLockRead,
+        Self::RwLockWrite,
+        Self::CondWait,
+        Self::SemAcquire,
+        Self::Join,
+        Self::ContextDone,
+        Self::Notify,
+    ];
+}
+
 impl fmt::Display for WaitReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -86,4 +117,79 @@ impl fmt::Display for WaitReason {
 #[inline]
 pub fn waiting(reason: WaitReason, place: &'static Location<'static>) {
     crate::scheduler::current::note_waiting(reason, place);
+}
+
+/// What a task, or a thread inside `block_on`, has noted about its wait. Written by itself, read by anybody; Relaxed throughout, since
+/// the task's state word, or the sleeper's count, is what orders it.
+#[derive(Debug)]
+pub(crate) struct WaitNote {
+    /// The reason in the lowest byte, the coarse time above it; 0: nothing was noted in this poll.
+    what: AtomicU64,
+    /// Valid only where `what` is not 0.
+    place: Place,
+}
+
+/// A copy of a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Noted {
+    pub(crate) reason: WaitReason,
+    pub(crate) place: &'static Location<'static>,
+    /// A reading of the coarse clock; 0: unknown.
+    pub(crate) since: u64,
+}
+
+impl WaitNote {
+    pub(crate) const fn new() -> Self {
+        Self {
+            what: AtomicU64::new(0),
+            place: Place::unknown(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, reason: WaitReason, place: &'static Location<'static>) {
+        self.place.set(place);
+        self.what
+            .store(clock::coarse() << 8 | reason as u64, Relaxed);
+    }
+
+    /// A new poll begins.
+    #[inline]
+    pub(crate) fn clear(&self) {
+        self.what.store(0, Relaxed);
+    }
+
+    /// `None`: nothing was noted in this poll.
+    pub(crate) fn get(&self) -> Option<Noted> {
+        let what = self.what.load(Relaxed);
+        let reason = *WaitReason::ALL.get((what & 0xff) as usize)?;
+        if what == 0 {
+            return None;
+        }
+        Some(Noted {
+            reason,
+            place: self.place.get()?,
+            since: what >> 8,
+        })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_comes_back_out_of_a_note() {
+        for (number, reason) in WaitReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, number);
+            let note = WaitNote::new();
+            clock::advance_coarse(clock::now());
+            let place = Location::caller();
+            note.set(reason, place);
+            let noted = note.get().unwrap();
+            assert_eq!((noted.reason, noted.place), (reason, place));
+            note.clear();
+            assert_eq!(note.get(), None);
+        }
+    }
 }

@@ -8,6 +8,9 @@
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crossbeam_utils::CachePadded;
 
 /// What [`now`] returned at the first read: 2^60 ns, about 36 years.
 const EPOCH: u64 = 1 << 60;
@@ -21,6 +24,30 @@ static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
 #[inline]
 pub(crate) fn now() -> u64 {
     EPOCH + nanos(std::time::Instant::now().saturating_duration_since(origin()))
+}
+
+/// Nanoseconds in a unit of the coarse clock: a power of two, so that nobody divides.
+const COARSE_UNIT: u64 = 1 << 20;
+
+/// What the monitors last read, in units of the coarse clock; 0 before the first runtime. On a line of its own, since every task that
+/// parks reads it, and it is written every few milliseconds at the most.
+static COARSE: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(0));
+
+/// The coarse clock: one load, a tenth of a second late at the most while some worker runs. For stamps that nobody computes with.
+#[inline]
+pub(crate) fn coarse() -> u64 {
+    COARSE.load(Relaxed)
+}
+
+/// Sets the coarse clock to a reading of the fine one. Called by each monitor as long as it watches, and by whoever wakes it up.
+pub(crate) fn advance_coarse(now: u64) {
+    // Relaxed: nothing rides on it. The largest: a monitor that was held up after its reading does not put the clock back.
+    COARSE.fetch_max(now / COARSE_UNIT, Relaxed);
+}
+
+/// The time from a stamp of the coarse clock to `now`.
+pub(crate) fn since_coarse(stamp: u64, now: u64) -> std::time::Duration {
+    std::time::Duration::from_nanos(now.saturating_sub(stamp.saturating_mul(COARSE_UNIT)))
 }
 
 /// The same moment on std's clock, or its start where that clock cannot reach back so far.

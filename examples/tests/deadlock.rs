@@ -1,0 +1,430 @@
+//! Which programs are told that they hang for ever, and which are not.
+//!
+//! Whether a program hangs depends on every thread of its process, so that each case is a process of its own: this program, started again
+//! with the name of the case. No test harness, which has threads too.
+//!
+//! `cargo test -p weftline-examples --test deadlock [part of a name]`
+
+mod support;
+
+use std::env;
+use std::future::{pending, poll_fn};
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitCode};
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use support::{Ended, start};
+
+/// Many times as long as the check needs to make up its mind.
+const LATER: Duration = Duration::from_millis(1500);
+
+/// A case: what runs in a process of its own, and what has to become of it.
+struct Case {
+    name: &'static str,
+    run: fn(),
+    ends: Ends,
+}
+
+enum Ends {
+    /// By the report, which has these parts.
+    Told(&'static [&'static str]),
+    /// Well.
+    Well,
+    /// Well, because the parent connects to it and writes a byte when it has waited for a while.
+    WellWhenWrittenTo,
+    /// Well, because the parent sends a signal when it has waited for a while.
+    WellWhenSignalled,
+    /// By the parent's signal, which has no handler. The text is its `RUNTIME_DEBUG`.
+    ByTheParentOnly(&'static str),
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "send_with_nobody_to_receive",
+        run: || {
+            let (tx, _rx) = sync::channel(0);
+            runtime::block_on(tx.send(1)).unwrap();
+        },
+        ends: Ends::Told(&[
+            "block_on in thread \"main\" [chan send]:\n\texamples/tests/deadlock.rs:",
+        ]),
+    },
+    Case {
+        name: "receive_with_the_sender_in_one_s_own_hands",
+        run: || {
+            let (tx, rx) = sync::channel::<u32>(1);
+            runtime::block_on(async {
+                runtime::spawn(async move {
+                    rx.recv().await;
+                    drop(tx);
+                })
+                .await
+            })
+            .unwrap();
+        },
+        ends: Ends::Told(&[
+            "[join]:\n",
+            " [chan receive]:\n\texamples/tests/deadlock.rs:",
+            "created ",
+        ]),
+    },
+    Case {
+        name: "wait_group_without_done",
+        run: || {
+            let wg = sync::WaitGroup::new();
+            wg.add(1);
+            runtime::block_on(wg.wait());
+        },
+        ends: Ends::Told(&["[sync.WaitGroup.Wait]"]),
+    },
+    Case {
+        name: "two_tasks_in_each_other_s_way",
+        run: || {
+            #[runtime::main]
+            async fn main() {
+                let (tx1, rx1) = sync::channel::<u32>(0);
+                let (tx2, rx2) = sync::channel::<u32>(0);
+                let left = runtime::spawn(async move {
+                    let got = rx1.recv().await;
+                    tx2.send(got.unwrap()).await
+                });
+                let right = runtime::task::Builder::new()
+                    .name("right")
+                    .spawn(async move {
+                        let got = rx2.recv().await;
+                        tx1.send(got.unwrap()).await
+                    });
+                left.await.unwrap().unwrap();
+                right.await.unwrap().unwrap();
+            }
+            main();
+        },
+        ends: Ends::Told(&["[join]", " \"right\" [chan receive]", "created by task"]),
+    },
+    Case {
+        name: "nil_channel",
+        run: || {
+            runtime::block_on(sync::never::<u32>().recv());
+        },
+        ends: Ends::Told(&["[chan receive (nil chan)]"]),
+    },
+    Case {
+        name: "join_of_a_task_that_waits_for_ever",
+        run: || {
+            runtime::block_on(async { runtime::spawn(pending::<()>()).await }).unwrap();
+        },
+        ends: Ends::Told(&[
+            "[join]",
+            " [waiting]:\ncreated outside of tasks\n\texamples/tests/deadlock.rs:",
+        ]),
+    },
+    Case {
+        name: "after_a_timer_and_a_blocking_job_are_over",
+        run: || {
+            runtime::block_on(async {
+                runtime::time::sleep(Duration::from_millis(50)).await;
+                runtime::spawn_blocking(|| {}).await.unwrap();
+                pending::<()>().await;
+            });
+        },
+        ends: Ends::Told(&[]),
+    },
+    Case {
+        name: "after_a_cancelled_timer",
+        run: || {
+            runtime::block_on(async {
+                let _ = runtime::time::timeout(Duration::from_secs(2), runtime::yield_now()).await;
+                pending::<()>().await;
+            });
+        },
+        ends: Ends::Told(&[]),
+    },
+    Case {
+        name: "after_a_strange_thread_has_ended_without_a_word",
+        run: || {
+            thread::spawn(|| thread::sleep(Duration::from_millis(700)));
+            runtime::block_on(pending::<()>());
+        },
+        ends: Ends::Told(&[]),
+    },
+    Case {
+        name: "block_on_long_after_the_runtime_fell_asleep",
+        run: || {
+            let rt = runtime::Runtime::new().unwrap();
+            thread::sleep(Duration::from_millis(700));
+            rt.block_on(pending::<()>());
+        },
+        ends: Ends::Told(&[]),
+    },
+    Case {
+        name: "two_runtimes_wait_for_each_other",
+        run: || {
+            let (tx, rx) = sync::channel::<u32>(0);
+            let other = runtime::Runtime::new().unwrap();
+            let task = other.spawn(async move {
+                let _tx = tx;
+                pending::<()>().await;
+            });
+            runtime::block_on(rx.recv());
+            drop(task);
+        },
+        ends: Ends::Told(&["[chan receive]"]),
+    },
+    Case {
+        name: "timer",
+        run: || {
+            let (tx, rx) = sync::channel(0);
+            runtime::block_on(async {
+                runtime::spawn(async move {
+                    runtime::time::sleep(LATER).await;
+                    tx.send(()).await
+                });
+                rx.recv().await.unwrap();
+            });
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "after_func",
+        run: || {
+            let (tx, rx) = sync::channel(1);
+            runtime::block_on(async {
+                let _timer = runtime::time::after_func(LATER, move || tx.try_send(()).unwrap());
+                rx.recv().await.unwrap();
+            });
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "socket",
+        run: || {
+            runtime::block_on(async {
+                let stream = net::TcpStream::connect(parent()).await.unwrap();
+                let mut byte = [0];
+                stream.read_exact(&mut byte).await.unwrap();
+            });
+        },
+        ends: Ends::WellWhenWrittenTo,
+    },
+    Case {
+        name: "socket_of_another_runtime",
+        run: || {
+            let (tx, rx) = sync::channel(0);
+            let other = runtime::Runtime::new().unwrap();
+            other.spawn(async move {
+                let stream = net::TcpStream::connect(parent()).await.unwrap();
+                stream.read_exact(&mut [0]).await.unwrap();
+                tx.send(()).await
+            });
+            runtime::block_on(rx.recv()).unwrap();
+        },
+        ends: Ends::WellWhenWrittenTo,
+    },
+    Case {
+        name: "timer_of_another_runtime",
+        run: || {
+            let (tx, rx) = sync::channel(0);
+            let other = runtime::Runtime::new().unwrap();
+            other.spawn(async move {
+                runtime::time::sleep(LATER).await;
+                tx.send(()).await
+            });
+            runtime::block_on(rx.recv()).unwrap();
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "blocking_job",
+        run: || {
+            let (tx, rx) = sync::channel(1);
+            runtime::block_on(async {
+                runtime::spawn_blocking(move || {
+                    thread::sleep(LATER);
+                    tx.try_send(()).unwrap();
+                });
+                rx.recv().await.unwrap();
+            });
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "task_stuck_in_a_poll",
+        run: || {
+            let (tx, rx) = sync::channel(1);
+            runtime::block_on(async {
+                runtime::spawn(async move {
+                    thread::sleep(LATER);
+                    tx.try_send(()).unwrap();
+                });
+                rx.recv().await.unwrap();
+            });
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "strange_thread_that_sends",
+        run: || {
+            let (tx, rx) = sync::channel(1);
+            thread::spawn(move || {
+                thread::sleep(LATER);
+                tx.try_send(()).unwrap();
+            });
+            runtime::block_on(rx.recv()).unwrap();
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "waker_in_the_hands_of_a_strange_thread",
+        run: || {
+            let slot: Arc<Mutex<(bool, Option<Waker>)>> = Arc::default();
+            let theirs = slot.clone();
+            thread::spawn(move || {
+                thread::sleep(LATER);
+                let mut slot = theirs.lock().unwrap();
+                slot.0 = true;
+                let waker = slot.1.take();
+                drop(slot);
+                waker.unwrap().wake();
+            });
+            let wait = poll_fn(move |cx| {
+                let mut slot = slot.lock().unwrap();
+                slot.1 = Some(cx.waker().clone());
+                if slot.0 {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            });
+            runtime::block_on(async { runtime::spawn(wait).await }).unwrap();
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "main_thread_acts_while_another_one_blocks",
+        run: || {
+            let (tx, rx) = sync::channel(1);
+            let thread = thread::spawn(move || runtime::block_on(rx.recv()));
+            thread::sleep(LATER);
+            tx.try_send(()).unwrap();
+            thread.join().unwrap().unwrap();
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "signal_handler",
+        run: || {
+            extern "C" fn leave(_: libc::c_int) {
+                // SAFETY: allowed in a handler.
+                unsafe { libc::_exit(0) };
+            }
+            // SAFETY: the handler does what a handler may.
+            unsafe { libc::signal(libc::SIGUSR1, leave as *const () as libc::sighandler_t) };
+            runtime::block_on(pending::<()>());
+        },
+        ends: Ends::WellWhenSignalled,
+    },
+    Case {
+        name: "turned_off_by_the_builder",
+        run: || {
+            let mut builder = runtime::Builder::new();
+            let rt = builder.detect_deadlock(false).build().unwrap();
+            rt.block_on(pending::<()>());
+        },
+        ends: Ends::ByTheParentOnly(""),
+    },
+    Case {
+        name: "turned_off_by_the_environment",
+        run: || runtime::block_on(pending::<()>()),
+        ends: Ends::ByTheParentOnly("deadlock=0"),
+    },
+];
+
+fn main() -> ExitCode {
+    let argument = env::args().nth(1).unwrap_or_default();
+    if let Some(case) = argument.strip_prefix("case:") {
+        let case = CASES.iter().find(|known| known.name == case);
+        (case.expect("a known case").run)();
+        return ExitCode::SUCCESS;
+    }
+    let wanted = |case: &&Case| argument.starts_with('-') || case.name.contains(&argument);
+    let running: Vec<_> = CASES.iter().filter(wanted).map(begin).collect();
+    let failed = running.into_iter().map(|(case, end)| judge(case, end()));
+    match failed.filter(|well| !well).count() {
+        0 => ExitCode::SUCCESS,
+        n => {
+            println!("{n} failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Where the parent listens.
+fn parent() -> SocketAddr {
+    env::args()
+        .nth(2)
+        .expect("an address")
+        .parse()
+        .expect("an address")
+}
+
+/// Starts a case; the function that comes back waits for its end.
+fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let mut command = Command::new(env::current_exe().expect("this test has a path"));
+    command
+        .arg(format!("case:{}", case.name))
+        .arg(address.to_string());
+    command.env_remove("RUNTIME_DEBUG");
+    if let Ends::ByTheParentOnly(debug) = case.ends {
+        command.env("RUNTIME_DEBUG", debug);
+    }
+    let running = start(&mut command);
+    match case.ends {
+        Ends::Told(_) | Ends::Well => {}
+        Ends::WellWhenWrittenTo => write_later(listener),
+        Ends::WellWhenSignalled | Ends::ByTheParentOnly(_) => signal_later(&running.child),
+    }
+    (case, Box::new(move || running.end()))
+}
+
+fn write_later(listener: TcpListener) {
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("the case connects");
+        thread::sleep(LATER);
+        stream.write_all(&[1]).expect("the case reads");
+    });
+}
+
+fn signal_later(child: &Child) {
+    let id = libc::pid_t::try_from(child.id()).expect("a process number");
+    thread::spawn(move || {
+        thread::sleep(LATER);
+        // SAFETY: a plain system call. The child waits for nothing else, so the number is still its own.
+        unsafe { libc::kill(id, libc::SIGUSR1) };
+    });
+}
+
+fn judge(case: &Case, ended: Ended) -> bool {
+    let told = ended.stderr.contains("all tasks are asleep - deadlock!");
+    let well = match case.ends {
+        Ends::Told(parts) => {
+            told && ended.status.code() == Some(101)
+                && parts.iter().all(|part| ended.stderr.contains(part))
+        }
+        Ends::ByTheParentOnly(_) => !told && ended.status.signal() == Some(libc::SIGUSR1),
+        Ends::Well | Ends::WellWhenWrittenTo | Ends::WellWhenSignalled => {
+            !told && ended.status.success()
+        }
+    };
+    println!("{} {}", if well { "ok    " } else { "FAILED" }, case.name);
+    if !well {
+        println!("{}\n{}{}", ended.status, ended.stdout, ended.stderr);
+    }
+    well
+}

@@ -1,0 +1,234 @@
+//! The deadlock check: nothing in this runtime can ever run again, so the thread inside `block_on` is told, instead of waiting for ever.
+//!
+//! The monitor asks when everything has been calm for a while, so that no worker ever spends a cycle on it. The answer has to be right
+//! every time it is "deadlock"; in doubt it is "not now". It is, when at one moment all of this holds:
+//!
+//! 1. every worker of every runtime of the process sleeps, without a token to wake it and without a deadline; so does every thread
+//!    inside `block_on`, and every thread for blocking jobs; no monitor is at work;
+//! 2. no queue holds a task, no timer is armed, nobody waits for a descriptor;
+//! 3. no handler for a signal is installed;
+//! 4. the process has no other thread.
+//!
+//! Then no thread runs, and the system has no reason to let one run: nothing happens any more, whoever holds whatever waker.
+//!
+//! **One moment.** The facts are read one after another, while threads move. But each sleeper has a number that grows with each sleep. Two
+//! looks that find all of them asleep and the numbers equal prove that all slept all the time between the looks; and what can only be
+//! changed by a thread that runs did not change. The list of threads is read between the two looks ([`settled`]).
+//!
+//! Facts that only sleeping threads could change (2) need not be read at the same moment: they are read in both looks, and a change
+//! between reading them and the moment is a thread that ran, which is either one of ours, whose number grows, or a stranger, who
+//! is in the list of threads, or is gone and has left a token that the second look finds.
+//!
+//! **Not now** may become "deadlock" without anybody's waking up: a strange thread ends. So the monitor asks again a few times, at ever
+//! longer intervals. Where a timer or a descriptor is waited for, a worker will wake, and the monitor with it.
+//!
+//! **Tests.** A test harness has threads of its own. Those that existed before the runtime of a `#[runtime::test]` was built are
+//! bystanders and do not count, unless they belong to a runtime.
+#![forbid(unsafe_code)]
+
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::Duration;
+
+use crate::scheduler::Scheduler;
+use crate::scheduler::sleepers::Sleeper;
+use crate::scheduler::threads::{self, ThreadNumber};
+
+/// Go's words.
+const MESSAGE: &str = "all tasks are asleep - deadlock!";
+
+/// Tasks that the report shows at the most: it is one message, which somebody is to read.
+const TASKS_SHOWN: usize = 100;
+
+/// When to ask again after a first doubt; each further time it is twice as long.
+pub(crate) const FIRST_DOUBT: Duration = Duration::from_millis(100);
+
+/// No more questions after this interval: all in all less than two minutes. A thread that lives so long may well live for ever, and each
+/// question costs an idle program some system calls.
+pub(crate) const LAST_DOUBT: Duration = Duration::from_secs(60);
+
+/// Every runtime that is not shut down.
+static RUNTIMES: Mutex<Vec<Weak<Scheduler>>> = Mutex::new(Vec::new());
+
+/// Held while a check is made, from the first look to the report: a monitor that reports is at work, and is not seen by others as such.
+static CHECK: Mutex<()> = Mutex::new(());
+
+/// What came of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Answer {
+    /// Nobody is stuck, or was told; or a worker will wake in any case. Nothing to ask until one does.
+    Settled,
+    /// Something might still happen, or might not.
+    NotNow,
+}
+
+/// Something moves, or might.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Motion;
+
+/// What one look saw of a runtime in which everybody sleeps.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Still {
+    /// The number of each sleep, in a fixed order.
+    pub(crate) sleeps: Vec<u64>,
+    /// Who sleeps there.
+    pub(crate) threads: Vec<ThreadNumber>,
+}
+
+/// Threads that existed before a test's runtime was built, and when they began.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bystanders(Vec<(ThreadNumber, u64)>);
+
+impl Bystanders {
+    /// All threads there are now, and no others.
+    pub(crate) fn now() -> Self {
+        // A list that cannot be trusted is none: there will be a doubt too many, and no false alarm.
+        let threads = threads::all().unwrap_or_default();
+        let known = |thread| Some((thread, threads::began(thread)?));
+        Self(threads.into_iter().filter_map(known).collect())
+    }
+
+    fn contains(&self, thread: ThreadNumber) -> bool {
+        self.0
+            .iter()
+            .any(|&(number, began)| number == thread && threads::began(thread) == Some(began))
+    }
+}
+
+/// Makes a runtime known to the checks of others.
+pub(crate) fn enter(scheduler: &Arc<Scheduler>) {
+    let mut runtimes = runtimes();
+    runtimes.retain(|runtime| runtime.strong_count() > 0);
+    runtimes.push(Arc::downgrade(scheduler));
+}
+
+/// From now on its threads are strangers to others.
+pub(crate) fn leave(scheduler: &Arc<Scheduler>) {
+    // After a check that is under way: it holds counts on all schedulers, and what they keep is to be gone with the runtime.
+    let _check = CHECK
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    runtimes().retain(|runtime| !std::ptr::eq(runtime.as_ptr(), Arc::as_ptr(scheduler)));
+}
+
+fn runtimes() -> MutexGuard<'static, Vec<Weak<Scheduler>>> {
+    RUNTIMES
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Scheduler {
+    /// Asks whether anything can ever happen here. Called by this runtime's monitor, which is the one thread at work if not.
+    pub(crate) fn look_for_deadlock(&self) -> Answer {
+        let Some(bystanders) = self.detects_deadlock() else {
+            return Answer::Settled;
+        };
+        // The usual answers first, which cost nothing.
+        if self.has_timer() || self.driver().has_waiters() {
+            return Answer::Settled;
+        }
+        // Another `block_on` that goes to sleep wakes the monitor.
+        let Some(victim) = self.first_asleep() else {
+            return Answer::Settled;
+        };
+        let _check = CHECK
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        match settled(look_at_all, |still| nobody_else(still, bystanders)) {
+            Ok(_) => {
+                let dump = self.dump().truncated(TASKS_SHOWN);
+                victim.condemn(format!("{MESSAGE}\n\n{dump}"));
+                Answer::Settled
+            }
+            Err(Motion) => Answer::NotNow,
+        }
+    }
+
+    /// The one that has waited in `block_on` for longest. One at a time: the end of one may be what another waits for.
+    fn first_asleep(&self) -> Option<Arc<Sleeper>> {
+        let mut all = self.sleepers().all().into_iter();
+        all.find(|sleeper| sleeper.asleep().is_some())
+    }
+
+    fn has_timer(&self) -> bool {
+        self.started_slots()
+            .any(|slot| slot.timers.next_deadline() != u64::MAX)
+    }
+
+    /// One look at this runtime.
+    fn still(&self) -> Result<Still, Motion> {
+        if self.is_stopping() || self.has_timer() || self.has_work() || self.driver().has_waiters()
+        {
+            return Err(Motion);
+        }
+        let mut still = Still {
+            sleeps: Vec::new(),
+            threads: Vec::new(),
+        };
+        for slot in self.started_slots() {
+            if slot.queue.has_next() {
+                return Err(Motion);
+            }
+            still.add(slot.asleep(self.driver()), slot.thread())?;
+        }
+        still.add(self.monitor().resting(), self.monitor().thread())?;
+        for sleeper in self.sleepers().all() {
+            still.add(sleeper.asleep(), sleeper.number())?;
+        }
+        let (taken, idle) = self.blocking().idle().ok_or(Motion)?;
+        still.sleeps.push(taken);
+        still.threads.extend(idle);
+        Ok(still)
+    }
+}
+
+impl Still {
+    fn add(&mut self, sleep: Option<u64>, thread: Option<ThreadNumber>) -> Result<(), Motion> {
+        self.sleeps.push(sleep.ok_or(Motion)?);
+        self.threads.push(thread.ok_or(Motion)?);
+        Ok(())
+    }
+}
+
+/// One look at every runtime of the process.
+fn look_at_all() -> Result<Vec<Still>, Motion> {
+    // Not under the lock: the last count of a scheduler may be ours.
+    let all: Vec<_> = runtimes().iter().filter_map(Weak::upgrade).collect();
+    all.iter().map(|runtime| runtime.still()).collect()
+}
+
+/// Whether the process has no thread but those that sleep, this one, and bystanders; and nobody to act on a signal.
+fn nobody_else(all: &[Still], bystanders: &Bystanders) -> Result<(), Motion> {
+    if threads::awaits_signal() != Some(false) {
+        return Err(Motion);
+    }
+    let threads = threads::all().ok_or(Motion)?;
+    let asleep = |thread| all.iter().any(|still| still.threads.contains(&thread));
+    let helper = threads::helpers();
+    let strange =
+        |thread| !asleep(thread) && !helper.contains(&thread) && !bystanders.contains(thread);
+    if threads.into_iter().any(strange) {
+        return Err(Motion);
+    }
+    Ok(())
+}
+
+/// Two looks that see the same, and a question in between: what the looks say then held at the moment of the question.
+///
+/// A look is `Ok` with the numbers of all sleeps, if all sleep.
+pub(crate) fn settled<T: PartialEq>(
+    look: impl Fn() -> Result<T, Motion>,
+    between: impl FnOnce(&T) -> Result<(), Motion>,
+) -> Result<T, Motion> {
+    let first = look()?;
+    between(&first)?;
+    if look()? == first {
+        Ok(first)
+    } else {
+        Err(Motion)
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(loom)))]
+#[path = "deadlock_stress.rs"]
+mod stress;
