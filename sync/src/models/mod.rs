@@ -10,6 +10,7 @@ mod context;
 mod mutex;
 mod notify;
 mod oneshot;
+mod rwlock;
 mod select;
 mod semaphore;
 mod wait_group;
