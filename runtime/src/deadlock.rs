@@ -136,13 +136,14 @@ impl Scheduler {
         let Some(bystanders) = self.detects_deadlock() else {
             return Answer::Settled;
         };
+        // The usual answers first, which cost nothing.
+        if self.has_timer() || self.driver().has_waiters() {
+            return Answer::Settled;
+        }
         // Another `block_on` that goes to sleep wakes the monitor.
         let Some(victim) = self.first_asleep() else {
             return Answer::Settled;
         };
-        if self.has_timer() || self.driver().has_waiters() {
-            return Answer::Settled;
-        }
         let _check = CHECK
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());

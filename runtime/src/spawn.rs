@@ -45,6 +45,36 @@ where
     }
 }
 
+/// Starts a task as [`spawn`] does, and notes `place` as where that was.
+///
+/// For authors of groups and other things that spawn inside a future, where `#[track_caller]` finds only the future itself.
+///
+/// # Panics
+///
+/// Outside a runtime.
+///
+/// ```
+/// use std::panic::Location;
+///
+/// # runtime::block_on(async {
+/// let handle = runtime::task::spawn_at(async { 42 }, Location::caller());
+/// assert_eq!(handle.await.unwrap(), 42);
+/// # });
+/// ```
+///
+/// **Go:** none; a traceback names the `go` statement.
+#[track_caller]
+pub fn spawn_at<F>(future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    match scheduler::spawn(future, place) {
+        Some(handle) => handle,
+        None => panic!("spawn: {NO_RUNTIME}"),
+    }
+}
+
 /// Runs code that blocks on a thread of its own pool, so that it holds no worker up.
 ///
 /// Aborting the handle forgets a job that has not started; one that runs goes on to its end.

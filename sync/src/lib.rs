@@ -13,20 +13,34 @@ mod waiters;
 mod channel;
 mod select;
 
+mod barrier;
+mod cond;
 pub mod context;
+pub mod errgroup;
 mod mutex;
 mod notify;
+mod once;
+pub mod oneshot;
+mod rwlock;
 mod semaphore;
+pub mod singleflight;
 mod wait_group;
 
 #[cfg(all(test, loom))]
 mod models;
 
+pub use barrier::{Barrier, BarrierResult, BarrierWait};
 pub use channel::{
     Receiver, Recv, Send, SendError, SendFrom, Sender, TryRecvError, TrySendError, channel, never,
 };
+pub use cond::{Cond, CondWait};
 pub use mutex::{Mutex, MutexGuard, MutexLock, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
+pub use once::{Once, OnceCell};
+pub use rwlock::{
+    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockRead, RwLockReadGuard, RwLockWrite,
+    RwLockWriteGuard,
+};
 #[doc(hidden)]
 pub use select::__private;
 pub use select::Select;

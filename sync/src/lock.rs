@@ -16,8 +16,8 @@
 //! that the processor may do the two the other way round: a thread that goes to sleep within these nanoseconds may be missed. That is
 //! the price of a release without an atomic instruction, and it is bounded: nobody sleeps for longer than [`NAP`] without looking again.
 //!
-//! Rejected: std's mutex, whose release is an atomic exchange (a third of the time of a buffered send and receive); and spinning with
-//! `sched_yield`, which with more threads than cores burns what the holder needs.
+//! Rejected: std's mutex, whose release is an atomic exchange (a buffered send and receive took a tenth longer with it); and spinning
+//! with `sched_yield`, which with more threads than cores burns what the holder needs.
 #![forbid(unsafe_code)]
 
 use std::hint;

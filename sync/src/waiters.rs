@@ -147,13 +147,18 @@ impl<S, T> Locked<'_, S, T> {
 
     /// Notifies those who arrived before `until`, oldest first, as many as the batch has room for. Says whether some are left.
     pub(crate) fn take_until(&mut self, until: Ticket, batch: &mut Batch) -> bool {
-        while self.front_ticket().is_some_and(|front| front < until) {
+        while self.is_before(until) {
             if batch.is_full() {
                 return true;
             }
             batch.extend(self.take_front());
         }
         false
+    }
+
+    /// Whether the one who has waited longest arrived before `until`.
+    pub(crate) fn is_before(&self, until: Ticket) -> bool {
+        self.front_ticket().is_some_and(|front| front < until)
     }
 
     fn front_ticket(&self) -> Option<Ticket> {

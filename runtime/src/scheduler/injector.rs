@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::vec;
+use std::mem;
 
 use crate::primitive::{
     Mutex, MutexGuard,
@@ -18,8 +18,8 @@ use crate::primitive::{
 };
 use crate::task::Runnable;
 
-/// Room for tasks that come one by one: 512 bytes a block.
-const BLOCK: usize = 64;
+/// Room for so many tasks is kept when the queue is empty: what a burst took is given back.
+const KEPT: usize = 4096;
 
 /// See the module.
 pub(crate) struct Injector<T = Runnable> {
@@ -28,18 +28,20 @@ pub(crate) struct Injector<T = Runnable> {
     len: AtomicUsize,
 }
 
-/// Oldest first: what is left of the block that is being taken out, then the others.
+/// Oldest first: `front`, the blocks, `back`. The two ends keep their room, so that tasks which come one by one allocate nothing.
 struct List<T> {
-    front: vec::IntoIter<T>,
+    front: VecDeque<T>,
     blocks: VecDeque<Vec<T>>,
+    back: VecDeque<T>,
     closed: bool,
 }
 
 impl<T> Injector<T> {
     pub(crate) fn new() -> Self {
         let list = List {
-            front: Vec::new().into_iter(),
+            front: VecDeque::new(),
             blocks: VecDeque::new(),
+            back: VecDeque::new(),
             closed: false,
         };
         Self {
@@ -68,7 +70,7 @@ impl<T> Injector<T> {
             drop(tasks);
             return;
         }
-        list.blocks.push_back(tasks);
+        list.push_block(tasks);
         self.len.store(self.len.load(Relaxed) + n, Release);
     }
 
@@ -120,23 +122,35 @@ impl<T> Injector<T> {
 
 impl<T> List<T> {
     fn push(&mut self, task: T) {
-        match self.blocks.back_mut() {
-            Some(block) if block.len() < BLOCK => block.push(task),
-            _ => {
-                let mut block = Vec::with_capacity(BLOCK);
-                block.push(task);
-                self.blocks.push_back(block);
-            }
+        if self.blocks.is_empty() {
+            self.front.push_back(task);
+        } else {
+            self.back.push_back(task);
         }
     }
 
-    fn pop(&mut self) -> Option<T> {
-        loop {
-            if let Some(task) = self.front.next() {
-                return Some(task);
-            }
-            self.front = self.blocks.pop_front()?.into_iter();
+    fn push_block(&mut self, tasks: Vec<T>) {
+        if !self.back.is_empty() {
+            self.blocks.push_back(mem::take(&mut self.back).into());
         }
+        self.blocks.push_back(tasks);
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        if self.front.is_empty() {
+            match self.blocks.pop_front() {
+                Some(block) => self.front.extend(block),
+                None => return None,
+            }
+            if self.blocks.is_empty() {
+                self.front.append(&mut self.back);
+            }
+        }
+        let task = self.front.pop_front();
+        if self.front.is_empty() && self.front.capacity() > KEPT {
+            self.front = VecDeque::new();
+        }
+        task
     }
 }
 

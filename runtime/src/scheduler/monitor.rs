@@ -35,6 +35,9 @@ const SLOW: Duration = Duration::from_millis(5);
 /// Between two looks while some poll is long.
 const FAST: Duration = Duration::from_millis(1);
 
+/// After a long poll the next one is expected: for so long the monitor looks every [`FAST`], and so sees it within two milliseconds.
+const ALERT: Duration = Duration::from_millis(300);
+
 /// Without a worker awake for so long, the monitor sleeps until it is woken. Long enough that a program with a request now and then does
 /// not pay a wake-up of the monitor for each.
 const CALM: Duration = Duration::from_millis(100);
@@ -64,6 +67,15 @@ pub(crate) struct Monitor {
 const WATCHING: u8 = 0;
 const ASLEEP: u8 = 1;
 const STOPPED: u8 = 2;
+
+/// What a look brought.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    /// When to look again because of a long poll, if there is one.
+    again: Option<Duration>,
+    /// Some poll is long that was not known to be.
+    new: bool,
+}
 
 /// What the monitor remembers of a slot between two looks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -207,7 +219,7 @@ impl Scheduler {
     /// The monitor's life.
     fn watch(self: Arc<Self>) {
         let mut watched = vec![Watched::default(); self.slots.len()];
-        let (mut pause, mut calm_since) = (SLOW, None);
+        let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
         self.monitor.thread.get_or_init(super::threads::current);
         clock::advance_coarse(clock::now());
         while self.monitor.pause(pause) {
@@ -215,10 +227,14 @@ impl Scheduler {
             clock::advance_coarse(now);
             // SeqCst, for the deadlock check: what a look sets in motion comes between the two.
             self.monitor.looks.fetch_add(1, SeqCst);
-            let next = self.look(&mut watched, now);
+            let seen = self.look(&mut watched, now);
             self.monitor.looks.fetch_add(1, SeqCst);
-            pause = next.unwrap_or(SLOW);
-            if next.is_some() || self.idle.running() > 0 {
+            if seen.new {
+                alert_until = now + nanos(ALERT);
+            }
+            let most = if now < alert_until { FAST } else { SLOW };
+            pause = seen.again.map_or(most, |again| again.min(most));
+            if seen.again.is_some() || self.idle.running() > 0 {
                 calm_since = None;
             } else if now - *calm_since.get_or_insert(now) > nanos(CALM) {
                 self.rest();
@@ -245,8 +261,8 @@ impl Scheduler {
         }
     }
 
-    /// One look at all workers. Returns when to look again because of a long poll, if there is one.
-    fn look(self: &Arc<Self>, watched: &mut [Watched], now: u64) -> Option<Duration> {
+    /// One look at all workers.
+    fn look(self: &Arc<Self>, watched: &mut [Watched], now: u64) -> Seen {
         let mut next: Option<Duration> = None;
         let mut long = 0;
         for (slot, watched) in self.started_slots().zip(watched.iter_mut()) {
@@ -262,7 +278,10 @@ impl Scheduler {
         if self.has_work() {
             self.replace_stuck();
         }
-        next
+        Seen {
+            again: next,
+            new: long > 0,
+        }
     }
 
     /// Nobody may be left to do it.
@@ -333,6 +352,9 @@ impl Scheduler {
                 return self.notify();
             }
             if let Err(error) = self.start_worker() {
+                if self.is_stopping() {
+                    return;
+                }
                 self.ending.complain(&format!("ready tasks wait, since every worker is stuck in a task and none can be added: {error}"));
                 return;
             }

@@ -35,6 +35,8 @@ pub use id::Id;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use wait::{WaitReason, waiting};
 
+pub use crate::spawn::spawn_at;
+
 pub(crate) use crate::slab::{Arena, Slab};
 pub(crate) use cell::{Cookie, Header};
 pub(crate) use id::IdBlock;

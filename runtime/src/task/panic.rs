@@ -39,9 +39,11 @@ pub(crate) fn drop_quietly<T>(value: T) {
     }
 }
 
-/// Gives up the payload of a panic that has been reported. Not by a drop: a payload's destructor may panic in its turn.
+/// Drops the payload of a panic that has been reported. Its destructor may panic in its turn; that payload, then, is leaked.
 pub(crate) fn forget(payload: Box<dyn Any + Send>) {
-    std::mem::forget(payload);
+    if let Err(another) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
+        std::mem::forget(another);
+    }
 }
 
 /// The message of a panic, as far as it is text.

@@ -19,6 +19,8 @@
 //!    After `COMPLETE` the bit never changes again.
 //! 4. A task that is not complete has a reference of its own, dropped by whoever completes it. So a count of zero means complete.
 //! 5. The run queue's reference exists exactly while `SCHEDULED` is set and `RUNNING` is not; the runner inherits it.
+//!    One exception: a shutdown that cancels a queued task sets `RUNNING` and leaves `SCHEDULED`; the queue keeps its reference, finds the
+//!    task gone when it comes to it, and drops it.
 //! 6. The word is zero exactly while the slot it lives in is vacant (see `slab`).
 //!
 //! Each wake is a read-modify-write with Release, also when the task is scheduled already: what the waker's thread wrote before must be

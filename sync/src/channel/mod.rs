@@ -19,8 +19,8 @@
 //!
 //! # Rejected
 //!
-//! - A lock-free ring with separate waiter lists: as soon as tasks wait, and with few cores they nearly always do, one lock for both
-//!   the ring and the waiters does less work; and an atomic `select!` over both directions needs the lock anyway.
+//! - A lock-free ring with separate waiter lists: an atomic `select!` over both directions needs the lock anyway, and a task that has
+//!   to wait would pay for both. It may still win where many cores share one buffered channel; that has not been measured.
 //! - Waking a receiver and letting it fetch the value: two more lock rounds a message, and anybody may barge in.
 
 use std::fmt;

@@ -178,6 +178,30 @@ impl<T> Waiter<T> {
             .with_mut(|slot| unsafe { std::mem::replace(&mut *slot, owner) })
     }
 
+    /// The claim of the select that a linked waiter is an arm of; null for a plain operation.
+    #[inline]
+    fn claim(&self) -> *const Claim {
+        self.owner.with(|owner| {
+            // SAFETY: invariant 1; only `List` calls this, under the lock.
+            match unsafe { &*owner } {
+                Owner::Task(_) => ptr::null(),
+                Owner::Arm(claim) => *claim,
+            }
+        })
+    }
+
+    /// Asks for permission to complete a linked waiter.
+    fn win(&self) -> Result<(), Refused> {
+        let claim = self.claim();
+        if claim.is_null() {
+            return Ok(());
+        }
+        // SAFETY: invariant 1; only `List` calls this, under the lock.
+        let case = self.case.with(|case| unsafe { *case });
+        // SAFETY: the claim lives while the waiter is linked, see `List::push`.
+        unsafe { &*claim }.win(case)
+    }
+
     #[inline]
     fn link(&self, change: impl FnOnce(&mut Links<T>)) {
         // SAFETY: invariant 1; only `List` calls this, under the lock, for waiters that have been pushed.
@@ -266,29 +290,30 @@ impl<T> List<T> {
     /// Claims the first waiter that may be completed. Busy selects are passed over, decided ones taken out.
     #[inline]
     pub(crate) fn claim_first(&mut self) -> Option<Claimed<'_, T>> {
+        if self.head.is_null() {
+            return None;
+        }
+        // SAFETY: invariant 2, what is linked is alive, and stays so while the lock is held.
+        let first = unsafe { &*self.head };
+        if first.claim().is_null() {
+            self.detach(first);
+            return Some(Claimed(first));
+        }
+        self.claim_among_selects()
+    }
+
+    /// The same when the first one is an arm of a select; kept apart, so that plain operations stay short.
+    #[inline(never)]
+    fn claim_among_selects(&mut self) -> Option<Claimed<'_, T>> {
         let mut next = self.head;
         while !next.is_null() {
             // SAFETY: invariant 2, what is linked is alive, and stays so while the lock is held.
             let waiter = unsafe { &*next };
-            let claim = waiter.owner.with(|owner| {
-                // SAFETY: invariant 1.
-                match unsafe { &*owner } {
-                    Owner::Task(_) => ptr::null(),
-                    Owner::Arm(claim) => *claim,
-                }
-            });
-            if claim.is_null() {
-                self.detach(waiter);
-                return Some(Claimed(waiter));
-            }
-            // SAFETY: invariant 1.
-            let case = waiter.case.with(|case| unsafe { *case });
-            next = waiter.links.with(|links| {
-                // SAFETY: invariant 1.
-                unsafe { (*links).assume_init_ref().next }
-            });
-            // SAFETY: the claim lives while the waiter is linked, see `push`.
-            match unsafe { &*claim }.win(case) {
+            // SAFETY: invariant 1, and it has been pushed.
+            next = waiter
+                .links
+                .with(|links| unsafe { (*links).assume_init_ref().next });
+            match waiter.win() {
                 Ok(()) => {
                     self.detach(waiter);
                     return Some(Claimed(waiter));

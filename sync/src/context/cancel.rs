@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use super::error::{self, ContextError};
+use super::error::{self, Cause, ContextError};
 use super::node::Node;
 
 /// Cancels a context, and with it all below it. Dropping it does so, too.
@@ -117,9 +117,19 @@ impl CancelCauseFunc {
     ///
     /// **Go:** `cancel(err)`.
     pub fn cancel(&self, cause: impl Into<Box<dyn Error + Send + Sync>>) {
+        self.cancel_for(error::cause(cause));
+    }
+
+    /// With a reason that is shared.
+    pub(crate) fn cancel_for(&self, cause: Cause) {
         if let Some(node) = &self.func.node {
-            node.cancel(ContextError::Canceled, Some(error::cause(cause)));
+            node.cancel(ContextError::Canceled, Some(cause));
         }
+    }
+
+    /// As dropping it does: without a reason.
+    pub(crate) fn cancel_plainly(&self) {
+        self.func.cancel();
     }
 
     /// Gives up the right to cancel without using it.

@@ -1,9 +1,9 @@
 //! `Context`: tells a whole tree of tasks to stop, and why; carries a deadline and values.
 //!
-//! A [`Context`] is two pointers. One leads to the [`node`] that can be cancelled, one of a tree; a background context has none, and a context
-//! made for a value shares its parent's. The other leads to the [`values`], a list that is shared with the parent.
+//! A [`Context`] is two pointers. One leads to the `node` that can be cancelled, one of a tree; a background context has none, and a context
+//! made for a value shares its parent's. The other leads to the `values`, a list that is shared with the parent.
 //!
-//! Cancelling marks the whole subtree before it wakes anyone, and when it returns every context below is done: see [`node`].
+//! Cancelling marks the whole subtree before it wakes anyone, and when it returns every context below is done: see `node`.
 //!
 //! *Rejected*: Go's rule that a cancel function that is lost leaves the context to its parent, which `go vet` warns of. Dropping a
 //! [`CancelFunc`] cancels, as `defer cancel()` would; [`CancelFunc::keep`] is for who wants it otherwise.

@@ -9,6 +9,8 @@ mod channel;
 mod context;
 mod mutex;
 mod notify;
+mod oneshot;
+mod rwlock;
 mod select;
 mod semaphore;
 mod wait_group;

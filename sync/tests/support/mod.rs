@@ -129,8 +129,9 @@ pub(crate) async fn pause(yields: usize) {
     }
 }
 
-/// One poll by hand, with a waker that nobody listens to.
+/// One poll by hand, with a waker that nobody listens to, and without a budget, whose end would look like waiting.
 pub(crate) fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    let future = pin!(runtime::task::coop::unconstrained(future));
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }
 

@@ -1,0 +1,289 @@
+//! Starting members: at once, or when there is a place.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use pin_project_lite::pin_project;
+use runtime::task::coop::poll_proceed;
+use runtime::task::{WaitReason, waiting};
+
+use super::member;
+use super::shared::{Call, Outcome, Shared, State};
+use crate::context::{Context, Done};
+use crate::waiters::{Waiter, Withdrawn};
+
+type Place<'a, E> = Waiter<'a, State<E>, Call>;
+
+/// Starts members of a group, also from inside a member. From [`Group::spawner`](super::Group::spawner).
+///
+/// ```
+/// # use sync::errgroup::{Group, Spawner};
+/// # runtime::block_on(async {
+/// let spawner: Spawner<String> = Group::new().spawner();
+/// assert!(!spawner.spawn(async { Ok(()) }).await); // the group is gone
+/// # });
+/// ```
+///
+/// **Go:** a `*errgroup.Group` that a member has.
+pub struct Spawner<E> {
+    shared: Arc<Shared<E>>,
+}
+
+impl<E: Send + 'static> Spawner<E> {
+    pub(super) fn new(shared: &Arc<Shared<E>>) -> Self {
+        Self {
+            shared: shared.clone(),
+        }
+    }
+
+    /// Starts a member, as [`Group::spawn`](super::Group::spawn) does.
+    ///
+    /// With a limit, a member that waits here for a place keeps its own: if all do, none ever ends. Give the work to a queue instead, or use
+    /// [`try_spawn`](Self::try_spawn).
+    ///
+    /// # Panics
+    ///
+    /// The future panics outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// As `Group::spawn`.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let group = sync::errgroup::Group::<String>::new();
+    /// assert!(group.spawner().spawn(async { Ok(()) }).await);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `g.Go(f)`.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> Spawn<'_, F, E>
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        Spawn::new(&self.shared, future, Location::caller())
+    }
+
+    /// Starts a member if that is possible at once, as [`Group::try_spawn`](super::Group::try_spawn) does.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let group = sync::errgroup::Group::<String>::new();
+    /// assert!(group.spawner().try_spawn(async { Ok(()) }));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `g.TryGo(f)`.
+    #[track_caller]
+    pub fn try_spawn<F>(&self, future: F) -> bool
+    where
+        F: Future<Output = Result<(), E>> + Send + 'static,
+    {
+        try_spawn(&self.shared, future, Location::caller())
+    }
+}
+
+impl<E> Clone for Spawner<E> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<E> fmt::Debug for Spawner<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.debug(f, "Spawner")
+    }
+}
+
+#[track_caller]
+pub(super) fn try_spawn<F, E>(
+    shared: &Arc<Shared<E>>,
+    future: F,
+    location: &'static Location<'static>,
+) -> bool
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Send + 'static,
+{
+    if shared.ctx().is_some_and(Context::is_done) {
+        return false;
+    }
+    let mut state = shared.waiters.lock();
+    if !state.has_place() || !state.is_empty() {
+        return false;
+    }
+    state.take_place();
+    drop(state);
+    member::start(shared, future, location);
+    true
+}
+
+pin_project! {
+    /// Future of [`Group::spawn`](super::Group::spawn).
+    ///
+    /// ```
+    /// # use sync::errgroup::{Group, Spawn};
+    /// # runtime::block_on(async {
+    /// let group = Group::<String>::new();
+    /// let spawn: Spawn<'_, _, String> = group.spawn(async { Ok(()) });
+    /// assert!(spawn.await);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a goroutine inside `g.Go(f)`.
+    #[must_use = "nothing is started unless awaited; `try_spawn` does not wait"]
+    pub struct Spawn<'a, F, E> {
+        shared: &'a Arc<Shared<E>>,
+        // `None` once started or refused.
+        future: Option<F>,
+        #[pin]
+        waiter: Place<'a, E>,
+        #[pin]
+        done: Option<Done<'a>>,
+        location: &'static Location<'static>,
+    }
+
+    impl<F, E> PinnedDrop for Spawn<'_, F, E> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if this.future.is_some() {
+                give_up(this.shared, this.waiter);
+            }
+        }
+    }
+}
+
+impl<'a, F, E> Spawn<'a, F, E> {
+    pub(super) fn new(
+        shared: &'a Arc<Shared<E>>,
+        future: F,
+        location: &'static Location<'static>,
+    ) -> Self {
+        Self {
+            shared,
+            future: Some(future),
+            waiter: Waiter::new(&shared.waiters, Call::Refused),
+            done: shared.ctx().map(Context::done),
+            location,
+        }
+    }
+}
+
+impl<F, E> Future for Spawn<'_, F, E>
+where
+    F: Future<Output = Result<(), E>> + Send + 'static,
+    E: Send + 'static,
+{
+    type Output = bool;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<bool> {
+        let proceed = ready!(poll_proceed(cx));
+        let mut this = self.project();
+        assert!(
+            this.future.is_some(),
+            "errgroup::Spawn polled after it ended: await it once"
+        );
+        let granted = if this.shared.ctx().is_some_and(Context::is_done) {
+            give_up(this.shared, this.waiter);
+            false
+        } else {
+            let answer = ask(this.shared, this.waiter.as_mut(), cx);
+            let ended = answer.is_pending()
+                && (this.done.as_mut().as_pin_mut()).is_some_and(|done| done.poll(cx).is_ready());
+            match answer {
+                Poll::Ready(granted) => granted,
+                Poll::Pending if ended => {
+                    give_up(this.shared, this.waiter);
+                    false
+                }
+                Poll::Pending => {
+                    waiting(WaitReason::SemAcquire, this.location);
+                    return Poll::Pending;
+                }
+            }
+        };
+        proceed.made_progress();
+        match this.future.take() {
+            Some(future) if granted => member::start(this.shared, future, this.location),
+            refused => drop(refused),
+        }
+        Poll::Ready(granted)
+    }
+}
+
+/// A place, a refusal, or a place in the queue.
+fn ask<E>(
+    shared: &Shared<E>,
+    mut waiter: Pin<&mut Place<'_, E>>,
+    cx: &mut TaskContext<'_>,
+) -> Poll<bool> {
+    if !waiter.is_idle() {
+        ready!(waiter.as_mut().poll_notified(cx));
+        return Poll::Ready(waiter.note() == Some(Call::Granted) && still_open(shared));
+    }
+    let mut state = shared.waiters.lock();
+    if state.is_stopped() {
+        return Poll::Ready(false);
+    }
+    if state.has_place() && state.is_empty() {
+        state.take_place();
+        return Poll::Ready(true);
+    }
+    drop(state);
+    let waker = cx.waker().clone();
+    let mut state = shared.waiters.lock();
+    // Again: it may have changed while the waker was cloned, which is foreign code.
+    if state.is_stopped() || state.has_place() && state.is_empty() {
+        let granted = !state.is_stopped();
+        if granted {
+            state.take_place();
+        }
+        drop(state);
+        return Poll::Ready(granted);
+    }
+    waiter.enqueue(&mut state, waker);
+    Poll::Pending
+}
+
+/// Whether a place that was granted is still one: if there was a failure since, it is given back.
+fn still_open<E>(shared: &Shared<E>) -> bool {
+    let stopped = shared.waiters.lock().is_stopped();
+    if stopped {
+        shared.end(None, Outcome::Ok);
+    }
+    !stopped
+}
+
+/// Leaves the queue, or gives back a place that it was granted.
+fn give_up<E>(shared: &Shared<E>, waiter: Pin<&mut Place<'_, E>>) {
+    if waiter.is_idle() {
+        return;
+    }
+    let mut state = shared.waiters.lock();
+    let note = waiter.note();
+    let withdrawn = waiter.withdraw(&mut state);
+    drop(state);
+    if let (Withdrawn::Notified, Some(Call::Granted)) = (&withdrawn, note) {
+        shared.end(None, Outcome::Ok);
+    }
+}
+
+impl<F, E> fmt::Debug for Spawn<'_, F, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawn")
+            .field("ended", &self.future.is_none())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,305 @@
+//! `OnceCell` and `Once`: done by the first who comes, while the others wait.
+//!
+//! The value lies in std's `OnceLock`, so that looking at it is one load. Who finds it missing takes a lock, looks again, and runs the
+//! initialiser under the lock. If that fails, panics or is dropped, the lock goes to the next who waits, who tries with its own.
+#![forbid(unsafe_code)]
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::OnceLock;
+
+use crate::mutex::RawMutex;
+
+/// A value that is made once, by the first who needs it, in an `async` function.
+///
+/// ```
+/// static CONFIG: sync::OnceCell<String> = sync::OnceCell::new();
+///
+/// async fn config() -> &'static str {
+///     CONFIG.get_or_init(|| async { "read from a file".to_string() }).await
+/// }
+///
+/// # runtime::block_on(async {
+/// assert_eq!(config().await, "read from a file");
+/// assert_eq!(config().await, "read from a file"); // one load
+/// # });
+/// ```
+///
+/// **Go:** `sync.OnceValue(f)`.
+pub struct OnceCell<T> {
+    value: OnceLock<T>,
+    /// Held by who makes the value.
+    making: RawMutex,
+}
+
+/// Unlocks when dropped, so that the next tries, also after a panic.
+struct Making<'a>(&'a RawMutex);
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.0.unlock();
+    }
+}
+
+impl<T> OnceCell<T> {
+    constant! {
+        /// A cell without a value. It can be a `static`.
+        ///
+        /// ```
+        /// static CELL: sync::OnceCell<u32> = sync::OnceCell::new();
+        /// assert!(CELL.get().is_none());
+        /// ```
+        ///
+        /// **Go:** `sync.OnceValue(f)`, which names `f` here already.
+        pub const fn new() -> Self {
+            Self {
+                value: OnceLock::new(),
+                making: RawMutex::new(),
+            }
+        }
+    }
+
+    /// The value, if there is one.
+    ///
+    /// ```
+    /// assert!(sync::OnceCell::<u32>::new().get().is_none());
+    /// ```
+    ///
+    /// **Go:** none.
+    #[inline]
+    pub fn get(&self) -> Option<&T> {
+        self.value.get()
+    }
+
+    /// The value; makes it by `init` if there is none. Of several who come at once, one makes it and the others wait.
+    ///
+    /// `init` must not ask the same cell: it would wait for itself.
+    ///
+    /// # Panics
+    ///
+    /// If `init` does; then there is still no value, and the next who asks tries again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe as far as `init` is: dropped while it runs, there is no value, and the next who waits tries.
+    ///
+    /// # Memory ordering
+    ///
+    /// What happened in `init` is visible to all who get the value.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let cell = sync::OnceCell::new();
+    /// assert_eq!(*cell.get_or_init(|| async { 1 }).await, 1);
+    /// assert_eq!(*cell.get_or_init(|| async { 2 }).await, 1);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** the function that `sync.OnceValue(f)` returns; a panic of `f` is repeated there on each call.
+    #[track_caller]
+    pub fn get_or_init<F, Fut>(&self, init: F) -> impl Future<Output = &T>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let made = self.get_or_try_init(|| async { Ok::<T, Infallible>(init().await) });
+        async move {
+            match made.await {
+                Ok(value) => value,
+                Err(never) => match never {},
+            }
+        }
+    }
+
+    /// The value; tries to make it by `init` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// What `init` returns. Then there is still no value, and the next who asks, or waits already, tries with its own `init`.
+    ///
+    /// # Panics
+    ///
+    /// If `init` does, as [`get_or_init`](Self::get_or_init).
+    ///
+    /// # Cancel safety
+    ///
+    /// As `get_or_init`.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let cell = sync::OnceCell::new();
+    /// assert_eq!(cell.get_or_try_init(|| async { Err("offline") }).await, Err("offline"));
+    /// assert_eq!(cell.get_or_try_init(|| async { Ok::<_, ()>(1) }).await, Ok(&1));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `sync.OnceValues(f)`, which keeps the error for good.
+    #[track_caller]
+    pub fn get_or_try_init<F, Fut, E>(&self, init: F) -> impl Future<Output = Result<&T, E>>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let place = Location::caller();
+        async move {
+            if let Some(value) = self.value.get() {
+                return Ok(value);
+            }
+            self.making.lock(place).await;
+            let making = Making(&self.making);
+            if self.value.get().is_none() {
+                // Nobody else sets it: we hold the lock. `set` does not get in between either, as it takes the lock, too.
+                let value = init().await?;
+                let _ = self.value.set(value);
+            }
+            drop(making);
+            Ok(self
+                .value
+                .get()
+                .expect("it was there, or has just been set"))
+        }
+    }
+
+    /// Sets the value.
+    ///
+    /// # Errors
+    ///
+    /// The value, if there is one already or one is being made.
+    ///
+    /// ```
+    /// let cell = sync::OnceCell::new();
+    /// assert_eq!(cell.set(1), Ok(()));
+    /// assert_eq!(cell.set(2), Err(2));
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn set(&self, value: T) -> Result<(), T> {
+        if !self.making.try_lock() {
+            return Err(value);
+        }
+        let _making = Making(&self.making);
+        self.value.set(value)
+    }
+
+    /// The value, if there is one, without the cell.
+    ///
+    /// ```
+    /// let cell = sync::OnceCell::new();
+    /// cell.set(1).unwrap();
+    /// assert_eq!(cell.into_inner(), Some(1));
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn into_inner(self) -> Option<T> {
+        self.value.into_inner()
+    }
+}
+
+impl<T> Default for OnceCell<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnceCell")
+            .field("value", &self.value.get())
+            .finish()
+    }
+}
+
+/// Something that is done once, by the first who comes, while the others wait until it is.
+///
+/// ```
+/// static MIGRATED: sync::Once = sync::Once::new();
+///
+/// # runtime::block_on(async {
+/// for _ in 0..3 {
+///     MIGRATED.call(|| async { println!("printed once") }).await;
+/// }
+/// assert!(MIGRATED.is_done());
+/// # });
+/// ```
+///
+/// **Go:** `sync.Once`. There a function that panics counts as done; here the next who comes tries.
+#[derive(Default)]
+pub struct Once {
+    cell: OnceCell<()>,
+}
+
+impl Once {
+    constant! {
+        /// Not done yet. It can be a `static`.
+        ///
+        /// ```
+        /// assert!(!sync::Once::new().is_done());
+        /// ```
+        ///
+        /// **Go:** `var once sync.Once`.
+        pub const fn new() -> Self {
+            Self {
+                cell: OnceCell::new(),
+            }
+        }
+    }
+
+    /// Runs `f`, unless that has been done; returns when it is done, whoever did it.
+    ///
+    /// `f` must not call the same `Once`: it would wait for itself.
+    ///
+    /// # Panics
+    ///
+    /// If `f` does; then it is not done, and the next who comes tries.
+    ///
+    /// # Cancel safety
+    ///
+    /// As far as `f` is: dropped while it runs, it is not done, and the next who waits tries.
+    ///
+    /// # Memory ordering
+    ///
+    /// What happened in `f` is visible to all who return.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let once = sync::Once::new();
+    /// once.call(|| async {}).await;
+    /// once.call(|| async { unreachable!() }).await;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `once.Do(f)`.
+    #[track_caller]
+    pub fn call<F, Fut>(&self, f: F) -> impl Future<Output = ()>
+    where
+        F: FnOnce() -> Fut,
+        Fut: Future<Output = ()>,
+    {
+        let done = self.cell.get_or_init(f);
+        async move {
+            done.await;
+        }
+    }
+
+    /// Whether it is done: one load.
+    ///
+    /// ```
+    /// assert!(!sync::Once::new().is_done());
+    /// ```
+    ///
+    /// **Go:** none.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        self.cell.get().is_some()
+    }
+}
+
+impl fmt::Debug for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once")
+            .field("done", &self.is_done())
+            .finish()
+    }
+}

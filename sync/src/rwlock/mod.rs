@@ -1,0 +1,357 @@
+//! ⚠ `RwLock`: many readers or one writer, across awaits.
+//!
+//! The lock itself is [`raw`]; here is the value that it protects, and the futures; the guards are in [`guard`].
+//!
+//! Invariant, which the SAFETY comments cite: the value is read only by who holds the raw lock on either side, and written only by who holds it
+//! for writing, by `&mut RwLock`, or by owning it. A guard exists exactly while the raw lock is held for it.
+
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+mod guard;
+mod raw;
+
+pub use guard::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard};
+use raw::{RawAcquire, RawRwLock, Side};
+
+use crate::blocking;
+
+/// Many readers at a time, or one writer; the guards may be held across an `.await`.
+///
+/// A writer that waits keeps new readers out. When a writer unlocks, all readers that wait by then go first, and then the next writer: the
+/// phases alternate, and neither side starves. Waiting allocates nothing. A panic under the lock does not poison it.
+///
+/// It pays where reading takes long and is done by many. For short sections a [`Mutex`](crate::Mutex) is faster.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let routes = sync::RwLock::new(vec!["/"]);
+/// assert_eq!(routes.read().await.len(), 1);
+/// routes.write().await.push("/about");
+/// assert_eq!(routes.read().await.len(), 2);
+/// # });
+/// ```
+///
+/// **Go:** `sync.RWMutex`, with what it protects inside.
+pub struct RwLock<T: ?Sized> {
+    raw: RawRwLock,
+    /// Reached by who holds `raw`.
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: with the lock the value goes to the other thread.
+unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
+// SAFETY: threads that share it read the value at the same time, hence `Sync`, and write it one at a time, hence `Send`.
+unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
+
+impl<T: ?Sized> std::panic::UnwindSafe for RwLock<T> {}
+impl<T: ?Sized> std::panic::RefUnwindSafe for RwLock<T> {}
+
+impl<T> RwLock<T> {
+    constant! {
+        /// An unlocked lock. It can be a `static`.
+        ///
+        /// ```
+        /// static ROUTES: sync::RwLock<Vec<String>> = sync::RwLock::new(Vec::new());
+        /// ```
+        ///
+        /// **Go:** `var mu sync.RWMutex`.
+        pub const fn new(value: T) -> Self {
+            Self {
+                raw: RawRwLock::new(),
+                value: UnsafeCell::new(value),
+            }
+        }
+    }
+
+    /// The value, without locking: nobody else has the lock.
+    ///
+    /// ```
+    /// assert_eq!(sync::RwLock::new(7).into_inner(), 7);
+    /// ```
+    ///
+    /// **Go:** none; whoever knows that he is alone reads the field.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// Locks for reading; waits while a writer holds the lock, or waits for it. It is unlocked when the guard is dropped.
+    ///
+    /// Do not lock for reading again while holding a guard: if a writer has come meanwhile, both wait for each other.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future gives its place in the queue up, and a lock that it was just being given goes on.
+    ///
+    /// # Memory ordering
+    ///
+    /// What writers did before is visible.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let lock = sync::RwLock::new(1);
+    /// let (one, two) = (lock.read().await, lock.read().await);
+    /// assert_eq!(*one, *two);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `mu.RLock()`.
+    #[inline]
+    #[track_caller]
+    pub fn read(&self) -> RwLockRead<'_, T> {
+        RwLockRead {
+            raw: self.raw.lock(Side::Read, Location::caller()),
+            lock: self,
+        }
+    }
+
+    /// Locks for reading if that is possible at once. `None` if a writer holds the lock, or others wait.
+    ///
+    /// ```
+    /// assert!(sync::RwLock::new(1).try_read().is_some());
+    /// ```
+    ///
+    /// **Go:** `mu.TryRLock()`.
+    #[inline]
+    pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
+        (self.raw.try_lock(Side::Read)).then(|| RwLockReadGuard::new(self))
+    }
+
+    /// Locks for reading, blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// assert_eq!(*sync::RwLock::new(1).blocking_read(), 1);
+    /// ```
+    ///
+    /// **Go:** `mu.RLock()` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_read(&self) -> RwLockReadGuard<'_, T> {
+        blocking::wait(self.read(), "RwLock::blocking_read", "read().await")
+    }
+
+    /// Locks for reading, with a guard that borrows nothing: it may go into a task.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`read`](Self::read).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let lock = std::sync::Arc::new(sync::RwLock::new(1));
+    /// let guard = lock.read_owned().await;
+    /// runtime::spawn(async move { drop(guard) }).await.unwrap();
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `mu.RLock()` here, and the unlocking in another goroutine.
+    #[track_caller]
+    pub fn read_owned(self: Arc<Self>) -> impl Future<Output = OwnedRwLockReadGuard<T>> {
+        let place = Location::caller();
+        async move {
+            self.raw.lock(Side::Read, place).await;
+            OwnedRwLockReadGuard::new(self)
+        }
+    }
+
+    /// Locks for writing; waits while anyone else holds the lock. It is unlocked when the guard is dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future gives its place in the queue up, and a lock that it was just being given goes on.
+    ///
+    /// # Memory ordering
+    ///
+    /// What was done under the lock before is visible.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let lock = sync::RwLock::new(1);
+    /// let mut guard = lock.write().await;
+    /// *guard += 1;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `mu.Lock()`.
+    #[inline]
+    #[track_caller]
+    pub fn write(&self) -> RwLockWrite<'_, T> {
+        RwLockWrite {
+            raw: self.raw.lock(Side::Write, Location::caller()),
+            lock: self,
+        }
+    }
+
+    /// Locks for writing if that is possible at once. `None` if anyone holds the lock, or others wait.
+    ///
+    /// ```
+    /// assert!(sync::RwLock::new(1).try_write().is_some());
+    /// ```
+    ///
+    /// **Go:** `mu.TryLock()`.
+    #[inline]
+    pub fn try_write(&self) -> Option<RwLockWriteGuard<'_, T>> {
+        (self.raw.try_lock(Side::Write)).then(|| RwLockWriteGuard::new(self))
+    }
+
+    /// Locks for writing, blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// assert_eq!(*sync::RwLock::new(1).blocking_write(), 1);
+    /// ```
+    ///
+    /// **Go:** `mu.Lock()` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_write(&self) -> RwLockWriteGuard<'_, T> {
+        blocking::wait(self.write(), "RwLock::blocking_write", "write().await")
+    }
+
+    /// Locks for writing, with a guard that borrows nothing: it may go into a task.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write`](Self::write).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let lock = std::sync::Arc::new(sync::RwLock::new(1));
+    /// let guard = lock.write_owned().await;
+    /// runtime::spawn(async move { drop(guard) }).await.unwrap();
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `mu.Lock()` here, and the unlocking in another goroutine.
+    #[track_caller]
+    pub fn write_owned(self: Arc<Self>) -> impl Future<Output = OwnedRwLockWriteGuard<T>> {
+        let place = Location::caller();
+        async move {
+            self.raw.lock(Side::Write, place).await;
+            OwnedRwLockWriteGuard::new(self)
+        }
+    }
+
+    /// The value, without locking: `&mut` proves that nobody else has it.
+    ///
+    /// ```
+    /// let mut lock = sync::RwLock::new(1);
+    /// *lock.get_mut() = 2;
+    /// assert_eq!(lock.into_inner(), 2);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        Self::new(T::default())
+    }
+}
+
+impl<T> From<T> for RwLock<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    /// Never waits: a lock that cannot be read now shows `<locked>` for its value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RwLock");
+        match self.try_read() {
+            Some(guard) => debug.field("value", &&*guard),
+            None => debug.field("value", &format_args!("<locked>")),
+        };
+        debug.finish()
+    }
+}
+
+pin_project! {
+    /// Future of [`RwLock::read`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let lock = sync::RwLock::new(1);
+    /// let read: sync::RwLockRead<'_, i32> = lock.read();
+    /// assert_eq!(*read.await, 1);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a goroutine inside `mu.RLock()`.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct RwLockRead<'a, T: ?Sized> {
+        #[pin]
+        raw: RawAcquire<'a>,
+        lock: &'a RwLock<T>,
+    }
+}
+
+impl<'a, T: ?Sized> Future for RwLockRead<'a, T> {
+    type Output = RwLockReadGuard<'a, T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        ready!(this.raw.poll(cx));
+        Poll::Ready(RwLockReadGuard::new(this.lock))
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for RwLockRead<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RwLockRead").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Future of [`RwLock::write`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let lock = sync::RwLock::new(1);
+    /// let write: sync::RwLockWrite<'_, i32> = lock.write();
+    /// assert_eq!(*write.await, 1);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a goroutine inside `mu.Lock()`.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct RwLockWrite<'a, T: ?Sized> {
+        #[pin]
+        raw: RawAcquire<'a>,
+        lock: &'a RwLock<T>,
+    }
+}
+
+impl<'a, T: ?Sized> Future for RwLockWrite<'a, T> {
+    type Output = RwLockWriteGuard<'a, T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        ready!(this.raw.poll(cx));
+        Poll::Ready(RwLockWriteGuard::new(this.lock))
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for RwLockWrite<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RwLockWrite").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,541 @@
+//! `errgroup` through its public face: what Go's own tests of it check, stated anew, and what only exists here.
+
+mod support;
+
+use std::future::{Future, pending};
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Wake, Waker};
+
+use futures_util::FutureExt;
+use support::{
+    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, pause, poll_once, with_seeds,
+};
+use sync::context::{Context, ContextError};
+use sync::errgroup::Group;
+use sync::{channel, select};
+
+// What Go tests.
+
+/// Go: TestZeroGroup.
+#[test]
+fn the_first_error_is_returned_when_all_have_ended() {
+    on_each(WORKERS, || async {
+        let cases: [&[Option<u32>]; 5] = [
+            &[],
+            &[None],
+            &[Some(1)],
+            &[Some(1), None],
+            &[Some(1), None, Some(2)],
+        ];
+        for outcomes in cases {
+            let mut group = Group::new();
+            let mut first = None;
+            for &outcome in outcomes {
+                let (tx, rx) = channel::<()>(0);
+                let started = group
+                    .spawn(async move {
+                        drop(tx);
+                        outcome.map_or(Ok(()), Err)
+                    })
+                    .await;
+                assert_eq!(started, first.is_none(), "nothing new after a failure");
+                rx.recv().await;
+                while started && format!("{group:?}").contains("running: 1") {
+                    runtime::yield_now().await;
+                }
+                first = first.or(outcome);
+            }
+            assert_eq!(group.wait().await, first.map_or(Ok(()), Err));
+            assert_eq!(group.wait().await, Ok(()), "it is as new");
+        }
+    });
+}
+
+/// Go: TestWithContext.
+#[test]
+fn the_context_is_done_after_wait_also_without_an_error() {
+    on_each(WORKERS, || async {
+        for outcome in [Ok(()), Err("doomed")] {
+            let (mut group, ctx) = Group::with_context(&Context::background());
+            group.spawn(async move { outcome }).await;
+            assert_eq!(group.wait().await, outcome);
+            assert_eq!(ctx.err(), Some(ContextError::Canceled));
+        }
+    });
+}
+
+/// Go: TestTryGo.
+#[test]
+fn try_spawn_starts_as_many_as_the_limit_allows() {
+    on_each(WORKERS, || async {
+        let mut group = Group::<()>::new();
+        let (tx, rx) = channel::<()>(0);
+        group.set_limit(42);
+        for _ in 0..42 {
+            let rx = rx.clone();
+            assert!(group.try_spawn(async move { rx.recv().await.map_or(Ok(()), Ok) }));
+        }
+        assert!(!group.try_spawn(async { Ok(()) }));
+        tx.close();
+        group.wait().await.unwrap();
+
+        let (tx, rx) = channel::<()>(0);
+        group.set_limit(1);
+        let held = rx.clone();
+        assert!(group.try_spawn(async move { held.recv().await.map_or(Ok(()), Ok) }));
+        assert!(!group.try_spawn(async { Ok(()) }));
+        tx.close();
+        group.wait().await.unwrap();
+        group.set_limit(None);
+        for _ in 0..100 {
+            assert!(group.try_spawn(async { Ok(()) }));
+        }
+        group.wait().await.unwrap();
+        group.set_limit(0);
+        assert!(!group.try_spawn(async { Ok(()) }));
+        blocks(group.spawn(async { Ok(()) })).await;
+        group.wait().await.unwrap();
+    });
+}
+
+/// Go: TestGoLimit.
+#[test]
+fn never_more_members_run_than_the_limit() {
+    on_each(WORKERS, || async {
+        const LIMIT: usize = 10;
+        let mut group = Group::<String>::new();
+        group.set_limit(LIMIT);
+        let active = Arc::new(AtomicUsize::new(0));
+        for _ in 0..=1 << 10 {
+            let active = active.clone();
+            group
+                .spawn(async move {
+                    let now = active.fetch_add(1, Ordering::SeqCst) + 1;
+                    runtime::yield_now().await;
+                    active.fetch_sub(1, Ordering::SeqCst);
+                    match now > LIMIT {
+                        true => Err(format!("{now} at once")),
+                        false => Ok(()),
+                    }
+                })
+                .await;
+        }
+        assert_eq!(group.wait().await, Ok(()));
+    });
+}
+
+/// Go: TestCancelCause.
+#[test]
+fn the_cause_is_the_first_error_or_canceled() {
+    on_each(WORKERS, || async {
+        for (outcome, cause) in [(Ok(()), "context canceled"), (Err("doomed"), "doomed")] {
+            let (mut group, ctx) = Group::with_context(&Context::background());
+            group.spawn(async move { outcome }).await;
+            let _ = group.wait().await;
+            assert_eq!(ctx.cause().unwrap().to_string(), cause);
+        }
+    });
+}
+
+/// Go: `modify limit while … still active` panics.
+#[test]
+fn the_limit_cannot_be_changed_while_members_run() {
+    on(2, async {
+        let group = Group::<()>::new();
+        group.spawn(pending()).await;
+        let message = message_of(|| group.set_limit(3));
+        assert!(
+            message.starts_with("errgroup: modify limit while 1 members"),
+            "{message}"
+        );
+    });
+}
+
+// What only exists here.
+
+#[test]
+fn a_member_is_told_of_the_failure_of_another() {
+    on_each(WORKERS, || async {
+        let (mut group, ctx) = Group::with_context(&Context::background());
+        let (tx, rx) = channel(1);
+        group
+            .spawn(async move {
+                ctx.done().await;
+                tx.send(ctx.cause().unwrap().to_string()).await.unwrap();
+                Ok(())
+            })
+            .await;
+        group.spawn(async { Err("disk full") }).await;
+        assert_eq!(group.wait().await, Err("disk full"));
+        assert_eq!(rx.recv().await.unwrap(), "disk full");
+    });
+}
+
+#[test]
+fn waiting_for_a_place_ends_with_the_context() {
+    on_each(WORKERS, || async {
+        let (parent, cancel) = Context::background().with_cancel();
+        let (mut group, ctx) = Group::<String>::with_context(&parent);
+        group.set_limit(1);
+        group
+            .spawn(async move {
+                ctx.done().await;
+                Ok(())
+            })
+            .await;
+        let spawner = group.spawner();
+        let waiting = runtime::spawn(async move { spawner.spawn(async { unreachable!() }).await });
+        pause(5).await;
+        cancel.cancel();
+        assert!(!waiting.await.unwrap());
+        assert!(!group.spawn(async { unreachable!() }).await);
+        assert!(!group.try_spawn(async { unreachable!() }));
+        assert_eq!(group.wait().await, Ok(()));
+    });
+}
+
+#[test]
+fn a_failure_refuses_those_who_wait_for_a_place() {
+    on_each(WORKERS, || async {
+        let mut group = Group::new();
+        group.set_limit(1);
+        let (tx, rx) = channel::<()>(0);
+        group
+            .spawn(async move {
+                rx.recv().await;
+                Err("failed")
+            })
+            .await;
+        let waiting: Vec<_> = (0..50)
+            .map(|_| {
+                let spawner = group.spawner();
+                runtime::spawn(async move { spawner.spawn(async { unreachable!() }).await })
+            })
+            .collect();
+        pause(5).await;
+        drop(tx);
+        for task in waiting {
+            assert!(!task.await.unwrap());
+        }
+        assert_eq!(group.wait().await, Err("failed"));
+    });
+}
+
+struct OnDrop(Arc<AtomicUsize>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn abort_on_error_drops_the_others() {
+    on_each(WORKERS, || async {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let mut group = Group::new();
+        group.abort_on_error();
+        for _ in 0..20 {
+            let inside = OnDrop(dropped.clone());
+            group
+                .spawn(async move {
+                    let _inside = inside;
+                    pending().await
+                })
+                .await;
+        }
+        group.spawn(async { Err("no") }).await;
+        assert_eq!(group.wait().await, Err("no"));
+        assert_eq!(dropped.load(Ordering::SeqCst), 20, "before wait returns");
+    });
+}
+
+#[test]
+fn dropping_the_group_aborts_what_still_runs() {
+    on_each(WORKERS, || async {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (group, ctx) = Group::<String>::with_context(&Context::background());
+        let (tx, rx) = channel::<()>(0);
+        for _ in 0..20 {
+            let (inside, tx) = (OnDrop(dropped.clone()), tx.clone());
+            group
+                .spawn(async move {
+                    let _inside = (inside, tx);
+                    pending().await
+                })
+                .await;
+        }
+        let spawner = group.spawner();
+        drop((group, tx));
+        assert!(ctx.is_done());
+        assert_eq!(rx.recv().await, None); // all have let go
+        while dropped.load(Ordering::SeqCst) < 20 {
+            runtime::yield_now().await;
+        }
+        assert!(!spawner.spawn(async { unreachable!() }).await);
+    });
+}
+
+#[test]
+fn a_panic_resumes_in_wait_while_others_still_run() {
+    on_each(WORKERS, || async {
+        let mut group = Group::<String>::new();
+        group.spawn(pending()).await;
+        group.spawn(async { panic!("boom") }).await;
+        let panic = AssertUnwindSafe(group.wait())
+            .catch_unwind()
+            .await
+            .unwrap_err();
+        assert_eq!(*panic.downcast::<&str>().unwrap(), "boom");
+        assert!(!group.try_spawn(async { Ok(()) }), "a panic is a failure");
+    });
+}
+
+#[test]
+fn a_panic_ends_the_context() {
+    on_each(WORKERS, || async {
+        let (mut group, ctx) = Group::<String>::with_context(&Context::background());
+        group.spawn(async { panic!("boom") }).await;
+        ctx.done().await;
+        assert_eq!(
+            ctx.cause().unwrap().to_string(),
+            "a member of the group panicked: boom"
+        );
+        assert!(AssertUnwindSafe(group.wait()).catch_unwind().await.is_err());
+    });
+}
+
+#[test]
+fn all_errors_can_be_collected() {
+    on_each(WORKERS, || async {
+        let (mut group, ctx) = Group::with_context(&Context::background());
+        group.collect_errors();
+        group.set_limit(3);
+        for n in 0..30 {
+            assert!(
+                group
+                    .spawn(async move { if n % 3 == 0 { Err(n) } else { Ok(()) } })
+                    .await
+            );
+        }
+        assert!(!ctx.is_done());
+        let mut errors = group.wait_all().await.unwrap_err();
+        errors.sort();
+        assert_eq!(errors, (0..30).step_by(3).collect::<Vec<_>>());
+        assert_eq!(group.wait_all().await, Ok(()));
+    });
+}
+
+#[test]
+fn members_start_members() {
+    on_each(WORKERS, || async {
+        fn walk(
+            spawner: sync::errgroup::Spawner<String>,
+            sum: Arc<AtomicUsize>,
+            depth: usize,
+        ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+            Box::pin(async move {
+                sum.fetch_add(1, Ordering::Relaxed);
+                for _ in 0..if depth == 0 { 0 } else { 3 } {
+                    let next = walk(spawner.clone(), sum.clone(), depth - 1);
+                    spawner.spawn(next).await;
+                }
+                Ok(())
+            })
+        }
+        let mut group = Group::new();
+        let sum = Arc::new(AtomicUsize::new(0));
+        group.spawn(walk(group.spawner(), sum.clone(), 6)).await;
+        group.wait().await.unwrap();
+        assert_eq!(sum.load(Ordering::Relaxed), (3usize.pow(7) - 1) / 2);
+    });
+}
+
+#[test]
+fn a_wait_that_is_dropped_loses_nothing() {
+    on_each(WORKERS, || async {
+        let mut group = Group::new();
+        let (tx, rx) = channel::<()>(0);
+        group
+            .spawn(async move {
+                rx.recv().await;
+                Err("late")
+            })
+            .await;
+        let ended = select! {
+            _ = group.wait() => true,
+            default => false,
+        };
+        assert!(!ended);
+        drop(tx);
+        assert_eq!(group.wait().await, Err("late"));
+    });
+}
+
+/// Whether a waker was called.
+#[derive(Default)]
+struct Called(AtomicBool);
+
+impl Wake for Called {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_place_granted_to_a_spawn_that_is_dropped_goes_to_the_next() {
+    on(1, async {
+        let mut group = Group::<()>::new();
+        group.set_limit(1);
+        let (tx, rx) = channel::<()>(0);
+        let held = rx.clone();
+        group
+            .spawn(async move { held.recv().await.map_or(Ok(()), Ok) })
+            .await;
+        let (first, second) = (group.spawner(), group.spawner());
+        let ran = Arc::new(AtomicBool::new(false));
+        let flag = ran.clone();
+        let mut gone = Box::pin(first.spawn(async { unreachable!() }));
+        let mut next = pin!(second.spawn(async move {
+            flag.store(true, Ordering::SeqCst);
+            Ok(())
+        }));
+        let called = Arc::new(Called::default());
+        let waker = Waker::from(called.clone());
+        assert!(
+            gone.as_mut()
+                .poll(&mut TaskContext::from_waker(&waker))
+                .is_pending()
+        );
+        assert!(poll_once(next.as_mut()).is_pending());
+        tx.close();
+        while !called.0.load(Ordering::SeqCst) {
+            runtime::yield_now().await;
+        }
+        drop(gone);
+        assert!(next.await);
+        let _ = group.wait().await;
+        assert!(ran.load(Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn a_member_ends_after_all_that_it_owned() {
+    on_each(WORKERS, || async {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let mut group = Group::<()>::new();
+        for _ in 0..100 {
+            let inside = OnDrop(dropped.clone());
+            group
+                .spawn(async move {
+                    let _inside = inside;
+                    Ok(())
+                })
+                .await;
+        }
+        group.wait().await.unwrap();
+        assert_eq!(dropped.load(Ordering::SeqCst), 100);
+    });
+}
+
+#[test]
+fn a_thread_waits_for_members() {
+    on_each(WORKERS, || async {
+        let mut group = Group::new();
+        group.spawn(async { Err(7) }).await;
+        let waited = runtime::spawn_blocking(move || group.blocking_wait());
+        assert_eq!(waited.await.unwrap(), Err(7));
+    });
+}
+
+#[test]
+fn members_dropped_with_their_runtime_are_not_taken_for_success() {
+    let other = runtime::Builder::new().max_procs(1).build().unwrap();
+    let mut group = Group::<()>::new();
+    {
+        let _entered = other.handle().enter();
+        assert!(group.try_spawn(pending()));
+    }
+    drop(other);
+    let message = message_of(|| group.blocking_wait());
+    assert!(message.contains("its runtime shut down"), "{message}");
+}
+
+#[test]
+fn a_hundred_thousand_members() {
+    on_each(WORKERS, || async {
+        let mut group = Group::<()>::new();
+        let sum = Arc::new(AtomicUsize::new(0));
+        for n in 0..100_000 {
+            let sum = sum.clone();
+            group
+                .spawn(async move {
+                    sum.fetch_add(n, Ordering::Relaxed);
+                    Ok(())
+                })
+                .await;
+        }
+        group.wait().await.unwrap();
+        assert_eq!(sum.load(Ordering::Relaxed), 100_000 * 99_999 / 2);
+    });
+}
+
+/// Members that succeed, fail and are aborted, spawns that give up: every member that was started ends, and every place comes back.
+#[test]
+fn random_cancellation_loses_no_place() {
+    with_seeds(4, |seed| {
+        for &workers in WORKERS {
+            on(workers, random_cancellation(seed));
+        }
+    });
+}
+
+async fn random_cancellation(seed: u64) {
+    let mut random = Random::new(seed);
+    for _ in 0..50 {
+        let (mut group, _ctx) = Group::with_context(&Context::background());
+        let limit = 1 + random.below(4);
+        group.set_limit(limit);
+        let fails = random.chance(30);
+        if random.chance(50) {
+            group.abort_on_error();
+        }
+        let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let spawners: Vec<_> = (0..4)
+            .map(|task| {
+                let (spawner, begun, ended) = (group.spawner(), begun.clone(), ended.clone());
+                let mut random = Random::new(random.next() ^ (task << 40));
+                runtime::spawn(async move {
+                    for _ in 0..20 {
+                        let yields = random.below(4);
+                        let failing = fails && random.chance(5);
+                        let (begun, ended) = (begun.clone(), ended.clone());
+                        let member = async move {
+                            begun.fetch_add(1, Ordering::SeqCst);
+                            let _ended = OnDrop(ended);
+                            pause(yields).await;
+                            if failing { Err(7_u32) } else { Ok(()) }
+                        };
+                        let polls = if random.chance(50) {
+                            usize::MAX
+                        } else {
+                            random.below(4)
+                        };
+                        let started = give_up_after(polls, spawner.spawn(member)).await;
+                        assert!(fails || polls != usize::MAX || started == Some(true));
+                    }
+                })
+            })
+            .collect();
+        for spawner in spawners {
+            spawner.await.unwrap();
+        }
+        let outcome = group.wait().await;
+        assert!(fails || outcome.is_ok());
+        assert_eq!(begun.load(Ordering::SeqCst), ended.load(Ordering::SeqCst));
+        assert!(format!("{group:?}").contains("running: 0"));
+    }
+}

@@ -1,0 +1,199 @@
+//! Wakers and ordinary futures are foreign code: a channel runs none of it under its lock, and loses no place in line because of it.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
+
+use sync::{Receiver, Sender, channel, select};
+
+fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A waker that uses the channel whenever it is cloned, woken or dropped; under the lock it would wait for itself.
+struct Nosy {
+    tx: Sender<u32>,
+    touched: AtomicUsize,
+}
+
+impl Nosy {
+    fn touch(&self) {
+        let _ = (self.tx.len(), self.tx.is_full());
+        self.touched.fetch_add(1, Relaxed);
+    }
+}
+
+impl Wake for Nosy {
+    fn wake(self: Arc<Self>) {
+        self.touch();
+    }
+}
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+fn raw(nosy: Arc<Nosy>) -> RawWaker {
+    RawWaker::new(Arc::into_raw(nosy).cast(), &VTABLE)
+}
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: made by `raw`, and the waker that is cloned keeps its count.
+    let nosy = unsafe {
+        Arc::increment_strong_count(data.cast::<Nosy>());
+        Arc::from_raw(data.cast::<Nosy>())
+    };
+    nosy.touch();
+    raw(nosy)
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: made by `raw`; waking uses the waker up.
+    unsafe { Arc::from_raw(data.cast::<Nosy>()) }.touch();
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: made by `raw`, and the waker is still there.
+    unsafe { &*data.cast::<Nosy>() }.touch();
+}
+
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: made by `raw`; dropping uses the waker up.
+    unsafe { Arc::from_raw(data.cast::<Nosy>()) }.touch();
+}
+
+fn nosy(tx: &Sender<u32>) -> (Waker, Arc<Nosy>) {
+    let nosy = Arc::new(Nosy {
+        tx: tx.clone(),
+        touched: AtomicUsize::new(0),
+    });
+    // SAFETY: the functions keep the contract of `RawWakerVTable`: an `Arc` behind a pointer.
+    (unsafe { Waker::from_raw(raw(nosy.clone())) }, nosy)
+}
+
+#[test]
+fn no_waker_is_touched_under_the_lock() {
+    let (tx, rx) = channel(0);
+    let (waker, touched) = nosy(&tx);
+    let (other, _) = nosy(&tx);
+    let poll_with = |waker: &Waker, future: Pin<&mut dyn Future<Output = Option<u32>>>| {
+        future.poll(&mut Context::from_waker(waker))
+    };
+    // Waiting, changing tasks, being woken.
+    let mut recv = pin!(rx.recv());
+    assert!(poll_with(&waker, recv.as_mut()).is_pending());
+    assert!(poll_with(&other, recv.as_mut()).is_pending());
+    assert!(poll_with(&waker, recv.as_mut()).is_pending());
+    tx.try_send(1).unwrap();
+    assert_eq!(poll_with(&waker, recv), Poll::Ready(Some(1)));
+    // Being dropped while waiting, and with a value that goes to another.
+    {
+        let mut first = pin!(rx.recv());
+        assert!(poll_with(&waker, first.as_mut()).is_pending());
+    }
+    let mut first = Box::pin(rx.recv());
+    let mut second = pin!(rx.recv());
+    assert!(poll_with(&waker, first.as_mut()).is_pending());
+    assert!(poll_with(&waker, second.as_mut()).is_pending());
+    tx.try_send(2).unwrap();
+    drop(first);
+    assert_eq!(poll_with(&other, second), Poll::Ready(Some(2)));
+    // In a select, and being told of a close.
+    let mut selecting = pin!(async {
+        select! {
+            n = rx.recv() => n,
+            n = rx.recv() => n,
+        }
+    });
+    assert!(poll_with(&waker, selecting.as_mut()).is_pending());
+    assert!(poll_with(&other, selecting.as_mut()).is_pending());
+    tx.close();
+    assert_eq!(poll_with(&waker, selecting), Poll::Ready(None));
+    assert!(touched.touched.load(Relaxed) > 5);
+}
+
+#[test]
+fn a_busy_select_is_passed_over_and_keeps_its_place() {
+    let (tx, rx) = channel(0);
+    // When the select is polled for the second time, this arm sends on the very channel that the other arm waits for.
+    let polls = AtomicUsize::new(0);
+    let sends = poll_fn(|_| {
+        if polls.fetch_add(1, Relaxed) == 1 {
+            tx.try_send(1).unwrap();
+        }
+        Poll::<()>::Pending
+    });
+    let mut selecting = pin!(async {
+        select! {
+            n = rx.recv() => n,
+            _ = sends => None,
+        }
+    });
+    let mut behind = pin!(rx.recv());
+    let mut last = pin!(rx.recv());
+    assert!(poll(selecting.as_mut()).is_pending());
+    assert!(poll(behind.as_mut()).is_pending());
+    assert!(poll(last.as_mut()).is_pending());
+    assert!(poll(selecting.as_mut()).is_pending());
+    // The value went to the next in line, since nobody may complete a select while it looks at its arms…
+    assert_eq!(poll(behind), Poll::Ready(Some(1)));
+    // … and the next value goes to the select, which still stands before the last.
+    tx.try_send(2).unwrap();
+    assert_eq!(poll(selecting), Poll::Ready(Some(2)));
+    tx.try_send(3).unwrap();
+    assert_eq!(poll(last), Poll::Ready(Some(3)));
+}
+
+#[test]
+fn a_peer_that_comes_while_a_select_is_busy_is_met() {
+    let (tx, rx) = channel(0);
+    let sending = std::cell::RefCell::new(Box::pin(tx.send(7)));
+    let polls = AtomicUsize::new(0);
+    let sends = poll_fn(|_| {
+        if polls.fetch_add(1, Relaxed) == 1 {
+            // It finds the select busy, and waits.
+            assert!(poll(sending.borrow_mut().as_mut()).is_pending());
+        }
+        Poll::<()>::Pending
+    });
+    let mut selecting = pin!(async {
+        select! {
+            _ = sends => None,
+            n = rx.recv() => n,
+        }
+    });
+    assert!(poll(selecting.as_mut()).is_pending());
+    // Whichever arm is looked at first, the sender is found before the select waits again.
+    assert_eq!(poll(selecting), Poll::Ready(Some(7)));
+    assert!(poll(sending.borrow_mut().as_mut()).is_ready());
+}
+
+#[test]
+fn a_select_whose_future_panics_leaves_the_channel_usable() {
+    fn waits(rx: &Receiver<u32>) -> impl Future<Output = Option<u32>> {
+        let mut polls = 0;
+        async move {
+            select! {
+                n = rx.recv() => n,
+                _ = poll_fn(|_| {
+                    polls += 1;
+                    assert!(polls < 2, "on purpose");
+                    Poll::<()>::Pending
+                }) => None,
+            }
+        }
+    }
+    let (tx, rx) = channel(0);
+    {
+        let mut selecting = Box::pin(waits(&rx));
+        assert!(poll(selecting.as_mut()).is_pending());
+        let panicked =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(selecting.as_mut())));
+        assert!(panicked.is_err());
+        assert!(tx.try_send(1).is_err(), "nobody is there to take it");
+    }
+    let mut recv = pin!(rx.recv());
+    assert!(poll(recv.as_mut()).is_pending());
+    tx.try_send(2).unwrap();
+    assert_eq!(poll(recv), Poll::Ready(Some(2)));
+}
