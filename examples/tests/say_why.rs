@@ -35,6 +35,8 @@ enum Ends {
     Told(&'static [&'static str]),
     /// Well.
     Well,
+    /// Well, having said this on stderr. The first text is its `RUNTIME_DEBUG`.
+    WellSaying(&'static str, &'static [&'static str]),
     /// Well, because the parent connects to it and writes a byte when it has waited for a while.
     WellWhenWrittenTo,
     /// Well, because the parent sends SIGUSR1 when it has waited for a while.
@@ -350,6 +352,47 @@ const CASES: &[Case] = &[
         ends: Ends::ByTheParentOnly("deadlock=0"),
     },
     Case {
+        name: "mutex_locked_twice",
+        run: || {
+            let mutex = sync::Mutex::new(0);
+            runtime::block_on(async {
+                let _guard = mutex.lock().await;
+                let _again = mutex.lock().await;
+            });
+        },
+        ends: Ends::Told(&["[sync.Mutex.Lock]"]),
+    },
+    Case {
+        name: "select_without_live_arms",
+        run: || {
+            runtime::block_on(async {
+                let never = sync::never::<u32>();
+                sync::select! {
+                    _ = never.recv(), if false => {}
+                }
+            });
+        },
+        ends: Ends::Told(&["[select (no cases)]"]),
+    },
+    Case {
+        name: "schedtrace",
+        run: || {
+            runtime::block_on(async {
+                runtime::spawn_blocking(|| thread::sleep(LATER))
+                    .await
+                    .unwrap();
+            });
+        },
+        ends: Ends::WellSaying(
+            "schedtrace=100",
+            &[
+                "SCHED ",
+                "ms: maxprocs=",
+                " tasks=0 blocking=1 runqueue=0 [ 0",
+            ],
+        ),
+    },
+    Case {
         name: "sigquit_while_all_wait",
         run: || {
             #[runtime::main]
@@ -454,12 +497,12 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
         .arg(format!("case:{}", case.name))
         .arg(address.to_string());
     command.env_remove("RUNTIME_DEBUG");
-    if let Ends::ByTheParentOnly(debug) = case.ends {
+    if let Ends::ByTheParentOnly(debug) | Ends::WellSaying(debug, _) = case.ends {
         command.env("RUNTIME_DEBUG", debug);
     }
     let running = start(&mut command);
     match case.ends {
-        Ends::Told(_) | Ends::Well => {}
+        Ends::Told(_) | Ends::Well | Ends::WellSaying(..) => {}
         Ends::WellWhenWrittenTo => write_later(listener),
         Ends::WellWhenSignalled => signal_later(listener, &running.child, libc::SIGUSR1),
         Ends::ByTheParentOnly(_) | Ends::Dumping(_) => {
@@ -489,14 +532,11 @@ fn signal_later(listener: TcpListener, child: &Child, signal: libc::c_int) {
 
 fn judge(case: &Case, ended: Ended) -> bool {
     let told = ended.stderr.contains("all tasks are asleep - deadlock!");
+    let said = |parts: &[&str]| parts.iter().all(|part| ended.stderr.contains(part));
     let well = match case.ends {
-        Ends::Told(parts) => {
-            told && ended.status.code() == Some(101)
-                && parts.iter().all(|part| ended.stderr.contains(part))
-        }
-        Ends::Dumping(parts) => {
-            ended.status.code() == Some(2) && parts.iter().all(|part| ended.stderr.contains(part))
-        }
+        Ends::Told(parts) => told && ended.status.code() == Some(101) && said(parts),
+        Ends::WellSaying(_, parts) => ended.status.success() && said(parts),
+        Ends::Dumping(parts) => ended.status.code() == Some(2) && said(parts),
         Ends::ByTheParentOnly(_) => !told && ended.status.signal() == Some(libc::SIGQUIT),
         Ends::Well | Ends::WellWhenWrittenTo | Ends::WellWhenSignalled => {
             !told && ended.status.success()

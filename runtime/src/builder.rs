@@ -228,6 +228,7 @@ impl Builder {
                 thread_name: self.thread_name.clone(),
                 stack_size: self.stack_size,
             },
+            schedtrace: debug.schedtrace,
             deadlock: detect_deadlock.then(|| self.bystanders.clone()),
         };
         Scheduler::start(config).map(Runtime::from_scheduler)

@@ -6,15 +6,14 @@
 //!
 //! There is one for the process, started by the first runtime that asks for it. It never goes away.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 use std::thread;
 
 use crate::deadlock;
 use crate::scheduler::threads;
+use crate::stderr;
 
 /// Whether the handler is there.
 static INSTALLED: Mutex<bool> = Mutex::new(false);
@@ -66,10 +65,7 @@ fn wait(mut told: UnixStream) {
 }
 
 fn report() -> io::Result<()> {
-    let stderr = io::stderr();
-    // A descriptor of our own: no lock of std's is taken.
-    let stderr = File::from(stderr.as_fd().try_clone_to_owned()?);
-    let mut stderr = BufWriter::new(stderr);
+    let mut stderr = BufWriter::new(stderr::open()?);
     writeln!(stderr, "SIGQUIT: quit")?;
     for runtime in deadlock::all_runtimes() {
         write!(stderr, "\n{}", runtime.dump())?;
