@@ -10,6 +10,11 @@
 //! | `worker_pool` | many jobs, at most three at once: a channel as the semaphore |
 //! | `batches` | batches of records and a fixed number of workers |
 //! | `echo_server` | an accept loop, one task for each connection |
+//! | `crawl` | pages fetched side by side, with a limit; the first error ends it |
+//! | `cancel_tree` | contexts below contexts: cancelling one ends all below |
+//! | `context_timeout` | a time limit around anything |
+//! | `graceful_shutdown` | a server that lets those finish who are there |
+//! | `cache` | many ask at once, the database is asked once |
 //! | `c100k` | the main job: 100,000 connections on one machine, held, measured, checked |
 //!
 //! `cargo run --release --example NAME` runs one.
