@@ -375,6 +375,20 @@ const CASES: &[Case] = &[
         ends: Ends::Told(&["[select (no cases)]"]),
     },
     Case {
+        name: "stuck_task_is_named",
+        run: || {
+            let task = runtime::task::Builder::new().name("hog");
+            runtime::block_on(async { task.spawn(async { thread::sleep(LATER) }).await }).unwrap();
+        },
+        ends: Ends::WellSaying(
+            "",
+            &[
+                " \"hog\" has been running for 1.",
+                "created at examples/tests/say_why.rs:",
+            ],
+        ),
+    },
+    Case {
         name: "schedtrace",
         run: || {
             runtime::block_on(async {

@@ -31,6 +31,9 @@ use proc_macro::TokenStream;
 ///
 /// On a function of another name it makes that function start a runtime and block for its result, of whatever type.
 ///
+/// SIGQUIT (Ctrl-\ in a terminal) prints what every task waits for, and ends the program with status 2; see
+/// `runtime::Builder::dump_on_sigquit`. `RUNTIME_DEBUG=sigquit=0` in the environment turns that off.
+///
 /// # Options
 ///
 /// - `max_procs = 4`: how many tasks run at the same time, at least 1. Without it the environment variable `RUNTIME_MAXPROCS` decides,
@@ -39,7 +42,8 @@ use proc_macro::TokenStream;
 ///
 /// # Panics
 ///
-/// If the runtime cannot be started, and with the body's own panic.
+/// If the runtime cannot be started, with the body's own panic, and with `all tasks are asleep - deadlock!` when nothing can ever run
+/// again; see `runtime::Builder::detect_deadlock`.
 ///
 /// ```
 /// #[runtime::main]
@@ -79,7 +83,9 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Panics
 ///
-/// If the runtime cannot be started, and with the body's own panic.
+/// If the runtime cannot be started, with the body's own panic, and with `all tasks are asleep - deadlock!` when nothing can ever run
+/// again. Threads that existed before the test began, such as the harness's, are taken for ones that do nothing for it; if a thread
+/// that an earlier test has left behind is to wake this one, `RUNTIME_DEBUG=deadlock=0` turns the check off.
 ///
 /// ```
 /// #[runtime::test]

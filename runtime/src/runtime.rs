@@ -59,7 +59,9 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If called from inside a task: that would block the worker. A panic of the future comes through.
+    /// If called from inside a task: that would block the worker. A panic of the future comes through. If nothing in the process can ever
+    /// run again it panics with `all tasks are asleep - deadlock!` and the [`Dump`](crate::Dump); see
+    /// [`Builder::detect_deadlock`].
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)

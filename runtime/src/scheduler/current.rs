@@ -14,7 +14,7 @@ use super::Scheduler;
 use super::sleepers::Sleeper;
 use super::worker::Worker;
 use crate::task::{Arena, Cookie, Header, Id, WaitReason};
-use crate::time::Timers;
+use crate::time::{Timers, clock};
 
 thread_local! {
     static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
@@ -85,6 +85,7 @@ pub(crate) fn note_waiting(reason: WaitReason, place: &'static Location<'static>
 fn note_waiting_in_block_on(reason: WaitReason, place: &'static Location<'static>) {
     // SAFETY: the guard that sets the pointer borrows the sleeper, and resets it.
     if let Some(sleeper) = unsafe { BLOCK_ON.get().as_ref() } {
+        clock::advance_coarse(clock::now());
         sleeper.waits.set(reason, place);
     }
 }

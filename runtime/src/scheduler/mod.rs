@@ -8,6 +8,7 @@
 //! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
 //! - [`monitor`]: who notices a task that holds its worker up;
 //! - [`blocking`]: threads for code that blocks;
+//! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock check;
 //! - [`current`]: what the calling thread is in;
 //! - [`shutdown`]: the end.
 

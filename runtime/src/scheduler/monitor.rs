@@ -365,7 +365,7 @@ impl Scheduler {
         }
         let remarkable = self.monitor.report.is_some_and(|limit| time >= limit);
         if remarkable && !std::mem::replace(&mut watched.reported, true) {
-            slot.poll.report(time);
+            slot.poll.report(time, &self.names);
         }
         if !slot.poll.is_stuck() {
             return FAST;

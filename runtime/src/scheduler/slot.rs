@@ -17,8 +17,8 @@ use super::parker::{Bed, Parker};
 use super::run_queue::RunQueue;
 use super::threads::{self, ThreadNumber};
 use crate::io::Driver;
-use crate::task::Place;
 use crate::task::coop::Preempt;
+use crate::task::{Id, Names, Place};
 use crate::time::Timers;
 
 /// See the module.
@@ -135,15 +135,17 @@ impl PollMark {
     }
 
     /// Names a task that has been in its poll for `time` nanoseconds.
-    pub(crate) fn report(&self, time: u64) {
+    pub(crate) fn report(&self, time: u64, names: &Names) {
         let place = self
             .spawned_at
             .get()
             .map_or_else(|| "?".into(), Location::to_string);
+        let task = self.task.load(Relaxed);
+        let name = Id::from_u64(task).and_then(|id| names.of(id));
+        let name = name.map_or_else(String::new, |name| format!(" {name:?}"));
         crate::stderr::say(format_args!(
-            "task {} has been running for {:.1?} without yielding, and holds a thread; it was created at {place}; \
+            "task {task}{name} has been running for {:.1?} without yielding, and holds a thread; it was created at {place}; \
              let it .await more often, or move blocking work to runtime::spawn_blocking",
-            self.task.load(Relaxed),
             Duration::from_nanos(time),
         ));
     }

@@ -39,10 +39,15 @@ pub(crate) fn coarse() -> u64 {
     COARSE.load(Relaxed)
 }
 
-/// Sets the coarse clock to a reading of the fine one. Called by each monitor as long as it watches, and by whoever wakes it up.
+/// Sets the coarse clock to a reading of the fine one. Called by each monitor as long as it watches, and by whoever wakes it up;
+/// also by a thread about to sleep in `block_on`, which may have run while all monitors slept.
 pub(crate) fn advance_coarse(now: u64) {
     // Relaxed: nothing rides on it. The largest: a monitor that was held up after its reading does not put the clock back.
-    COARSE.fetch_max(now / COARSE_UNIT, Relaxed);
+    // Only if it changes anything: the line is in the caches of all who read it.
+    let now = now / COARSE_UNIT;
+    if COARSE.load(Relaxed) < now {
+        COARSE.fetch_max(now, Relaxed);
+    }
 }
 
 /// The time from a stamp of the coarse clock to `now`.
