@@ -116,7 +116,7 @@ impl RawRwLock {
     /// Lets in who is next, if the lock is free for them; `readers_first` after a writer.
     fn advance<'a>(&'a self, mut readers: Locked<'a, (), ()>, readers_first: bool) {
         let mut batch = Batch::default();
-        if !(readers_first && !readers.is_empty()) {
+        if !readers_first || readers.is_empty() {
             if let Some(writer) = self.admit_writer() {
                 batch.extend([writer]);
             }
