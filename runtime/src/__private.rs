@@ -69,7 +69,9 @@ impl Entry {
     #[track_caller]
     fn start(self) -> Started {
         let mut builder = Builder::new();
-        if !self.ends_process {
+        if self.ends_process {
+            builder.dump_on_sigquit(true);
+        } else {
             // The harness's threads, which will not wake the test.
             builder.bystanders(Bystanders::now());
         }

@@ -13,6 +13,7 @@ use crate::debug::DebugOptions;
 use crate::runtime::Runtime;
 use crate::scheduler::blocking::BlockingConfig;
 use crate::scheduler::{Config, Scheduler};
+use crate::sigquit;
 
 /// Threads for blocking jobs: Tokio's default, far more than a disk or a resolver can use.
 const MAX_BLOCKING_THREADS: usize = 512;
@@ -49,6 +50,7 @@ pub struct Builder {
     report_stuck: Option<Duration>,
     detect_deadlock: bool,
     bystanders: Bystanders,
+    dump_on_sigquit: bool,
 }
 
 impl Default for Builder {
@@ -71,6 +73,7 @@ impl Builder {
             report_stuck: Some(REPORT_STUCK),
             detect_deadlock: true,
             bystanders: Bystanders::default(),
+            dump_on_sigquit: false,
         }
     }
 
@@ -177,6 +180,19 @@ impl Builder {
         self
     }
 
+    /// Whether SIGQUIT (Ctrl-\ in a terminal) prints the [`Dump`](crate::Dump) of every runtime of the process on stderr and ends the
+    /// process with status 2. It works also when every worker is stuck. Nothing else of the process is run: no destructor, no exit
+    /// handler. Once installed it stays.
+    ///
+    /// Off by default, and on for [`#[runtime::main]`](macro@crate::main). The environment's `RUNTIME_DEBUG=sigquit=0` turns it off, and
+    /// `sigquit=1` on, whatever is said here.
+    ///
+    /// **Go:** what every program does on SIGQUIT.
+    pub fn dump_on_sigquit(&mut self, on: bool) -> &mut Self {
+        self.dump_on_sigquit = on;
+        self
+    }
+
     /// Threads that the deadlock check is to overlook.
     pub(crate) fn bystanders(&mut self, threads: Bystanders) -> &mut Self {
         self.bystanders = threads;
@@ -195,6 +211,9 @@ impl Builder {
             None => default_max_procs(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
         };
         let debug = DebugOptions::from_env()?;
+        if debug.sigquit.unwrap_or(self.dump_on_sigquit) {
+            sigquit::install()?;
+        }
         let detect_deadlock = self.detect_deadlock && debug.deadlock != Some(false);
         let config = Config {
             max_procs,
@@ -209,6 +228,7 @@ impl Builder {
                 thread_name: self.thread_name.clone(),
                 stack_size: self.stack_size,
             },
+            schedtrace: debug.schedtrace,
             deadlock: detect_deadlock.then(|| self.bystanders.clone()),
         };
         Scheduler::start(config).map(Runtime::from_scheduler)

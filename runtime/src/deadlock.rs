@@ -46,6 +46,9 @@ pub(crate) const FIRST_DOUBT: Duration = Duration::from_millis(100);
 /// question costs an idle program some system calls.
 pub(crate) const LAST_DOUBT: Duration = Duration::from_secs(60);
 
+/// In a test the other tests' threads are what is doubted: they end in the end, and until then one asks once a second.
+pub(crate) const TEST_DOUBT: Duration = Duration::from_secs(1);
+
 /// Every runtime that is not shut down.
 static RUNTIMES: Mutex<Vec<Weak<Scheduler>>> = Mutex::new(Vec::new());
 
@@ -88,6 +91,11 @@ impl Bystanders {
         Self(threads.into_iter().filter_map(known).collect())
     }
 
+    /// Nobody: this is no test.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn contains(&self, thread: ThreadNumber) -> bool {
         self.0
             .iter()
@@ -109,6 +117,11 @@ pub(crate) fn leave(scheduler: &Arc<Scheduler>) {
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
     runtimes().retain(|runtime| !std::ptr::eq(runtime.as_ptr(), Arc::as_ptr(scheduler)));
+}
+
+/// All that are not shut down.
+pub(crate) fn all_runtimes() -> Vec<Arc<Scheduler>> {
+    runtimes().iter().filter_map(Weak::upgrade).collect()
 }
 
 fn runtimes() -> MutexGuard<'static, Vec<Weak<Scheduler>>> {
@@ -192,9 +205,10 @@ impl Still {
 
 /// One look at every runtime of the process.
 fn look_at_all() -> Result<Vec<Still>, Motion> {
-    // Not under the lock: the last count of a scheduler may be ours.
-    let all: Vec<_> = runtimes().iter().filter_map(Weak::upgrade).collect();
-    all.iter().map(|runtime| runtime.still()).collect()
+    all_runtimes()
+        .iter()
+        .map(|runtime| runtime.still())
+        .collect()
 }
 
 /// Whether the process has no thread but those that sleep, this one, and bystanders; and nobody to act on a signal.

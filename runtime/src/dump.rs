@@ -57,7 +57,7 @@ pub struct Dump {
 pub struct TaskInfo {
     /// Its id.
     pub id: Id,
-    /// Its name, if it was given one by [`task::Builder`](crate::task::Builder).
+    /// Its name, if it was given one by [`task::Builder`].
     pub name: Option<Arc<str>>,
     /// The task that spawned it; `None` if it was no task.
     pub parent: Option<Id>,

@@ -11,6 +11,7 @@ use crate::block_on;
 use crate::builder::MAX_MAX_PROCS;
 use crate::dump::Dump;
 use crate::io::Driver;
+use crate::metrics::Metrics;
 use crate::scheduler::{Scheduler, current};
 use crate::task::JoinHandle;
 
@@ -138,6 +139,13 @@ impl Handle {
     /// **Go:** `runtime.Stack(buf, true)`.
     pub fn dump(&self) -> Dump {
         self.scheduler.dump()
+    }
+
+    /// Counters and gauges of this runtime. Cheap: it reads a few numbers for each worker.
+    ///
+    /// **Go:** `metrics.Read`.
+    pub fn metrics(&self) -> Metrics {
+        self.scheduler.metrics()
     }
 
     /// Changes how many workers run tasks at a time, and returns what it was. More start at once; surplus ones sleep as soon as they

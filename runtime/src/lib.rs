@@ -43,6 +43,9 @@ pub mod time;
 
 mod deadlock;
 pub mod dump;
+pub mod metrics;
+mod sigquit;
+mod stderr;
 
 mod block_on;
 mod builder;
@@ -59,6 +62,7 @@ mod models;
 pub use crate::builder::Builder;
 pub use crate::dump::Dump;
 pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
+pub use crate::metrics::Metrics;
 pub use crate::runtime::Runtime;
 pub use crate::spawn::{
     YieldNow, block_on, max_procs, num_tasks, set_max_procs, spawn, spawn_blocking, yield_now,

@@ -14,7 +14,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::task::Waker;
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub(crate) struct Driver {
     woken: AtomicBool,
     /// Whoever has the turn waits, and delivers nothing.
     waiting: AtomicBool,
+    /// Events taken in. Written by the holder of the turn.
+    events: AtomicU64,
     shared: Arc<Shared>,
 }
 
@@ -71,6 +73,7 @@ impl Driver {
             waker,
             woken: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
+            events: AtomicU64::new(0),
             shared: Arc::new(Shared {
                 registry,
                 records: Records::new(),
@@ -124,6 +127,11 @@ impl Driver {
     /// Whether the holder of the turn sleeps in it: not if it delivers events, nor if there is none.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Events ever delivered.
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Ordering::Relaxed)
     }
 
     /// Descriptors registered now: one load, for whoever asks whether looking is worth a system call.
@@ -197,15 +205,22 @@ impl Turn<'_> {
         let waited = wait::poll(poll, events, timeout);
         waiting.store(false, Ordering::SeqCst);
         waited?;
+        let mut delivered = 0;
         for event in &*events {
             if event.token() == WAKE {
                 // Acquire: pairs with the swap in `wake`, so that the caller's work is seen after this turn.
                 self.driver.woken.swap(false, Ordering::AcqRel);
             } else {
+                delivered += 1;
                 let records = &self.driver.shared.records;
                 records.set_ready(event.token().into(), Ready::of(event), wakers);
             }
         }
+        // Not an atomic addition: the turn is ours. Before the wakers: whoever they wake finds its event counted.
+        let counted = self.driver.events.load(Ordering::Relaxed);
+        self.driver
+            .events
+            .store(counted + delivered, Ordering::Relaxed);
         Ok(wake_all(wakers))
     }
 }

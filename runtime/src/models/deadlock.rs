@@ -88,7 +88,7 @@ impl World {
 
 fn explore(turns: usize) {
     let mut builder = Builder::new();
-    builder.preemption_bound = Some(3);
+    builder.preemption_bound = Some(2);
     builder.check(move || {
         let world = World::new();
         let workers = [0, 1].map(|me| {

@@ -64,6 +64,17 @@ struct Shared {
     started: usize,
 }
 
+/// How the pool stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gauges {
+    pub(crate) threads: usize,
+    pub(crate) idle: usize,
+    /// Jobs in line.
+    pub(crate) queue: usize,
+    /// Jobs ever taken.
+    pub(crate) jobs: u64,
+}
+
 impl Blocking {
     pub(crate) fn new(config: BlockingConfig) -> Self {
         Self {
@@ -173,6 +184,16 @@ impl Blocking {
         let threads = shared.threads.len();
         let idle = shared.jobs.is_empty() && shared.idle == threads;
         (idle && shared.numbers.len() == threads).then(|| (shared.taken, shared.numbers.clone()))
+    }
+
+    pub(crate) fn gauges(&self) -> Gauges {
+        let shared = self.lock();
+        Gauges {
+            threads: shared.threads.len(),
+            idle: shared.idle,
+            queue: shared.jobs.len(),
+            jobs: shared.taken,
+        }
     }
 
     fn thread_begins(&self) {

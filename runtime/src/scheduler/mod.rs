@@ -54,6 +54,7 @@ pub(crate) use slot::Slot;
 
 use crate::deadlock::{self, Bystanders};
 use crate::io::Driver;
+use crate::metrics::{Tally, count};
 use crate::task::{self, Cookie, Id, IdBlock, JoinHandle, Named, Names, Runnable, Slab};
 use crate::time::Timers;
 
@@ -71,6 +72,8 @@ pub(crate) struct Config {
     pub(crate) blocking: BlockingConfig,
     /// Whether to look for deadlocks, and which threads do not count then.
     pub(crate) deadlock: Option<Bystanders>,
+    /// Print a line about the scheduler each time this has passed.
+    pub(crate) schedtrace: Option<Duration>,
 }
 
 /// See the module.
@@ -93,6 +96,7 @@ pub(crate) struct Scheduler {
     blocking: Blocking,
     monitor: Monitor,
     sleepers: Sleepers,
+    tally: Tally,
     names: Arc<Names>,
     /// Set once, at shutdown; workers look at it before each task.
     stopping: AtomicBool,
@@ -131,6 +135,7 @@ impl Scheduler {
             blocking: Blocking::new(config.blocking.clone()),
             monitor: Monitor::new(config.time_slice, config.report_stuck),
             sleepers: Sleepers::default(),
+            tally: Tally::default(),
             names: Arc::default(),
             stopping: AtomicBool::new(false),
             ending: Ending::new(),
@@ -352,7 +357,10 @@ impl Scheduler {
             .worker_to_notify(|i| self.slot(i).parker.is_polling())
         {
             Notify::Nobody => {}
-            Notify::Worker(worker) => self.unpark(worker),
+            Notify::Worker(worker) => {
+                count(&self.tally.wakes);
+                self.unpark(worker);
+            }
             // Whoever is here has no time to start a thread, and may not even be allowed to.
             Notify::AllStuck => self.monitor.hurry(),
         }
@@ -422,6 +430,24 @@ impl Scheduler {
         &self.blocking
     }
 
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Workers that are awake and not stuck.
+    pub(crate) fn running(&self) -> usize {
+        self.idle.running()
+    }
+
+    pub(crate) fn searching(&self) -> usize {
+        self.idle.searching()
+    }
+
+    /// Tasks in the shared queue.
+    pub(crate) fn injected(&self) -> usize {
+        self.injector.len()
+    }
+
     pub(crate) fn sleepers(&self) -> &Sleepers {
         &self.sleepers
     }
@@ -454,12 +480,17 @@ impl Scheduler {
             .map(|slot| slot.counters.completed())
             .sum::<u64>()
             + self.outside_completed.load(SeqCst);
-        let spawned: u64 = self
+        let alive = self.num_spawned().saturating_sub(completed);
+        usize::try_from(alive).unwrap_or(usize::MAX)
+    }
+
+    /// Tasks ever spawned.
+    pub(crate) fn num_spawned(&self) -> u64 {
+        let by_workers: u64 = self
             .started_slots()
             .map(|slot| slot.counters.spawned())
-            .sum::<u64>()
-            + self.outside_spawned.load(SeqCst);
-        usize::try_from(spawned.saturating_sub(completed)).unwrap_or(usize::MAX)
+            .sum();
+        by_workers + self.outside_spawned.load(SeqCst)
     }
 
     /// What a look at the reactor brought. An error there would silence every socket: it is said aloud, once a second at the most.
@@ -548,7 +579,7 @@ impl Drop for WorkerEnds<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
             // Foreign code is caught where it is called, so this is an error of the runtime. Its tasks would wait for ever, silently.
-            task::say(format_args!(
+            crate::stderr::say(format_args!(
                 "a worker thread of the runtime panicked: this is a bug in the runtime, and the process cannot go on"
             ));
             std::process::abort();

@@ -26,7 +26,9 @@ use std::time::Duration;
 
 use super::threads::ThreadNumber;
 use super::{Scheduler, Slot};
-use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT};
+use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT, TEST_DOUBT};
+use crate::metrics::{TraceLine, count};
+use crate::stderr::say;
 use crate::time::clock;
 
 /// Between two looks while every poll is short.
@@ -83,7 +85,15 @@ struct Watched {
     sequence: u64,
     /// When this poll was first seen.
     since: u64,
+    preempted: bool,
     reported: bool,
+}
+
+/// When the runtime began, and when the last line about it was printed.
+#[derive(Debug)]
+struct Traced {
+    begin: u64,
+    last: u64,
 }
 
 impl Monitor {
@@ -221,10 +231,13 @@ impl Scheduler {
         let mut watched = vec![Watched::default(); self.slots.len()];
         let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
         self.monitor.thread.get_or_init(super::threads::current);
-        clock::advance_coarse(clock::now());
+        let begin = clock::now();
+        clock::advance_coarse(begin);
+        let mut traced = Traced { begin, last: begin };
         while self.monitor.pause(pause) {
             let now = clock::now();
             clock::advance_coarse(now);
+            self.trace(&mut traced, now);
             // SeqCst, for the deadlock check: what a look sets in motion comes between the two.
             self.monitor.looks.fetch_add(1, SeqCst);
             let seen = self.look(&mut watched, now);
@@ -243,19 +256,33 @@ impl Scheduler {
         }
     }
 
+    /// Prints a line about the scheduler, if that was asked for and it is time.
+    fn trace(&self, traced: &mut Traced, now: u64) {
+        let due = |every| now - traced.last >= nanos(every);
+        if self.config.schedtrace.is_some_and(due) {
+            traced.last = now;
+            let time = Duration::from_nanos(now - traced.begin);
+            say(format_args!("{}", TraceLine(&self.metrics(), time)));
+        }
+    }
+
     /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something does.
     fn rest(&self) {
+        let in_test = self.detects_deadlock().is_some_and(|by| !by.is_empty());
         let mut doubt = FIRST_DOUBT;
         loop {
             let seen = self.sleepers().epoch();
             let again = match self.look_for_deadlock() {
+                Answer::NotNow if in_test => Some(doubt.min(TEST_DOUBT)),
                 Answer::NotNow if doubt <= LAST_DOUBT => Some(doubt),
                 Answer::NotNow | Answer::Settled => None,
             };
-            if self.monitor.sleep(self, seen, again) {
+            let trace = self.config.schedtrace;
+            let time = again.into_iter().chain(trace).min();
+            if self.monitor.sleep(self, seen, time) || trace.is_some() {
                 return;
             }
-            doubt *= 2;
+            doubt = doubt.saturating_mul(2);
         }
     }
 
@@ -310,7 +337,8 @@ impl Scheduler {
     ///
     /// Returns when to look at it again.
     fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64, now: u64) -> Duration {
-        slot.timers.fire(now, TIMER_BATCH);
+        let fired = slot.timers.fire(now, TIMER_BATCH) as u64;
+        self.tally.timers_fired.fetch_add(fired, Relaxed);
         let waiting = self.has_work() || slot.queue.has_next();
         let patience = if waiting && !self.idle.has_sleeper() {
             self.monitor.slice / IMPATIENT
@@ -319,6 +347,9 @@ impl Scheduler {
         };
         if time >= patience {
             slot.poll.preempt.set();
+            if !std::mem::replace(&mut watched.preempted, true) {
+                count(&self.tally.preemptions);
+            }
         }
         // One look later, so that a task that can yield has had its chance.
         if time >= patience + nanos(FAST) / 2
@@ -327,6 +358,7 @@ impl Scheduler {
             && slot.poll.stick()
         {
             self.idle.remove_running();
+            count(&self.tally.handoffs);
         }
         if waiting {
             self.notify();
@@ -368,6 +400,7 @@ impl Watched {
             *self = Self {
                 sequence,
                 since: now,
+                preempted: false,
                 reported: false,
             };
             return None;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::{Scheduler, current};
 use crate::deadlock;
-use crate::task::{self, Header, shut_down};
+use crate::task::{Header, shut_down};
 
 /// The book of the workers' threads.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Ending {
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         if last.is_none_or(|at| at.elapsed() > Duration::from_secs(1)) {
             *last = Some(Instant::now());
-            task::say(format_args!("{trouble}"));
+            crate::stderr::say(format_args!("{trouble}"));
         }
     }
 

@@ -17,8 +17,8 @@ use super::parker::{Bed, Parker};
 use super::run_queue::RunQueue;
 use super::threads::{self, ThreadNumber};
 use crate::io::Driver;
+use crate::task::Place;
 use crate::task::coop::Preempt;
-use crate::task::{self, Place};
 use crate::time::Timers;
 
 /// See the module.
@@ -140,7 +140,7 @@ impl PollMark {
             .spawned_at
             .get()
             .map_or_else(|| "?".into(), Location::to_string);
-        task::say(format_args!(
+        crate::stderr::say(format_args!(
             "task {} has been running for {:.1?} without yielding, and holds a thread; it was created at {place}; \
              let it .await more often, or move blocking work to runtime::spawn_blocking",
             self.task.load(Relaxed),
@@ -154,27 +154,72 @@ impl PollMark {
 pub(crate) struct Counters {
     spawned: AtomicU64,
     completed: AtomicU64,
+    yields: AtomicU64,
+    budget_yields: AtomicU64,
+    steals: AtomicU64,
+    overflows: AtomicU64,
     /// Sleeps begun.
     parks: AtomicU64,
+    timers_fired: AtomicU64,
 }
 
 impl Counters {
     #[inline]
     pub(crate) fn count_spawned(&self) {
-        add_one(&self.spawned);
+        add(&self.spawned, 1);
     }
 
     #[inline]
     pub(crate) fn count_completed(&self) {
-        add_one(&self.completed);
+        add(&self.completed, 1);
+    }
+
+    pub(crate) fn count_yield(&self) {
+        add(&self.yields, 1);
+    }
+
+    pub(crate) fn count_budget_yield(&self) {
+        add(&self.budget_yields, 1);
+    }
+
+    pub(crate) fn count_steal(&self) {
+        add(&self.steals, 1);
+    }
+
+    pub(crate) fn count_overflow(&self) {
+        add(&self.overflows, 1);
     }
 
     pub(crate) fn count_park(&self) {
-        add_one(&self.parks);
+        add(&self.parks, 1);
+    }
+
+    pub(crate) fn count_timers_fired(&self, n: usize) {
+        add(&self.timers_fired, n as u64);
+    }
+
+    pub(crate) fn yields(&self) -> u64 {
+        self.yields.load(Relaxed)
+    }
+
+    pub(crate) fn budget_yields(&self) -> u64 {
+        self.budget_yields.load(Relaxed)
+    }
+
+    pub(crate) fn steals(&self) -> u64 {
+        self.steals.load(Relaxed)
+    }
+
+    pub(crate) fn overflows(&self) -> u64 {
+        self.overflows.load(Relaxed)
     }
 
     pub(crate) fn parks(&self) -> u64 {
         self.parks.load(Relaxed)
+    }
+
+    pub(crate) fn timers_fired(&self) -> u64 {
+        self.timers_fired.load(Relaxed)
     }
 
     pub(crate) fn spawned(&self) -> u64 {
@@ -186,8 +231,8 @@ impl Counters {
     }
 }
 
-/// Not an atomic increment: there is one writer.
+/// Not an atomic addition: there is one writer.
 #[inline]
-fn add_one(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed) + 1, Relaxed);
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Relaxed) + n, Relaxed);
 }

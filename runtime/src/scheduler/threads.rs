@@ -62,8 +62,16 @@ pub(crate) fn handler_wakes_nobody(signal: i32) {
 
 /// Whether a signal might make something happen in this process; `None`: unknown.
 pub(crate) fn awaits_signal() -> Option<bool> {
-    let caught = u64::from_str_radix(&status_field("SigCgt:")?, 16).ok()?;
-    Some(caught & !(HARMLESS | OWN.load(Relaxed)) != 0)
+    Some(caught()? & !(HARMLESS | OWN.load(Relaxed)) != 0)
+}
+
+/// Whether the process has a handler for this signal; `None`: unknown.
+pub(crate) fn catches(signal: i32) -> Option<bool> {
+    Some(caught()? & bit(signal) != 0)
+}
+
+fn caught() -> Option<u64> {
+    u64::from_str_radix(&status_field("SigCgt:")?, 16).ok()
 }
 
 /// Threads of this crate that belong to no runtime and wake no task.

@@ -101,6 +101,11 @@ impl Worker {
         &self.scheduler
     }
 
+    /// An operation of the current task was put off.
+    pub(crate) fn count_budget_yield(&self) {
+        self.slot.counters.count_budget_yield();
+    }
+
     pub(crate) fn index(&self) -> usize {
         self.index
     }
@@ -149,6 +154,7 @@ impl Worker {
 
     /// A task that yielded goes to the back.
     fn requeue(&self, task: Runnable) {
+        self.slot.counters.count_yield();
         let others = !self.slot.queue.is_empty() || self.slot.queue.has_next();
         self.push(task);
         if others && self.scheduler.idle.running() < self.scheduler.max_procs() {
@@ -174,6 +180,7 @@ impl Worker {
 
     fn push(&self, task: Runnable) {
         if let Err(overflow) = self.slot.queue.push(task) {
+            self.slot.counters.count_overflow();
             self.scheduler.injector.push_batch(overflow);
         }
     }
@@ -255,6 +262,7 @@ impl Worker {
         let timers = self.timers();
         if timers.next_deadline() <= now {
             let woken = self.deliver(|| timers.fire(now, TIMER_BATCH));
+            self.slot.counters.count_timers_fired(woken);
             self.share(woken);
         }
     }
@@ -299,9 +307,11 @@ impl Worker {
             }
             self.searching.set(true);
         }
-        self.steal_half()
-            .or_else(|| self.steal_next())
-            .or_else(|| self.injected())
+        let stolen = self.steal_half().or_else(|| self.steal_next());
+        if stolen.is_some() {
+            self.slot.counters.count_steal();
+        }
+        stolen.or_else(|| self.injected())
     }
 
     fn steal_half(&self) -> Option<Runnable> {

@@ -16,6 +16,8 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::scheduler::current;
+
 /// Units a poll starts with. The value is Tokio's; at some tens of nanoseconds an operation it is a few microseconds of work.
 pub(crate) const BUDGET: u32 = 128;
 
@@ -114,6 +116,11 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
     if LEFT.get() == UNCONSTRAINED {
         return Poll::Ready(Proceed(()));
     }
+    current::with_worker(|worker| {
+        if let Some(worker) = worker {
+            worker.count_budget_yield();
+        }
+    });
     cx.waker().wake_by_ref();
     Poll::Pending
 }

@@ -41,7 +41,6 @@ pub(crate) use crate::slab::{Arena, Slab};
 pub(crate) use cell::{Cookie, Header};
 pub(crate) use id::IdBlock;
 pub(crate) use names::{Named, Names};
-pub(crate) use panic::say;
 pub(crate) use place::Place;
 pub(crate) use runnable::{Ran, Runnable, shut_down};
 pub(crate) use wait::{Noted, WaitNote};

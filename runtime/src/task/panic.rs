@@ -3,12 +3,11 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::fmt;
-use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::cell::Header;
+use crate::stderr::say;
 
 /// Prints the panic of a task whose handle is gone, with where the task was spawned.
 ///
@@ -25,11 +24,6 @@ pub(crate) fn unhandled(task: &Header, name: Option<Arc<str>>, payload: &(dyn An
          task {id} was created{by} at {place}; await its handle to receive the panic",
         message(payload)
     ));
-}
-
-/// Prints a line on stderr. Unlike `eprintln!` it does not panic where stderr is closed: no thread of the runtime may end by that.
-pub(crate) fn say(line: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Drops a value whose destructor may panic when there is a panic already to report.

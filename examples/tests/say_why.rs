@@ -1,16 +1,16 @@
-//! Which programs are told that they hang for ever, and which are not.
+//! Which programs are told that they hang for ever, and which are not; and what SIGQUIT makes a program say.
 //!
 //! Whether a program hangs depends on every thread of its process, so that each case is a process of its own: this program, started again
 //! with the name of the case. No test harness, which has threads too.
 //!
-//! `cargo test -p weftline-examples --test deadlock [part of a name]`
+//! `cargo test -p weftline-examples --test say_why [part of a name]`
 
 mod support;
 
 use std::env;
 use std::future::{pending, poll_fn};
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitCode};
 use std::sync::{Arc, Mutex};
@@ -35,12 +35,16 @@ enum Ends {
     Told(&'static [&'static str]),
     /// Well.
     Well,
+    /// Well, having said this on stderr. The first text is its `RUNTIME_DEBUG`.
+    WellSaying(&'static str, &'static [&'static str]),
     /// Well, because the parent connects to it and writes a byte when it has waited for a while.
     WellWhenWrittenTo,
-    /// Well, because the parent sends a signal when it has waited for a while.
+    /// Well, because the parent sends SIGUSR1 when it has waited for a while.
     WellWhenSignalled,
-    /// By the parent's signal, which has no handler. The text is its `RUNTIME_DEBUG`.
+    /// By the parent's SIGQUIT, which has no handler. The text is its `RUNTIME_DEBUG`.
     ByTheParentOnly(&'static str),
+    /// By the parent's SIGQUIT, which makes it print these parts.
+    Dumping(&'static [&'static str]),
 }
 
 const CASES: &[Case] = &[
@@ -51,7 +55,7 @@ const CASES: &[Case] = &[
             runtime::block_on(tx.send(1)).unwrap();
         },
         ends: Ends::Told(&[
-            "block_on in thread \"main\" [chan send]:\n\texamples/tests/deadlock.rs:",
+            "block_on in thread \"main\" [chan send]:\n\texamples/tests/say_why.rs:",
         ]),
     },
     Case {
@@ -69,7 +73,7 @@ const CASES: &[Case] = &[
         },
         ends: Ends::Told(&[
             "[join]:\n",
-            " [chan receive]:\n\texamples/tests/deadlock.rs:",
+            " [chan receive]:\n\texamples/tests/say_why.rs:",
             "created ",
         ]),
     },
@@ -120,7 +124,7 @@ const CASES: &[Case] = &[
         },
         ends: Ends::Told(&[
             "[join]",
-            " [waiting]:\ncreated outside of tasks\n\texamples/tests/deadlock.rs:",
+            " [waiting]:\ncreated outside of tasks\n\texamples/tests/say_why.rs:",
         ]),
     },
     Case {
@@ -324,6 +328,7 @@ const CASES: &[Case] = &[
             }
             // SAFETY: the handler does what a handler may.
             unsafe { libc::signal(libc::SIGUSR1, leave as *const () as libc::sighandler_t) };
+            ready();
             runtime::block_on(pending::<()>());
         },
         ends: Ends::WellWhenSignalled,
@@ -333,14 +338,120 @@ const CASES: &[Case] = &[
         run: || {
             let mut builder = runtime::Builder::new();
             let rt = builder.detect_deadlock(false).build().unwrap();
+            ready();
             rt.block_on(pending::<()>());
         },
         ends: Ends::ByTheParentOnly(""),
     },
     Case {
         name: "turned_off_by_the_environment",
-        run: || runtime::block_on(pending::<()>()),
+        run: || {
+            ready();
+            runtime::block_on(pending::<()>());
+        },
         ends: Ends::ByTheParentOnly("deadlock=0"),
+    },
+    Case {
+        name: "mutex_locked_twice",
+        run: || {
+            let mutex = sync::Mutex::new(0);
+            runtime::block_on(async {
+                let _guard = mutex.lock().await;
+                let _again = mutex.lock().await;
+            });
+        },
+        ends: Ends::Told(&["[sync.Mutex.Lock]"]),
+    },
+    Case {
+        name: "select_without_live_arms",
+        run: || {
+            runtime::block_on(async {
+                let never = sync::never::<u32>();
+                sync::select! {
+                    _ = never.recv(), if false => {}
+                }
+            });
+        },
+        ends: Ends::Told(&["[select (no cases)]"]),
+    },
+    Case {
+        name: "schedtrace",
+        run: || {
+            runtime::block_on(async {
+                runtime::spawn_blocking(|| thread::sleep(LATER))
+                    .await
+                    .unwrap();
+            });
+        },
+        ends: Ends::WellSaying(
+            "schedtrace=100",
+            &[
+                "SCHED ",
+                "ms: maxprocs=",
+                " tasks=0 blocking=1 runqueue=0 [ 0",
+            ],
+        ),
+    },
+    Case {
+        name: "sigquit_while_all_wait",
+        run: || {
+            #[runtime::main]
+            async fn main() {
+                let sleeper = runtime::task::Builder::new().name("sleeper");
+                let sleeper = sleeper.spawn(runtime::time::sleep(Duration::from_secs(600)));
+                runtime::spawn_blocking(ready).await.unwrap();
+                sleeper.await.unwrap();
+            }
+            main();
+        },
+        ends: Ends::Dumping(&[
+            "SIGQUIT: quit\n\nblock_on in thread \"main\" [join]:\n",
+            " \"sleeper\" [sleep]:\n\texamples/tests/say_why.rs:",
+            "created by task 1\n\texamples/tests/say_why.rs:",
+        ]),
+    },
+    Case {
+        name: "sigquit_while_every_worker_is_stuck",
+        run: || {
+            #[runtime::main(max_procs = 2)]
+            async fn main() {
+                for _ in 0..2 {
+                    runtime::spawn(async {
+                        let _stdout = std::io::stdout().lock();
+                        thread::sleep(Duration::from_secs(600));
+                    });
+                }
+                let _stderr = std::io::stderr().lock();
+                ready();
+                loop {
+                    std::hint::spin_loop();
+                }
+            }
+            main();
+        },
+        ends: Ends::Dumping(&["SIGQUIT: quit\n", "task 1 [running]:\n"]),
+    },
+    Case {
+        name: "sigquit_turned_off_by_the_environment",
+        run: || {
+            #[runtime::main]
+            async fn main() {
+                runtime::spawn_blocking(ready).await.unwrap();
+                runtime::time::sleep(Duration::from_secs(600)).await;
+            }
+            main();
+        },
+        ends: Ends::ByTheParentOnly("sigquit=0"),
+    },
+    Case {
+        name: "sigquit_not_asked_for",
+        run: || {
+            runtime::block_on(async {
+                runtime::spawn_blocking(ready).await.unwrap();
+                runtime::time::sleep(Duration::from_secs(600)).await;
+            });
+        },
+        ends: Ends::ByTheParentOnly(""),
     },
 ];
 
@@ -363,6 +474,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// Tells the parent that the signal may come.
+fn ready() {
+    TcpStream::connect(parent()).expect("the parent listens");
+}
+
 /// Where the parent listens.
 fn parent() -> SocketAddr {
     env::args()
@@ -381,14 +497,17 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
         .arg(format!("case:{}", case.name))
         .arg(address.to_string());
     command.env_remove("RUNTIME_DEBUG");
-    if let Ends::ByTheParentOnly(debug) = case.ends {
+    if let Ends::ByTheParentOnly(debug) | Ends::WellSaying(debug, _) = case.ends {
         command.env("RUNTIME_DEBUG", debug);
     }
     let running = start(&mut command);
     match case.ends {
-        Ends::Told(_) | Ends::Well => {}
+        Ends::Told(_) | Ends::Well | Ends::WellSaying(..) => {}
         Ends::WellWhenWrittenTo => write_later(listener),
-        Ends::WellWhenSignalled | Ends::ByTheParentOnly(_) => signal_later(&running.child),
+        Ends::WellWhenSignalled => signal_later(listener, &running.child, libc::SIGUSR1),
+        Ends::ByTheParentOnly(_) | Ends::Dumping(_) => {
+            signal_later(listener, &running.child, libc::SIGQUIT);
+        }
     }
     (case, Box::new(move || running.end()))
 }
@@ -401,23 +520,24 @@ fn write_later(listener: TcpListener) {
     });
 }
 
-fn signal_later(child: &Child) {
+fn signal_later(listener: TcpListener, child: &Child, signal: libc::c_int) {
     let id = libc::pid_t::try_from(child.id()).expect("a process number");
     thread::spawn(move || {
+        listener.accept().expect("the case is ready");
         thread::sleep(LATER);
         // SAFETY: a plain system call. The child waits for nothing else, so the number is still its own.
-        unsafe { libc::kill(id, libc::SIGUSR1) };
+        unsafe { libc::kill(id, signal) };
     });
 }
 
 fn judge(case: &Case, ended: Ended) -> bool {
     let told = ended.stderr.contains("all tasks are asleep - deadlock!");
+    let said = |parts: &[&str]| parts.iter().all(|part| ended.stderr.contains(part));
     let well = match case.ends {
-        Ends::Told(parts) => {
-            told && ended.status.code() == Some(101)
-                && parts.iter().all(|part| ended.stderr.contains(part))
-        }
-        Ends::ByTheParentOnly(_) => !told && ended.status.signal() == Some(libc::SIGUSR1),
+        Ends::Told(parts) => told && ended.status.code() == Some(101) && said(parts),
+        Ends::WellSaying(_, parts) => ended.status.success() && said(parts),
+        Ends::Dumping(parts) => ended.status.code() == Some(2) && said(parts),
+        Ends::ByTheParentOnly(_) => !told && ended.status.signal() == Some(libc::SIGQUIT),
         Ends::Well | Ends::WellWhenWrittenTo | Ends::WellWhenSignalled => {
             !told && ended.status.success()
         }
