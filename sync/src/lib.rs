@@ -25,6 +25,7 @@ mod rwlock;
 mod semaphore;
 pub mod singleflight;
 mod wait_group;
+pub mod watch;
 
 #[cfg(all(test, loom))]
 mod models;

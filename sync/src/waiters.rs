@@ -389,6 +389,17 @@ impl<'a, S, T> Waiter<'a, S, T> {
         self.node.status.store(WAITING, Ordering::Relaxed);
     }
 
+    /// Forgets that it was notified, so that it may queue up anew.
+    ///
+    /// # Panics
+    ///
+    /// If it is in the queue.
+    pub(crate) fn reset(self: Pin<&mut Self>) {
+        assert!(!self.is_waiting(), "the waiter is in the queue");
+        // Relaxed: only its owner looks at a waiter outside the queue.
+        self.node.status.store(IDLE, Ordering::Relaxed);
+    }
+
     /// Queues up, at the back.
     ///
     /// # Panics

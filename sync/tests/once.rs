@@ -93,7 +93,7 @@ fn an_initialiser_that_is_dropped_leaves_it_to_the_next() {
     on_each(WORKERS, || async {
         let cell = OnceCell::new();
         select! {
-            _ = cell.get_or_init(|| std::future::pending()) => unreachable!(),
+            _ = cell.get_or_init(std::future::pending) => unreachable!(),
             () = runtime::yield_now() => {}
         }
         assert_eq!(*cell.get_or_init(|| async { 7 }).await, 7);

@@ -29,6 +29,9 @@ const MAX_INTERVAL: u32 = 61;
 /// look at the clock and the reactor costs some hundred nanoseconds.
 const MAINTAIN_EVERY: u64 = 50_000;
 
+/// The worker has slept since `maintain` last ran, so that the time between says nothing about the length of polls.
+const UNKNOWN: u64 = u64::MAX;
+
 /// Timers that one call fires at the most, so that tasks get their turn in between.
 const TIMER_BATCH: usize = 256;
 
@@ -238,9 +241,11 @@ impl Worker {
     #[cold]
     fn maintain(&self) -> Option<Runnable> {
         let now = clock::now();
-        let elapsed = now - self.maintained.replace(now);
-        self.interval
-            .set(next_interval(self.interval.get(), elapsed));
+        let before = self.maintained.replace(now);
+        if before != UNKNOWN {
+            self.interval
+                .set(next_interval(self.interval.get(), now - before));
+        }
         // The end of run-next's slice.
         let queue = &self.slot.queue;
         if !queue.is_empty() {
@@ -355,18 +360,21 @@ impl Worker {
             // Marked a moment too late: the poll had ended.
             return self.back_from_stuck();
         }
-        task::collect(&scheduler.slab, ArenaIndex::worker(self));
-        let now = clock::now();
-        self.maintained.set(now);
+        // The clock is read only where it matters: a worker that finds work again at once comes through here once a task.
         let deadline = self.timers().next_deadline();
-        if deadline <= now {
-            return self.fire_timers(now);
+        if deadline != u64::MAX {
+            let now = clock::now();
+            if deadline <= now {
+                return self.fire_timers(now);
+            }
         }
         let searched = self.searching.replace(false);
         scheduler.idle.fall_asleep(self.index, searched);
         let (found, mut woken) = (scheduler.has_work(), 0);
         if !found && !scheduler.is_stopping() {
-            woken = self.park(until(deadline, now));
+            task::collect(&scheduler.slab, ArenaIndex::worker(self));
+            woken = self.park(until(deadline));
+            self.maintained.set(UNKNOWN);
         }
         self.awake();
         if found && searched && !self.searching.replace(true) {
@@ -403,7 +411,8 @@ impl Worker {
                 StepDown::Stay => return,
                 StepDown::Search => return self.searching.set(true),
             }
-            let woken = self.park(until(self.timers().next_deadline(), now));
+            let woken = self.park(until(self.timers().next_deadline()));
+            self.maintained.set(UNKNOWN);
             self.awake();
             self.share(woken);
         }
@@ -434,8 +443,8 @@ impl Worker {
 }
 
 /// How long to sleep for a deadline in nanoseconds, of which `u64::MAX` is none.
-fn until(deadline: u64, now: u64) -> Option<Duration> {
-    (deadline != u64::MAX).then(|| Duration::from_nanos(deadline.saturating_sub(now)))
+fn until(deadline: u64) -> Option<Duration> {
+    (deadline != u64::MAX).then(|| Duration::from_nanos(deadline.saturating_sub(clock::now())))
 }
 
 /// Aims at one `maintain` every `MAINTAIN_EVERY`, or every `MAX_INTERVAL` polls where that is more often.

@@ -14,6 +14,7 @@ mod rwlock;
 mod select;
 mod semaphore;
 mod wait_group;
+mod watch;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
