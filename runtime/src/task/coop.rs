@@ -19,13 +19,14 @@ use pin_project_lite::pin_project;
 use crate::scheduler::current;
 
 /// Units a poll starts with. The value is Tokio's; at some tens of nanoseconds an operation it is a few microseconds of work.
-pub(crate) const BUDGET: u32 = 128;
+pub(crate) const BUDGET: i64 = 128;
 
-/// The budget of code that is not constrained.
-const UNCONSTRAINED: u32 = u32::MAX;
+/// The budget of code that is not constrained. It is spent like any other, so that spending needs no branch: that takes centuries.
+const UNCONSTRAINED: i64 = i64::MAX;
 
 thread_local! {
-    static LEFT: Cell<u32> = const { Cell::new(UNCONSTRAINED) };
+    /// What this thread's poll may still spend; more than [`BUDGET`] if it is not constrained. Below zero where operations are nested.
+    static LEFT: Cell<i64> = const { Cell::new(UNCONSTRAINED) };
     /// The flag of the worker that this thread is.
     static PREEMPT: Cell<&'static Preempt> = const { Cell::new(&NEVER) };
 }
@@ -80,10 +81,7 @@ impl Proceed {
     /// Spends the unit. Call it when the operation completes, and not when it returns `Pending`.
     #[inline]
     pub fn made_progress(self) {
-        let left = LEFT.get();
-        if left != UNCONSTRAINED {
-            LEFT.set(left.saturating_sub(1));
-        }
+        LEFT.set(LEFT.get().wrapping_sub(1));
     }
 }
 
@@ -105,15 +103,16 @@ impl Proceed {
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {
-    if LEFT.get() == 0 || PREEMPT.get().0.load(Relaxed) {
+    if LEFT.get() <= 0 || PREEMPT.get().0.load(Relaxed) {
         return exhausted(cx);
     }
     Poll::Ready(Proceed(()))
 }
 
 #[cold]
+#[inline(never)]
 fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
-    if LEFT.get() == UNCONSTRAINED {
+    if LEFT.get() > BUDGET {
         return Poll::Ready(Proceed(()));
     }
     current::with_worker(|worker| {
@@ -193,13 +192,13 @@ pub(crate) fn stop() -> Restore {
 }
 
 #[inline]
-fn set(units: u32) -> Restore {
+fn set(units: i64) -> Restore {
     Restore(LEFT.replace(units))
 }
 
 /// Puts the previous budget back when dropped, also when the poll panics.
 #[derive(Debug)]
-pub(crate) struct Restore(u32);
+pub(crate) struct Restore(i64);
 
 impl Drop for Restore {
     #[inline]

@@ -16,6 +16,7 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use super::ring::Ring;
 use super::waiter::List;
 
 /// A receive would not wait, as far as one can tell without the lock.
@@ -25,14 +26,9 @@ pub(crate) const SEND_READY: u8 = 2;
 /// The channel is closed.
 pub(crate) const IS_CLOSED: u8 = 4;
 
-/// How many values the ring makes room for at once. Larger capacities grow by doubling, so that a channel with a generous capacity
-/// costs what it holds.
-const FIRST_ALLOCATION: usize = 1024;
-
 /// See the module.
 pub(crate) struct Core<T> {
-    buffer: VecDeque<T>,
-    capacity: usize,
+    buffer: Ring<T>,
     pub(super) receivers: List<T>,
     pub(super) senders: List<T>,
     #[expect(
@@ -60,16 +56,39 @@ pub(crate) enum Sent {
 }
 
 impl<T> Core<T> {
-    pub(super) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: u32) -> Self {
         Self {
-            buffer: VecDeque::new(),
-            capacity,
+            buffer: Ring::new(capacity),
             receivers: List::new(),
             senders: List::new(),
             returned: None,
             ticket: 0,
             closed: false,
         }
+    }
+
+    /// The hot half of [`Core::receive`]: takes a buffered value where that concerns nobody else. With it comes the
+    /// [readiness](Core::readiness) that this leaves. `None`: it takes the other half.
+    #[inline(always)]
+    pub(super) fn receive_hot(&mut self) -> Option<(T, u8)> {
+        if self.closed | self.returned.is_some() || !self.senders.is_empty() {
+            return None;
+        }
+        let value = self.buffer.pop()?;
+        let rest = self.buffer.len() != 0;
+        Some((value, SEND_READY | (u8::from(rest) * RECV_READY)))
+    }
+
+    /// The hot half of [`Core::send`]: puts the value into the ring where that concerns nobody else, and returns the
+    /// [readiness](Core::readiness) that this leaves. `None`: it takes the other half, and `take` has not been called.
+    #[inline(always)]
+    pub(super) fn send_hot(&mut self, take: impl FnOnce() -> T) -> Option<u8> {
+        // A closed channel's ring is shut, see `close`.
+        if !self.receivers.is_empty() || !self.buffer.push(take) {
+            return None;
+        }
+        let room = !self.buffer.is_full();
+        Some(RECV_READY | (u8::from(room) * SEND_READY))
     }
 
     /// Takes the next value, if there is one without waiting.
@@ -80,7 +99,7 @@ impl<T> Core<T> {
                 return Received::Value(value, None);
             }
         }
-        if let Some(value) = self.buffer.pop_front() {
+        if let Some(value) = self.buffer.pop() {
             let waker = self.refill();
             return Received::Value(value, waker);
         }
@@ -106,9 +125,8 @@ impl<T> Core<T> {
             self.ticket = ticket.wrapping_add(1);
             return Sent::Done(receiver.deliver(take(), ticket));
         }
-        if self.buffer.len() < self.capacity {
-            self.make_room();
-            self.buffer.push_back(take());
+        if self.buffer.has_slot() || self.buffer.grow() {
+            self.buffer.push(take);
             return Sent::Done(None);
         }
         Sent::Full
@@ -116,6 +134,7 @@ impl<T> Core<T> {
 
     /// Closes the channel; false if it was closed already. [`Core::dismiss`] is to follow.
     pub(super) fn close(&mut self) -> bool {
+        self.buffer.shut();
         !std::mem::replace(&mut self.closed, true)
     }
 
@@ -148,15 +167,20 @@ impl<T> Core<T> {
 
     /// Everything that nobody can receive any more, to be dropped outside the lock.
     pub(super) fn drain(&mut self) -> impl Sized + use<T> {
-        (std::mem::take(&mut self.buffer), self.returned.take())
+        let mut shut = Ring::new(self.buffer.capacity());
+        shut.shut();
+        (
+            std::mem::replace(&mut self.buffer, shut),
+            self.returned.take(),
+        )
     }
 
     /// What can be told of the channel without its lock. Called at each unlock, hence without branches.
     #[inline]
     pub(super) fn readiness(&self) -> u8 {
         let receivable =
-            !self.buffer.is_empty() | !self.senders.is_empty() | self.returned.is_some();
-        let sendable = (self.buffer.len() < self.capacity) | !self.receivers.is_empty();
+            (self.buffer.len() != 0) | !self.senders.is_empty() | self.returned.is_some();
+        let sendable = !self.buffer.is_full() | !self.receivers.is_empty();
         let closed = if self.closed {
             RECV_READY | SEND_READY | IS_CLOSED
         } else {
@@ -166,36 +190,23 @@ impl<T> Core<T> {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.buffer.len() + self.returned.as_ref().map_or(0, |returned| returned.len())
+        self.buffer.len() as usize + self.returned.as_ref().map_or(0, |returned| returned.len())
     }
 
     pub(super) fn capacity(&self) -> usize {
-        self.capacity
+        self.buffer.capacity() as usize
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.buffer.len() >= self.capacity
+        self.buffer.is_full()
     }
 
     /// A value has left a full ring: the first waiting sender's takes its place.
     #[inline]
     fn refill(&mut self) -> Option<Waker> {
         let (value, waker) = self.senders.claim_first()?.collect();
-        self.buffer.push_back(value);
+        self.buffer.replace(value);
         waker
-    }
-
-    #[inline]
-    fn make_room(&mut self) {
-        if self.buffer.capacity() == 0 {
-            self.allocate();
-        }
-    }
-
-    #[cold]
-    fn allocate(&mut self) {
-        self.buffer
-            .reserve_exact(self.capacity.min(FIRST_ALLOCATION));
     }
 
     #[cold]

@@ -12,7 +12,7 @@
 //!
 //! # How it moves
 //!
-//! A channel is one short lock, a ring, and two queues of waiters ([`core`]). A waiter lives in the future that waits ([`waiter`]), so
+//! A channel is one short lock, a [`ring`], and two queues of waiters ([`core`]). A waiter lives in the future that waits ([`waiter`]), so
 //! that no operation allocates. A sender that finds a receiver waiting moves the value straight into that receiver's future
 //! ([`receiving`]) and wakes it; a receiver that finds a sender waiting takes the value out of the sender's future ([`sending`]). What
 //! hands a value over also decides who gets it: nobody can barge in between, and a woken task never finds its turn taken.
@@ -33,6 +33,7 @@ mod pending;
 mod receiver;
 mod receiving;
 mod recv;
+mod ring;
 mod send;
 mod sender;
 mod sending;
@@ -50,7 +51,8 @@ pub(crate) use shared::Channel;
 /// Makes a channel that holds up to `capacity` values: `make(chan T, capacity)`.
 ///
 /// With capacity 0 it is a rendezvous: `send` completes when a receiver has taken the value. The buffer is allocated when the first
-/// value needs it and grows up to the capacity, so that a large one costs nothing by itself.
+/// value needs it and grows up to the capacity, so that a large one costs nothing by itself. More than `u32::MAX` values are never
+/// held; a larger capacity means that many.
 ///
 /// The channel closes when [`close`](Sender::close) is called on either end, or when the last handle of an end is dropped. Receivers
 /// still get what is buffered, then `None`; what only dropped receivers could have received is dropped with the last of them.

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::core::Received;
 use super::pending::{Queue, keep_waiting, withdraw};
-use super::shared::{Channel, wake};
+use super::shared::{Channel, Locked, wake};
 use super::waiter::{Owner, Waiter, state};
 use crate::primitive::Held;
 use crate::select::case::{Attempt, Case};
@@ -29,7 +29,7 @@ impl<C, T> Receiving<C, T>
 where
     C: Deref<Target = Channel<T>>,
 {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(channel: C) -> Self {
         Self {
             channel,
@@ -49,10 +49,41 @@ where
     }
 
     /// The next value, or `None` once the channel is closed and drained. Not to be polled again after that, without [`Self::reset`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
+        if self.waiter.state() == state::IDLE && self.channel.recv_ready() {
+            return match self.channel.receive_hot() {
+                Ok(value) => {
+                    self.waiter.set_state(state::FINISHED);
+                    Poll::Ready(Some(value))
+                }
+                Err(core) => self.poll_locked(core, cx),
+            };
+        }
+        self.poll_later(cx)
+    }
+
+    /// A first poll that has found the channel to be in no simple state.
+    #[inline(never)]
+    fn poll_locked(
+        self: Pin<&Self>,
+        mut core: Locked<'_, T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<T>> {
+        let received = core.receive();
+        drop(core);
+        match self.conclude(received) {
+            Some(outcome) => Poll::Ready(outcome),
+            None => self.register(cx),
+        }
+    }
+
+    /// A first poll that looked futile, or a later one.
+    #[inline(never)]
+    fn poll_later(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         match self.waiter.state() {
-            state::IDLE => self.poll_idle(cx),
+            state::IDLE => self.register(cx),
             state::DONE => Poll::Ready(Some(self.take())),
             _ => self.poll_rare(cx),
         }
@@ -62,17 +93,6 @@ where
     pub(crate) fn reset(&self) {
         debug_assert_eq!(self.waiter.state(), state::FINISHED);
         self.waiter.set_state(state::IDLE);
-    }
-
-    #[inline]
-    fn poll_idle(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
-        if self.channel.recv_ready() {
-            if let Some(outcome) = self.receive_now() {
-                return Poll::Ready(outcome);
-            }
-        }
-        self.register(cx)
     }
 
     #[cold]
@@ -86,14 +106,18 @@ where
                 "a receive was polled again after it had completed; make a new one with `recv()`"
             ),
             // CLOSED: a value may have been given back since.
-            _ => self.poll_idle(cx),
+            _ => self.register(cx),
         }
     }
 
     /// Receives if that is possible without waiting.
-    #[inline]
-    fn receive_now(self: Pin<&Self>) -> Option<Option<T>> {
+    fn receive_now(&self) -> Option<Option<T>> {
         let received = self.channel.lock().receive();
+        self.conclude(received)
+    }
+
+    #[inline]
+    fn conclude(&self, received: Received<T>) -> Option<Option<T>> {
         match received {
             Received::Value(value, waker) => {
                 self.waiter.set_state(state::FINISHED);
@@ -215,7 +239,7 @@ where
         self.waiter.set_state(match outcome {
             Some(value) => {
                 // SAFETY: not linked, so the slot is ours; empty, since this waiter was not DONE.
-                unsafe { self.waiter.put_value(value) };
+                unsafe { self.waiter.put_value(value, 0) };
                 state::DONE
             }
             None => state::CLOSED,

@@ -27,7 +27,7 @@ pin_project! {
 }
 
 impl<'a, T> Recv<'a, T> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(channel: &'a Channel<T>, place: &'static Location<'static>) -> Self {
         Self {
             receiving: Receiving::new(channel),
@@ -39,7 +39,7 @@ impl<'a, T> Recv<'a, T> {
 impl<T> Future for Recv<'_, T> {
     type Output = Option<T>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let proceed = ready!(coop::poll_proceed(cx));
         let this = self.into_ref().project_ref();

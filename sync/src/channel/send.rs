@@ -28,7 +28,7 @@ pin_project! {
 }
 
 impl<'a, T> Send<'a, T> {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(
         channel: &'a Channel<T>,
         value: T,
@@ -44,7 +44,7 @@ impl<'a, T> Send<'a, T> {
 impl<T> Future for Send<'_, T> {
     type Output = Result<(), SendError<T>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.into_ref().project_ref();
         poll(this.sending, this.place, cx)
@@ -119,7 +119,7 @@ impl<'a, T> SendFrom<'a, T> {
 impl<T> Future for SendFrom<'_, T> {
     type Output = Result<(), SendError<T>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.into_ref().project_ref();
         poll(this.sending, this.place, cx)
@@ -148,7 +148,7 @@ impl<T> fmt::Debug for SendFrom<'_, T> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn poll<T>(
     sending: Pin<&Sending<'_, T>>,
     place: &'static Location<'static>,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use super::core::Sent;
 use super::pending::{Queue, keep_waiting, withdraw};
-use super::shared::{Channel, wake};
+use super::shared::{Channel, Locked, wake};
 use super::waiter::{Owner, Waiter, state};
 use crate::primitive::Held;
 use crate::select::case::{Attempt, Case};
@@ -22,7 +22,7 @@ pub(crate) struct Sending<'a, T> {
 }
 
 impl<'a, T> Sending<'a, T> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(channel: &'a Channel<T>, value: T) -> Self {
         Self {
             channel,
@@ -37,32 +37,52 @@ impl<'a, T> Sending<'a, T> {
     }
 
     /// Sent, or the value back because the channel is closed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
+        // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
+        if self.waiter.state() == state::IDLE && self.channel.send_ready() {
+            // SAFETY: the waiter is not linked, so the value is ours, and full; a successful send empties it.
+            let sent = self
+                .channel
+                .send_hot(|| unsafe { self.waiter.take_value() });
+            return match sent {
+                Ok(()) => {
+                    self.waiter.set_state(state::FINISHED);
+                    Poll::Ready(Ok(()))
+                }
+                Err(core) => self.poll_locked(core, cx),
+            };
+        }
+        self.poll_later(cx)
+    }
+
+    /// A first poll that has found the channel to be in no simple state.
+    #[inline(never)]
+    fn poll_locked(
+        self: Pin<&Self>,
+        mut core: Locked<'_, T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), T>> {
+        // SAFETY: as in `poll`.
+        let sent = core.send(|| unsafe { self.waiter.take_value() });
+        drop(core);
+        match self.conclude(sent) {
+            Some(outcome) => Poll::Ready(outcome),
+            None => self.register(cx),
+        }
+    }
+
+    /// A first poll that looked futile, or a later one.
+    #[inline(never)]
+    fn poll_later(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
         match self.waiter.state() {
-            state::IDLE => self.poll_idle(cx),
+            state::IDLE => self.register(cx),
             state::DONE => {
                 self.waiter.set_state(state::FINISHED);
                 Poll::Ready(Ok(()))
             }
             _ => self.poll_rare(cx),
         }
-    }
-
-    #[inline]
-    fn poll_idle(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
-        // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
-        if self.channel.send_ready() {
-            // SAFETY: the waiter is not linked, so the value is ours, and full; a successful send empties it.
-            let sent = self
-                .channel
-                .lock()
-                .send(|| unsafe { self.waiter.take_value() });
-            if let Some(outcome) = self.conclude(sent) {
-                return Poll::Ready(outcome);
-            }
-        }
-        self.register(cx)
     }
 
     #[cold]
@@ -75,7 +95,7 @@ impl<'a, T> Sending<'a, T> {
             state::FINISHED => panic!(
                 "a send was polled again after it had completed; make a new one with `send(value)`"
             ),
-            _ => self.poll_idle(cx),
+            _ => self.register(cx),
         }
     }
 
@@ -83,7 +103,7 @@ impl<'a, T> Sending<'a, T> {
     fn register(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
         let waker = cx.waker().clone();
         let mut core = self.channel.lock();
-        // SAFETY: as in `poll_idle`.
+        // SAFETY: as in `poll`.
         let sent = core.send(|| unsafe { self.waiter.take_value() });
         if let Sent::Full = sent {
             // SAFETY: not linked (IDLE or STALE), and `Drop` withdraws it.

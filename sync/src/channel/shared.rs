@@ -32,7 +32,7 @@ unsafe impl<T: Send> Sync for Channel<T> {}
 
 impl<T> Channel<T> {
     pub(crate) fn new(capacity: usize, never: bool) -> Self {
-        let core = Core::new(capacity);
+        let core = Core::new(u32::try_from(capacity).unwrap_or(u32::MAX));
         Self {
             lock: Lock::new(),
             senders: AtomicU32::new(1),
@@ -49,6 +49,41 @@ impl<T> Channel<T> {
         Locked {
             held: self.hold(),
             channel: self,
+        }
+    }
+
+    /// Receives a buffered value where that concerns nobody else. Otherwise the channel, locked, for all other cases.
+    #[inline(always)]
+    pub(super) fn receive_hot(&self) -> Result<T, Locked<'_, T>> {
+        let held = self.hold();
+        // SAFETY: the lock is held, and no other reference to the core is made before this one is gone.
+        match unsafe { self.core() }.receive_hot() {
+            Some((value, ready)) => {
+                self.announce(ready);
+                Ok(value)
+            }
+            None => Err(Locked {
+                channel: self,
+                held,
+            }),
+        }
+    }
+
+    /// Sends into the ring where that concerns nobody else. Otherwise `take` has not been called; the channel, locked, for all other
+    /// cases.
+    #[inline(always)]
+    pub(super) fn send_hot(&self, take: impl FnOnce() -> T) -> Result<(), Locked<'_, T>> {
+        let held = self.hold();
+        // SAFETY: as in `receive_hot`; `take` only moves the value.
+        match unsafe { self.core() }.send_hot(take) {
+            Some(ready) => {
+                self.announce(ready);
+                Ok(())
+            }
+            None => Err(Locked {
+                channel: self,
+                held,
+            }),
         }
     }
 
@@ -77,6 +112,12 @@ impl<T> Channel<T> {
     pub(crate) unsafe fn publish(&self) {
         // SAFETY: the caller's promise.
         let ready = unsafe { self.core() }.readiness();
+        self.announce(ready);
+    }
+
+    /// Stores what can be known without the lock, which the caller holds.
+    #[inline(always)]
+    fn announce(&self, ready: u8) {
         // Release pairs with the acquire in `is`: who sees a flag also sees what the thread that set it had done before.
         self.ready.store(ready, Release);
     }

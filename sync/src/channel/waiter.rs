@@ -47,12 +47,8 @@ pub(crate) mod state {
 pub(crate) enum Owner {
     /// A plain operation of the task that this wakes. Being in the list is all the permission a peer needs.
     Task(Waker),
-    /// An arm of a select, or nobody when null. The claim outlives the waiter's stay in the list.
+    /// An arm of a select. The claim outlives the waiter's stay in the list.
     Arm(*const Claim),
-}
-
-impl Owner {
-    const NOBODY: Self = Self::Arm(ptr::null());
 }
 
 struct Links<T> {
@@ -70,37 +66,39 @@ impl<T> Links<T> {
 pub(crate) struct Waiter<T> {
     /// Set by `push`.
     links: UnsafeCell<MaybeUninit<Links<T>>>,
-    owner: UnsafeCell<Owner>,
+    /// Set by `push`, moved out by whoever unlinks it; a waiter that never waited has nothing to drop.
+    owner: UnsafeCell<MaybeUninit<Owner>>,
     value: UnsafeCell<MaybeUninit<T>>,
     /// The place of a value that was handed over among all of them; orders what dropped receivers give back.
-    ticket: UnsafeCell<u32>,
-    /// Which arm of its select it is.
-    case: UnsafeCell<u16>,
+    /// Set by whoever delivers.
+    ticket: UnsafeCell<MaybeUninit<u32>>,
+    /// Which arm of its select it is. Set by `push`.
+    case: UnsafeCell<MaybeUninit<u16>>,
     state: AtomicU8,
     _pinned: PhantomPinned,
 }
 
 impl<T> Waiter<T> {
     /// A receiver's waiter: without a value.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn empty() -> Self {
         Self::around(MaybeUninit::uninit())
     }
 
     /// A sender's waiter: with the value to send.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn full(value: T) -> Self {
         Self::around(MaybeUninit::new(value))
     }
 
-    #[inline]
+    #[inline(always)]
     fn around(value: MaybeUninit<T>) -> Self {
         Self {
             links: UnsafeCell::new(MaybeUninit::uninit()),
-            owner: UnsafeCell::new(Owner::NOBODY),
+            owner: UnsafeCell::new(MaybeUninit::uninit()),
             value: UnsafeCell::new(value),
-            ticket: UnsafeCell::new(0),
-            case: UnsafeCell::new(0),
+            ticket: UnsafeCell::new(MaybeUninit::uninit()),
+            case: UnsafeCell::new(MaybeUninit::uninit()),
             state: AtomicU8::new(state::IDLE),
             _pinned: PhantomPinned,
         }
@@ -137,15 +135,19 @@ impl<T> Waiter<T> {
             .with(|value| unsafe { (*value).assume_init_read() })
     }
 
-    /// Moves a value in.
+    /// Moves a value in, and its ticket.
     ///
     /// # Safety
     /// The caller has the value by invariant 4, and it is empty.
     #[inline]
-    pub(crate) unsafe fn put_value(&self, value: T) {
+    pub(crate) unsafe fn put_value(&self, value: T, ticket: u32) {
         // SAFETY: the caller's promise.
         self.value.with_mut(|slot| unsafe {
             (*slot).write(value);
+        });
+        // SAFETY: the ticket goes with the value.
+        self.ticket.with_mut(|slot| unsafe {
+            (*slot).write(ticket);
         });
     }
 
@@ -155,7 +157,8 @@ impl<T> Waiter<T> {
     /// The owner has seen DONE.
     pub(crate) unsafe fn ticket(&self) -> u32 {
         // SAFETY: the peer wrote it before it published DONE.
-        self.ticket.with(|ticket| unsafe { *ticket })
+        self.ticket
+            .with(|ticket| unsafe { (*ticket).assume_init() })
     }
 
     /// Whether a linked plain operation would wake this very task.
@@ -164,8 +167,9 @@ impl<T> Waiter<T> {
     /// The channel's lock is held and the waiter is LINKED.
     pub(crate) unsafe fn would_wake(&self, waker: &Waker) -> bool {
         // SAFETY: invariant 1.
-        self.owner
-            .with(|owner| unsafe { matches!(&*owner, Owner::Task(old) if old.will_wake(waker)) })
+        self.owner.with(|owner| unsafe {
+            matches!((*owner).assume_init_ref(), Owner::Task(old) if old.will_wake(waker))
+        })
     }
 
     /// Replaces the owner of a linked waiter; the old one is to be dropped outside the lock.
@@ -175,7 +179,7 @@ impl<T> Waiter<T> {
     pub(crate) unsafe fn replace_owner(&self, owner: Owner) -> Owner {
         // SAFETY: invariant 1.
         self.owner
-            .with_mut(|slot| unsafe { std::mem::replace(&mut *slot, owner) })
+            .with_mut(|slot| unsafe { std::mem::replace((*slot).assume_init_mut(), owner) })
     }
 
     /// The claim of the select that a linked waiter is an arm of; null for a plain operation.
@@ -183,7 +187,7 @@ impl<T> Waiter<T> {
     fn claim(&self) -> *const Claim {
         self.owner.with(|owner| {
             // SAFETY: invariant 1; only `List` calls this, under the lock.
-            match unsafe { &*owner } {
+            match unsafe { (*owner).assume_init_ref() } {
                 Owner::Task(_) => ptr::null(),
                 Owner::Arm(claim) => *claim,
             }
@@ -197,7 +201,7 @@ impl<T> Waiter<T> {
             return Ok(());
         }
         // SAFETY: invariant 1; only `List` calls this, under the lock.
-        let case = self.case.with(|case| unsafe { *case });
+        let case = self.case.with(|case| unsafe { (*case).assume_init() });
         // SAFETY: the claim lives while the waiter is linked, see `List::push`.
         unsafe { &*claim }.win(case)
     }
@@ -252,9 +256,13 @@ impl<T> List<T> {
     pub(crate) unsafe fn push(&mut self, waiter: Pin<&Waiter<T>>, owner: Owner, case: u16) {
         let waiter = waiter.get_ref();
         // SAFETY: not linked, so all of it is the owner's (invariant 1), and the owner is the caller.
-        waiter.owner.with_mut(|slot| unsafe { *slot = owner });
+        waiter.owner.with_mut(|slot| unsafe {
+            (*slot).write(owner);
+        });
         // SAFETY: as above.
-        waiter.case.with_mut(|slot| unsafe { *slot = case });
+        waiter.case.with_mut(|slot| unsafe {
+            (*slot).write(case);
+        });
         let tail = self.tail;
         // SAFETY: as above.
         waiter.links.with_mut(|links| unsafe {
@@ -281,10 +289,10 @@ impl<T> List<T> {
     pub(crate) unsafe fn remove(&mut self, waiter: &Waiter<T>) -> Owner {
         self.detach(waiter);
         waiter.set_state(state::IDLE);
-        // SAFETY: invariant 1.
+        // SAFETY: invariant 1, and `push` has set it; nobody looks at it again before the next push.
         waiter
             .owner
-            .with_mut(|slot| unsafe { std::mem::replace(&mut *slot, Owner::NOBODY) })
+            .with(|slot| unsafe { (*slot).assume_init_read() })
     }
 
     /// Claims the first waiter that may be completed. Busy selects are passed over, decided ones taken out.
@@ -358,9 +366,7 @@ impl<T> Claimed<'_, T> {
     #[inline]
     pub(crate) fn deliver(self, value: T, ticket: u32) -> Option<Waker> {
         // SAFETY: claimed and a receiver, so the slot is ours and empty (invariant 4).
-        unsafe { self.0.put_value(value) };
-        // SAFETY: as above.
-        self.0.ticket.with_mut(|slot| unsafe { *slot = ticket });
+        unsafe { self.0.put_value(value, ticket) };
         self.end(state::DONE)
     }
 
@@ -379,11 +385,12 @@ impl<T> Claimed<'_, T> {
 
     #[inline]
     fn end(self, state: u8) -> Option<Waker> {
-        // SAFETY: unlinked and claimed: until it is published the owner stays away (invariant 1).
+        // SAFETY: unlinked and claimed: until it is published the owner stays away (invariant 1). `push` has set it, and nobody looks at
+        // it again before the next push.
         let owner = self
             .0
             .owner
-            .with_mut(|slot| unsafe { std::mem::replace(&mut *slot, Owner::NOBODY) });
+            .with(|slot| unsafe { (*slot).assume_init_read() });
         let waker = match owner {
             Owner::Task(waker) => Some(waker),
             // SAFETY: we won this claim, and publish below; a select outlives its waiters.
