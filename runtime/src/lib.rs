@@ -66,7 +66,8 @@ pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
 pub use crate::metrics::Metrics;
 pub use crate::runtime::Runtime;
 pub use crate::spawn::{
-    YieldNow, block_on, max_procs, num_tasks, set_max_procs, spawn, spawn_blocking, yield_now,
+    YieldNow, block_in_place, block_on, max_procs, num_tasks, set_max_procs, spawn, spawn_blocking,
+    yield_now,
 };
 pub use crate::task::{JoinError, JoinHandle};
 pub use macros::{main, test};

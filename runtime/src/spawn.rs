@@ -8,8 +8,9 @@ use std::task::{Context, Poll};
 
 use crate::handle::{Handle, NO_RUNTIME};
 use crate::runtime::Runtime;
-use crate::scheduler;
-use crate::task::JoinHandle;
+use crate::scheduler::worker::Worker;
+use crate::scheduler::{self, current};
+use crate::task::{JoinHandle, coop};
 
 /// Starts a task.
 ///
@@ -100,6 +101,58 @@ where
     match Handle::try_current() {
         Ok(handle) => handle.spawn_blocking(f),
         Err(_) => panic!("spawn_blocking: {NO_RUNTIME}"),
+    }
+}
+
+/// Runs code that blocks on this very thread, after another one has taken over the other tasks of this worker.
+///
+/// Unlike [`spawn_blocking`] it needs neither `Send` nor `'static`, and inside it `block_on` and the `blocking_` operations are
+/// allowed. Outside a task it just calls `f`. The rest of the task's poll runs beside the replacement; from the next one on all is as
+/// before.
+///
+/// A task that blocks without it stalls nobody for more than some milliseconds either: the monitor does the same, only later.
+///
+/// # Panics
+///
+/// If `f` does.
+///
+/// ```
+/// # runtime::block_on(async {
+/// runtime::spawn(async {
+///     let text = String::from("not 'static");
+///     let length = runtime::block_in_place(|| text.len()); // something that takes its time
+///     assert_eq!(length, text.len());
+/// })
+/// .await
+/// .unwrap();
+/// # });
+/// ```
+///
+/// **Go:** what the runtime does around each system call (`entersyscall`, `exitsyscall`).
+pub fn block_in_place<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T,
+{
+    let _away = Away(current::with_worker(|worker| {
+        current::in_task() && worker.is_some_and(Worker::go_away)
+    }));
+    let _task = current::leave_task();
+    let _budget = coop::stop();
+    f()
+}
+
+/// Brings the worker back, also when the call panics.
+struct Away(bool);
+
+impl Drop for Away {
+    fn drop(&mut self) {
+        if self.0 {
+            current::with_worker(|worker| {
+                if let Some(worker) = worker {
+                    worker.come_back();
+                }
+            });
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! No task can starve the others: spinning, blocking, never yielding.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,21 +78,27 @@ fn a_task_woken_by_one_that_goes_on_computing_runs_elsewhere() {
 #[test]
 fn blocking_in_tasks_is_made_up_for_by_more_threads() {
     let rt = with_workers(2);
-    let start = Instant::now();
-    let tasks: Vec<_> = (0..50)
-        .map(|_| rt.spawn(async { thread::sleep(Duration::from_millis(200)) }))
+    // Each blocks its thread until all are there: without replacements they would wait for ever.
+    let all = Arc::new(Barrier::new(30));
+    let tasks: Vec<_> = (0..30)
+        .map(|_| {
+            let all = all.clone();
+            rt.spawn(async move { all.wait().is_leader() })
+        })
         .collect();
-    rt.block_on(async {
+    let leaders = rt.block_on(async {
+        let mut leaders = 0;
         for task in tasks {
-            task.await.unwrap();
+            leaders += u32::from(
+                runtime::time::timeout(PATIENCE, task)
+                    .await
+                    .unwrap()
+                    .unwrap(),
+            );
         }
+        leaders
     });
-    // One after the other on 2 workers they would take 5 s.
-    assert!(
-        start.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        start.elapsed()
-    );
+    assert_eq!(leaders, 1);
 }
 
 #[test]
@@ -154,4 +160,64 @@ fn shutdown_with_a_deadline_leaves_a_spinning_task_to_itself() {
     wait_until("it spins", || spinning.load(SeqCst) == 1);
     assert!(!rt.shutdown(Duration::from_millis(100)));
     stop.store(true, SeqCst);
+}
+
+#[test]
+fn block_in_place_hands_the_worker_over_at_once_and_allows_blocking() {
+    for workers in [1, 2] {
+        // With such a slice the monitor alone would not replace anybody.
+        let rt = Builder::new()
+            .max_procs(workers)
+            .time_slice(Duration::from_secs(3600))
+            .build()
+            .unwrap();
+        let all = Arc::new(Barrier::new(20));
+        let tasks: Vec<_> = (0..20)
+            .map(|i| {
+                let all = all.clone();
+                rt.spawn(async move {
+                    let text = format!("task {i}");
+                    let inside = runtime::block_in_place(|| {
+                        all.wait();
+                        // Spawns, wakes and blocks from within.
+                        let other = runtime::spawn(async move {
+                            runtime::time::sleep(Duration::from_millis(1)).await;
+                            i
+                        });
+                        assert_eq!(runtime::block_on(other).unwrap(), i);
+                        runtime::block_in_place(|| text.len())
+                    });
+                    runtime::yield_now().await;
+                    assert_eq!(inside, text.len());
+                })
+            })
+            .collect();
+        rt.block_on(async {
+            for task in tasks {
+                runtime::time::timeout(PATIENCE, task)
+                    .await
+                    .unwrap()
+                    .unwrap();
+            }
+        });
+    }
+}
+
+#[test]
+fn block_in_place_comes_back_from_a_panic() {
+    let rt = with_workers(1);
+    let error = rt
+        .block_on(rt.spawn(async { runtime::block_in_place(|| panic!("inside")) }))
+        .unwrap_err();
+    assert!(error.is_panic());
+    assert_eq!(rt.block_on(rt.spawn(async { 7 })).unwrap(), 7);
+}
+
+#[test]
+fn block_in_place_outside_a_task_just_calls() {
+    assert_eq!(runtime::block_in_place(|| 7), 7);
+    assert_eq!(
+        runtime::block_on(async { runtime::block_in_place(|| 7) }),
+        7
+    );
 }

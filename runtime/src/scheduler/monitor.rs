@@ -364,7 +364,10 @@ impl Scheduler {
             self.notify();
         }
         let remarkable = self.monitor.report.is_some_and(|limit| time >= limit);
-        if remarkable && !std::mem::replace(&mut watched.reported, true) {
+        if remarkable
+            && !slot.poll.is_on_purpose()
+            && !std::mem::replace(&mut watched.reported, true)
+        {
             slot.poll.report(time, &self.names);
         }
         if !slot.poll.is_stuck() {

@@ -82,6 +82,8 @@ pub(crate) struct PollMark {
     /// The owner does not count as running: it is in a poll that does not return, or in `block_in_place`. Set by the monitor or the
     /// owner, cleared by the owner.
     stuck: AtomicBool,
+    /// The task said that it would block, so that nobody need be told of it.
+    on_purpose: AtomicBool,
     /// The task is to yield at its next budgeted operation.
     pub(crate) preempt: &'static Preempt,
 }
@@ -93,6 +95,7 @@ impl PollMark {
             task: AtomicU64::new(0),
             spawned_at: Place::unknown(),
             stuck: AtomicBool::new(false),
+            on_purpose: AtomicBool::new(false),
             preempt: Preempt::acquire(),
         }
     }
@@ -124,6 +127,15 @@ impl PollMark {
     /// The owner does not count as running from now on. `false`: it was marked already.
     pub(crate) fn stick(&self) -> bool {
         !self.stuck.swap(true, AcqRel)
+    }
+
+    /// The owner notes whether its task blocks because it says so.
+    pub(crate) fn set_on_purpose(&self, on_purpose: bool) {
+        self.on_purpose.store(on_purpose, Relaxed);
+    }
+
+    pub(crate) fn is_on_purpose(&self) -> bool {
+        self.on_purpose.load(Relaxed)
     }
 
     pub(crate) fn is_stuck(&self) -> bool {

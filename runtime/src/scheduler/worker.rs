@@ -59,10 +59,20 @@ pub(crate) struct Worker {
     reactor_seen: Cell<u64>,
     /// Counted in `Idle::searching`.
     searching: Cell<bool>,
-    /// Events or timers are being delivered: what they wake goes into the ring, and others are woken once at the end.
-    delivering: Cell<bool>,
+    mode: Cell<Mode>,
     ids: Cell<IdBlock>,
     rng: Rng,
+}
+
+/// What the thread does, and so where a task goes that it wakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// It polls a task: what that wakes runs next.
+    Running,
+    /// It delivers events or fires timers: what they wake goes into the ring, and others are woken once at the end.
+    Delivering,
+    /// It blocks, inside `block_in_place`: what it wakes is for others.
+    Away,
 }
 
 impl Worker {
@@ -79,7 +89,7 @@ impl Worker {
             maintained: Cell::new(clock::now()),
             reactor_seen: Cell::new(0),
             searching: Cell::new(false),
-            delivering: Cell::new(false),
+            mode: Cell::new(Mode::Running),
             ids: Cell::new(IdBlock::new()),
             rng: Rng::new(index as u64 + 1),
         }
@@ -155,6 +165,28 @@ impl Worker {
         self.make_room();
     }
 
+    /// The task that runs here is about to block the thread: another worker takes this one's place at once, until the poll returns.
+    ///
+    /// `false`: it does so already.
+    pub(crate) fn go_away(&self) -> bool {
+        if self.mode.get() == Mode::Away {
+            return false;
+        }
+        self.mode.set(Mode::Away);
+        self.slot.poll.set_on_purpose(true);
+        if self.slot.poll.stick() {
+            self.scheduler.idle.remove_running();
+        }
+        self.give_away();
+        true
+    }
+
+    /// The call has returned; that the worker does not count goes on until the poll ends.
+    pub(crate) fn come_back(&self) {
+        self.mode.set(Mode::Running);
+        self.slot.poll.set_on_purpose(false);
+    }
+
     /// A task that yielded goes to the back.
     fn requeue(&self, task: Runnable) {
         self.slot.counters.count_yield();
@@ -170,8 +202,11 @@ impl Worker {
     /// A task was woken or spawned by this worker: it runs next.
     #[inline]
     pub(crate) fn schedule(&self, task: Runnable) {
-        if self.delivering.get() {
-            return self.push(task);
+        match self.mode.get() {
+            Mode::Running => {}
+            Mode::Delivering => return self.push(task),
+            // Nobody looks at this worker's queue until the call returns.
+            Mode::Away => return self.scheduler.inject(task),
         }
         // The waker goes on with its poll and then runs this task, so pushing into an empty slot wakes nobody. What it displaces would
         // wait longer: that is worth another worker.
@@ -290,9 +325,9 @@ impl Worker {
     ///
     /// A waker may be anybody's code. If one panics, that is said where it happens, and this worker goes on.
     fn deliver<R: Default>(&self, f: impl FnOnce() -> R) -> R {
-        self.delivering.set(true);
+        self.mode.set(Mode::Delivering);
         let result = catch_unwind(AssertUnwindSafe(f));
-        self.delivering.set(false);
+        self.mode.set(Mode::Running);
         result.unwrap_or_default()
     }
 
