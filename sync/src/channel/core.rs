@@ -91,8 +91,8 @@ impl<T> Core<T> {
         Some(RECV_READY | (u8::from(room) * SEND_READY))
     }
 
-    /// Takes the next value, if there is one without waiting.
-    #[inline]
+    /// Takes the next value, if there is one without waiting. Inlined, or else what it returns goes through memory.
+    #[inline(always)]
     pub(crate) fn receive(&mut self) -> Received<T> {
         if self.returned.is_some() {
             if let Some(value) = self.pop_returned() {
@@ -125,7 +125,7 @@ impl<T> Core<T> {
             self.ticket = ticket.wrapping_add(1);
             return Sent::Done(receiver.deliver(take(), ticket));
         }
-        if self.buffer.has_slot() || self.buffer.grow() {
+        if self.buffer.has_slot() || (!self.buffer.is_full() && self.buffer.grow()) {
             self.buffer.push(take);
             return Sent::Done(None);
         }

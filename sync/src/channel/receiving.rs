@@ -51,17 +51,19 @@ where
     /// The next value, or `None` once the channel is closed and drained. Not to be polled again after that, without [`Self::reset`].
     #[inline(always)]
     pub(crate) fn poll(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
-        if self.waiter.state() == state::IDLE && self.channel.recv_ready() {
-            return match self.channel.receive_hot() {
+        match self.waiter.state() {
+            // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
+            state::IDLE if self.channel.recv_ready() => match self.channel.receive_hot() {
                 Ok(value) => {
                     self.waiter.set_state(state::FINISHED);
                     Poll::Ready(Some(value))
                 }
                 Err(core) => self.poll_locked(core, cx),
-            };
+            },
+            state::IDLE => self.register(cx),
+            state::DONE => Poll::Ready(Some(self.take())),
+            _ => self.poll_rare(cx),
         }
-        self.poll_later(cx)
     }
 
     /// A first poll that has found the channel to be in no simple state.
@@ -79,16 +81,6 @@ where
         }
     }
 
-    /// A first poll that looked futile, or a later one.
-    #[inline(never)]
-    fn poll_later(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        match self.waiter.state() {
-            state::IDLE => self.register(cx),
-            state::DONE => Poll::Ready(Some(self.take())),
-            _ => self.poll_rare(cx),
-        }
-    }
-
     /// Makes a finished receive ready for the next one.
     pub(crate) fn reset(&self) {
         debug_assert_eq!(self.waiter.state(), state::FINISHED);
@@ -96,6 +88,7 @@ where
     }
 
     #[cold]
+    #[inline(never)]
     fn poll_rare(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         if self.waiter.state() == state::LINKED && keep_waiting(&self.channel, &self.waiter, cx) {
             return Poll::Pending;
@@ -133,6 +126,7 @@ where
     }
 
     /// Looks once more, and gets in line.
+    #[inline(never)]
     fn register(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let waker = cx.waker().clone();
         let mut core = self.channel.lock();

@@ -39,21 +39,28 @@ impl<'a, T> Sending<'a, T> {
     /// Sent, or the value back because the channel is closed.
     #[inline(always)]
     pub(crate) fn poll(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
-        // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
-        if self.waiter.state() == state::IDLE && self.channel.send_ready() {
-            // SAFETY: the waiter is not linked, so the value is ours, and full; a successful send empties it.
-            let sent = self
-                .channel
-                .send_hot(|| unsafe { self.waiter.take_value() });
-            return match sent {
-                Ok(()) => {
-                    self.waiter.set_state(state::FINISHED);
-                    Poll::Ready(Ok(()))
+        match self.waiter.state() {
+            // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
+            state::IDLE if self.channel.send_ready() => {
+                // SAFETY: the waiter is not linked, so the value is ours, and full; a successful send empties it.
+                let sent = self
+                    .channel
+                    .send_hot(|| unsafe { self.waiter.take_value() });
+                match sent {
+                    Ok(()) => {
+                        self.waiter.set_state(state::FINISHED);
+                        Poll::Ready(Ok(()))
+                    }
+                    Err(core) => self.poll_locked(core, cx),
                 }
-                Err(core) => self.poll_locked(core, cx),
-            };
+            }
+            state::IDLE => self.register(cx),
+            state::DONE => {
+                self.waiter.set_state(state::FINISHED);
+                Poll::Ready(Ok(()))
+            }
+            _ => self.poll_rare(cx),
         }
-        self.poll_later(cx)
     }
 
     /// A first poll that has found the channel to be in no simple state.
@@ -72,20 +79,8 @@ impl<'a, T> Sending<'a, T> {
         }
     }
 
-    /// A first poll that looked futile, or a later one.
-    #[inline(never)]
-    fn poll_later(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
-        match self.waiter.state() {
-            state::IDLE => self.register(cx),
-            state::DONE => {
-                self.waiter.set_state(state::FINISHED);
-                Poll::Ready(Ok(()))
-            }
-            _ => self.poll_rare(cx),
-        }
-    }
-
     #[cold]
+    #[inline(never)]
     fn poll_rare(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
         if self.waiter.state() == state::LINKED && keep_waiting(self.channel, &self.waiter, cx) {
             return Poll::Pending;
@@ -100,6 +95,7 @@ impl<'a, T> Sending<'a, T> {
     }
 
     /// Tries once more, and gets in line.
+    #[inline(never)]
     fn register(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
         let waker = cx.waker().clone();
         let mut core = self.channel.lock();
