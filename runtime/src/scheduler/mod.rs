@@ -3,6 +3,7 @@
 //! One [`Scheduler`] is one runtime. It owns the slots of its workers, the queue that they share, the reactor, the slab that all tasks
 //! live in, and the pool for blocking jobs. In the order in which a task meets them:
 //!
+//! - [`spawning`]: how it comes into being;
 //! - [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what these demand of a task);
 //! - [`worker`], [`slot`]: who takes them out, and what belongs to it;
 //! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
@@ -13,9 +14,7 @@
 //! - [`shutdown`]: the end.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
-use std::panic::Location;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -38,10 +37,11 @@ pub(crate) mod run_queue;
 pub(crate) mod shutdown;
 pub(crate) mod sleepers;
 pub(crate) mod slot;
+mod spawning;
 pub(crate) mod threads;
 pub(crate) mod worker;
 
-use blocking::{Blocking, BlockingConfig, Job};
+use blocking::{Blocking, BlockingConfig};
 use idle::{Idle, Notify};
 use injector::Injector;
 use monitor::Monitor;
@@ -49,14 +49,16 @@ use parker::Unpark;
 use rand::Rng;
 use shutdown::Ending;
 use sleepers::Sleepers;
+use spawning::Outside;
 use worker::Worker;
 
 pub(crate) use slot::Slot;
+pub(crate) use spawning::spawn;
 
 use crate::deadlock::{self, Bystanders};
 use crate::io::Driver;
 use crate::metrics::{Tally, count};
-use crate::task::{self, Cookie, Id, IdBlock, JoinHandle, Named, Names, Runnable, Slab};
+use crate::task::{Cookie, Names, Runnable, Slab};
 use crate::time::Timers;
 
 /// How a scheduler is set up.
@@ -104,15 +106,6 @@ pub(crate) struct Scheduler {
     ending: Ending,
 }
 
-/// A new task and its handle.
-type Created<T> = (Runnable, JoinHandle<T>);
-
-/// What threads that are no workers share to spawn.
-struct Outside {
-    ids: IdBlock,
-    closed: bool,
-}
-
 impl Scheduler {
     /// Builds a scheduler and starts its workers.
     pub(crate) fn start(config: Config) -> io::Result<Arc<Self>> {
@@ -127,10 +120,7 @@ impl Scheduler {
             idle: Idle::new(slots, workers),
             driver,
             slab: Slab::new(slots + 1, Cookie(this.as_ptr())),
-            outside: Mutex::new(Outside {
-                ids: IdBlock::new(),
-                closed: false,
-            }),
+            outside: Mutex::new(Outside::new()),
             outside_spawned: AtomicU64::new(0),
             outside_completed: AtomicU64::new(0),
             blocking: Blocking::new(config.blocking.clone()),
@@ -214,129 +204,6 @@ impl Scheduler {
                 Err(io::Error::new(error.kind(), format!("{hint}: {error}")))
             }
         }
-    }
-
-    // ---- spawn ----
-
-    /// Spawns a task, from a worker of this scheduler or from anywhere else.
-    #[inline]
-    pub(crate) fn spawn<F>(
-        self: &Arc<Self>,
-        future: F,
-        place: &'static Location<'static>,
-    ) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        current::with_worker(|worker| match worker {
-            Some(worker) if Arc::ptr_eq(worker.scheduler(), self) => {
-                spawn_local(worker, future, place)
-            }
-            _ => self.spawn_outside(None, future, place),
-        })
-    }
-
-    fn spawn_outside<F>(
-        self: &Arc<Self>,
-        id: Option<Id>,
-        future: F,
-        place: &'static Location<'static>,
-    ) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        match self.create_outside(id, future, place) {
-            Ok((task, handle)) => {
-                self.outside_spawned.fetch_add(1, Relaxed);
-                self.inject(task);
-                handle
-            }
-            Err(refused) => refused,
-        }
-    }
-
-    /// Makes a task on a thread that is no worker. If the runtime has ended, the future is dropped and the handle says "cancelled".
-    fn create_outside<F>(
-        &self,
-        id: Option<Id>,
-        future: F,
-        place: &'static Location<'static>,
-    ) -> Result<Created<F::Output>, JoinHandle<F::Output>>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let parent = current::task_id();
-        let mut outside = self.outside();
-        let id = id.unwrap_or_else(|| outside.ids.next());
-        if outside.closed {
-            // The future's destructor is foreign code.
-            drop(outside);
-            return Err(JoinHandle::refused(id));
-        }
-        let arena = task::ArenaIndex::outsiders(&outside.ids, self.slots.len());
-        Ok(task::create(&self.slab, arena, future, id, parent, place))
-    }
-
-    /// Spawns a task that has a name.
-    pub(crate) fn spawn_named<F>(
-        self: &Arc<Self>,
-        name: Arc<str>,
-        future: F,
-        place: &'static Location<'static>,
-    ) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let entry = self.names.enter(name);
-        let id = entry.id();
-        let future = Named::new(future, entry);
-        current::with_worker(|worker| match worker {
-            Some(worker) if Arc::ptr_eq(worker.scheduler(), self) => {
-                spawn_local_as(id, worker, future, place)
-            }
-            _ => self.spawn_outside(Some(id), future, place),
-        })
-    }
-
-    fn outside(&self) -> MutexGuard<'_, Outside> {
-        self.outside
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    /// Nobody but workers spawns from now on.
-    fn close_outside(&self) {
-        self.outside().closed = true;
-    }
-
-    /// Runs a job on the blocking pool.
-    #[track_caller]
-    pub(crate) fn spawn_blocking<F, T>(
-        self: &Arc<Self>,
-        f: F,
-        place: &'static Location<'static>,
-    ) -> JoinHandle<T>
-    where
-        F: FnOnce() -> T + Send + 'static,
-        T: Send + 'static,
-    {
-        let (job, handle) = match self.create_outside(None, Job::new(f), place) {
-            Ok(created) => created,
-            Err(refused) => return refused,
-        };
-        if let Err((job, error)) = self.blocking.submit(self, job) {
-            job.cancel();
-            if !self.is_stopping() {
-                panic!(
-                    "spawn_blocking: cannot start a thread: {error}; raise the limit of processes (ulimit -u) or lower Builder::max_blocking_threads"
-                );
-            }
-        }
-        handle
     }
 
     // ---- queueing ----
@@ -503,62 +370,6 @@ impl Scheduler {
             0
         })
     }
-}
-
-/// Spawns from a task on the worker that runs it.
-#[inline]
-fn spawn_local<F>(
-    worker: &Worker,
-    future: F,
-    place: &'static Location<'static>,
-) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    spawn_local_as(worker.next_id(), worker, future, place)
-}
-
-#[inline]
-fn spawn_local_as<F>(
-    id: Id,
-    worker: &Worker,
-    future: F,
-    place: &'static Location<'static>,
-) -> JoinHandle<F::Output>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    let scheduler = worker.scheduler();
-    let parent = current::task_id();
-    let (task, handle) = task::create(
-        &scheduler.slab,
-        task::ArenaIndex::worker(worker),
-        future,
-        id,
-        parent,
-        place,
-    );
-    scheduler.slot(worker.index()).counters.count_spawned();
-    worker.schedule(task);
-    handle
-}
-
-/// Spawns on the current runtime; `None` if there is none.
-#[inline]
-pub(crate) fn spawn<F>(
-    future: F,
-    place: &'static Location<'static>,
-) -> Option<JoinHandle<F::Output>>
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
-    current::with_worker(|worker| match worker {
-        Some(worker) => Some(spawn_local(worker, future, place)),
-        None => current::scheduler().map(|scheduler| scheduler.spawn_outside(None, future, place)),
-    })
 }
 
 /// Queues a task that was woken: with the calling worker if it is one of the task's scheduler, else with all.
