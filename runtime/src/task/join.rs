@@ -128,6 +128,45 @@ impl<T> JoinHandle<T> {
         self.task.map(|task| unsafe { task.as_ref() })
     }
 
+    /// Whether the task has ended; if not, it will call `waker` once when it has. Neither spends budget nor notes a wait.
+    #[track_caller]
+    pub(super) fn watch(&self, waker: &Waker) -> bool {
+        if self.refused {
+            return true;
+        }
+        // SAFETY: the handle's reference.
+        is_ready(unsafe { self.undelivered().as_ref() }, waker)
+    }
+
+    /// The result of a task that has ended.
+    ///
+    /// # Panics
+    ///
+    /// If it has not, or if the result was delivered already.
+    #[track_caller]
+    pub(super) fn take(&mut self) -> Result<T, JoinError> {
+        if std::mem::take(&mut self.refused) {
+            return Err(JoinError::new(self.id, None, None));
+        }
+        let task = self.undelivered();
+        assert!(self.is_finished(), "the task has not ended");
+        // SAFETY: the task is complete and JOIN_INTEREST set, so the output is ours (invariant 2), and `let_go` makes this the only time.
+        let outcome: Outcome<T> = unsafe { Header::take_output(task) };
+        let name = match &outcome {
+            // SAFETY: the handle's reference.
+            Err(Some(_)) => unsafe { take_name(task) },
+            _ => None,
+        };
+        self.let_go();
+        outcome.map_err(|panic| JoinError::new(self.id, name, panic))
+    }
+
+    #[track_caller]
+    fn undelivered(&self) -> NonNull<Header> {
+        self.task
+            .expect("JoinHandle polled after it delivered the result: await it once")
+    }
+
     /// Gives the reference back; the caller has taken the output.
     fn let_go(&mut self) {
         if let Some(task) = self.task.take() {
@@ -161,28 +200,13 @@ impl<T> Future for JoinHandle<T> {
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let proceed = ready!(coop::poll_proceed(cx));
-        if std::mem::take(&mut self.refused) {
-            return Poll::Ready(Err(JoinError::new(self.id, None, None)));
-        }
-        let task = self
-            .task
-            .expect("JoinHandle polled after it delivered the result: await it once");
-        // SAFETY: the handle's reference.
-        let header = unsafe { task.as_ref() };
-        if !is_ready(header, cx.waker()) {
+        if !self.watch(cx.waker()) {
             waiting(WaitReason::Join, Location::caller());
             return Poll::Pending;
         }
-        // SAFETY: the task is complete and JOIN_INTEREST set, so the output is ours (invariant 2), and `let_go` makes this the only time.
-        let outcome: Outcome<T> = unsafe { Header::take_output(task) };
-        let name = match &outcome {
-            // SAFETY: the handle's reference.
-            Err(Some(_)) => unsafe { take_name(task) },
-            _ => None,
-        };
-        self.let_go();
+        let result = self.take();
         proceed.made_progress();
-        Poll::Ready(outcome.map_err(|panic| JoinError::new(self.id, name, panic)))
+        Poll::Ready(result)
     }
 }
 

@@ -10,7 +10,8 @@
 //! | [`AbortHandle`] | anywhere | abort |
 //!
 //! In the order of a task's life: `slab` gives it a place, `cell` is its layout, `state` says who may touch it, `runnable` runs it,
-//! `waker` wakes it, `join` delivers its result. [`coop`] and [`waiting`] are what leaf futures tell the runtime.
+//! `waker` wakes it, `join` delivers its result. `join_set` collects the
+//! results of many, `local` is what a task carries with it. [`coop`] and [`waiting`] are what leaf futures tell the runtime.
 
 use std::future::Future;
 use std::panic::Location;
@@ -20,6 +21,8 @@ mod cell;
 pub mod coop;
 mod id;
 mod join;
+mod join_set;
+mod local;
 mod names;
 mod panic;
 mod place;
@@ -33,9 +36,13 @@ mod waker;
 pub use builder::{Builder, name};
 pub use id::Id;
 pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use join_set::{JoinNext, JoinSet};
+pub use local::{LocalAccessError, LocalKey, Scope};
 pub use wait::{WaitReason, waiting};
 
 pub use crate::spawn::spawn_at;
+#[doc(inline)]
+pub use crate::task_local;
 
 pub(crate) use crate::slab::{Arena, Slab};
 pub(crate) use cell::{Cookie, Header};
