@@ -93,7 +93,7 @@ fn tasks_that_ended_before_the_call_come_in_the_order_of_their_ends() {
                         until(|| gate.lock().unwrap().try_recv().is_ok()).await;
                         i
                     },
-                    &rt.handle(),
+                    rt.handle(),
                 );
                 (open, abort)
             })
@@ -170,11 +170,11 @@ fn a_waiting_set_is_woken_once_for_an_end_and_never_without_one() {
         let opens = open.clone();
         let mut set = JoinSet::new();
         for _ in 0..10 {
-            set.spawn_on(pending(), &rt.handle());
+            set.spawn_on(pending(), rt.handle());
         }
         let abort = set.spawn_on(
             async move { until(|| opens.load(SeqCst)).await },
-            &rt.handle(),
+            rt.handle(),
         );
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(wakes.clone());
@@ -194,7 +194,7 @@ fn a_waiting_set_is_woken_once_for_an_end_and_never_without_one() {
 fn only_the_last_waker_is_called_and_a_dropped_wait_keeps_none() {
     each_size(|rt| {
         let mut set = JoinSet::<()>::new();
-        let abort = set.spawn_on(pending(), &rt.handle());
+        let abort = set.spawn_on(pending(), rt.handle());
         let (first, last) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
         let mut next = Box::pin(set.join_next());
         assert!(poll(next.as_mut(), &Waker::from(first.clone())).is_pending());
@@ -322,7 +322,7 @@ fn dropping_the_set_aborts_its_members() {
                     let _guard = guard;
                     pending().await
                 },
-                &rt.handle(),
+                rt.handle(),
             );
         }
         drop(set);
@@ -337,7 +337,7 @@ fn dropping_the_set_drops_results_that_nobody_took() {
         let drops = Arc::new(AtomicUsize::new(0));
         let result = Dropped(drops.clone());
         let mut set = JoinSet::new();
-        let abort = set.spawn_on(async move { result }, &rt.handle());
+        let abort = set.spawn_on(async move { result }, rt.handle());
         wait_until("the task ends", || abort.is_finished());
         assert_eq!(drops.load(SeqCst), 0);
         drop(set);

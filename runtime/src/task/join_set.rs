@@ -274,7 +274,7 @@ impl<T: Send + 'static> JoinSet<T> {
     /// ```
     /// let rt = runtime::Runtime::new()?;
     /// let mut set = runtime::task::JoinSet::new();
-    /// set.spawn_on(async { 42 }, &rt.handle());
+    /// set.spawn_on(async { 42 }, rt.handle());
     /// assert_eq!(rt.block_on(set.join_next()).unwrap().unwrap(), 42);
     /// # Ok::<(), std::io::Error>(())
     /// ```

@@ -172,6 +172,12 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// Outside a scope; [`try_get`](Self::try_get) asks.
     ///
+    /// ```
+    /// runtime::task_local!(static DEPTH: u32);
+    ///
+    /// assert_eq!(DEPTH.sync_scope(3, || DEPTH.get()), 3);
+    /// ```
+    ///
     /// **Go:** `ctx.Value(key)`.
     #[track_caller]
     pub fn get(&'static self) -> T
@@ -189,6 +195,12 @@ impl<T: 'static> LocalKey<T> {
     /// # Errors
     ///
     /// Outside a scope.
+    ///
+    /// ```
+    /// runtime::task_local!(static DEPTH: u32);
+    ///
+    /// assert!(DEPTH.try_get().is_err());
+    /// ```
     ///
     /// **Go:** `v, ok := ctx.Value(key).(T)`.
     pub fn try_get(&'static self) -> Result<T, LocalAccessError>
@@ -280,7 +292,21 @@ pin_project! {
 }
 
 impl<T: 'static, F> Scope<T, F> {
-    /// Takes the value back, for instance after the future ended; until then the future finds none.
+    /// Takes the value back, for instance after the future ended; a future that goes on finds none from then on.
+    ///
+    /// ```
+    /// use std::pin::pin;
+    ///
+    /// runtime::task_local!(static NAME: String);
+    ///
+    /// # runtime::block_on(async {
+    /// let mut scope = pin!(NAME.scope("ann".to_owned(), async {}));
+    /// scope.as_mut().await;
+    /// assert_eq!(scope.take_value().as_deref(), Some("ann"));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn take_value(self: Pin<&mut Self>) -> Option<T> {
         self.project().value.take()
     }
