@@ -18,7 +18,7 @@ use std::thread;
 
 use pin_project_lite::pin_project;
 
-/// Declares values that a task carries with it: statics of type [`LocalKey`](crate::task::LocalKey).
+/// Declares values that a task carries with it: statics of type [`LocalKey`].
 ///
 /// They have no initial value; [`LocalKey::scope`](crate::task::LocalKey::scope) gives one to a future.
 ///
