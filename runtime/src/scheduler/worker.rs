@@ -29,6 +29,10 @@ const MAX_INTERVAL: u32 = 61;
 /// look at the clock and the reactor costs some hundred nanoseconds.
 const MAINTAIN_EVERY: u64 = 50_000;
 
+/// Below this interval polls take more than five microseconds on average, about what waking another worker costs. A task that spends its
+/// whole budget on channel operations takes one or two.
+const LONG_POLLS: u32 = 10;
+
 /// The worker has slept since `maintain` last ran, so that the time between says nothing about the length of polls.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -192,7 +196,8 @@ impl Worker {
         self.slot.counters.count_yield();
         let others = !self.slot.queue.is_empty() || self.slot.queue.has_next();
         self.push(task);
-        if others && self.scheduler.idle.running() < self.scheduler.max_procs() {
+        let room = self.scheduler.idle.running() < self.scheduler.max_procs();
+        if others && room && self.is_worth_a_worker() {
             self.scheduler.notify();
         }
     }
@@ -208,12 +213,24 @@ impl Worker {
             // Nobody looks at this worker's queue until the call returns.
             Mode::Away => return self.scheduler.inject(task),
         }
-        // The waker goes on with its poll and then runs this task, so pushing into an empty slot wakes nobody. What it displaces would
-        // wait longer: that is worth another worker.
+        // The waker goes on with its poll and then runs this task, so pushing into an empty slot wakes nobody. What it displaces waits
+        // longer.
         if let Some(displaced) = self.slot.queue.replace_next(task) {
             self.push(displaced);
-            self.scheduler.notify();
+            if self.is_worth_a_worker() {
+                self.scheduler.notify();
+            }
         }
+    }
+
+    /// Whether what waits in the ring takes longer than waking another worker, which costs some microseconds and moves what the tasks
+    /// share from one core to the other: it does if polls are not short, or if many tasks wait.
+    ///
+    /// A guess from the polls so far. Where it is wrong, because a short poll is followed by a long one, the monitor sees work beside a
+    /// sleeping worker within [`SLOW`](super::monitor) and wakes it.
+    #[inline]
+    fn is_worth_a_worker(&self) -> bool {
+        self.interval.get() < LONG_POLLS || self.slot.queue.len() >= REACTOR_SHARE
     }
 
     fn push(&self, task: Runnable) {
