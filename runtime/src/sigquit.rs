@@ -5,7 +5,7 @@
 //! std's stderr, since it writes to the descriptor itself. It ends the process by `_exit`, which runs nothing of anybody's.
 //!
 //! There is one for the process, started by the first runtime that asks for it. It never goes away. While the program itself listens for
-//! SIGQUIT ([`signal`](crate::signal)) it does nothing, as in Go.
+//! SIGQUIT ([`signal`]) it does nothing, as in Go.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
