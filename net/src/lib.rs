@@ -29,22 +29,27 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 //!
-//! Reads and writes take `&self`, as Go's `Conn` does. [`TcpStream::close`] wakes whoever waits. A steady read or write is
-//! one system call and no allocation; an idle connection can wait in [`TcpStream::readable`] without a buffer.
+//! Reads and writes take `&self`, as Go's `Conn` does. [`Stream::close`] wakes whoever waits. A steady read or write is
+//! one system call and no allocation; an idle connection can wait in [`Stream::readable`] without a buffer.
 //!
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
-//! The modules in reading order: `socket`, `bytes`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is
+//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `kind`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`,
+//! `limit`, `traits`. Readiness is
 //! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod accept;
 mod bytes;
 mod copy;
+mod datagram;
 mod error;
+mod kind;
 mod limit;
 mod resolve;
 mod socket;
+mod split;
+mod stream;
 mod sys;
 mod tcp;
 mod traits;
@@ -52,11 +57,12 @@ mod udp;
 mod unix;
 
 pub use copy::{copy, copy_bidirectional};
+pub use datagram::Datagram;
 pub use error::{OpError, is_closed, is_deadline, os_error};
+pub use kind::{DatagramKind, StreamKind, Tcp, Udp, Unix, Unixgram};
 pub use resolve::{ToSocketAddrs, lookup_host};
-pub use tcp::{
-    Dialer, ListenConfig, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpStream, WriteHalf,
-};
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use stream::Stream;
+pub use tcp::{Dialer, ListenConfig, TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};
