@@ -3,13 +3,12 @@
 
 use std::env;
 use std::io;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crate::deadlock::Bystanders;
 use crate::debug::DebugOptions;
+use crate::procs::{self, CpuLimits, MAX_MAX_PROCS};
 use crate::runtime::Runtime;
 use crate::scheduler::blocking::BlockingConfig;
 use crate::scheduler::{Config, Scheduler};
@@ -78,7 +77,8 @@ impl Builder {
     }
 
     /// How many workers run tasks at a time. The default is the environment's `RUNTIME_MAXPROCS`, else the number of CPUs that the
-    /// affinity mask and the cgroup quota leave to this process.
+    /// affinity mask and the cgroup quotas leave to this process: the strictest of all its cgroups, rounded up. That default follows the
+    /// limits when they change while the program runs, within a second or two; a number that was set stays.
     ///
     /// # Panics
     ///
@@ -206,10 +206,14 @@ impl Builder {
     /// If the system refuses a thread or the reactor's descriptors, or if `RUNTIME_MAXPROCS` is set to what is no number, or
     /// `RUNTIME_DEBUG` to what makes no sense.
     pub fn build(&mut self) -> io::Result<Runtime> {
-        let max_procs = match self.max_procs {
-            Some(n) => n,
-            None => default_max_procs(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
+        let asked = match self.max_procs {
+            Some(n) => Some(n),
+            None => procs::from_env(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
         };
+        let limits = asked.is_none().then(CpuLimits::find);
+        let max_procs = asked
+            .or_else(|| limits.as_ref().map(CpuLimits::cpus))
+            .unwrap_or(1);
         let debug = DebugOptions::from_env()?;
         if debug.sigquit.unwrap_or(self.dump_on_sigquit) {
             sigquit::install()?;
@@ -217,6 +221,7 @@ impl Builder {
         let detect_deadlock = self.detect_deadlock && debug.deadlock != Some(false);
         let config = Config {
             max_procs,
+            limits,
             max_threads: self.max_threads,
             time_slice: self.time_slice,
             report_stuck: self.report_stuck,
@@ -232,42 +237,5 @@ impl Builder {
             deadlock: detect_deadlock.then(|| self.bystanders.clone()),
         };
         Scheduler::start(config).map(Runtime::from_scheduler)
-    }
-}
-
-/// A bound against slips of the finger; Go's own is gone, but nobody has more CPUs.
-pub(crate) const MAX_MAX_PROCS: usize = 4096;
-
-fn default_max_procs(from_env: Option<&str>) -> io::Result<usize> {
-    match from_env {
-        None => Ok(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
-        Some(text) => match text.trim().parse() {
-            Ok(n) if (1..=MAX_MAX_PROCS).contains(&n) => Ok(n),
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "RUNTIME_MAXPROCS={text:?}: give a number from 1 to {MAX_MAX_PROCS}, or unset it"
-                ),
-            )),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn environment_overrides_the_number_of_cpus() {
-        assert_eq!(default_max_procs(Some(" 3 ")).unwrap(), 3);
-        assert!(default_max_procs(None).unwrap() >= 1);
-    }
-
-    #[test]
-    fn nonsense_in_the_environment_is_an_error_that_names_it() {
-        for text in ["0", "-1", "many", ""] {
-            let error = default_max_procs(Some(text)).unwrap_err().to_string();
-            assert!(error.contains("RUNTIME_MAXPROCS"), "{error}");
-        }
     }
 }

@@ -53,6 +53,7 @@ mod block_on;
 mod builder;
 mod debug;
 mod handle;
+mod procs;
 mod runtime;
 
 #[doc(hidden)]

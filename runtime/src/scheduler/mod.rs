@@ -29,6 +29,7 @@ pub(crate) mod contention;
 pub(crate) mod current;
 pub(crate) mod idle;
 pub(crate) mod injector;
+mod kernel;
 pub(crate) mod monitor;
 pub(crate) mod parker;
 mod prefetch;
@@ -60,6 +61,7 @@ pub(crate) use spawning::spawn;
 use crate::deadlock::{self, Bystanders};
 use crate::io::Driver;
 use crate::metrics::{Tally, count};
+use crate::procs::CpuLimits;
 use crate::task::{Cookie, Names, Runnable, Slab};
 use crate::time::Timers;
 
@@ -67,6 +69,8 @@ use crate::time::Timers;
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) max_procs: usize,
+    /// Where `max_procs` comes from, if nobody has set it.
+    pub(crate) limits: Option<CpuLimits>,
     /// Workers at a time, the stuck ones included.
     pub(crate) max_threads: usize,
     pub(crate) time_slice: Duration,
@@ -103,6 +107,8 @@ pub(crate) struct Scheduler {
     sleepers: Sleepers,
     contention: Contention,
     tally: Tally,
+    /// What `max_procs` follows; `None`: somebody has set it. Held while it is changed, either way.
+    limits: Mutex<Option<CpuLimits>>,
     names: Arc<Names>,
     /// Set once, at shutdown; workers look at it before each task.
     stopping: AtomicBool,
@@ -131,6 +137,7 @@ impl Scheduler {
             sleepers: Sleepers::default(),
             contention: Contention::default(),
             tally: Tally::default(),
+            limits: Mutex::new(config.limits.clone()),
             names: Arc::default(),
             stopping: AtomicBool::new(false),
             ending: Ending::new(),
@@ -276,9 +283,38 @@ impl Scheduler {
 
     /// Changes the number of workers that run at a time; missing ones are started by the monitor, surplus ones step down by themselves.
     pub(crate) fn set_max_procs(&self, n: usize) -> usize {
+        let mut limits = self.limits();
+        *limits = None;
+        self.change_max_procs(n)
+    }
+
+    /// Lets it follow the limits of the process, unless somebody has set it. Reads some small files.
+    fn follow_limits(&self) {
+        let limits = self.limits();
+        if let Some(limits) = &*limits {
+            let cpus = limits.cpus();
+            if cpus != self.max_procs() {
+                self.change_max_procs(cpus);
+            }
+        }
+    }
+
+    /// Lets it follow limits that a test controls.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn set_limits(&self, limits: CpuLimits) {
+        *self.limits() = Some(limits);
+    }
+
+    fn change_max_procs(&self, n: usize) -> usize {
         let before = self.idle.set_max_procs(n);
         self.monitor.hurry();
         before
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Option<CpuLimits>> {
+        self.limits
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {

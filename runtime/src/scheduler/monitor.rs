@@ -24,6 +24,7 @@ use std::sync::{Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use super::kernel::{self, KernelThread, Slice};
 use super::threads::ThreadNumber;
 use super::{Scheduler, Slot};
 use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT, TEST_DOUBT};
@@ -43,6 +44,9 @@ const ALERT: Duration = Duration::from_millis(300);
 /// Without a worker awake for so long, the monitor sleeps until it is woken. Long enough that a program with a request now and then does
 /// not pay a wake-up of the monitor for each.
 const CALM: Duration = Duration::from_millis(100);
+
+/// Between two looks at what the process may use of the CPUs, as in Go.
+const LIMITS: Duration = Duration::from_secs(1);
 
 /// A poll may use the slice up where nobody waits; where ready tasks wait and no worker is free, this part of it.
 const IMPATIENT: u64 = 8;
@@ -249,13 +253,19 @@ impl Scheduler {
         let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
         let mut looked = clock::now();
         self.monitor.thread.get_or_init(super::threads::current);
+        kernel::set_slice(KernelThread::current(), Slice::Shortest);
         let begin = clock::now();
         clock::advance_coarse(begin);
         let mut traced = Traced { begin, last: begin };
+        let mut limits_read = begin;
         while self.monitor.pause(pause) {
             let now = clock::now();
             clock::advance_coarse(now);
             self.trace(&mut traced, now);
+            if now - limits_read >= nanos(LIMITS) {
+                limits_read = now;
+                self.follow_limits();
+            }
             // SeqCst, for the deadlock check: what a look sets in motion comes between the two.
             self.monitor.looks.fetch_add(1, SeqCst);
             let seen = self.look(&mut watched, now, now - std::mem::replace(&mut looked, now));
@@ -381,6 +391,7 @@ impl Scheduler {
             && slot.poll.stick()
         {
             self.idle.remove_running();
+            slot.set_slice(Slice::Longest);
             count(&self.tally.handoffs);
         }
         if waiting {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::idle::StepDown;
+use super::kernel::Slice;
 use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::{Scheduler, Slot, contention, current};
@@ -111,6 +112,7 @@ impl Worker {
             if self.searching.replace(false) {
                 let _ = self.scheduler.idle.stop_searching();
             }
+            self.slot.leave();
         });
     }
 
@@ -166,6 +168,7 @@ impl Worker {
     #[cold]
     fn back_from_stuck(&self) {
         self.scheduler.idle.add_running();
+        self.slot.set_slice(Slice::Default);
         self.make_room();
     }
 
