@@ -14,6 +14,7 @@ mod channel;
 mod select;
 
 mod barrier;
+pub mod broadcast;
 mod cond;
 pub mod context;
 pub mod errgroup;
@@ -21,6 +22,7 @@ mod mutex;
 mod notify;
 mod once;
 pub mod oneshot;
+mod pool;
 mod rwlock;
 mod semaphore;
 pub mod singleflight;
@@ -38,6 +40,7 @@ pub use cond::{Cond, CondWait};
 pub use mutex::{Mutex, MutexGuard, MutexLock, OwnedMutexGuard};
 pub use notify::{Notified, Notify};
 pub use once::{Once, OnceCell};
+pub use pool::{OwnedPooled, Pool, Pooled};
 pub use rwlock::{
     OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockRead, RwLockReadGuard, RwLockWrite,
     RwLockWriteGuard,
