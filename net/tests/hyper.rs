@@ -222,7 +222,7 @@ fn the_end_closes_idle_connections_and_waits_for_busy_ones() {
             }
             hello(request).await
         });
-        let server = start(server.shutdown_on(async move { _ = stopped.await }));
+        let server = start(server.shutdown_on(stopped));
 
         let idle = TcpStream::connect(address).await?;
         idle.write_all(request("/once", false).as_bytes()).await?;
@@ -251,7 +251,7 @@ fn who_does_not_finish_in_time_is_cut_off_and_counted() {
         let server = serve(listener, |_: Request<Incoming>| {
             pending::<Result<Response<String>, Infallible>>()
         })
-        .shutdown_on(async move { _ = stopped.await })
+        .shutdown_on(stopped)
         .drain(SOON);
         let server = start(server);
         let streams = [
@@ -503,7 +503,7 @@ fn an_upgraded_connection_is_its_handler_s() {
             headers.insert("upgrade", "echo".parse().unwrap());
             Ok::<_, Infallible>(response)
         });
-        let server = start(server.shutdown_on(async move { _ = stopped.await }));
+        let server = start(server.shutdown_on(stopped));
         let stream = TcpStream::connect(address).await?;
         stream
             .write_all(

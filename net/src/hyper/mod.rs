@@ -16,7 +16,7 @@
 //! let server = net::hyper::serve(listener, |request: Request<Incoming>| async move {
 //!     Ok::<_, Infallible>(Response::new(format!("you asked for {}\n", request.uri().path())))
 //! })
-//! .shutdown_on(async { _ = stopped.await; });
+//! .shutdown_on(stopped);
 //! let server = runtime::spawn(server.into_future());
 //!
 //! let client = net::TcpStream::connect(address).await?;

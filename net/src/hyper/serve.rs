@@ -113,7 +113,7 @@ struct Settings {
 }
 
 impl<L, S, Kind, H> Serve<L, S, Kind, H> {
-    /// Stops when the future is ready: a context that is done, a signal. No new connection is accepted, idle ones are closed, and those
+    /// Stops when the future is ready, with whatever: a context that is done, a signal. No new connection is accepted, idle ones are closed, and those
     /// that answer a request finish that.
     ///
     /// ```
@@ -129,8 +129,11 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// ```
     ///
     /// **Go:** `server.Shutdown(ctx)`.
-    pub fn shutdown_on(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
-        self.settings.stop = Some(Box::pin(stop));
+    pub fn shutdown_on<F>(mut self, stop: F) -> Self
+    where
+        F: Future + Send + 'static,
+    {
+        self.settings.stop = Some(Box::pin(async { drop(stop.await) }));
         self
     }
 
