@@ -1,6 +1,23 @@
 //! System calls that the libraries below have no function for: the only unsafe code of this crate.
 
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
 pub(crate) use self::platform::bind_address_no_port;
+
+/// Receives what is there and leaves it there.
+pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the kernel writes at most the buffer's length into it, and the descriptor is open for as long as it is borrowed.
+    let n = unsafe {
+        libc::recv(
+            socket.as_raw_fd(),
+            buf.as_mut_ptr().cast(),
+            buf.len(),
+            libc::MSG_PEEK,
+        )
+    };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod platform {

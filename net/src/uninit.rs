@@ -6,16 +6,15 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
 use std::task::{Context, Poll};
 
 use runtime::io::Direction;
 use socket2::SockRef;
 
-use crate::bytes::Stream;
+use crate::kind::StreamDevice;
 use crate::socket::Socket;
 
-impl<S: Stream + AsFd> Socket<S> {
+impl<S: StreamDevice> Socket<S> {
     /// Reads once. The first `n` bytes of the buffer are initialised when it returns `Ok(n)`, and `n` is at most its length.
     #[track_caller]
     pub(crate) fn poll_read_uninit(

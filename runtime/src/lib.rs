@@ -20,7 +20,7 @@
 //! readiness ([`io`]), and it is then in no queue and costs nothing but its memory. The event wakes it: it goes to the waking worker's
 //! run-next slot, and from there on as before.
 //!
-//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`;
+//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`signal`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`;
 //! and what says why: [`dump`], `deadlock`, `sigquit`, [`metrics`].
 //! `docs/ARCHITECTURE.md` has the map, `scheduler/README.md` the protocol by which workers sleep and are woken.
 //!
@@ -45,6 +45,7 @@ pub mod time;
 mod deadlock;
 pub mod dump;
 pub mod metrics;
+pub mod signal;
 mod sigquit;
 mod stderr;
 

@@ -10,11 +10,11 @@ use std::task::{Context, Poll, ready};
 
 use ::hyper::rt::{Read, ReadBufCursor, Write};
 
-use crate::{TcpStream, UnixStream};
+use crate::{Stream, StreamKind};
 
 macro_rules! through {
     ($type:ty) => {
-        impl Read for $type {
+        impl<K: StreamKind> Read for $type {
             #[track_caller]
             fn poll_read(
                 self: Pin<&mut Self>,
@@ -30,7 +30,7 @@ macro_rules! through {
             }
         }
 
-        impl Write for $type {
+        impl<K: StreamKind> Write for $type {
             #[track_caller]
             fn poll_write(
                 self: Pin<&mut Self>,
@@ -64,7 +64,5 @@ macro_rules! through {
     };
 }
 
-through!(TcpStream);
-through!(&TcpStream);
-through!(UnixStream);
-through!(&UnixStream);
+through!(Stream<K>);
+through!(&Stream<K>);

@@ -55,6 +55,8 @@ pub enum WaitReason {
     ContextDone,
     /// Another primitive's notification.
     Notify,
+    /// A signal of the operating system.
+    SignalWait,
 }
 
 impl WaitReason {
@@ -78,13 +80,14 @@ impl WaitReason {
             Self::Join => "join",
             Self::ContextDone => "context done",
             Self::Notify => "notify",
+            Self::SignalWait => "signal wait",
         }
     }
 }
 
 impl WaitReason {
     /// All of them, in the order of their numbers.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Unknown,
         Self::ChanReceive,
         Self::ChanSend,
@@ -102,6 +105,7 @@ impl WaitReason {
         Self::Join,
         Self::ContextDone,
         Self::Notify,
+        Self::SignalWait,
     ];
 }
 
