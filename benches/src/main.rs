@@ -11,6 +11,7 @@
 mod chan;
 mod child;
 mod gate;
+mod locks;
 mod may;
 mod meter;
 mod options;

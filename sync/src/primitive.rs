@@ -4,9 +4,11 @@
 //! Capacities that a model can only explore when they are small live here too.
 
 #[cfg(not(loom))]
+#[allow(unused_imports, reason = "for the locks that nobody is in a hurry with")]
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
