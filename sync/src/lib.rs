@@ -37,13 +37,16 @@ pub use channel::{
     Receiver, Recv, Send, SendError, SendFrom, Sender, TryRecvError, TrySendError, channel, never,
 };
 pub use cond::{Cond, CondWait};
-pub use mutex::{Mutex, MutexGuard, MutexLock, OwnedMutexGuard};
+pub use mutex::{
+    MappedMutexGuard, Mutex, MutexGuard, MutexLock, OwnedMappedMutexGuard, OwnedMutexGuard,
+};
 pub use notify::{Notified, Notify};
 pub use once::{Once, OnceCell};
 pub use pool::{OwnedPooled, Pool, Pooled};
 pub use rwlock::{
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockRead, RwLockReadGuard, RwLockWrite,
-    RwLockWriteGuard,
+    MappedRwLockReadGuard, MappedRwLockWriteGuard, OwnedMappedRwLockReadGuard,
+    OwnedMappedRwLockWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockRead,
+    RwLockReadGuard, RwLockWrite, RwLockWriteGuard,
 };
 #[doc(hidden)]
 pub use select::__private;
