@@ -4,7 +4,10 @@
 //! Capacities that a model can only explore when they are small live here too.
 
 #[cfg(not(loom))]
-#[allow(unused_imports, reason = "for the locks that nobody is in a hurry with")]
+#[allow(
+    unused_imports,
+    reason = "for the locks that nobody is in a hurry with"
+)]
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]

@@ -8,6 +8,8 @@
 //!   idle ──enqueue──► waiting ──take──► notified        Waiter::status
 //!    ▲                   │
 //!    └─────withdraw──────┘   (the future is dropped)
+//!
+//!   idle, notified ──finish──► finished                 (its owner has what it came for)
 //! ```
 //!
 //! Who wants to wake somebody takes the lock, moves wakers from the front of the queue into a [`Batch`], unlocks, and only then calls them:
@@ -283,7 +285,7 @@ pub(crate) struct Waiter<'a, S, T> {
 struct Node<T> {
     /// Under the lock (1).
     links: UnsafeCell<Links<T>>,
-    /// Atomic: [`IDLE`], [`WAITING`] or [`NOTIFIED`]; see the drawing above.
+    /// Atomic: [`IDLE`], [`WAITING`], [`NOTIFIED`] or [`FINISHED`]; see the drawing above.
     status: AtomicU8,
     _pinned: PhantomPinned,
 }
@@ -354,6 +356,8 @@ const IDLE: u8 = 0;
 const WAITING: u8 = 1;
 /// Taken out by somebody else, whose waker call follows.
 const NOTIFIED: u8 = 2;
+/// Its owner has what it came for.
+const FINISHED: u8 = 3;
 
 // SAFETY: what the node shares with others is touched under the lock (1) or atomic; the note moves with the waiter, hence `T: Send`.
 unsafe impl<S: Send, T: Send> Send for Waiter<'_, S, T> {}
@@ -402,6 +406,25 @@ impl<'a, S, T> Waiter<'a, S, T> {
     #[inline]
     pub(crate) fn is_waiting(&self) -> bool {
         self.status() == WAITING
+    }
+
+    /// Whether it is in the queue, or has been taken out of it by somebody whose call its owner has not followed yet. If so, its owner has
+    /// something to put right when it goes away.
+    #[inline]
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self.status(), WAITING | NOTIFIED)
+    }
+
+    /// Its owner has what it came for.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds if it is in the queue.
+    #[inline]
+    pub(crate) fn finish(self: Pin<&mut Self>) {
+        debug_assert!(!self.is_waiting(), "the waiter is in the queue");
+        // Relaxed: only its owner looks at a waiter outside the queue.
+        self.node.status.store(FINISHED, Ordering::Relaxed);
     }
 
     /// Whether somebody has taken it out of the queue.
@@ -487,7 +510,9 @@ impl<'a, S, T> Waiter<'a, S, T> {
         loop {
             match self.status() {
                 NOTIFIED => return Poll::Ready(()),
-                status => assert_eq!(status, WAITING, "the waiter has not queued up"),
+                WAITING => {}
+                FINISHED => panic!("polled after it was ready: await it once"),
+                _ => panic!("the waiter has not queued up"),
             }
             let locked = self.waiters.lock();
             if self.status() != WAITING {
@@ -520,7 +545,7 @@ impl<'a, S, T> Waiter<'a, S, T> {
 
     fn leave(&self, locked: &mut Locked<'_, S, T>) -> Withdrawn {
         match self.status() {
-            IDLE => Withdrawn::Idle,
+            IDLE | FINISHED => Withdrawn::Idle,
             NOTIFIED => Withdrawn::Notified,
             _ => {
                 // SAFETY: the lock is held and, as the status says (2), the node is in the queue.
@@ -567,6 +592,7 @@ impl<S, T> fmt::Debug for Waiter<'_, S, T> {
         let status = match self.status() {
             IDLE => "idle",
             WAITING => "waiting",
+            FINISHED => "finished",
             _ => "notified",
         };
         f.debug_struct("Waiter")
