@@ -25,6 +25,7 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) mod blocking;
+pub(crate) mod contention;
 pub(crate) mod current;
 pub(crate) mod idle;
 pub(crate) mod injector;
@@ -43,6 +44,7 @@ pub(crate) mod threads;
 pub(crate) mod worker;
 
 use blocking::{Blocking, BlockingConfig};
+use contention::Contention;
 use idle::{Idle, Notify};
 use injector::Injector;
 use monitor::Monitor;
@@ -103,6 +105,7 @@ pub(crate) struct Scheduler {
     blocking: Blocking,
     monitor: Monitor,
     sleepers: Sleepers,
+    contention: Contention,
     tally: Tally,
     /// What `max_procs` follows; `None`: somebody has set it. Held while it is changed, either way.
     limits: Mutex<Option<CpuLimits>>,
@@ -132,6 +135,7 @@ impl Scheduler {
             blocking: Blocking::new(config.blocking.clone()),
             monitor: Monitor::new(config.time_slice, config.report_stuck),
             sleepers: Sleepers::default(),
+            contention: Contention::default(),
             tally: Tally::default(),
             limits: Mutex::new(config.limits.clone()),
             names: Arc::default(),
