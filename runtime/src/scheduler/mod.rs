@@ -5,9 +5,9 @@
 //!
 //! - [`spawning`]: how it comes into being;
 //! - [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what these demand of a task);
-//! - [`worker`], [`slot`]: who takes them out, and what belongs to it;
+//! - [`worker`], [`slot`]: who takes them out, and what belongs to it (`worker::heavy`: tasks that hold it up);
 //! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
-//! - [`monitor`]: who notices a task that holds its worker up;
+//! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the system for that);
 //! - [`blocking`]: threads for code that blocks;
 //! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock check;
 //! - [`current`]: what the calling thread is in;
@@ -94,6 +94,8 @@ pub(crate) struct Scheduler {
     started: AtomicUsize,
     starting: Mutex<()>,
     injector: Injector,
+    /// Tasks whose last poll was long.
+    heavy: Injector,
     idle: Idle,
     driver: Arc<Driver>,
     /// Arena `i` belongs to the owner of slot `i`; the last one to whoever holds `outside`.
@@ -126,6 +128,7 @@ impl Scheduler {
             started: AtomicUsize::new(0),
             starting: Mutex::new(()),
             injector: Injector::new(),
+            heavy: Injector::new(),
             idle: Idle::new(slots, workers),
             driver,
             slab: Slab::new(slots + 1, Cookie(this.as_ptr())),
@@ -253,7 +256,9 @@ impl Scheduler {
 
     /// Whether a worker that has nothing itself would find something: asked after `Idle::fall_asleep`.
     pub(crate) fn has_work(&self) -> bool {
-        !self.injector.is_empty() || self.started_slots().any(|slot| !slot.queue.is_empty())
+        !self.injector.is_empty()
+            || !self.heavy.is_empty()
+            || self.started_slots().any(|slot| !slot.queue.is_empty())
     }
 
     // ---- what workers and the rest of the crate look at ----
@@ -353,7 +358,7 @@ impl Scheduler {
 
     /// Tasks in the shared queue.
     pub(crate) fn injected(&self) -> usize {
-        self.injector.len()
+        self.injector.len() + self.heavy.len()
     }
 
     pub(crate) fn sleepers(&self) -> &Sleepers {

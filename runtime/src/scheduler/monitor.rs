@@ -435,7 +435,8 @@ impl Watched {
         slot.poll.sequence().wrapping_sub(self.sequence) / 2
     }
 
-    /// How long the slot has been in the poll that it is in; `None` if that is a new one, or none.
+    /// How long the slot has been in the poll that it is in; `None` if that is a new one, or none. A new one counts if its worker
+    /// stepped aside for it.
     fn time_in_poll(&mut self, slot: &Slot, now: u64) -> Option<u64> {
         let sequence = slot.poll.sequence();
         if sequence % 2 == 0 || sequence != self.sequence {
@@ -445,7 +446,8 @@ impl Watched {
                 preempted: false,
                 reported: false,
             };
-            return None;
+            // Whoever stepped aside before it began relies on us from then on.
+            return (sequence % 2 == 1 && slot.poll.is_stuck()).then_some(0);
         }
         Some(now - self.since)
     }

@@ -142,6 +142,7 @@ impl Scheduler {
             self.stopping.store(true, SeqCst);
         }
         self.injector.close();
+        self.heavy.close();
         self.blocking.close();
         self.monitor.stop();
         for (index, _) in self.started_slots().enumerate() {
@@ -203,8 +204,10 @@ impl Scheduler {
     }
 
     fn drain_queues(&self) {
-        while let Some(task) = self.injector.pop() {
-            drop(task);
+        for queue in [&self.injector, &self.heavy] {
+            while let Some(task) = queue.pop() {
+                drop(task);
+            }
         }
         for slot in self.started_slots() {
             drop(slot.queue.take_next());

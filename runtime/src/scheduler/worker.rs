@@ -22,6 +22,9 @@ use super::{Scheduler, Slot, contention, current};
 use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable};
 use crate::time::{Timers, clock};
 
+#[path = "heavy.rs"]
+mod heavy;
+
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
 /// always be at the same place when it comes.
 const MAX_INTERVAL: u32 = 61;
@@ -106,6 +109,7 @@ impl Worker {
             while !self.scheduler.is_stopping() {
                 match self.next_task() {
                     Some(task) => self.run_task(task),
+                    None if self.run_heavy() => {}
                     None => self.sleep(),
                 }
             }
@@ -154,13 +158,19 @@ impl Worker {
         poll.begin(task.header().id().as_u64(), task.header().spawned_at());
         let ran = task.run(self.arena());
         let was_stuck = poll.end();
+        self.ran(ran, was_stuck);
+        if was_stuck {
+            self.back_from_stuck();
+        }
+    }
+
+    #[inline]
+    fn ran(&self, ran: Ran, was_long: bool) {
         match ran {
             Ran::Parked | Ran::Gone => {}
             Ran::Completed => self.slot.counters.count_completed(),
+            Ran::Requeue(task) if was_long => self.requeue_heavy(task),
             Ran::Requeue(task) => self.requeue(task),
-        }
-        if was_stuck {
-            self.back_from_stuck();
         }
     }
 
@@ -170,30 +180,6 @@ impl Worker {
         self.scheduler.idle.add_running();
         self.slot.set_slice(Slice::Default);
         self.make_room();
-    }
-
-    /// The task that runs here is about to block the thread: another worker takes this one's place at once, until the poll returns.
-    ///
-    /// `false`: it does so already.
-    pub(crate) fn go_away(&self) -> bool {
-        if self.mode.get() == Mode::Away {
-            return false;
-        }
-        self.mode.set(Mode::Away);
-        self.slot.poll.set_on_purpose(true);
-        if self.slot.poll.stick() {
-            self.scheduler.idle.remove_running();
-        }
-        if self.give_away() {
-            self.scheduler.notify();
-        }
-        true
-    }
-
-    /// The call has returned; that the worker does not count goes on until the poll ends.
-    pub(crate) fn come_back(&self) {
-        self.mode.set(Mode::Running);
-        self.slot.poll.set_on_purpose(false);
     }
 
     /// A task that yielded goes to the back.
@@ -323,6 +309,7 @@ impl Worker {
             self.reactor_seen.set(now);
             self.look_at_reactor();
         }
+        let _ = self.run_heavy();
         self.scheduler.injector.pop()
     }
 
