@@ -34,12 +34,13 @@
 //!
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
-//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `kind`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`,
+//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`,
 //! `limit`, `traits`. Readiness is
 //! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod accept;
+mod batch;
 mod bytes;
 mod copy;
 mod datagram;
@@ -56,6 +57,7 @@ mod traits;
 mod udp;
 mod unix;
 
+pub use batch::Batch;
 pub use copy::{copy, copy_bidirectional};
 pub use datagram::Datagram;
 pub use error::{OpError, is_closed, is_deadline, os_error};

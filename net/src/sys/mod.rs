@@ -12,7 +12,9 @@ mod platform;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-pub(crate) use self::platform::{bind_address_no_port, pipe, send_file, splice};
+pub(crate) use self::platform::{
+    bind_address_no_port, pipe, recv_batch, send_batch, send_file, splice,
+};
 
 /// Receives what is there and leaves it there.
 pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
