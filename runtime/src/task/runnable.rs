@@ -272,6 +272,10 @@ impl KeepAlive {
         // SAFETY: the reference keeps it alive.
         unsafe { self.0.as_ref() }
     }
+
+    pub(super) fn as_ptr(&self) -> NonNull<Header> {
+        self.0
+    }
 }
 
 impl Drop for KeepAlive {
