@@ -18,6 +18,8 @@
 //! - `wire` is how the copy tells its parent.
 //! - `evidence` draws the conclusion: which tasks have all their wakers, and all handles of what they wait for, among themselves.
 //!
+//! `check` is what a test does at its end.
+//!
 //! **No false alarms.** Whatever a task waits for in ways that nobody here knows (a timer, a descriptor, another library's channel)
 //! leaves a waker that is not accounted for, and the count of references says so. Handles elsewhere (in a static, on the heap, in
 //! another thread, in a task that may run) make the count of handles differ. Counts are exact, and all are of one moment. A destructor may do
@@ -34,6 +36,7 @@
 //! stale copies on every stack; noting in each handle who used it last, which a move does not update; a list of handles by task, which each
 //! channel operation would pay for, and which a move does not update either.
 
+mod check;
 mod evidence;
 mod list;
 #[cfg_attr(
@@ -49,4 +52,5 @@ mod search;
 pub mod trial;
 mod wire;
 
+pub use check::TasksLeft;
 pub use list::Leaks;
