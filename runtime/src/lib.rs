@@ -54,6 +54,7 @@ mod builder;
 mod debug;
 mod handle;
 mod runtime;
+mod unhandled_panic;
 
 #[doc(hidden)]
 pub mod __private;
@@ -72,4 +73,5 @@ pub use crate::spawn::{
     yield_now,
 };
 pub use crate::task::{JoinError, JoinHandle};
+pub use crate::unhandled_panic::UnhandledPanic;
 pub use macros::{main, test};

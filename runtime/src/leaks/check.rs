@@ -70,7 +70,11 @@ impl Scheduler {
                 asked = ids;
                 self.leaks().len() == tasks.len()
             };
-            let limit = if rest { patience } else { patience * MOVING };
+            let limit = if rest {
+                patience
+            } else {
+                patience.saturating_mul(MOVING)
+            };
             if in_vain || begin.elapsed() >= limit {
                 return self.left();
             }
