@@ -79,7 +79,9 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// - `max_procs = 4`: how many tasks run at the same time, at least 1; 2 by default. `worker_threads` is accepted as another spelling.
 /// - `crate = "path"`: where to find the `runtime` crate when it goes by another name; `::runtime` by default.
-/// - `start_paused = true`, `leak_check = true`, `seed = 7`: reserved; an error says what to do until they work.
+/// - `leak_check`: the test fails if a task is left when its body has returned, and says of each where it was spawned and what it waits
+///   for, and whether it is leaked: see `Runtime::check_leaks`. Tasks that are about to end are waited for. `leak_check = false` is off.
+/// - `start_paused = true`, `seed = 7`: reserved; an error says what to do until they work.
 ///
 /// # Panics
 ///

@@ -16,6 +16,8 @@ use crate::expand::Attribute;
 pub(crate) struct Options {
     /// `max_procs`, at least 1.
     pub(crate) max_procs: Option<usize>,
+    /// `leak_check`.
+    pub(crate) leak_check: bool,
     /// `crate`: the path of the runtime crate.
     pub(crate) krate: Option<Path>,
 }
@@ -54,7 +56,8 @@ impl Options {
         match (option, attribute) {
             ("max_procs", _) => self.max_procs = Some(positive(name, meta)?),
             ("crate", _) => self.krate = Some(path(meta)?),
-            ("start_paused" | "leak_check", Attribute::Test) => {
+            ("leak_check", Attribute::Test) => self.leak_check = flag(name, meta)?,
+            ("start_paused", Attribute::Test) => {
                 boolean(name, meta)?;
                 return Err(not_yet(name, meta));
             }
@@ -108,7 +111,6 @@ fn unknown(attribute: Attribute, name: &str, meta: &Meta) -> Error {
 fn not_yet(name: &str, meta: &Meta) -> Error {
     let instead = match name {
         "start_paused" => "remove it; the test runs on real time",
-        "leak_check" => "remove it; compare `runtime::num_tasks()` at the start and at the end",
         _ => "remove it; the order in which tasks run is not reproducible so far",
     };
     Error::new(
@@ -147,6 +149,14 @@ where
     }
     (literal.base10_parse())
         .map_err(|error| Error::new(literal.span(), format!("`{name}` is out of range: {error}")))
+}
+
+/// A boolean whose name alone means `true`.
+fn flag(name: &str, meta: &Meta) -> Result<bool, Error> {
+    match meta {
+        Meta::Path(_) => Ok(true),
+        _ => boolean(name, meta),
+    }
 }
 
 fn boolean(name: &str, meta: &Meta) -> Result<bool, Error> {

@@ -166,15 +166,27 @@ fn an_option_given_twice_is_an_error_in_either_spelling() {
 }
 
 #[test]
+fn a_flag_may_stand_alone() {
+    for options in [
+        quote!(leak_check),
+        quote!(leak_check = true),
+        quote!(leak_check = false),
+    ] {
+        assert_eq!(option_errors(Attribute::Test, options), [""; 0]);
+    }
+    assert_eq!(
+        option_errors(Attribute::Test, quote!(leak_check = 1)),
+        ["`leak_check` takes `true` or `false`, as in `leak_check = true`"]
+    );
+    assert_eq!(option_errors(Attribute::Main, quote!(leak_check)).len(), 1);
+}
+
+#[test]
 fn reserved_options_say_what_to_do_meanwhile() {
     for (options, start) in [
         (
             quote!(start_paused = true),
             "not supported yet: `start_paused`; remove it",
-        ),
-        (
-            quote!(leak_check = false),
-            "not supported yet: `leak_check`; remove it",
         ),
         (quote!(seed = 7), "not supported yet: `seed`; remove it"),
         (quote!(seed = "x"), "`seed` takes a whole number"),

@@ -13,6 +13,7 @@ use crate::runtime::Runtime;
 use crate::scheduler::blocking::BlockingConfig;
 use crate::scheduler::{Config, Scheduler};
 use crate::sigquit;
+use crate::unhandled_panic::UnhandledPanic;
 
 /// Threads for blocking jobs: Tokio's default, far more than a disk or a resolver can use.
 const MAX_BLOCKING_THREADS: usize = 512;
@@ -50,6 +51,7 @@ pub struct Builder {
     detect_deadlock: bool,
     bystanders: Bystanders,
     dump_on_sigquit: bool,
+    unhandled_panic: UnhandledPanic,
 }
 
 impl Default for Builder {
@@ -73,6 +75,7 @@ impl Builder {
             detect_deadlock: true,
             bystanders: Bystanders::default(),
             dump_on_sigquit: false,
+            unhandled_panic: UnhandledPanic::Report,
         }
     }
 
@@ -193,6 +196,26 @@ impl Builder {
         self
     }
 
+    /// What else happens when a task panics whose [`JoinHandle`](crate::JoinHandle) nobody holds, beside its being printed: nothing by
+    /// default.
+    ///
+    /// ```no_run
+    /// use runtime::{Builder, UnhandledPanic};
+    ///
+    /// let rt = Builder::new().unhandled_panic(UnhandledPanic::ExitProcess).build()?;
+    /// rt.block_on(async {
+    ///     runtime::spawn(async { panic!("the process ends with status 2") });
+    ///     std::future::pending::<()>().await;
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** a panic that is not recovered always ends the process, with status 2.
+    pub fn unhandled_panic(&mut self, policy: UnhandledPanic) -> &mut Self {
+        self.unhandled_panic = policy;
+        self
+    }
+
     /// Threads that the deadlock check is to overlook.
     pub(crate) fn bystanders(&mut self, threads: Bystanders) -> &mut Self {
         self.bystanders = threads;
@@ -234,6 +257,7 @@ impl Builder {
                 stack_size: self.stack_size,
             },
             schedtrace: debug.schedtrace,
+            unhandled_panic: self.unhandled_panic,
             deadlock: detect_deadlock.then(|| self.bystanders.clone()),
         };
         Scheduler::start(config).map(Runtime::from_scheduler)

@@ -64,6 +64,7 @@ use crate::metrics::{Tally, count};
 use crate::procs::CpuLimits;
 use crate::task::{Cookie, Names, Runnable, Slab};
 use crate::time::Timers;
+use crate::unhandled_panic::{Downfall, UnhandledPanic};
 
 /// How a scheduler is set up.
 #[derive(Clone, Debug)]
@@ -83,6 +84,7 @@ pub(crate) struct Config {
     pub(crate) deadlock: Option<Bystanders>,
     /// Print a line about the scheduler each time this has passed.
     pub(crate) schedtrace: Option<Duration>,
+    pub(crate) unhandled_panic: UnhandledPanic,
 }
 
 /// See the module.
@@ -115,6 +117,7 @@ pub(crate) struct Scheduler {
     /// Set once, at shutdown; workers look at it before each task.
     stopping: AtomicBool,
     ending: Ending,
+    downfall: Downfall,
 }
 
 impl Scheduler {
@@ -144,6 +147,7 @@ impl Scheduler {
             names: Arc::default(),
             stopping: AtomicBool::new(false),
             ending: Ending::new(),
+            downfall: Downfall::default(),
             config,
         });
         for _ in 0..workers {
@@ -329,6 +333,15 @@ impl Scheduler {
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    pub(crate) fn on_unhandled_panic(&self) -> UnhandledPanic {
+        self.config.unhandled_panic
+    }
+
+    /// Whether the runtime has ended because of a panic.
+    pub(crate) fn downfall(&self) -> &Downfall {
+        &self.downfall
     }
 
     pub(crate) fn slab(&self) -> &Slab<Cookie> {
