@@ -39,6 +39,8 @@ pub const fn returns<T: Termination>() {}
 #[derive(Debug)]
 pub struct Entry {
     max_procs: Option<usize>,
+    start_paused: bool,
+    seed: Option<u64>,
     ends_process: bool,
 }
 
@@ -47,6 +49,8 @@ impl Entry {
     pub fn main() -> Self {
         Self {
             max_procs: None,
+            start_paused: false,
+            seed: None,
             ends_process: true,
         }
     }
@@ -55,6 +59,8 @@ impl Entry {
     pub fn test() -> Self {
         Self {
             max_procs: None,
+            start_paused: false,
+            seed: None,
             ends_process: false,
         }
     }
@@ -63,6 +69,20 @@ impl Entry {
     #[must_use]
     pub fn max_procs(mut self, n: usize) -> Self {
         self.max_procs = Some(n);
+        self
+    }
+
+    /// The clock is paused.
+    #[must_use]
+    pub fn start_paused(mut self) -> Self {
+        self.start_paused = true;
+        self
+    }
+
+    /// What random choices follow from.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
@@ -77,6 +97,10 @@ impl Entry {
         }
         if let Some(n) = self.max_procs {
             builder.max_procs(n);
+        }
+        builder.start_paused(self.start_paused);
+        if let Some(seed) = self.seed {
+            builder.seed(seed);
         }
         match builder.build() {
             Ok(runtime) => Started {

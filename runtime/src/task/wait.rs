@@ -55,6 +55,8 @@ pub enum WaitReason {
     ContextDone,
     /// Another primitive's notification.
     Notify,
+    /// That no other task can run: `time::settle`.
+    Settle,
 }
 
 impl WaitReason {
@@ -78,13 +80,14 @@ impl WaitReason {
             Self::Join => "join",
             Self::ContextDone => "context done",
             Self::Notify => "notify",
+            Self::Settle => "synctest.Wait",
         }
     }
 }
 
 impl WaitReason {
     /// All of them, in the order of their numbers.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 18] = [
         Self::Unknown,
         Self::ChanReceive,
         Self::ChanSend,
@@ -102,6 +105,7 @@ impl WaitReason {
         Self::Join,
         Self::ContextDone,
         Self::Notify,
+        Self::Settle,
     ];
 }
 
@@ -183,7 +187,7 @@ mod tests {
         for (number, reason) in WaitReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, number);
             let note = WaitNote::new();
-            clock::advance_coarse(clock::now());
+            clock::advance_coarse(clock::real());
             let place = Location::caller();
             note.set(reason, place);
             let noted = note.get().unwrap();
