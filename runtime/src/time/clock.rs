@@ -22,6 +22,10 @@ pub(crate) const EPOCH: u64 = 1 << 60;
 /// The latest instant there is, and as a deadline: never.
 pub(crate) const NEVER: u64 = u64::MAX;
 
+/// Deadlines from here on are no moments, but so far from their first poll: they were made where no runtime's clock was at hand. No moment
+/// is so late, but for [`NEVER`]: it would be more than two hundred years away.
+pub(crate) const RELATIVE: u64 = 1 << 63;
+
 static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
 
 /// Some runtime's clock differs from the system's, or did.
@@ -45,6 +49,32 @@ pub(crate) fn now() -> u64 {
 #[cold]
 fn now_of_runtime() -> u64 {
     current::with_timeline(|timeline| timeline.map_or_else(real, super::Timeline::now))
+}
+
+/// The deadline of something that takes so long from now.
+#[inline]
+pub(crate) fn deadline_after(duration: std::time::Duration) -> u64 {
+    if DIVERGED.load(Relaxed) {
+        return deadline_of_runtime(nanos(duration));
+    }
+    in_reach(real().saturating_add(nanos(duration)))
+}
+
+/// Where there is no runtime, nobody knows by whose clock it will be: `rt.block_on(time::sleep(second))` makes its sleep outside.
+#[cold]
+fn deadline_of_runtime(nanos: u64) -> u64 {
+    let outside = in_reach(nanos).saturating_add(RELATIVE);
+    current::with_timeline(|timeline| {
+        timeline.map_or(outside, |timeline| {
+            in_reach(timeline.now().saturating_add(nanos))
+        })
+    })
+}
+
+/// A moment as a deadline: one that is too far away becomes never.
+#[inline]
+pub(crate) fn in_reach(at: u64) -> u64 {
+    if at >= RELATIVE { NEVER } else { at }
 }
 
 /// How far the current runtime's clock was ahead of the system's when the runtime began; wraps.
