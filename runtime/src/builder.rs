@@ -230,7 +230,7 @@ impl Builder {
     /// works side by side with tasks.
     ///
     /// If the thread that drops the runtime panics, the seed is printed on stderr. Random numbers for the test itself:
-    /// [`task::random`](crate::task::random).
+    /// [`task::random()`](crate::task::random()).
     ///
     /// ```
     /// let rt = runtime::Builder::new().seed(7).build()?;

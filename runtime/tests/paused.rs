@@ -3,7 +3,7 @@
 mod common;
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
@@ -22,6 +22,11 @@ fn paused() -> Runtime {
     Builder::new().start_paused(true).build().unwrap()
 }
 
+/// Polls a future once; `true`: it waits.
+async fn is_waiting(mut future: Pin<&mut impl Future>) -> bool {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
 /// What happened, in order.
 #[derive(Clone, Debug, Default)]
 struct Log(Arc<Mutex<Vec<(u64, &'static str)>>>);
@@ -29,7 +34,10 @@ struct Log(Arc<Mutex<Vec<(u64, &'static str)>>>);
 impl Log {
     /// Notes the whole seconds since `start`.
     fn note(&self, start: Instant, what: &'static str) {
-        self.0.lock().unwrap().push((start.elapsed().as_secs(), what));
+        self.0
+            .lock()
+            .unwrap()
+            .push((start.elapsed().as_secs(), what));
     }
 
     fn take(&self) -> Vec<(u64, &'static str)> {
@@ -52,7 +60,16 @@ async fn timers_fire_exactly_at_their_deadlines_and_in_their_order() {
     let _watchdog = watchdog("");
     let start = Instant::now();
     let log = Arc::new(Mutex::new(Vec::new()));
-    let nanos = [1_000_000_007, 3, 40_000, 39_999, 1, 86_400_000_000_000, 2, 1 << 50];
+    let nanos = [
+        1_000_000_007,
+        3,
+        40_000,
+        39_999,
+        1,
+        86_400_000_000_000,
+        2,
+        1 << 50,
+    ];
     let tasks = nanos.map(|n| {
         let log = log.clone();
         runtime::spawn(async move {
@@ -132,9 +149,11 @@ async fn a_sleep_that_was_put_off_or_brought_forward_ends_at_its_last_deadline()
     let start = Instant::now();
     let mut sleep = pin!(time::sleep(SECOND));
     // It is armed.
-    poll_fn(|cx| Poll::Ready(assert!(sleep.as_mut().poll(cx).is_pending()))).await;
+    assert!(is_waiting(sleep.as_mut()).await);
     sleep.as_mut().reset(start + 20 * SECOND);
-    time::timeout(10 * SECOND, sleep.as_mut()).await.unwrap_err();
+    time::timeout(10 * SECOND, sleep.as_mut())
+        .await
+        .unwrap_err();
     assert_eq!(start.elapsed(), 10 * SECOND);
     sleep.as_mut().reset(start + 15 * SECOND);
     sleep.await;
@@ -229,7 +248,7 @@ async fn a_dropped_advance_leaves_the_clock_where_it_is() {
     let start = Instant::now();
     {
         let mut advance = pin!(time::advance(HOUR));
-        poll_fn(|cx| Poll::Ready(assert!(advance.as_mut().poll(cx).is_pending()))).await;
+        assert!(is_waiting(advance.as_mut()).await);
     }
     time::settle().await;
     assert_eq!(start.elapsed(), Duration::ZERO);
@@ -306,7 +325,9 @@ fn two_runtimes_have_two_clocks() {
         time::sleep(Duration::from_millis(5)).await;
         assert!(start.elapsed() < 100 * SECOND);
     });
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
 }
 
 #[test]
@@ -408,7 +429,7 @@ async fn resume_sets_those_free_who_wait_for_the_clock() {
     let _watchdog = watchdog("");
     let waits = runtime::spawn(time::advance(HOUR));
     let mut settle = pin!(time::settle());
-    poll_fn(|cx| Poll::Ready(assert!(settle.as_mut().poll(cx).is_pending()))).await;
+    assert!(is_waiting(settle.as_mut()).await);
     let start = Instant::now();
     time::resume();
     settle.await;
@@ -473,7 +494,9 @@ fn armed_timers_are_counted() {
     let rt = paused();
     rt.block_on(async {
         let metrics = || runtime::Handle::current().metrics();
-        let tasks: Vec<_> = (0..7).map(|n| runtime::spawn(time::sleep(n * HOUR))).collect();
+        let tasks: Vec<_> = (0..7)
+            .map(|n| runtime::spawn(time::sleep(n * HOUR)))
+            .collect();
         time::settle().await;
         // The first was over at once.
         assert_eq!(metrics().timers_armed, 6);
@@ -501,7 +524,9 @@ fn a_standing_clock_does_not_keep_a_runtime_from_its_end() {
         let _tell = tell;
         time::sleep(HOUR).await;
     });
-    wait_until("the sleep is armed", || rt.handle().metrics().timers_armed == 1);
+    wait_until("the sleep is armed", || {
+        rt.handle().metrics().timers_armed == 1
+    });
     drop(rt);
     assert!(dropped.load(SeqCst));
 }

@@ -77,7 +77,10 @@ async fn a_pool_s_timeouts_are_exact() {
         let (rx, late) = (rx.clone(), late.clone());
         group.spawn(async move {
             while let Some(seconds) = rx.recv().await {
-                if time::timeout(5 * SECOND, time::sleep(seconds * SECOND)).await.is_err() {
+                if time::timeout(5 * SECOND, time::sleep(seconds * SECOND))
+                    .await
+                    .is_err()
+                {
                     late.fetch_add(1, SeqCst);
                 }
             }
@@ -91,7 +94,11 @@ async fn a_pool_s_timeouts_are_exact() {
     // 5 s is not late: the work is polled first. 6, 7 and 8 are, three times each.
     assert_eq!(late.load(SeqCst), 9);
     // Each cycle is 1+2+3+4+5+5+5+5 = 30 seconds of work for three.
-    assert!((30..=35).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert!(
+        (30..=35).contains(&start.elapsed().as_secs()),
+        "{:?}",
+        start.elapsed()
+    );
 }
 
 /// `TestCond` and `TestHappensBefore`: what the others have done is visible after the wait.
@@ -128,7 +135,11 @@ async fn nested_deadlines_end_in_their_order() {
 /// A program with a race in every line; what it does, in order.
 fn trace(seed: u64, paused: bool) -> Vec<String> {
     let log = Arc::new(Mutex::new(Vec::new()));
-    let rt = Builder::new().seed(seed).start_paused(paused).build().unwrap();
+    let rt = Builder::new()
+        .seed(seed)
+        .start_paused(paused)
+        .build()
+        .unwrap();
     let noted = log.clone();
     let task = rt.spawn(async move {
         let log = noted;

@@ -216,8 +216,12 @@ impl Scheduler {
             Err(Obstacle::Job) => "a blocking job has not ended",
             Err(Obstacle::BlockOn) => "a thread inside block_on is at work, or blocked",
             Err(Obstacle::Task | Obstacle::Reactor) => "a task runs, or blocks its thread",
-            Ok(_) if self.driver.has_waiters() => "a task waits for a descriptor, which may yet be ready",
-            Ok(_) if self.sleepers.inside() == 0 => "no thread is inside block_on to wait for an outcome",
+            Ok(_) if self.driver.has_waiters() => {
+                "a task waits for a descriptor, which may yet be ready"
+            }
+            Ok(_) if self.sleepers.inside() == 0 => {
+                "no thread is inside block_on to wait for an outcome"
+            }
             // It is about to move.
             Ok(_) => return None,
         })

@@ -19,7 +19,7 @@ use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::stillness::Next;
 use super::{Scheduler, Slot, current};
-use crate::task::{self, random, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable};
+use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable, random};
 use crate::time::{Timers, clock};
 
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can

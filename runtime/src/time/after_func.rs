@@ -24,10 +24,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
+use super::clock;
 use super::entry::{Alert, Entry, NotArmed, State};
 use super::timers::Timers;
 use super::wheel::IDLE;
-use super::clock;
 use crate::Handle;
 use crate::scheduler::current;
 

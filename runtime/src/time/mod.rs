@@ -65,7 +65,7 @@ pub use instant::Instant;
 pub use pause::{Advance, Settle, advance, is_paused, pause, resume, settle};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use ticker::{Ticker, ticker};
-pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 pub(crate) use timeline::{Timeline, Wish};
+pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 pub(crate) use timers::Timers;
 pub(crate) use wheel::Resolution;

@@ -39,7 +39,7 @@ use crate::task::{WaitReason, coop, waiting};
 ///
 /// All of this runtime's time goes by this clock: sleeps, tickers, timeouts, deadlines of sockets and of contexts, and
 /// [`Instant::now`](super::Instant::now) in its tasks. [`std::time::Instant::now`] and `SystemTime` do not: they go on. An
-/// [`Instant`](super::Instant) that is converted to std's, or from it, keeps its distance from the moment at which the runtime began. Other
+/// [`Instant`] that is converted to std's, or from it, keeps its distance from the moment at which the runtime began. Other
 /// runtimes of the process have their own clocks.
 ///
 /// # Panics
@@ -230,9 +230,7 @@ impl Wait {
             None => {
                 let wish = match self.by {
                     None => Wish::Stillness,
-                    Some(by) => {
-                        Wish::Time((Instant::from_nanos(timeline.now()) + by).as_nanos())
-                    }
+                    Some(by) => Wish::Time((Instant::from_nanos(timeline.now()) + by).as_nanos()),
                 };
                 self.entered = timeline.enter(wish, waker);
                 self.entered.is_some()

@@ -124,8 +124,7 @@ impl Timeline {
         if at == 0 {
             return Vec::new();
         }
-        self.ahead
-            .store(at.wrapping_sub(clock::real()), Relaxed);
+        self.ahead.store(at.wrapping_sub(clock::real()), Relaxed);
         self.frozen.store(0, SeqCst);
         let list = std::mem::take(&mut requests.list);
         list.into_iter().map(|request| request.waker).collect()
@@ -196,10 +195,13 @@ impl Timeline {
     /// The earliest time that somebody waits for.
     pub(crate) fn next_wish(&self) -> Option<u64> {
         let requests = self.requests();
-        let times = requests.list.iter().filter_map(|request| match request.wish {
-            Wish::Time(at) => Some(at),
-            Wish::Stillness => None,
-        });
+        let times = requests
+            .list
+            .iter()
+            .filter_map(|request| match request.wish {
+                Wish::Time(at) => Some(at),
+                Wish::Stillness => None,
+            });
         times.min()
     }
 
@@ -209,7 +211,10 @@ impl Timeline {
 
     fn take(&self, suits: impl Fn(Wish) -> bool) -> Option<Waker> {
         let mut requests = self.requests();
-        let index = requests.list.iter().position(|request| suits(request.wish))?;
+        let index = requests
+            .list
+            .iter()
+            .position(|request| suits(request.wish))?;
         Some(requests.list.remove(index).waker)
     }
 

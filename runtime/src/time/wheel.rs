@@ -439,7 +439,11 @@ impl Wheel {
     #[inline]
     fn nanos_of(&self, tick: u64) -> u64 {
         let nanos = tick << self.shift;
-        if nanos >> self.shift == tick { nanos } else { u64::MAX - 1 }
+        if nanos >> self.shift == tick {
+            nanos
+        } else {
+            u64::MAX - 1
+        }
     }
 
     fn is_occupied(&self, slot: usize) -> bool {
