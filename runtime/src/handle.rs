@@ -200,6 +200,11 @@ impl Handle {
         self.scheduler.set_max_procs(n)
     }
 
+    /// What the runtime's random choices follow from, if that is set: see [`Builder::seed`](crate::Builder::seed).
+    pub fn seed(&self) -> Option<u64> {
+        self.scheduler.seed()
+    }
+
     /// Workers of this runtime.
     pub fn max_procs(&self) -> usize {
         self.scheduler.max_procs()

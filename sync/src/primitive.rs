@@ -59,12 +59,13 @@ macro_rules! constant {
 /// Since when a waiter waits for a lock.
 #[cfg(not(loom))]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Since(std::time::Instant);
+pub(crate) struct Since(runtime::time::Instant);
 
 #[cfg(not(loom))]
 impl Since {
     pub(crate) fn now() -> Self {
-        Self(std::time::Instant::now())
+        // The runtime's clock: where it is paused, nothing depends on how fast the machine is.
+        Self(runtime::time::Instant::now())
     }
 
     /// Whether it has waited so long that it is to be served before all others. The limit is Go's: long against a critical section, short

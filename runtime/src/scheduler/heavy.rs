@@ -88,7 +88,7 @@ impl Worker {
 
     /// The call has returned; that the worker does not count goes on until the poll ends.
     pub(crate) fn come_back(&self) {
-        self.mode.set(Mode::Running);
+        self.mode.set(self.running());
         self.slot.poll.set_on_purpose(false);
     }
 }

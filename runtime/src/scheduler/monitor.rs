@@ -54,6 +54,10 @@ const IMPATIENT: u64 = 8;
 /// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker.
 const BRISK: u64 = 5_000;
 
+/// When to say that a paused clock stands although it is waited for. Longer than what a test usually waits for, short for a person who
+/// believes that the test hangs.
+const STANDSTILL: Duration = Duration::from_secs(5);
+
 /// Timers that one look fires for a stuck worker at the most.
 const TIMER_BATCH: usize = 1024;
 
@@ -148,7 +152,7 @@ impl Monitor {
             .is_ok()
         {
             // All was idle, so the coarse clock stood still, and tasks are about to read it.
-            clock::advance_coarse(clock::now());
+            clock::advance_coarse(clock::real());
             self.signal();
         }
     }
@@ -251,15 +255,15 @@ impl Scheduler {
     fn watch(self: Arc<Self>) {
         let mut watched = vec![Watched::default(); self.slots.len()];
         let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
-        let mut looked = clock::now();
+        let mut looked = clock::real();
         self.monitor.thread.get_or_init(super::threads::current);
         kernel::set_slice(KernelThread::current(), Slice::Shortest);
-        let begin = clock::now();
+        let begin = clock::real();
         clock::advance_coarse(begin);
         let mut traced = Traced { begin, last: begin };
         let mut limits_read = begin;
         while self.monitor.pause(pause) {
-            let now = clock::now();
+            let now = clock::real();
             clock::advance_coarse(now);
             self.trace(&mut traced, now);
             if now - limits_read >= nanos(LIMITS) {
@@ -298,6 +302,8 @@ impl Scheduler {
     fn rest(&self) {
         let in_test = self.detects_deadlock().is_some_and(|by| !by.is_empty());
         let mut doubt = FIRST_DOUBT;
+        let begin = clock::real();
+        let mut patience = Some(STANDSTILL);
         loop {
             let seen = self.sleepers().epoch();
             let again = match self.look_for_deadlock() {
@@ -306,11 +312,26 @@ impl Scheduler {
                 Answer::NotNow | Answer::Settled => None,
             };
             let trace = self.config.schedtrace;
-            let time = again.into_iter().chain(trace).min();
+            let patient = patience.filter(|_| self.why_clock_stands().is_some());
+            let time = again.into_iter().chain(trace).chain(patient).min();
             if self.monitor.sleep(self, seen, time) || trace.is_some() {
                 return;
             }
             doubt = doubt.saturating_mul(2);
+            if patient.is_some() && clock::real() - begin >= nanos(STANDSTILL) {
+                patience = None;
+                self.report_standstill();
+            }
+        }
+    }
+
+    /// Nobody would find out otherwise why his test hangs.
+    fn report_standstill(&self) {
+        if let Some(reason) = self.why_clock_stands() {
+            say(format_args!(
+                "the paused clock stands, although a timer is waited for: {reason}; \
+                 time::advance moves it in spite of a descriptor, time::resume lets it run"
+            ));
         }
     }
 
@@ -323,7 +344,7 @@ impl Scheduler {
             pace.polls += watched.polls(slot);
             if let Some(time) = watched.time_in_poll(slot, now) {
                 long += usize::from(!slot.poll.is_stuck());
-                let again = self.attend(slot, watched, time, now);
+                let again = self.attend(slot, watched, time);
                 next = Some(next.map_or(again, |next| next.min(again)));
             }
         }
@@ -369,8 +390,9 @@ impl Scheduler {
     /// A worker has been in one poll for `time`.
     ///
     /// Returns when to look at it again.
-    fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64, now: u64) -> Duration {
-        let fired = slot.timers.fire(now, TIMER_BATCH) as u64;
+    fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64) -> Duration {
+        // Not `now`, which is the system's time: the tasks' clock may be paused.
+        let fired = slot.timers.fire(self.timeline.now(), TIMER_BATCH) as u64;
         self.tally.timers_fired.fetch_add(fired, Relaxed);
         let waiting = self.has_work() || slot.queue.has_next();
         let patience = if waiting && !self.idle.has_sleeper() {
@@ -408,7 +430,8 @@ impl Scheduler {
             return FAST;
         }
         // Its owner will not fire them.
-        let due = slot.timers.next_deadline().saturating_sub(now);
+        let due = slot.timers.next_deadline();
+        let due = due.saturating_sub(self.timeline.now());
         SLOW.min(Duration::from_nanos(due))
     }
 
