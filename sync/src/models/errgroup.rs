@@ -144,3 +144,24 @@ fn closing_refuses_who_waits_for_a_place() {
         waiter.join().unwrap();
     });
 }
+
+#[test]
+fn who_comes_after_wait_is_not_refused_for_the_failure_before() {
+    loom::model(|| {
+        let shared = group(1, 1);
+        let member = {
+            let shared = shared.clone();
+            thread::spawn(move || shared.end(None, Outcome::Err(1)))
+        };
+        assert_eq!(wait(&shared), [1]);
+        // The group is as new, while the member may still be telling others of its failure.
+        assert_eq!(ask_for(&shared, usize::MAX), Some(true));
+        let next = {
+            let shared = shared.clone();
+            thread::spawn(move || assert_eq!(ask_for(&shared, usize::MAX), Some(true)))
+        };
+        shared.end(None, Outcome::Ok);
+        next.join().unwrap();
+        member.join().unwrap();
+    });
+}
