@@ -15,6 +15,8 @@
 //! | `context_timeout` | a time limit around anything |
 //! | `graceful_shutdown` | a server that lets those finish who are there |
 //! | `cache` | many ask at once, the database is asked once |
+//! | `pub_sub` | everybody hears everything; the slow are told what they missed |
+//! | `buffer_pool` | buffers that are used again |
 //! | `c100k` | the main job: 100,000 connections on one machine, held, measured, checked |
 //!
 //! `cargo run --release --example NAME` runs one.
