@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::time::Instant;
+use std::time::Duration;
 
 /// Nobody has one.
 #[derive(Debug)]
@@ -22,9 +22,16 @@ pub(super) fn copy<P>(
     Err(io::ErrorKind::Unsupported.into())
 }
 
+/// Nothing.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) said: Vec<u8>,
+    pub(super) ended: bool,
+}
+
 impl Copy {
     /// There is none.
-    pub(super) fn hear(self, _deadline: Instant) -> io::Result<Vec<u8>> {
+    pub(super) fn hear(self, _patience: Duration) -> io::Result<Heard> {
         match self.0 {}
     }
 }

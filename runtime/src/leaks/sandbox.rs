@@ -21,7 +21,7 @@ use std::mem;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -74,8 +74,7 @@ fn perform<P>(
     prepare: impl FnOnce() -> io::Result<P>,
     act: impl FnOnce(P, &File, &Inside),
 ) {
-    // A panic there is nobody's business.
-    set_hook(Box::new(|_| {}));
+    // The panic hook stays what it is: some thread may be using it just now, which would have it locked here for ever.
     let prepared = prepare().and_then(|prepared| {
         close_shared_memory()?;
         cut_off(&tell)?;
@@ -86,21 +85,27 @@ fn perform<P>(
     }
 }
 
+/// What a copy has said.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) said: Vec<u8>,
+    /// It has ended by itself, and was not given up.
+    pub(super) ended: bool,
+}
+
 impl Copy {
-    /// Everything that it says until it ends, or until the deadline. Whether it is all there the text must tell.
-    pub(super) fn hear(mut self, deadline: Instant) -> io::Result<Vec<u8>> {
+    /// Everything that it says until it ends, or until it has been silent for so long. Whether it is all there the text must tell.
+    pub(super) fn hear(mut self, patience: Duration) -> io::Result<Heard> {
         let mut said = Vec::new();
         let mut piece = [0; 16 * 1024];
-        while self.speaks(deadline)? {
+        while !self.gone && self.speaks(Instant::now() + patience)? {
             match self.told.read(&mut piece)? {
-                0 => {
-                    self.gone = true;
-                    break;
-                }
+                0 => self.gone = true,
                 n => said.extend_from_slice(&piece[..n]),
             }
         }
-        Ok(said)
+        let ended = self.gone;
+        Ok(Heard { said, ended })
     }
 
     /// Waits until there is something to read, or the end; `false`: the deadline has passed.

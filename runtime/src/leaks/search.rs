@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::evidence::{Subject, judge};
 use super::wire::{Entry, Notebook, Transcript};
@@ -17,8 +17,9 @@ use crate::task::visit::{self, Kept};
 use crate::task::{Header, WaitReason};
 use crate::time::clock;
 
-/// How long a trial may take. Milliseconds are usual; a million tasks take seconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a copy may be silent: hundreds of times what it takes to make one, or to drop a future. It hangs, then, on a lock that another
+/// thread held.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How many trials there are at the most, until one comes to its end. Each that does not tells which task's future was to blame.
 const TRIALS: usize = 8;
@@ -69,9 +70,10 @@ fn nobody_refers_to(task: &Header) -> bool {
 
 /// Leaves those candidates that nobody else can ever wake.
 fn out_of_reach(candidates: &mut Vec<Kept>) -> io::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let mut suspect = None;
     for _ in 0..TRIALS {
-        let transcript = Transcript::read(&hold_trial(candidates, deadline)?);
+        let heard = hold_trial(candidates)?;
+        let transcript = Transcript::read(&heard.said);
         if transcript.is_complete {
             let leaked = judge(&subjects(candidates, &transcript), &transcript.findings);
             let leaked: HashSet<usize> = (transcript.parked.iter().zip(leaked))
@@ -80,11 +82,13 @@ fn out_of_reach(candidates: &mut Vec<Kept>) -> io::Result<()> {
             retain(candidates, |task| leaked.contains(&task));
             return Ok(());
         }
-        // It crashed the copy, or waits for a lock that another thread held just then. The others are tried without it.
-        match transcript.parked.last() {
-            Some(&(culprit, _)) => retain(candidates, |task| task != culprit),
-            None if Instant::now() >= deadline => break,
-            None => {}
+        // One that crashes the copy would do so again. One that waits for a lock may have met another thread there by chance.
+        let last = transcript.parked.last().map(|&(task, _)| task);
+        if last.is_some() && (heard.ended || suspect == last) {
+            retain(candidates, |task| Some(task) != last);
+            suspect = None;
+        } else {
+            suspect = last;
         }
     }
     Err(io::Error::other(
@@ -109,7 +113,7 @@ fn subjects(candidates: &[Kept], transcript: &Transcript) -> Vec<Subject> {
 }
 
 /// Drops all candidates' futures in a copy of the process, and returns what it said.
-fn hold_trial(candidates: &[Kept], deadline: Instant) -> io::Result<Vec<u8>> {
+fn hold_trial(candidates: &[Kept]) -> io::Result<sandbox::Heard> {
     let copy = sandbox::copy(
         || {
             let stretches: Vec<_> = candidates.iter().map(Kept::memory).collect();
@@ -117,7 +121,7 @@ fn hold_trial(candidates: &[Kept], deadline: Instant) -> io::Result<Vec<u8>> {
         },
         |memory, tell, inside| perform(candidates, &memory, tell, inside),
     )?;
-    copy.hear(deadline)
+    copy.hear(PATIENCE)
 }
 
 /// The trial itself.
