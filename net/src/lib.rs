@@ -34,7 +34,7 @@
 //!
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
-//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`,
+//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`, `serve`; around them `accept`, `error`, `resolve`,
 //! `limit`, `traits`. Readiness is
 //! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
@@ -48,6 +48,7 @@ mod error;
 mod kind;
 mod limit;
 mod resolve;
+mod serve;
 mod socket;
 mod split;
 mod stream;
@@ -63,6 +64,7 @@ pub use datagram::Datagram;
 pub use error::{OpError, is_closed, is_deadline, os_error};
 pub use kind::{DatagramKind, StreamKind, Tcp, Udp, Unix, Unixgram};
 pub use resolve::{ToSocketAddrs, lookup_host};
+pub use serve::{Accept, Serve, Stopping, serve};
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::Stream;
 pub use tcp::{Dialer, ListenConfig, TcpListener, TcpStream};
