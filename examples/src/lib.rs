@@ -14,6 +14,7 @@
 //! | `cancel_tree` | contexts below contexts: cancelling one ends all below |
 //! | `context_timeout` | a time limit around anything |
 //! | `graceful_shutdown` | a server that lets those finish who are there |
+//! | `device` | a device of one's own in the reactor: a child's output, line by line |
 //! | `cache` | many ask at once, the database is asked once |
 //! | `c100k` | the main job: 100,000 connections on one machine, held, measured, checked |
 //!
