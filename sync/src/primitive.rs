@@ -4,9 +4,14 @@
 //! Capacities that a model can only explore when they are small live here too.
 
 #[cfg(not(loom))]
+#[allow(
+    unused_imports,
+    reason = "for the locks that nobody is in a hurry with"
+)]
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
@@ -54,12 +59,13 @@ macro_rules! constant {
 /// Since when a waiter waits for a lock.
 #[cfg(not(loom))]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Since(std::time::Instant);
+pub(crate) struct Since(runtime::time::Instant);
 
 #[cfg(not(loom))]
 impl Since {
     pub(crate) fn now() -> Self {
-        Self(std::time::Instant::now())
+        // The runtime's clock: where it is paused, nothing depends on how fast the machine is.
+        Self(runtime::time::Instant::now())
     }
 
     /// Whether it has waited so long that it is to be served before all others. The limit is Go's: long against a critical section, short

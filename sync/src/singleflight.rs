@@ -248,13 +248,16 @@ where
 
 impl<K, V> fmt::Debug for Group<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut group = f.debug_struct("Group");
         // Never waits: `Hash` and `Eq` of the keys, which run under the lock, are somebody else's code.
-        let running = match self.calls.running.try_lock() {
-            Ok(running) => Some(running.len()),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner().len()),
-            Err(TryLockError::WouldBlock) => None,
+        match self.calls.running.try_lock() {
+            Ok(running) => group.field("running", &running.len()),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                group.field("running", &poisoned.into_inner().len())
+            }
+            Err(TryLockError::WouldBlock) => group.field("running", &format_args!("<locked>")),
         };
-        f.debug_struct("Group").field("running", &running).finish()
+        group.finish()
     }
 }
 

@@ -7,9 +7,17 @@ use std::thread;
 
 use super::{Semaphore, TOO_MANY};
 
+#[inline]
 fn give_back(semaphore: &Semaphore, count: usize) {
-    // Only a `release` of too many can make this fail. A second panic would end the process and hide the first.
-    if count > 0 && !semaphore.inner.give_back(count) && !thread::panicking() {
+    if count > 0 && !semaphore.inner.give_back(count) {
+        complain();
+    }
+}
+
+/// Only a `release` of too many can bring us here. A second panic would end the process and hide the first.
+#[cold]
+fn complain() {
+    if !thread::panicking() {
         panic!("{TOO_MANY}");
     }
 }
@@ -33,6 +41,7 @@ pub struct SemaphorePermit<'a> {
 }
 
 impl<'a> SemaphorePermit<'a> {
+    #[inline]
     pub(super) fn new(semaphore: &'a Semaphore, count: usize) -> Self {
         Self { semaphore, count }
     }
@@ -105,6 +114,7 @@ impl<'a> SemaphorePermit<'a> {
 }
 
 impl Drop for SemaphorePermit<'_> {
+    #[inline]
     fn drop(&mut self) {
         give_back(self.semaphore, self.count);
     }
