@@ -18,6 +18,10 @@ pub(crate) struct Options {
     pub(crate) max_procs: Option<usize>,
     /// `leak_check`.
     pub(crate) leak_check: bool,
+    /// `start_paused`.
+    pub(crate) start_paused: bool,
+    /// `seed`.
+    pub(crate) seed: Option<u64>,
     /// `crate`: the path of the runtime crate.
     pub(crate) krate: Option<Path>,
 }
@@ -43,7 +47,22 @@ impl Options {
             }
             seen.push(option.to_owned());
         }
+        errors.extend(options.contradiction(&metas));
         (options, errors)
+    }
+
+    /// A runtime with a paused clock or a seed has one worker.
+    fn contradiction(&self, metas: &Punctuated<Meta, Token![,]>) -> Option<Error> {
+        let several = self.max_procs.is_some_and(|n| n > 1);
+        if !several || !(self.start_paused || self.seed.is_some()) {
+            return None;
+        }
+        let meta = (metas.iter()).find(|meta| canonical(&name_of(meta)) == "max_procs")?;
+        let text = format!(
+            "remove `{}`: a test with a paused clock or a seed runs one task at a time",
+            name_of(meta)
+        );
+        Some(Error::new(meta.span(), text))
     }
 
     fn set(
@@ -57,14 +76,8 @@ impl Options {
             ("max_procs", _) => self.max_procs = Some(positive(name, meta)?),
             ("crate", _) => self.krate = Some(path(meta)?),
             ("leak_check", Attribute::Test) => self.leak_check = flag(name, meta)?,
-            ("start_paused", Attribute::Test) => {
-                boolean(name, meta)?;
-                return Err(not_yet(name, meta));
-            }
-            ("seed", Attribute::Test) => {
-                integer::<u64>(name, meta)?;
-                return Err(not_yet(name, meta));
-            }
+            ("start_paused", Attribute::Test) => self.start_paused = flag(name, meta)?,
+            ("seed", Attribute::Test) => self.seed = Some(integer(name, meta)?),
             _ => return Err(unknown(attribute, name, meta)),
         }
         Ok(())
@@ -105,18 +118,6 @@ fn unknown(attribute: Attribute, name: &str, meta: &Meta) -> Error {
         text.push_str("; for a single worker write `max_procs = 1`");
     }
     Error::new(meta.path().span(), text)
-}
-
-/// Reserved options parse, so that their form is settled, and say what to do meanwhile.
-fn not_yet(name: &str, meta: &Meta) -> Error {
-    let instead = match name {
-        "start_paused" => "remove it; the test runs on real time",
-        _ => "remove it; the order in which tasks run is not reproducible so far",
-    };
-    Error::new(
-        meta.span(),
-        format!("not supported yet: `{name}`; {instead}"),
-    )
 }
 
 fn positive(name: &str, meta: &Meta) -> Result<usize, Error> {

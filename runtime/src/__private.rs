@@ -44,6 +44,8 @@ pub const fn returns<T: Termination>() {}
 pub struct Entry {
     max_procs: Option<usize>,
     leak_check: bool,
+    start_paused: bool,
+    seed: Option<u64>,
     ends_process: bool,
 }
 
@@ -53,6 +55,8 @@ impl Entry {
         Self {
             max_procs: None,
             leak_check: false,
+            start_paused: false,
+            seed: None,
             ends_process: true,
         }
     }
@@ -62,6 +66,8 @@ impl Entry {
         Self {
             max_procs: None,
             leak_check: false,
+            start_paused: false,
+            seed: None,
             ends_process: false,
         }
     }
@@ -80,6 +86,20 @@ impl Entry {
         self
     }
 
+    /// The clock is paused.
+    #[must_use]
+    pub fn start_paused(mut self) -> Self {
+        self.start_paused = true;
+        self
+    }
+
+    /// What random choices follow from.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
     #[track_caller]
     fn start(self) -> Started {
         let mut builder = Builder::new();
@@ -91,6 +111,10 @@ impl Entry {
         }
         if let Some(n) = self.max_procs {
             builder.max_procs(n);
+        }
+        builder.start_paused(self.start_paused);
+        if let Some(seed) = self.seed {
+            builder.seed(seed);
         }
         match builder.build() {
             Ok(runtime) => Started {

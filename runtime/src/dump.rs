@@ -121,7 +121,8 @@ impl Dump {
 impl Scheduler {
     /// See [`Handle::dump`](crate::Handle::dump).
     pub(crate) fn dump(&self) -> Dump {
-        let now = clock::now();
+        // The stamps are the system's clock's.
+        let now = clock::real();
         let mut tasks = Vec::new();
         task::visit::for_each(self.slab(), &mut |task| {
             tasks.push(TaskInfo::of(task, now));

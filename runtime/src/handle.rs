@@ -8,11 +8,11 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::block_on;
-use crate::builder::MAX_MAX_PROCS;
 use crate::dump::Dump;
 use crate::io::Driver;
 use crate::leaks::Leaks;
 use crate::metrics::Metrics;
+use crate::procs::MAX_MAX_PROCS;
 use crate::scheduler::{Scheduler, current};
 use crate::task::JoinHandle;
 
@@ -175,7 +175,8 @@ impl Handle {
     }
 
     /// Changes how many workers run tasks at a time, and returns what it was. More start at once; surplus ones sleep as soon as they
-    /// are through with the task they run, and what waits in their queues goes to the others.
+    /// are through with the task they run, and what waits in their queues goes to the others; their threads end when they have not been
+    /// needed for a second. The number no longer follows the limits of the process, as the default does.
     ///
     /// # Panics
     ///
@@ -197,6 +198,11 @@ impl Handle {
             "set_max_procs({n}): give a number from 1 to {MAX_MAX_PROCS}"
         );
         self.scheduler.set_max_procs(n)
+    }
+
+    /// What the runtime's random choices follow from, if that is set: see [`Builder::seed`](crate::Builder::seed).
+    pub fn seed(&self) -> Option<u64> {
+        self.scheduler.seed()
     }
 
     /// Workers of this runtime.

@@ -20,7 +20,7 @@
 //! readiness ([`io`]), and it is then in no queue and costs nothing but its memory. The event wakes it: it goes to the waking worker's
 //! run-next slot, and from there on as before.
 //!
-//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`;
+//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`signal`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`;
 //! and what says why: [`dump`], `deadlock`, [`leaks`], `sigquit`, [`metrics`].
 //! `docs/ARCHITECTURE.md` has the map, `scheduler/README.md` the protocol by which workers sleep and are woken.
 //!
@@ -46,6 +46,7 @@ mod deadlock;
 pub mod dump;
 pub mod leaks;
 pub mod metrics;
+pub mod signal;
 mod sigquit;
 mod stderr;
 
@@ -53,6 +54,7 @@ mod block_on;
 mod builder;
 mod debug;
 mod handle;
+mod procs;
 mod runtime;
 mod unhandled_panic;
 

@@ -158,6 +158,7 @@ impl Scheduler {
             self.stopping.store(true, SeqCst);
         }
         self.injector.close();
+        self.heavy.close();
         for (index, _) in self.started_slots().enumerate() {
             self.unpark(index);
         }
@@ -208,8 +209,10 @@ impl Scheduler {
     }
 
     fn drain_queues(&self) {
-        while let Some(task) = self.injector.pop() {
-            drop(task);
+        for queue in [&self.injector, &self.heavy] {
+            while let Some(task) = queue.pop() {
+                drop(task);
+            }
         }
         for slot in self.started_slots() {
             drop(slot.queue.take_next());

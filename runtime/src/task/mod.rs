@@ -26,6 +26,7 @@ mod local;
 mod names;
 mod panic;
 mod place;
+pub(crate) mod random;
 mod runnable;
 
 pub(crate) mod state;
@@ -38,6 +39,7 @@ pub use id::Id;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use join_set::{JoinNext, JoinSet};
 pub use local::{LocalAccessError, LocalKey, Scope};
+pub use random::random;
 pub use wait::{WaitReason, waiting};
 
 pub use crate::spawn::spawn_at;
