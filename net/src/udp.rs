@@ -234,6 +234,43 @@ impl Datagram<Udp> {
         })
     }
 
+    /// The interface, given by its address, that datagrams to IPv4 groups leave by. The system chooses one by default.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as that no interface has the address.
+    ///
+    /// **Go:** `ipv4.PacketConn.SetMulticastInterface` of `golang.org/x/net`.
+    pub fn set_multicast_interface_v4(&self, interface: Ipv4Addr) -> io::Result<()> {
+        self.inner
+            .with(|socket| SockRef::from(socket).set_multicast_if_v4(&interface))
+    }
+
+    /// The interface, given by its index, that datagrams to IPv6 groups leave by. The system chooses one by default.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as that there is no such interface.
+    pub fn set_multicast_interface_v6(&self, interface: u32) -> io::Result<()> {
+        self.inner
+            .with(|socket| SockRef::from(socket).set_multicast_if_v6(interface))
+    }
+
+    /// How many routers a datagram to a group may pass: none, by default, so that it stays in the local network.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as that the number is above 255.
+    pub fn set_multicast_ttl(&self, hops: u32) -> io::Result<()> {
+        self.inner.with(|socket| {
+            let settings = SockRef::from(socket);
+            match socket.local_addr()? {
+                SocketAddr::V4(_) => settings.set_multicast_ttl_v4(hops),
+                SocketAddr::V6(_) => settings.set_multicast_hops_v6(hops),
+            }
+        })
+    }
+
     /// Room for datagrams that wait to be received, in bytes; the system may grant less, or twice as much for its own needs.
     ///
     /// # Errors
