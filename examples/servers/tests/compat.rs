@@ -10,6 +10,22 @@ use net::compat::{tokio_handle, with_tokio};
 use support::run;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+// cookbook: tokio
+async fn with_a_limit_of_tokio_s() -> Option<&'static str> {
+    with_tokio(async {
+        let answer = tokio::spawn(async { "an answer" });
+        let limit = Duration::from_secs(30);
+        tokio::time::timeout(limit, answer).await.ok()?.ok()
+    })
+    .await
+}
+// cookbook: end
+
+#[test]
+fn a_library_s_limit_of_time_works() {
+    run(async { assert_eq!(with_a_limit_of_tokio_s().await, Some("an answer")) });
+}
+
 #[test]
 fn tokio_s_timers_tasks_and_sockets_work_inside() {
     run(with_tokio(async {

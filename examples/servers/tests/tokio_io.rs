@@ -129,7 +129,8 @@ fn codecs_frame_what_is_sent() {
         let mut server = Framed::new(server, LengthDelimitedCodec::new());
         let sending = runtime::spawn(async move {
             for length in [0usize, 1, 100, 100_000] {
-                client.send(vec![7; length].into()).await.unwrap();
+                let frame = tokio_util::bytes::Bytes::from(vec![7; length]);
+                client.send(frame).await.unwrap();
             }
         });
         for length in [0usize, 1, 100, 100_000] {
