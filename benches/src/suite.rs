@@ -196,7 +196,7 @@ const SELECT: &[&str] = &[
     "kanal",
     "crossfire",
 ];
-const HTTP: &[&str] = &["weftline", "go", "tokio"];
+const HTTP: &[&str] = &["weftline", "go", "tokio", "smol"];
 const TIMERS: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
 const TIMEOUTS: &[&str] = &["weftline", "go", "tokio", "smol"];
 const LOCKS: &[&str] = &["weftline", "go", "tokio", "smol", "tokio-sync"];
