@@ -24,6 +24,8 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
+
 pub(crate) mod blocking;
 pub(crate) mod contention;
 pub(crate) mod current;
@@ -89,7 +91,8 @@ pub(crate) struct Scheduler {
     /// How many there are; written under `starting`.
     started: AtomicUsize,
     starting: Mutex<()>,
-    injector: Injector,
+    /// Apart from what all workers read, since its lock and its length are written.
+    injector: CachePadded<Injector>,
     idle: Idle,
     driver: Arc<Driver>,
     /// Arena `i` belongs to the owner of slot `i`; the last one to whoever holds `outside`.
@@ -119,7 +122,7 @@ impl Scheduler {
             slots: (0..slots).map(|_| OnceLock::new()).collect(),
             started: AtomicUsize::new(0),
             starting: Mutex::new(()),
-            injector: Injector::new(),
+            injector: CachePadded::new(Injector::new()),
             idle: Idle::new(slots, workers),
             driver,
             slab: Slab::new(slots + 1, Cookie(this.as_ptr())),
