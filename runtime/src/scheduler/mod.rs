@@ -24,8 +24,6 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use crossbeam_utils::CachePadded;
-
 pub(crate) mod blocking;
 pub(crate) mod contention;
 pub(crate) mod current;
@@ -91,8 +89,7 @@ pub(crate) struct Scheduler {
     /// How many there are; written under `starting`.
     started: AtomicUsize,
     starting: Mutex<()>,
-    /// Apart from what all workers read, since its lock and its length are written.
-    injector: CachePadded<Injector>,
+    injector: Injector,
     idle: Idle,
     driver: Arc<Driver>,
     /// Arena `i` belongs to the owner of slot `i`; the last one to whoever holds `outside`.
@@ -122,7 +119,7 @@ impl Scheduler {
             slots: (0..slots).map(|_| OnceLock::new()).collect(),
             started: AtomicUsize::new(0),
             starting: Mutex::new(()),
-            injector: CachePadded::new(Injector::new()),
+            injector: Injector::new(),
             idle: Idle::new(slots, workers),
             driver,
             slab: Slab::new(slots + 1, Cookie(this.as_ptr())),
