@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::chan::Chan;
 use crate::chan::peers::{AsyncChannel, Crossfire, Flume, Kanal, TokioMpsc};
 use crate::chan::weftline::Weft;
+use crate::locks;
 use crate::may;
 use crate::meter::Sample;
 use crate::options::Order;
@@ -51,6 +52,7 @@ pub(crate) fn obey(order: &Order) -> Result<(), String> {
         "crossfire" => task.channel::<Tokio, Crossfire>(),
         _ => None,
     };
+    let sample = sample.or_else(|| locks::run(&order.peer, task.name, task.workers, task.size));
     let sample = sample.ok_or_else(|| format!("{} has no {}", order.peer, order.workload))?;
     report(&sample)
 }

@@ -15,6 +15,7 @@ mod child;
 mod counter;
 mod document;
 mod gate;
+mod locks;
 mod machine;
 mod may;
 mod measure;

@@ -160,6 +160,7 @@ pub(crate) const PEERS: &[&str] = &[
     "crossfire",
     "raw",
     "raw2",
+    "tokio-sync",
 ];
 
 const RUNTIMES: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
@@ -198,6 +199,9 @@ const SELECT: &[&str] = &[
 const HTTP: &[&str] = &["weftline", "go", "tokio"];
 const TIMERS: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
 const TIMEOUTS: &[&str] = &["weftline", "go", "tokio", "smol"];
+const LOCKS: &[&str] = &["weftline", "go", "tokio", "smol", "tokio-sync"];
+const WATCHES: &[&str] = &["weftline", "go", "tokio", "tokio-sync"];
+const GROUPS: &[&str] = &["weftline", "go", "tokio"];
 
 /// All workloads.
 #[rustfmt::skip]
@@ -223,6 +227,20 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("timer_churn", 10_000, Unit::Ns, &["weftline", "go", "tokio", "smol", "raw"], "a limit of 10 s on what is ready at once"),
     row("timer_churn_yield", 10_000, Unit::Ns, TIMEOUTS, "a limit of 10 s on what yields once"),
     row("mutex", 250_000, Unit::Ns, RUNTIMES, "8 tasks take one async mutex"),
+    row("lock_alone", 10_000_000, Unit::Ns, LOCKS, "1 task locks and unlocks an async mutex"),
+    row("lock_yield", 100_000, Unit::Ns, LOCKS, "8 tasks, one async mutex, a yield under the lock"),
+    row("rwlock_alone", 10_000_000, Unit::Ns, LOCKS, "1 task reads under a readers-writer lock"),
+    row("rwlock_mostly", 500_000, Unit::Ns, LOCKS, "8 tasks, one access in 32 writes"),
+    row("rwlock_yield", 100_000, Unit::Ns, LOCKS, "the same, with a yield under the lock"),
+    row("sem_alone", 10_000_000, Unit::Ns, LOCKS, "1 task takes a permit and gives it back"),
+    row("sem_yield", 100_000, Unit::Ns, LOCKS, "8 tasks, 2 permits, a yield with the permit"),
+    row("notify", 1_000_000, Unit::Ns, LOCKS, "2 tasks notify each other, a round trip"),
+    row("oneshot_same", 5_000_000, Unit::Ns, LOCKS, "make a oneshot, send and receive in 1 task"),
+    row("oneshot_across", 1_000_000, Unit::Ns, LOCKS, "2 tasks, a oneshot each way, a round trip"),
+    row("watch", 200_000, Unit::Ns, WATCHES, "1 value, 8 tasks that see each change"),
+    row("group_bare", 20, Unit::Ns, TIMEOUTS, "spawn 100,000 tasks bare, as what the groups are held against"),
+    row("group_wait", 20, Unit::Ns, GROUPS, "the same with a WaitGroup's spawn, or a JoinSet"),
+    row("group_err", 20, Unit::Ns, GROUPS, "the same with an errgroup, or a JoinSet"),
     row("task_mem", 1_000_000, Unit::Bytes, CHANNELS, "1,000,000 tasks parked on one channel"),
     row("hog", 3_000, Unit::LateMs, TIMERS, "4 tasks spin 100 ms between yields, a ticker beside them"),
     row("hog_forever", 3_000, Unit::LateMs, TIMERS, "2 tasks spin for ever, a ticker beside them"),
