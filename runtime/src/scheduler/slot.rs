@@ -1,13 +1,13 @@
 //! A worker's slot: what a worker owns, and what others may take from it at any time.
 //!
-//! A slot is not a thread. The thread that runs with it is the owner of the ring's tail and of the slab arena of the same number; ring,
+//! A slot is not a thread: threads end when they are not needed, and slots stay, and wait for another one. The thread that runs with it is the owner of the ring's tail and of the slab arena of the same number; ring,
 //! run-next and timers can be taken from or fired by anybody, so that nothing is stranded when the owner is busy or gone.
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
 };
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -36,6 +36,8 @@ pub(crate) struct Slot {
     thread: AtomicU32,
     /// The owner, while it lives: whoever holds the lock keeps it from ending.
     owner: Mutex<Option<KernelThread>>,
+    /// It has no owner: the monitor fires its timers. Written under the scheduler's `starting`.
+    vacant: AtomicBool,
 }
 
 impl Slot {
@@ -48,6 +50,7 @@ impl Slot {
             parker: Parker::new(),
             thread: AtomicU32::new(0),
             owner: Mutex::new(None),
+            vacant: AtomicBool::new(false),
         }
     }
 
@@ -63,6 +66,17 @@ impl Slot {
     /// The owner's thread is about to end.
     pub(crate) fn leave(&self) {
         *self.owner() = None;
+        self.thread.store(0, Release);
+    }
+
+    /// Whether it waits for an owner, or has one. SeqCst: a two-sided race with whoever inserts a timer here, see `Interrupt`.
+    pub(crate) fn set_vacant(&self, vacant: bool) {
+        self.vacant.store(vacant, SeqCst);
+    }
+
+    /// Whether its owner has ended, and no other one has come.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.vacant.load(SeqCst)
     }
 
     /// How long the kernel lets the owner run.

@@ -24,6 +24,8 @@ use crate::time::{Timers, clock};
 
 #[path = "heavy.rs"]
 mod heavy;
+#[path = "retire.rs"]
+mod retire;
 
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
 /// always be at the same place when it comes.
@@ -68,6 +70,8 @@ pub(crate) struct Worker {
     /// Counted in `Idle::searching`.
     searching: Cell<bool>,
     mode: Cell<Mode>,
+    /// Since when this worker has been one too many; `NEEDED`: it is not, or was needed.
+    unneeded_since: Cell<u64>,
     ids: Cell<IdBlock>,
     rng: Rng,
 }
@@ -98,18 +102,20 @@ impl Worker {
             reactor_seen: Cell::new(0),
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),
+            unneeded_since: Cell::new(retire::NEEDED),
             ids: Cell::new(IdBlock::new()),
             rng: Rng::new(index as u64 + 1),
         }
     }
 
-    /// Runs tasks until the runtime stops.
-    pub(crate) fn run(&self) {
+    /// Runs tasks until the runtime stops, or until this worker has not been needed for a while, which is `true`.
+    pub(crate) fn run(&self) -> bool {
         current::with_worker_set(self, || {
             while !self.scheduler.is_stopping() {
                 match self.next_task() {
                     Some(task) => self.run_task(task),
                     None if self.run_heavy() => {}
+                    None if self.retire() => return true,
                     None => self.sleep(),
                 }
             }
@@ -117,7 +123,8 @@ impl Worker {
                 let _ = self.scheduler.idle.stop_searching();
             }
             self.slot.leave();
-        });
+            false
+        })
     }
 
     pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
@@ -269,7 +276,7 @@ impl Worker {
     fn injected(&self) -> Option<Runnable> {
         let injector = &self.scheduler.injector;
         let len = injector.len();
-        if len == 0 {
+        if len == 0 || self.is_due_to_retire() {
             return None;
         }
         let share = (len / self.scheduler.max_procs() + 1).min(INJECTED_BATCH);
@@ -305,6 +312,10 @@ impl Worker {
         }
         self.fire_timers(now);
         self.make_room();
+        if self.is_due_to_retire() {
+            // It has given away what it had.
+            return None;
+        }
         if now - self.reactor_seen.get() >= MAINTAIN_EVERY {
             self.reactor_seen.set(now);
             self.look_at_reactor();
@@ -356,6 +367,9 @@ impl Worker {
     /// Takes from the other workers.
     #[cold]
     fn search(&self) -> Option<Runnable> {
+        if self.is_due_to_retire() {
+            return None;
+        }
         if !self.searching.get() {
             if !self.scheduler.idle.start_searching() {
                 return None;
@@ -423,7 +437,7 @@ impl Worker {
         let (found, mut woken) = (scheduler.has_work(), 0);
         if !found && !scheduler.is_stopping() {
             task::collect(&scheduler.slab, ArenaIndex::worker(self));
-            woken = self.park(until(deadline));
+            woken = self.park(self.nap(deadline));
             self.maintained.set(UNKNOWN);
         }
         self.awake();
@@ -440,6 +454,7 @@ impl Worker {
         if !self.scheduler.idle.wake_up(self.index) {
             // Chosen by somebody who pushed work, and counted as searching.
             self.searching.set(true);
+            self.unneeded_since.set(retire::NEEDED);
         }
         self.countdown.set(self.interval.get());
         self.scheduler.monitor.wake();
@@ -455,7 +470,7 @@ impl Worker {
             if self.give_away() {
                 self.scheduler.notify();
             }
-            if !self.step_down(idle.max_procs()) {
+            if !self.step_down(idle.max_procs()) || self.is_due_to_retire() {
                 return;
             }
         }
@@ -485,7 +500,7 @@ impl Worker {
                 return false;
             }
         }
-        let woken = self.park(until(self.timers().next_deadline()));
+        let woken = self.park(self.nap(self.timers().next_deadline()));
         self.maintained.set(UNKNOWN);
         self.awake();
         self.share(woken);
