@@ -308,6 +308,12 @@ impl Idle {
         usize::try_from(self.counts.running.load(Relaxed)).unwrap_or(0)
     }
 
+    /// Workers that have a thread and are not stuck.
+    #[cfg(all(test, loom))]
+    pub(crate) fn present(&self) -> usize {
+        usize::try_from(self.counts.present.load(Relaxed)).unwrap_or(0)
+    }
+
     /// Whether nobody is awake, asked by the monitor after it announced that it will sleep, or gave up its turn at the reactor.
     pub(crate) fn is_quiet(&self) -> bool {
         // Pairs with `Monitor::wake`, which a worker calls after it was counted: one of the two sees the other.

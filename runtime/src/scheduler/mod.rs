@@ -5,7 +5,7 @@
 //!
 //! - [`spawning`]: how it comes into being;
 //! - [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what these demand of a task);
-//! - [`worker`], [`slot`]: who takes them out, and what belongs to it (`worker::heavy`: tasks that hold it up);
+//! - [`worker`], [`slot`], [`mark`]: who takes them out, what belongs to it, and whether it is in a poll (`worker::heavy`: tasks that hold it up);
 //! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
 //! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the system for that);
 //! - [`blocking`]: threads for code that blocks;
@@ -31,6 +31,7 @@ pub(crate) mod current;
 pub(crate) mod idle;
 pub(crate) mod injector;
 mod kernel;
+pub(crate) mod mark;
 pub(crate) mod monitor;
 pub(crate) mod parker;
 mod prefetch;

@@ -333,7 +333,7 @@ impl Scheduler {
         for (slot, watched) in self.started_slots().zip(watched.iter_mut()) {
             pace.polls += watched.polls(slot);
             if slot.is_vacant() {
-                self.fire_timers_of(slot, now);
+                self.look_after(slot, now);
             }
             if let Some(time) = watched.time_in_poll(slot, now) {
                 long += usize::from(!slot.poll.is_stuck());
@@ -365,6 +365,15 @@ impl Scheduler {
         let vacant = self.started_slots().filter(|slot| slot.is_vacant());
         let due = vacant.map(|slot| slot.timers.next_deadline()).min()?;
         (due != u64::MAX).then(|| Duration::from_nanos(due.saturating_sub(now)))
+    }
+
+    /// What the owner of a vacant slot would do.
+    fn look_after(&self, slot: &Slot, now: u64) {
+        self.fire_timers_of(slot, now);
+        if slot.poll.is_stuck() && slot.poll.unstick() {
+            // Marked a moment too late: it had ended.
+            self.idle.add_running();
+        }
     }
 
     fn fire_timers_of(&self, slot: &Slot, now: u64) {

@@ -63,6 +63,10 @@ impl Worker {
             return false;
         }
         self.unneeded_since.set(NEEDED);
+        if self.slot.poll.is_stuck() && self.slot.poll.unstick() {
+            // Marked a moment too late: the poll had ended.
+            self.scheduler.idle.add_running();
+        }
         let scheduler = &self.scheduler;
         // Nobody takes the slot over before this thread has left it.
         let _starting = scheduler.starting();
