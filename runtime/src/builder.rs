@@ -234,6 +234,7 @@ impl Builder {
                 stack_size: self.stack_size,
             },
             schedtrace: debug.schedtrace,
+            monitor: debug.monitor != Some(false),
             deadlock: detect_deadlock.then(|| self.bystanders.clone()),
         };
         Scheduler::start(config).map(Runtime::from_scheduler)

@@ -85,6 +85,8 @@ pub(crate) struct Config {
     pub(crate) deadlock: Option<Bystanders>,
     /// Print a line about the scheduler each time this has passed.
     pub(crate) schedtrace: Option<Duration>,
+    /// Whether somebody watches the workers.
+    pub(crate) monitor: bool,
 }
 
 /// See the module.
@@ -154,9 +156,11 @@ impl Scheduler {
                 return Err(error.into());
             }
         }
-        if let Err(error) = scheduler.start_monitor() {
-            scheduler.shut_down(None);
-            return Err(error);
+        if scheduler.config.monitor {
+            if let Err(error) = scheduler.start_monitor() {
+                scheduler.shut_down(None);
+                return Err(error);
+            }
         }
         deadlock::enter(&scheduler);
         Ok(scheduler)
