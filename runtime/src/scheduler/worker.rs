@@ -25,6 +25,8 @@ use crate::time::{Timers, clock};
 
 #[path = "heavy.rs"]
 mod heavy;
+#[path = "retire.rs"]
+mod retire;
 
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
 /// always be at the same place when it comes.
@@ -72,6 +74,8 @@ pub(crate) struct Worker {
     /// Counted in `Idle::searching`.
     searching: Cell<bool>,
     mode: Cell<Mode>,
+    /// Since when this worker has been one too many; `NEEDED`: it is not, or was needed.
+    unneeded_since: Cell<u64>,
     ids: Cell<IdBlock>,
     rng: Rng,
 }
@@ -104,40 +108,47 @@ impl Worker {
             reactor_seen: Cell::new(0),
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),
+            unneeded_since: Cell::new(retire::NEEDED),
             ids: Cell::new(IdBlock::new()),
             rng: Rng::new(index as u64 + 1),
         }
     }
 
-    /// Runs tasks until the runtime stops.
-    pub(crate) fn run(&self) {
+    /// Runs tasks until the runtime stops, or until this worker has not been needed for a while, which is `true`.
+    pub(crate) fn run(&self) -> bool {
         current::with_worker_set(self, || {
-            match self.scheduler.seed() {
+            let retired = match self.scheduler.seed() {
                 None => self.run_until_stop(|| {}),
                 Some(seed) => {
                     let _seeded = random::reseed(seed, self.index as u64);
                     self.mode.set(self.running());
-                    self.run_until_stop(|| self.shuffle());
+                    self.run_until_stop(|| self.shuffle())
                 }
+            };
+            if retired {
+                return true;
             }
             if self.searching.replace(false) {
                 let _ = self.scheduler.idle.stop_searching();
             }
             self.slot.leave();
-        });
+            false
+        })
     }
 
-    /// `first` is done before each look for a task.
+    /// `first` is done before each look for a task. `true`: the worker has retired.
     #[inline]
-    fn run_until_stop(&self, first: impl Fn()) {
+    fn run_until_stop(&self, first: impl Fn()) -> bool {
         while !self.scheduler.is_stopping() {
             first();
             match self.next_task() {
                 Some(task) => self.run_task(task),
                 None if self.run_heavy() => {}
+                None if self.retire() => return true,
                 None => self.sleep(),
             }
         }
+        false
     }
 
     /// With a seed: brings a task to the head of the ring that chance has chosen.
@@ -310,7 +321,7 @@ impl Worker {
     fn injected(&self) -> Option<Runnable> {
         let injector = &self.scheduler.injector;
         let len = injector.len();
-        if len == 0 {
+        if len == 0 || self.is_due_to_retire() {
             return None;
         }
         let share = (len / self.scheduler.max_procs() + 1).min(INJECTED_BATCH);
@@ -348,6 +359,10 @@ impl Worker {
         }
         self.fire_timers(now);
         self.make_room();
+        if self.is_due_to_retire() {
+            // It has given away what it had.
+            return None;
+        }
         if seeded || now.saturating_sub(self.reactor_seen.get()) >= MAINTAIN_EVERY {
             self.reactor_seen.set(now);
             self.look_at_reactor();
@@ -399,6 +414,9 @@ impl Worker {
     /// Takes from the other workers.
     #[cold]
     fn search(&self) -> Option<Runnable> {
+        if self.is_due_to_retire() {
+            return None;
+        }
         if !self.searching.get() {
             if !self.scheduler.idle.start_searching() {
                 return None;
@@ -469,7 +487,7 @@ impl Worker {
             woken = if scheduler.timeline.is_paused() {
                 self.sleep_while_paused()
             } else {
-                self.park(self.until(deadline))
+                self.park(self.nap(deadline))
             };
             self.maintained.set(UNKNOWN);
         }
@@ -495,6 +513,7 @@ impl Worker {
         if !self.scheduler.idle.wake_up(self.index) {
             // Chosen by somebody who pushed work, and counted as searching.
             self.searching.set(true);
+            self.unneeded_since.set(retire::NEEDED);
         }
         self.countdown.set(self.interval.get());
         self.scheduler.monitor.wake();
@@ -510,7 +529,7 @@ impl Worker {
             if self.give_away() {
                 self.scheduler.notify();
             }
-            if !self.step_down(idle.max_procs()) {
+            if !self.step_down(idle.max_procs()) || self.is_due_to_retire() {
                 return;
             }
         }
@@ -540,7 +559,7 @@ impl Worker {
                 return false;
             }
         }
-        let woken = self.park(self.until(self.timers().next_deadline()));
+        let woken = self.park(self.nap(self.timers().next_deadline()));
         self.maintained.set(UNKNOWN);
         self.awake();
         self.share(woken);
