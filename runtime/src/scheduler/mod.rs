@@ -26,6 +26,7 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) mod blocking;
+pub(crate) mod contention;
 pub(crate) mod current;
 pub(crate) mod idle;
 pub(crate) mod injector;
@@ -44,6 +45,7 @@ pub(crate) mod threads;
 pub(crate) mod worker;
 
 use blocking::{Blocking, BlockingConfig};
+use contention::Contention;
 use idle::{Idle, Notify};
 use injector::Injector;
 use monitor::Monitor;
@@ -105,6 +107,7 @@ pub(crate) struct Scheduler {
     blocking: Blocking,
     monitor: Monitor,
     sleepers: Sleepers,
+    contention: Contention,
     tally: Tally,
     names: Arc<Names>,
     timeline: Timeline,
@@ -133,6 +136,7 @@ impl Scheduler {
             blocking: Blocking::new(config.blocking.clone()),
             monitor: Monitor::new(config.time_slice, config.report_stuck),
             sleepers: Sleepers::default(),
+            contention: Contention::default(),
             tally: Tally::default(),
             names: Arc::default(),
             timeline: Timeline::new(config.start_paused),

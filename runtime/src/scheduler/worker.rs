@@ -18,7 +18,7 @@ use super::idle::StepDown;
 use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::stillness::Next;
-use super::{Scheduler, Slot, current};
+use super::{Scheduler, Slot, contention, current};
 use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable, random};
 use crate::time::{Timers, clock};
 
@@ -62,7 +62,9 @@ pub(crate) struct Worker {
     /// Polls until the next `maintain`.
     countdown: Cell<u32>,
     interval: Cell<u32>,
-    /// When `maintain` last ran, and when it last looked at the reactor, in nanoseconds of `time::clock`.
+    /// With a seed, where `interval` stays 1: polls until the next real `maintain`.
+    until_maintain: Cell<u32>,
+    /// When `maintain` last ran, and when it last looked at the reactor, in nanoseconds of the system's clock.
     maintained: Cell<u64>,
     reactor_seen: Cell<u64>,
     /// Counted in `Idle::searching`.
@@ -90,13 +92,15 @@ impl Worker {
     pub(crate) fn new(scheduler: Arc<Scheduler>, index: usize) -> Self {
         let slot = scheduler.slot(index).clone();
         slot.adopt();
+        let seeded = scheduler.seed().is_some();
         Self {
             scheduler,
             slot,
             index,
-            countdown: Cell::new(MAX_INTERVAL),
-            interval: Cell::new(MAX_INTERVAL),
-            maintained: Cell::new(clock::now()),
+            countdown: Cell::new(if seeded { 1 } else { MAX_INTERVAL }),
+            interval: Cell::new(if seeded { 1 } else { MAX_INTERVAL }),
+            until_maintain: Cell::new(MAX_INTERVAL),
+            maintained: Cell::new(UNKNOWN),
             reactor_seen: Cell::new(0),
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),
@@ -108,12 +112,13 @@ impl Worker {
     /// Runs tasks until the runtime stops.
     pub(crate) fn run(&self) {
         current::with_worker_set(self, || {
-            match self.scheduler.seed() {
-                None => self.run_until_stop(|| {}),
-                Some(seed) => {
-                    let _seeded = random::reseed(seed, self.index as u64);
-                    self.mode.set(self.running());
-                    self.run_until_stop(|| self.shuffle());
+            let seed = self.scheduler.seed();
+            let _seeded = seed.map(|seed| random::reseed(seed, self.index as u64));
+            self.mode.set(self.running());
+            while !self.scheduler.is_stopping() {
+                match self.next_task() {
+                    Some(task) => self.run_task(task),
+                    None => self.sleep(),
                 }
             }
             if self.searching.replace(false) {
@@ -122,20 +127,7 @@ impl Worker {
         });
     }
 
-    /// `first` is done before each look for a task.
-    #[inline]
-    fn run_until_stop(&self, first: impl Fn()) {
-        while !self.scheduler.is_stopping() {
-            first();
-            match self.next_task() {
-                Some(task) => self.run_task(task),
-                None => self.sleep(),
-            }
-        }
-    }
-
     /// With a seed: brings a task to the head of the ring that chance has chosen.
-    #[cold]
     fn shuffle(&self) {
         let queue = &self.slot.queue;
         let waiting = queue.len().min(CHOICE);
@@ -221,7 +213,9 @@ impl Worker {
         if self.slot.poll.stick() {
             self.scheduler.idle.remove_running();
         }
-        self.give_away();
+        if self.give_away() {
+            self.scheduler.notify();
+        }
         true
     }
 
@@ -271,7 +265,8 @@ impl Worker {
     /// sleeping worker within [`SLOW`](super::monitor) and wakes it.
     #[inline]
     fn is_worth_a_worker(&self) -> bool {
-        self.interval.get() < LONG_POLLS || self.slot.queue.len() >= REACTOR_SHARE
+        let long = self.interval.get() < LONG_POLLS || self.slot.queue.len() >= REACTOR_SHARE;
+        long && !self.scheduler.contention.is_recent(self.maintained.get())
     }
 
     fn push(&self, task: Runnable) {
@@ -333,15 +328,49 @@ impl Worker {
     /// Looks at what a busy worker would forget: the shared queue, timers, the reactor.
     #[cold]
     fn maintain(&self) -> Option<Runnable> {
-        let now = clock::now();
-        let before = self.maintained.replace(now);
-        // With a seed nothing may depend on how fast this machine is.
-        let seeded = self.scheduler.seed().is_some();
-        if before != UNKNOWN && !seeded {
-            self.interval
-                .set(next_interval(self.interval.get(), now - before));
+        if self.scheduler.seed().is_some() {
+            return self.maintain_by_count();
         }
-        // The end of run-next's slice.
+        let now = clock::real();
+        let before = self.maintained.replace(now);
+        let fights = contention::take_fights();
+        if before != UNKNOWN {
+            let elapsed = now - before;
+            self.interval
+                .set(next_interval(self.interval.get(), elapsed));
+            if contention::is_too_much(fights, elapsed) {
+                self.make_way(now);
+            }
+        }
+        self.end_slice();
+        self.fire_timers(self.scheduler.timeline.at(now));
+        self.make_room();
+        if now - self.reactor_seen.get() >= MAINTAIN_EVERY {
+            self.reactor_seen.set(now);
+            self.look_at_reactor();
+        }
+        self.scheduler.injector.pop()
+    }
+
+    /// With a seed: called before each look for a task, and does what `maintain` does after so many of them. Nothing depends on how fast
+    /// this machine is.
+    fn maintain_by_count(&self) -> Option<Runnable> {
+        self.shuffle();
+        let left = self.until_maintain.get() - 1;
+        self.until_maintain
+            .set(if left == 0 { MAX_INTERVAL } else { left });
+        if left > 0 {
+            return None;
+        }
+        self.end_slice();
+        self.fire_timers(clock::now());
+        self.make_room();
+        self.look_at_reactor();
+        self.scheduler.injector.pop()
+    }
+
+    /// The end of run-next's slice.
+    fn end_slice(&self) {
         let queue = &self.slot.queue;
         if !queue.is_empty() {
             queue
@@ -349,13 +378,6 @@ impl Worker {
                 .into_iter()
                 .for_each(|next| self.push(next));
         }
-        self.fire_timers(now);
-        self.make_room();
-        if seeded || now.saturating_sub(self.reactor_seen.get()) >= MAINTAIN_EVERY {
-            self.reactor_seen.set(now);
-            self.look_at_reactor();
-        }
-        self.scheduler.injector.pop()
     }
 
     fn fire_timers(&self, now: u64) {
@@ -499,6 +521,7 @@ impl Worker {
             self.searching.set(true);
         }
         self.countdown.set(self.interval.get());
+        self.until_maintain.set(MAX_INTERVAL);
         self.scheduler.monitor.wake();
     }
 
@@ -506,34 +529,59 @@ impl Worker {
     ///
     /// What it has goes to the shared queue; its timers stay, and wake it for as long as it takes to pass their tasks on.
     fn make_room(&self) {
-        while self.scheduler.idle.is_crowded() && !self.scheduler.is_stopping() {
-            let now = clock::now();
-            self.fire_timers(now);
-            if self.searching.replace(false) {
-                let _ = self.scheduler.idle.stop_searching();
+        let idle = &self.scheduler.idle;
+        while idle.is_crowded() && !self.scheduler.is_stopping() {
+            self.fire_timers(clock::now());
+            if self.give_away() {
+                self.scheduler.notify();
             }
-            self.give_away();
-            match self.scheduler.idle.step_down(self.index) {
-                StepDown::Sleep => {}
-                StepDown::Stay => return,
-                StepDown::Search => return self.searching.set(true),
+            if !self.step_down(idle.max_procs()) {
+                return;
             }
-            let woken = self.park(self.until(self.timers().next_deadline()));
-            self.maintained.set(UNKNOWN);
-            self.awake();
-            self.share(woken);
         }
     }
 
-    /// Moves all that waits here to the shared queue.
-    fn give_away(&self) {
+    /// This worker and another one spend their time on each other's locks: it leaves its tasks to the other. See `contention`.
+    #[cold]
+    fn make_way(&self, now: u64) {
+        if self.scheduler.idle.running() > 1 && !self.scheduler.is_stopping() {
+            self.scheduler.contention.note(now);
+            // Nobody is woken: whoever is awake looks at the shared queue before it sleeps.
+            self.give_away();
+            self.step_down(1);
+        }
+    }
+
+    /// Sleeps, having given away its tasks, if more than `enough` are awake. `true`: it has slept.
+    fn step_down(&self, enough: usize) -> bool {
+        if self.searching.replace(false) {
+            let _ = self.scheduler.idle.stop_searching();
+        }
+        match self.scheduler.idle.step_down(self.index, enough) {
+            StepDown::Sleep => {}
+            StepDown::Stay => return false,
+            StepDown::Search => {
+                self.searching.set(true);
+                return false;
+            }
+        }
+        let woken = self.park(self.until(self.timers().next_deadline()));
+        self.maintained.set(UNKNOWN);
+        self.awake();
+        self.share(woken);
+        true
+    }
+
+    /// Moves all that waits here to the shared queue. `true`: there was something.
+    fn give_away(&self) -> bool {
         let queue = &self.slot.queue;
         let mut all: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         all.extend(queue.take_next());
-        if !all.is_empty() {
+        let some = !all.is_empty();
+        if some {
             self.scheduler.injector.push_batch(all);
-            self.scheduler.notify();
         }
+        some
     }
 
     /// How long to sleep for a deadline in nanoseconds, of which `u64::MAX` is none. While the clock stands no sleep brings it nearer.
