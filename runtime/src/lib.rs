@@ -44,6 +44,7 @@ pub mod time;
 
 mod deadlock;
 pub mod dump;
+mod histogram;
 pub mod metrics;
 mod sigquit;
 mod stderr;

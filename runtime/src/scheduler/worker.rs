@@ -19,7 +19,7 @@ use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::stillness::Next;
 use super::{Scheduler, Slot, contention, current};
-use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable, random};
+use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable, Stamp, random};
 use crate::time::{Timers, clock};
 
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
@@ -47,6 +47,13 @@ const INJECTED_BATCH: usize = CAPACITY as usize / 2;
 /// channel operation, so that a worker that is about to run it itself gets the chance.
 const STEAL_NEXT_SPINS: u32 = 100;
 
+/// Of so many polls that follow a `maintain` one is watched: of some 500 in all, so that the looks at the clock cost less than a
+/// hundredth of the cheapest operations.
+const MAINTAINS_WATCHED: u8 = 8;
+
+/// Of so many tasks that a timer or the reactor wakes one tells how long it waits: some nanoseconds an event. A guess.
+const DELIVERIES_STAMPED: u8 = 16;
+
 /// With a seed: among how many tasks at the head of the ring the next is chosen. Each that is passed over goes to the ring's end.
 const CHOICE: usize = 8;
 
@@ -70,6 +77,12 @@ pub(crate) struct Worker {
     /// Counted in `Idle::searching`.
     searching: Cell<bool>,
     mode: Cell<Mode>,
+    /// The number of the last poll that was watched.
+    watched: Cell<u64>,
+    /// Calls of `maintain` until the next that is followed by such a poll.
+    unwatched: Cell<u8>,
+    /// Deliveries until the next that is stamped.
+    unstamped: Cell<u8>,
     ids: Cell<IdBlock>,
     rng: Rng,
 }
@@ -79,7 +92,9 @@ pub(crate) struct Worker {
 enum Mode {
     /// It polls a task: what that wakes runs next.
     Running,
-    /// The same with a seed: what that wakes runs next, or goes to the end of the ring.
+    /// The same, in a poll whose wakes tell how long they wait.
+    Watched,
+    /// It polls a task, with a seed: what that wakes runs next, or goes to the end of the ring.
     Shuffling,
     /// It delivers events or fires timers: what they wake goes into the ring, and others are woken once at the end.
     Delivering,
@@ -104,6 +119,9 @@ impl Worker {
             reactor_seen: Cell::new(0),
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),
+            watched: Cell::new(0),
+            unwatched: Cell::new(1),
+            unstamped: Cell::new(DELIVERIES_STAMPED),
             ids: Cell::new(IdBlock::new()),
             rng: Rng::new(index as u64 + 1),
         }
@@ -117,7 +135,7 @@ impl Worker {
             self.mode.set(self.running());
             while !self.scheduler.is_stopping() {
                 match self.next_task() {
-                    Some(task) => self.run_task(task),
+                    Some(task) => self.run_task::<false>(task),
                     None => self.sleep(),
                 }
             }
@@ -178,8 +196,10 @@ impl Worker {
 
     // ---- running ----
 
-    #[inline]
-    fn run_task(&self, task: Runnable) {
+    /// `WATCHED`: what the task wakes, and the task itself if it yields, tells how long it waits. A constant, so that a poll that is not
+    /// watched asks nothing.
+    #[inline(always)] // Twice: into the loop, and into `run_watched`.
+    fn run_task<const WATCHED: bool>(&self, task: Runnable) {
         let poll = &self.slot.poll;
         poll.begin(task.header().id().as_u64(), task.header().spawned_at());
         let ran = task.run(self.arena());
@@ -187,11 +207,52 @@ impl Worker {
         match ran {
             Ran::Parked | Ran::Gone => {}
             Ran::Completed => self.slot.counters.count_completed(),
-            Ran::Requeue(task) => self.requeue(task),
+            Ran::Requeue(task) => self.requeue::<WATCHED>(task),
         }
         if was_stuck {
             self.back_from_stuck();
         }
+    }
+
+    /// Runs a task, one of some five hundred, and has those whom it wakes note the time.
+    ///
+    /// Here, off the loop, since it then costs nothing where nobody is watched: the mode is asked at each wake anyway.
+    #[cold]
+    fn run_watched(&self, task: Runnable) {
+        self.mode.set(Mode::Watched);
+        self.run_task::<true>(task);
+        self.mode.set(Mode::Running);
+        self.watched.set(self.slot.poll.sequence());
+    }
+
+    /// A wake or a yield in a poll that is watched stands for those in all polls since the last such one.
+    fn stamp(&self, task: &Runnable, sequence: u64) {
+        // Two numbers a poll.
+        let polls = (sequence - self.watched.get()) / 2;
+        task.header().stamp(Stamp::now(polls.max(1)));
+    }
+
+    #[cold]
+    fn stamp_watched(&self, task: &Runnable) {
+        // Odd inside the poll, which counts too.
+        self.stamp(task, self.slot.poll.sequence() + 1);
+    }
+
+    /// A timer or the reactor has woken a task.
+    fn push_delivered(&self, task: Runnable) {
+        let left = self.unstamped.get() - 1;
+        self.unstamped.set(left);
+        if left == 0 {
+            self.unstamped.set(DELIVERIES_STAMPED);
+            task.header()
+                .stamp(Stamp::now(u64::from(DELIVERIES_STAMPED)));
+        }
+        self.push(task);
+    }
+
+    /// A task is about to be polled here that was stamped when it was woken.
+    pub(crate) fn note_latency(&self, stamp: Stamp) {
+        self.slot.latencies.count(stamp.age(), stamp.stands_for());
     }
 
     /// The poll that was given up has returned. While it lasted another worker was woken or started in place of this one.
@@ -227,7 +288,10 @@ impl Worker {
 
     /// A task that yielded goes to the back.
     #[inline(always)] // Into its one caller, for a call costs as much as what it does.
-    fn requeue(&self, task: Runnable) {
+    fn requeue<const WATCHED: bool>(&self, task: Runnable) {
+        if WATCHED {
+            self.stamp(&task, self.slot.poll.sequence());
+        }
         self.slot.counters.count_yield();
         let others = !self.slot.queue.is_empty() || self.slot.queue.has_next();
         self.push(task);
@@ -240,12 +304,14 @@ impl Worker {
     // ---- queueing, called from within polls ----
 
     /// A task was woken or spawned by this worker: it runs next.
-    #[inline]
+    #[inline(always)] // Left to itself the compiler makes it a call from the one that it is most of.
     pub(crate) fn schedule(&self, task: Runnable) {
         match self.mode.get() {
             Mode::Running => {}
+            Mode::Watched => self.stamp_watched(&task),
+            Mode::Delivering => return self.push_delivered(task),
             Mode::Shuffling if random::random() >> 63 == 0 => {}
-            Mode::Shuffling | Mode::Delivering => return self.push(task),
+            Mode::Shuffling => return self.push(task),
             // Nobody looks at this worker's queue until the call returns.
             Mode::Away => return self.scheduler.inject(task),
         }
@@ -350,7 +416,17 @@ impl Worker {
             self.reactor_seen.set(now);
             self.look_at_reactor();
         }
-        self.scheduler.injector.pop()
+        let task = self.scheduler.injector.pop();
+        let left = self.unwatched.get() - 1;
+        // Not while this worker searches, which somebody may rely on: that has to be ended first.
+        if left > 0 || self.searching.get() {
+            self.unwatched.set(left.max(1));
+            return task;
+        }
+        self.unwatched.set(MAINTAINS_WATCHED);
+        let task = task.or_else(|| self.local());
+        task.into_iter().for_each(|task| self.run_watched(task));
+        None
     }
 
     /// With a seed: called before each look for a task, and does what `maintain` does after so many of them. Nothing depends on how fast
@@ -521,7 +597,8 @@ impl Worker {
             // Chosen by somebody who pushed work, and counted as searching.
             self.searching.set(true);
         }
-        self.countdown.set(self.interval.get());
+        // The countdown goes on, so that a worker that seldom has much to do is watched, too. With a seed it begins anew,
+        // for how often a worker sleeps and wakes depends on the machine.
         self.until_maintain.set(MAX_INTERVAL);
         self.scheduler.monitor.wake();
     }

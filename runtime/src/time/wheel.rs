@@ -264,6 +264,7 @@ impl Wheel {
 
     /// Moves time forward to `now` and fires what is due, in the order of ticks, until the batch is full: the nodes are unlinked and
     /// their words [`FIRED`], and their wakers are in the batch, to be woken after unlocking.
+    #[inline]
     pub(super) fn advance(&mut self, now: u64, batch: &mut Batch) -> Progress {
         let target = now >> self.shift;
         let mut moves = MOVES;
