@@ -166,6 +166,24 @@ fn an_option_given_twice_is_an_error_in_either_spelling() {
 }
 
 #[test]
+fn a_flag_may_stand_alone() {
+    for options in [
+        quote!(leak_check),
+        quote!(leak_check = true),
+        quote!(leak_check = false),
+        quote!(start_paused),
+        quote!(start_paused = false),
+    ] {
+        assert_eq!(option_errors(Attribute::Test, options), [""; 0]);
+    }
+    assert_eq!(
+        option_errors(Attribute::Test, quote!(leak_check = 1)),
+        ["`leak_check` takes `true` or `false`, as in `leak_check = true`"]
+    );
+    assert_eq!(option_errors(Attribute::Main, quote!(leak_check)).len(), 1);
+}
+
+#[test]
 fn several_workers_and_a_reproducible_run_contradict_each_other() {
     for options in [
         quote!(start_paused = true, worker_threads = 2),
@@ -187,12 +205,8 @@ fn several_workers_and_a_reproducible_run_contradict_each_other() {
 }
 
 #[test]
-fn reserved_options_say_what_to_do_meanwhile() {
+fn options_of_the_wrong_type_say_what_they_take() {
     for (options, start) in [
-        (
-            quote!(leak_check = false),
-            "not supported yet: `leak_check`; remove it",
-        ),
         (quote!(seed = "x"), "`seed` takes a whole number"),
         (
             quote!(start_paused = 1),

@@ -35,6 +35,10 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
             return output;
         }
         listed.get_or_insert_with(|| scheduler.sleepers().enter(&sleeper));
+        // Being listed, it is told of what happens from here on.
+        if let Some(reason) = scheduler.downfall().reason() {
+            panic!("{reason}");
+        }
         if let Err(report) = sleeper.sleep(|| scheduler.count_sleep()) {
             panic!("{report}");
         }

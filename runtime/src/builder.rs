@@ -3,17 +3,17 @@
 
 use std::env;
 use std::io;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crate::deadlock::Bystanders;
 use crate::debug::DebugOptions;
+use crate::procs::{self, CpuLimits, MAX_MAX_PROCS};
 use crate::runtime::Runtime;
 use crate::scheduler::blocking::BlockingConfig;
 use crate::scheduler::{Config, Scheduler};
 use crate::sigquit;
+use crate::unhandled_panic::UnhandledPanic;
 
 /// Threads for blocking jobs: Tokio's default, far more than a disk or a resolver can use.
 const MAX_BLOCKING_THREADS: usize = 512;
@@ -55,6 +55,7 @@ pub struct Builder {
     detect_deadlock: bool,
     bystanders: Bystanders,
     dump_on_sigquit: bool,
+    unhandled_panic: UnhandledPanic,
     start_paused: bool,
     seed: Option<u64>,
 }
@@ -80,13 +81,15 @@ impl Builder {
             detect_deadlock: true,
             bystanders: Bystanders::default(),
             dump_on_sigquit: false,
+            unhandled_panic: UnhandledPanic::Report,
             start_paused: false,
             seed: None,
         }
     }
 
     /// How many workers run tasks at a time. The default is the environment's `RUNTIME_MAXPROCS`, else the number of CPUs that the
-    /// affinity mask and the cgroup quota leave to this process.
+    /// affinity mask and the cgroup quotas leave to this process: the strictest of all its cgroups, rounded up. That default follows the
+    /// limits when they change while the program runs, within a second or two; a number that was set stays.
     ///
     /// # Panics
     ///
@@ -201,6 +204,26 @@ impl Builder {
         self
     }
 
+    /// What else happens when a task panics whose [`JoinHandle`](crate::JoinHandle) nobody holds, beside its being printed: nothing by
+    /// default.
+    ///
+    /// ```no_run
+    /// use runtime::{Builder, UnhandledPanic};
+    ///
+    /// let rt = Builder::new().unhandled_panic(UnhandledPanic::ExitProcess).build()?;
+    /// rt.block_on(async {
+    ///     runtime::spawn(async { panic!("the process ends with status 2") });
+    ///     std::future::pending::<()>().await;
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** a panic that is not recovered always ends the process, with status 2.
+    pub fn unhandled_panic(&mut self, policy: UnhandledPanic) -> &mut Self {
+        self.unhandled_panic = policy;
+        self
+    }
+
     /// Whether the runtime's clock is paused from the beginning: see [`time::pause`](crate::time::pause). Off by default.
     ///
     /// Such a runtime runs one task at a time, whatever [`max_procs`](Self::max_procs) says, and has a seed: the one that is set, else
@@ -262,11 +285,15 @@ impl Builder {
             None if self.start_paused => Some(seed_from(env::var("SEED").ok().as_deref())?),
             seed => seed,
         };
-        let max_procs = match self.max_procs {
-            _ if seed.is_some() => 1,
-            Some(n) => n,
-            None => default_max_procs(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
+        let asked = match self.max_procs {
+            _ if seed.is_some() => Some(1),
+            Some(n) => Some(n),
+            None => procs::from_env(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
         };
+        let limits = asked.is_none().then(CpuLimits::find);
+        let max_procs = asked
+            .or_else(|| limits.as_ref().map(CpuLimits::cpus))
+            .unwrap_or(1);
         let debug = DebugOptions::from_env()?;
         if debug.sigquit.unwrap_or(self.dump_on_sigquit) {
             sigquit::install()?;
@@ -274,6 +301,7 @@ impl Builder {
         let detect_deadlock = self.detect_deadlock && debug.deadlock != Some(false);
         let config = Config {
             max_procs,
+            limits,
             max_threads: self.max_threads,
             time_slice: self.time_slice.unwrap_or(match seed {
                 None => TIME_SLICE,
@@ -289,29 +317,12 @@ impl Builder {
                 stack_size: self.stack_size,
             },
             schedtrace: debug.schedtrace,
+            unhandled_panic: self.unhandled_panic,
             deadlock: detect_deadlock.then(|| self.bystanders.clone()),
             start_paused: self.start_paused,
             seed,
         };
         Scheduler::start(config).map(Runtime::from_scheduler)
-    }
-}
-
-/// A bound against slips of the finger; Go's own is gone, but nobody has more CPUs.
-pub(crate) const MAX_MAX_PROCS: usize = 4096;
-
-fn default_max_procs(from_env: Option<&str>) -> io::Result<usize> {
-    match from_env {
-        None => Ok(thread::available_parallelism().map_or(1, NonZeroUsize::get)),
-        Some(text) => match text.trim().parse() {
-            Ok(n) if (1..=MAX_MAX_PROCS).contains(&n) => Ok(n),
-            _ => Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                format!(
-                    "RUNTIME_MAXPROCS={text:?}: give a number from 1 to {MAX_MAX_PROCS}, or unset it"
-                ),
-            )),
-        },
     }
 }
 
@@ -336,19 +347,5 @@ mod tests {
         assert_ne!(seed_from(None).unwrap(), seed_from(None).unwrap());
         let error = seed_from(Some("seventeen")).unwrap_err().to_string();
         assert!(error.contains("SEED=\"seventeen\""), "{error}");
-    }
-
-    #[test]
-    fn environment_overrides_the_number_of_cpus() {
-        assert_eq!(default_max_procs(Some(" 3 ")).unwrap(), 3);
-        assert!(default_max_procs(None).unwrap() >= 1);
-    }
-
-    #[test]
-    fn nonsense_in_the_environment_is_an_error_that_names_it() {
-        for text in ["0", "-1", "many", ""] {
-            let error = default_max_procs(Some(text)).unwrap_err().to_string();
-            assert!(error.contains("RUNTIME_MAXPROCS"), "{error}");
-        }
     }
 }

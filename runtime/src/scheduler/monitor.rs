@@ -24,6 +24,7 @@ use std::sync::{Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use super::kernel::{self, KernelThread, Slice};
 use super::threads::ThreadNumber;
 use super::{Scheduler, Slot};
 use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT, TEST_DOUBT};
@@ -44,15 +45,18 @@ const ALERT: Duration = Duration::from_millis(300);
 /// not pay a wake-up of the monitor for each.
 const CALM: Duration = Duration::from_millis(100);
 
+/// Between two looks at what the process may use of the CPUs, as in Go.
+const LIMITS: Duration = Duration::from_secs(1);
+
 /// A poll may use the slice up where nobody waits; where ready tasks wait and no worker is free, this part of it.
 const IMPATIENT: u64 = 8;
+
+/// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker.
+const BRISK: u64 = 5_000;
 
 /// When to say that a paused clock stands although it is waited for. Longer than what a test usually waits for, short for a person who
 /// believes that the test hangs.
 const STANDSTILL: Duration = Duration::from_secs(5);
-
-/// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker.
-const BRISK: u64 = 5_000;
 
 /// Timers that one look fires for a stuck worker at the most.
 const TIMER_BATCH: usize = 1024;
@@ -253,13 +257,19 @@ impl Scheduler {
         let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
         let mut looked = clock::real();
         self.monitor.thread.get_or_init(super::threads::current);
+        kernel::set_slice(KernelThread::current(), Slice::Shortest);
         let begin = clock::real();
         clock::advance_coarse(begin);
         let mut traced = Traced { begin, last: begin };
+        let mut limits_read = begin;
         while self.monitor.pause(pause) {
             let now = clock::real();
             clock::advance_coarse(now);
             self.trace(&mut traced, now);
+            if now - limits_read >= nanos(LIMITS) {
+                limits_read = now;
+                self.follow_limits();
+            }
             // SeqCst, for the deadlock check: what a look sets in motion comes between the two.
             self.monitor.looks.fetch_add(1, SeqCst);
             let seen = self.look(&mut watched, now, now - std::mem::replace(&mut looked, now));
@@ -403,6 +413,7 @@ impl Scheduler {
             && slot.poll.stick()
         {
             self.idle.remove_running();
+            slot.set_slice(Slice::Longest);
             count(&self.tally.handoffs);
         }
         if waiting {
@@ -447,7 +458,8 @@ impl Watched {
         slot.poll.sequence().wrapping_sub(self.sequence) / 2
     }
 
-    /// How long the slot has been in the poll that it is in; `None` if that is a new one, or none.
+    /// How long the slot has been in the poll that it is in; `None` if that is a new one, or none. A new one counts if its worker
+    /// stepped aside for it.
     fn time_in_poll(&mut self, slot: &Slot, now: u64) -> Option<u64> {
         let sequence = slot.poll.sequence();
         if sequence % 2 == 0 || sequence != self.sequence {
@@ -457,7 +469,8 @@ impl Watched {
                 preempted: false,
                 reported: false,
             };
-            return None;
+            // Whoever stepped aside before it began relies on us from then on.
+            return (sequence % 2 == 1 && slot.poll.is_stuck()).then_some(0);
         }
         Some(now - self.since)
     }

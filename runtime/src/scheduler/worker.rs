@@ -15,12 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::idle::StepDown;
+use super::kernel::Slice;
 use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::stillness::Next;
 use super::{Scheduler, Slot, contention, current};
 use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable, Stamp, random};
 use crate::time::{Timers, clock};
+
+#[path = "heavy.rs"]
+mod heavy;
 
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
 /// always be at the same place when it comes.
@@ -136,12 +140,14 @@ impl Worker {
             while !self.scheduler.is_stopping() {
                 match self.next_task() {
                     Some(task) => self.run_task::<false>(task),
+                    None if self.run_heavy() => {}
                     None => self.sleep(),
                 }
             }
             if self.searching.replace(false) {
                 let _ = self.scheduler.idle.stop_searching();
             }
+            self.slot.leave();
         });
     }
 
@@ -204,13 +210,19 @@ impl Worker {
         poll.begin(task.header().id().as_u64(), task.header().spawned_at());
         let ran = task.run(self.arena());
         let was_stuck = poll.end();
+        self.ran::<WATCHED>(ran, was_stuck);
+        if was_stuck {
+            self.back_from_stuck();
+        }
+    }
+
+    #[inline(always)] // As above.
+    fn ran<const WATCHED: bool>(&self, ran: Ran, was_long: bool) {
         match ran {
             Ran::Parked | Ran::Gone => {}
             Ran::Completed => self.slot.counters.count_completed(),
+            Ran::Requeue(task) if was_long => self.requeue_heavy(task),
             Ran::Requeue(task) => self.requeue::<WATCHED>(task),
-        }
-        if was_stuck {
-            self.back_from_stuck();
         }
     }
 
@@ -259,31 +271,8 @@ impl Worker {
     #[cold]
     fn back_from_stuck(&self) {
         self.scheduler.idle.add_running();
+        self.slot.set_slice(Slice::Default);
         self.make_room();
-    }
-
-    /// The task that runs here is about to block the thread: another worker takes this one's place at once, until the poll returns.
-    ///
-    /// `false`: it does so already.
-    pub(crate) fn go_away(&self) -> bool {
-        if self.mode.get() == Mode::Away {
-            return false;
-        }
-        self.mode.set(Mode::Away);
-        self.slot.poll.set_on_purpose(true);
-        if self.slot.poll.stick() {
-            self.scheduler.idle.remove_running();
-        }
-        if self.give_away() {
-            self.scheduler.notify();
-        }
-        true
-    }
-
-    /// The call has returned; that the worker does not count goes on until the poll ends.
-    pub(crate) fn come_back(&self) {
-        self.mode.set(self.running());
-        self.slot.poll.set_on_purpose(false);
     }
 
     /// A task that yielded goes to the back.
@@ -416,6 +405,7 @@ impl Worker {
             self.reactor_seen.set(now);
             self.look_at_reactor();
         }
+        let _ = self.run_heavy();
         let task = self.scheduler.injector.pop();
         let left = self.unwatched.get() - 1;
         // Not while this worker searches, which somebody may rely on: that has to be ended first.
@@ -443,6 +433,7 @@ impl Worker {
         self.fire_timers(clock::now());
         self.make_room();
         self.look_at_reactor();
+        let _ = self.run_heavy();
         self.scheduler.injector.pop()
     }
 

@@ -55,7 +55,7 @@ pub(crate) use names::{Named, Names};
 pub(crate) use place::Place;
 pub(crate) use runnable::{Ran, Runnable, shut_down};
 pub(crate) use wait::{Noted, WaitNote};
-pub(crate) use waker::call as call_waker;
+pub(crate) use waker::{address_of, call as call_waker};
 
 use crate::scheduler::current;
 use crate::scheduler::worker::Worker;

@@ -56,6 +56,8 @@ pub enum WaitReason {
     ContextDone,
     /// Another primitive's notification.
     Notify,
+    /// A signal of the operating system.
+    SignalWait,
     /// That no other task can run: `time::settle`.
     Settle,
 }
@@ -81,6 +83,7 @@ impl WaitReason {
             Self::Join => "join",
             Self::ContextDone => "context done",
             Self::Notify => "notify",
+            Self::SignalWait => "signal wait",
             Self::Settle => "synctest.Wait",
         }
     }
@@ -88,7 +91,7 @@ impl WaitReason {
 
 impl WaitReason {
     /// All of them, in the order of their numbers.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Unknown,
         Self::ChanReceive,
         Self::ChanSend,
@@ -106,6 +109,7 @@ impl WaitReason {
         Self::Join,
         Self::ContextDone,
         Self::Notify,
+        Self::SignalWait,
         Self::Settle,
     ];
 }

@@ -1,4 +1,0 @@
-#[runtime::test(leak_check = true)]
-async fn leaks() {}
-
-fn main() {}
