@@ -33,7 +33,7 @@ impl Wake for Unparker {
 }
 
 /// Runs a future on a modelled thread, which sleeps between polls: a lost wake-up is a deadlock, and loom reports those.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let unparker = Arc::new(Unparker(Notify::new()));
     let waker = Waker::from(unparker.clone());
     let mut future = pin!(future);
