@@ -25,6 +25,8 @@ use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::*};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use runtime::task::coop::contended;
+
 /// How often a thread looks again before it sleeps: some microseconds, many times what the lock is ever held by a running thread.
 const SPINS: u32 = 100;
 
@@ -80,6 +82,7 @@ impl Lock {
 
     #[cold]
     fn hold_slow(&self) {
+        contended();
         for _ in 0..SPINS {
             hint::spin_loop();
             // Looks first, so as not to take the line away from the holder in vain. Relaxed: `try_take` has the acquire.

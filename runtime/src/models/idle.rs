@@ -256,17 +256,41 @@ impl<'a> Worker<'a> {
         reactor.taken.store(false, SeqCst);
     }
 
-    /// `Worker::make_room`, once: there are no timers here.
+    /// `Worker::make_room`: there are no timers here.
     fn make_room(&self) {
-        while self.pool.idle.is_crowded() && !self.pool.stopping.load(SeqCst) {
-            match self.pool.idle.step_down(self.index) {
-                StepDown::Sleep => {}
-                StepDown::Stay => return,
-                StepDown::Search => return self.searching.set(true),
+        let idle = &self.pool.idle;
+        while idle.is_crowded() && !self.pool.stopping.load(SeqCst) {
+            if !self.step_down(idle.max_procs()) {
+                return;
             }
-            self.park();
-            self.awake();
         }
+    }
+
+    /// `Worker::make_way`.
+    fn make_way(&self) {
+        if self.pool.idle.running() > 1 && !self.pool.stopping.load(SeqCst) {
+            while let Some(item) = self.ring().pop() {
+                assert!(self.pool.injector.push(item).is_ok());
+            }
+            self.step_down(1);
+        }
+    }
+
+    fn step_down(&self, enough: usize) -> bool {
+        if self.searching.replace(false) {
+            let _ = self.pool.idle.stop_searching();
+        }
+        match self.pool.idle.step_down(self.index, enough) {
+            StepDown::Sleep => {}
+            StepDown::Stay => return false,
+            StepDown::Search => {
+                self.searching.set(true);
+                return false;
+            }
+        }
+        self.park();
+        self.awake();
+        true
     }
 }
 
@@ -381,5 +405,27 @@ fn a_surplus_worker_that_steps_down_leaves_the_work_to_one_who_is_awake() {
         pool.inject(PLAIN);
         stays.join().unwrap();
         surplus.join().unwrap();
+    });
+}
+
+/// The one that stays may be falling asleep at that moment, and the pusher may have relied on the search that the other gives up.
+#[test]
+fn a_worker_that_makes_way_leaves_its_tasks_to_one_who_is_awake() {
+    explore(2, || {
+        let pool = Pool::new(2, 2, false, 2);
+        let stays = Pool::start(&pool, 0);
+        let makes_way = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                let worker = Worker::new(&pool, 1);
+                assert!(worker.ring().push(Item::new(PLAIN)).is_ok());
+                worker.searching.set(pool.idle.start_searching());
+                worker.make_way();
+                worker.run();
+            })
+        };
+        pool.inject(PLAIN);
+        stays.join().unwrap();
+        makes_way.join().unwrap();
     });
 }

@@ -155,16 +155,15 @@ impl Idle {
         fence(SeqCst);
     }
 
-    /// A surplus worker goes to sleep, if there still is one too many awake. It must have given away what it had. It need not look at the
-    /// queues again: `max_procs` others are awake, and will.
-    pub(crate) fn step_down(&self, worker: usize) -> StepDown {
-        let max_procs = signed(self.counts.max_procs.load(SeqCst));
+    /// A worker goes to sleep if more than `enough`, which is 1 at least, are awake. It must have given away what it had. It need not look
+    /// at the queues again: the others are awake, and will before they sleep.
+    pub(crate) fn step_down(&self, worker: usize, enough: usize) -> StepDown {
         self.set(worker);
         let surplus = self
             .counts
             .running
             .fetch_update(SeqCst, SeqCst, |running| {
-                (running > max_procs).then(|| running - 1)
+                (running > signed(enough)).then(|| running - 1)
             })
             .is_ok();
         if surplus {

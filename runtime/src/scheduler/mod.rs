@@ -25,6 +25,7 @@ use std::thread;
 use std::time::Duration;
 
 pub(crate) mod blocking;
+pub(crate) mod contention;
 pub(crate) mod current;
 pub(crate) mod idle;
 pub(crate) mod injector;
@@ -42,6 +43,7 @@ pub(crate) mod threads;
 pub(crate) mod worker;
 
 use blocking::{Blocking, BlockingConfig};
+use contention::Contention;
 use idle::{Idle, Notify};
 use injector::Injector;
 use monitor::Monitor;
@@ -99,6 +101,7 @@ pub(crate) struct Scheduler {
     blocking: Blocking,
     monitor: Monitor,
     sleepers: Sleepers,
+    contention: Contention,
     tally: Tally,
     names: Arc<Names>,
     /// Set once, at shutdown; workers look at it before each task.
@@ -126,6 +129,7 @@ impl Scheduler {
             blocking: Blocking::new(config.blocking.clone()),
             monitor: Monitor::new(config.time_slice, config.report_stuck),
             sleepers: Sleepers::default(),
+            contention: Contention::default(),
             tally: Tally::default(),
             names: Arc::default(),
             stopping: AtomicBool::new(false),

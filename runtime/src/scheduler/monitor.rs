@@ -47,6 +47,9 @@ const CALM: Duration = Duration::from_millis(100);
 /// A poll may use the slice up where nobody waits; where ready tasks wait and no worker is free, this part of it.
 const IMPATIENT: u64 = 8;
 
+/// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker.
+const BRISK: u64 = 5_000;
+
 /// Timers that one look fires for a stuck worker at the most.
 const TIMER_BATCH: usize = 1024;
 
@@ -77,6 +80,20 @@ struct Seen {
     again: Option<Duration>,
     /// Some poll is long that was not known to be.
     new: bool,
+}
+
+/// What all workers together did since the last look.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    polls: u64,
+    time: u64,
+}
+
+impl Pace {
+    /// Whether `running` workers made so many polls that all of them must have been short.
+    fn is_brisk(self, running: usize) -> bool {
+        running > 0 && self.polls.saturating_mul(BRISK) >= self.time.saturating_mul(running as u64)
+    }
 }
 
 /// What the monitor remembers of a slot between two looks.
@@ -230,6 +247,7 @@ impl Scheduler {
     fn watch(self: Arc<Self>) {
         let mut watched = vec![Watched::default(); self.slots.len()];
         let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
+        let mut looked = clock::now();
         self.monitor.thread.get_or_init(super::threads::current);
         let begin = clock::now();
         clock::advance_coarse(begin);
@@ -240,7 +258,7 @@ impl Scheduler {
             self.trace(&mut traced, now);
             // SeqCst, for the deadlock check: what a look sets in motion comes between the two.
             self.monitor.looks.fetch_add(1, SeqCst);
-            let seen = self.look(&mut watched, now);
+            let seen = self.look(&mut watched, now, now - std::mem::replace(&mut looked, now));
             self.monitor.looks.fetch_add(1, SeqCst);
             if seen.new {
                 alert_until = now + nanos(ALERT);
@@ -286,11 +304,13 @@ impl Scheduler {
         }
     }
 
-    /// One look at all workers.
-    fn look(self: &Arc<Self>, watched: &mut [Watched], now: u64) -> Seen {
+    /// One look at all workers, `time` nanoseconds after the last one.
+    fn look(self: &Arc<Self>, watched: &mut [Watched], now: u64, time: u64) -> Seen {
         let mut next: Option<Duration> = None;
         let mut long = 0;
+        let mut pace = Pace { polls: 0, time };
         for (slot, watched) in self.started_slots().zip(watched.iter_mut()) {
+            pace.polls += watched.polls(slot);
             if let Some(time) = watched.time_in_poll(slot, now) {
                 long += usize::from(!slot.poll.is_stuck());
                 let again = self.attend(slot, watched, time, now);
@@ -300,7 +320,10 @@ impl Scheduler {
         if next.is_some() && self.idle.running() <= long {
             self.look_at_reactor();
         }
-        if self.has_work() {
+        // One worker made way for another, and that one is through with its tasks before a second could help.
+        let served =
+            next.is_none() && self.contention.is_recent(now) && pace.is_brisk(self.idle.running());
+        if !served && self.has_work() {
             self.replace_stuck();
         }
         Seen {
@@ -396,6 +419,11 @@ impl Scheduler {
 }
 
 impl Watched {
+    /// How many polls the slot has begun since the last look.
+    fn polls(&self, slot: &Slot) -> u64 {
+        slot.poll.sequence().wrapping_sub(self.sequence) / 2
+    }
+
     /// How long the slot has been in the poll that it is in; `None` if that is a new one, or none.
     fn time_in_poll(&mut self, slot: &Slot, now: u64) -> Option<u64> {
         let sequence = slot.poll.sequence();
@@ -414,4 +442,21 @@ impl Watched {
 
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pace_is_brisk_if_the_polls_of_all_who_run_must_have_been_short() {
+        let pace = |polls| Pace {
+            polls,
+            time: 5_000_000,
+        };
+        assert!(pace(1_000).is_brisk(1));
+        assert!(!pace(999).is_brisk(1));
+        assert!(!pace(1_000).is_brisk(2));
+        assert!(!pace(1_000_000).is_brisk(0), "nobody is awake to run it");
+    }
 }

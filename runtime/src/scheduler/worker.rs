@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::idle::StepDown;
 use super::rand::Rng;
 use super::run_queue::CAPACITY;
-use super::{Scheduler, Slot, current};
+use super::{Scheduler, Slot, contention, current};
 use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable};
 use crate::time::{Timers, clock};
 
@@ -181,7 +181,9 @@ impl Worker {
         if self.slot.poll.stick() {
             self.scheduler.idle.remove_running();
         }
-        self.give_away();
+        if self.give_away() {
+            self.scheduler.notify();
+        }
         true
     }
 
@@ -230,7 +232,8 @@ impl Worker {
     /// sleeping worker within [`SLOW`](super::monitor) and wakes it.
     #[inline]
     fn is_worth_a_worker(&self) -> bool {
-        self.interval.get() < LONG_POLLS || self.slot.queue.len() >= REACTOR_SHARE
+        let long = self.interval.get() < LONG_POLLS || self.slot.queue.len() >= REACTOR_SHARE;
+        long && !self.scheduler.contention.is_recent(self.maintained.get())
     }
 
     fn push(&self, task: Runnable) {
@@ -294,9 +297,14 @@ impl Worker {
     fn maintain(&self) -> Option<Runnable> {
         let now = clock::now();
         let before = self.maintained.replace(now);
+        let fights = contention::take_fights();
         if before != UNKNOWN {
+            let elapsed = now - before;
             self.interval
-                .set(next_interval(self.interval.get(), now - before));
+                .set(next_interval(self.interval.get(), elapsed));
+            if contention::is_too_much(fights, elapsed) {
+                self.make_way(now);
+            }
         }
         // The end of run-next's slice.
         let queue = &self.slot.queue;
@@ -451,34 +459,59 @@ impl Worker {
     ///
     /// What it has goes to the shared queue; its timers stay, and wake it for as long as it takes to pass their tasks on.
     fn make_room(&self) {
-        while self.scheduler.idle.is_crowded() && !self.scheduler.is_stopping() {
-            let now = clock::now();
-            self.fire_timers(now);
-            if self.searching.replace(false) {
-                let _ = self.scheduler.idle.stop_searching();
+        let idle = &self.scheduler.idle;
+        while idle.is_crowded() && !self.scheduler.is_stopping() {
+            self.fire_timers(clock::now());
+            if self.give_away() {
+                self.scheduler.notify();
             }
-            self.give_away();
-            match self.scheduler.idle.step_down(self.index) {
-                StepDown::Sleep => {}
-                StepDown::Stay => return,
-                StepDown::Search => return self.searching.set(true),
+            if !self.step_down(idle.max_procs()) {
+                return;
             }
-            let woken = self.park(until(self.timers().next_deadline()));
-            self.maintained.set(UNKNOWN);
-            self.awake();
-            self.share(woken);
         }
     }
 
-    /// Moves all that waits here to the shared queue.
-    fn give_away(&self) {
+    /// This worker and another one spend their time on each other's locks: it leaves its tasks to the other. See `contention`.
+    #[cold]
+    fn make_way(&self, now: u64) {
+        if self.scheduler.idle.running() > 1 && !self.scheduler.is_stopping() {
+            self.scheduler.contention.note(now);
+            // Nobody is woken: whoever is awake looks at the shared queue before it sleeps.
+            self.give_away();
+            self.step_down(1);
+        }
+    }
+
+    /// Sleeps, having given away its tasks, if more than `enough` are awake. `true`: it has slept.
+    fn step_down(&self, enough: usize) -> bool {
+        if self.searching.replace(false) {
+            let _ = self.scheduler.idle.stop_searching();
+        }
+        match self.scheduler.idle.step_down(self.index, enough) {
+            StepDown::Sleep => {}
+            StepDown::Stay => return false,
+            StepDown::Search => {
+                self.searching.set(true);
+                return false;
+            }
+        }
+        let woken = self.park(until(self.timers().next_deadline()));
+        self.maintained.set(UNKNOWN);
+        self.awake();
+        self.share(woken);
+        true
+    }
+
+    /// Moves all that waits here to the shared queue. `true`: there was something.
+    fn give_away(&self) -> bool {
         let queue = &self.slot.queue;
         let mut all: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         all.extend(queue.take_next());
-        if !all.is_empty() {
+        let some = !all.is_empty();
+        if some {
             self.scheduler.injector.push_batch(all);
-            self.scheduler.notify();
         }
+        some
     }
 
     /// Returns how many tasks the reactor woke.

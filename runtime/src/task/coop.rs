@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+pub use crate::scheduler::contention::contended;
 use crate::scheduler::current;
 
 /// Units a poll starts with. The value is Tokio's; at some tens of nanoseconds an operation it is a few microseconds of work.
