@@ -41,6 +41,8 @@ use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
+use runtime::leaks::trial::{self, On};
+
 mod batch;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -557,6 +559,10 @@ impl<'a, S, T> Waiter<'a, S, T> {
                 let waker = unsafe { locked.queue_mut().unlink(node) };
                 // Relaxed: only the owner looks at it from now on.
                 self.node.status.store(IDLE, Ordering::Relaxed);
+                if trial::is_on() {
+                    let queue = ptr::from_ref(self.waiters).addr();
+                    trial::waker(&waker, ptr::from_ref(&self.node).addr(), On::At(queue));
+                }
                 Withdrawn::Waiting(ticket, waker)
             }
         }

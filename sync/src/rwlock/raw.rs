@@ -110,6 +110,15 @@ impl RawRwLock {
         }
     }
 
+    /// Goes on as a reader; the caller holds the lock as the writer. As after any writer, all readers that wait are let in.
+    pub(super) fn downgrade(&self) {
+        // Release: pairs with the `Acquire` of the readers who join.
+        let before = self.state.fetch_add(READER - WRITER, Ordering::Release);
+        if before & QUEUED != 0 {
+            self.advance(self.readers.lock(), true);
+        }
+    }
+
     #[cold]
     fn unlock_slow(&self, side: Side) {
         self.advance(self.readers.lock(), side == Side::Write);

@@ -266,6 +266,63 @@ impl Semaphore {
             .then(|| OwnedSemaphorePermit::new(self, 1))
     }
 
+    /// Takes `n` permits if that is possible at once, and borrows nothing.
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));
+    /// assert_eq!(semaphore.try_acquire_many_owned(2).unwrap().count(), 2);
+    /// ```
+    ///
+    /// **Go:** `s.TryAcquire(n)`.
+    pub fn try_acquire_many_owned(self: Arc<Self>, n: usize) -> Option<OwnedSemaphorePermit> {
+        self.inner
+            .try_take(n)
+            .then(|| OwnedSemaphorePermit::new(self, n))
+    }
+
+    /// Takes one permit, blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Self::acquire), and inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let semaphore = sync::Semaphore::new(1);
+    /// assert_eq!(semaphore.blocking_acquire().count(), 1);
+    /// ```
+    ///
+    /// **Go:** `s.Acquire(ctx, 1)` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_acquire(&self) -> SemaphorePermit<'_> {
+        blocking::wait(
+            self.acquire(),
+            "Semaphore::blocking_acquire",
+            "acquire().await",
+        )
+    }
+
+    /// Takes `n` permits, blocking the thread, and borrows nothing. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire_many`](Self::acquire_many), and inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));
+    /// let permit = semaphore.blocking_acquire_many_owned(2);
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// ```
+    ///
+    /// **Go:** `s.Acquire(ctx, n)` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_acquire_many_owned(self: Arc<Self>, n: usize) -> OwnedSemaphorePermit {
+        blocking::wait(
+            self.acquire_many_owned(n),
+            "Semaphore::blocking_acquire_many_owned",
+            "acquire_many_owned(n).await",
+        )
+    }
+
     /// Takes `n` permits, blocking the thread. For threads outside the runtime.
     ///
     /// # Panics
