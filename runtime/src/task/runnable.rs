@@ -94,6 +94,8 @@ impl Runnable {
         let state = unsafe { &header.as_ref().state };
         match state.start_poll() {
             StartPoll::Poll => {}
+            // SAFETY: the runner's reference.
+            StartPoll::PollStamped => note_latency(unsafe { header.as_ref() }),
             StartPoll::Cancel => return cancel(header, here),
             StartPoll::Gone => {
                 // SAFETY: the queue's reference.
@@ -137,6 +139,17 @@ impl Drop for Runnable {
         // SAFETY: the queue's reference ends here.
         unsafe { release(self.0, 1, std::ptr::null()) };
     }
+}
+
+/// The task has waited in a queue since its stamp.
+#[cold]
+fn note_latency(task: &Header) {
+    let stamp = task.stamped();
+    current::with_worker(|worker| {
+        if let Some(worker) = worker {
+            worker.note_latency(stamp);
+        }
+    });
 }
 
 /// `true`: the task ended.
