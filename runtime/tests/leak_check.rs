@@ -125,3 +125,16 @@ fn a_task_that_spins_is_waited_for_ten_times_as_long() {
     STOP.store(true, Ordering::Relaxed);
     rt.check_leaks(LONG).unwrap();
 }
+
+#[runtime::test(start_paused = true, leak_check)]
+async fn the_check_goes_with_a_paused_clock() {
+    spawn(time::sleep(LONG)).await.unwrap();
+    spawn(pending::<()>()).abort();
+}
+
+#[runtime::test(start_paused = true, leak_check)]
+#[should_panic(expected = "1 task is left, 1 leaked")]
+async fn with_a_paused_clock_a_leak_is_found_as_well() {
+    spawn(pending::<()>());
+    time::sleep(LONG).await;
+}

@@ -9,12 +9,15 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use runtime::dump::TaskState;
 use runtime::task::Id;
 use runtime::{Handle, JoinHandle, spawn, time, yield_now};
 use sync::{Receiver, Select, Sender, WaitGroup, channel, never, select};
+
+/// So generous that only a hang takes longer.
+const WATCHDOG: Duration = Duration::from_secs(60);
 
 /// Lets the tasks come to rest, detaches them, and returns their ids.
 async fn at_rest<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<Id> {
@@ -31,7 +34,9 @@ async fn wait_for_rest(ids: &[Id]) {
         let task = dump.tasks().iter().find(|task| task.id == *id);
         task.is_some_and(|task| matches!(task.state, TaskState::Waiting(_)))
     };
+    let begin = Instant::now();
     while !ids.iter().all(rests) {
+        assert!(begin.elapsed() < WATCHDOG, "{}", Handle::current().dump());
         yield_now().await;
     }
 }
@@ -707,7 +712,7 @@ mod moving {
     use super::*;
     use std::env;
     use std::sync::atomic::AtomicU64;
-    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+    use std::time::{SystemTime, UNIX_EPOCH};
 
     const TASKS: usize = 6;
     const LIFE: Duration = Duration::from_millis(1500);
@@ -796,7 +801,7 @@ mod moving {
         }
         stop.store(true, Ordering::Relaxed);
         // The last one to get the luggage has it soon.
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + WATCHDOG;
         loop {
             let leaks = rt.handle().leaks();
             if leaks

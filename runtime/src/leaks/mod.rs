@@ -27,6 +27,9 @@
 //! place inside the task's memory, where it was when the copy was made. In doubt a task is alive: handles in boxes and collections of a task
 //! are not found.
 //!
+//! What is trusted: that a parked task's memory is reached by nobody else, as Rust has it, and that no destructor puts a stranger's handle
+//! of the same primitive into the very place where one of its own was a moment before, without dropping that one.
+//!
 //! Somebody who can abort a task can wake it. So tasks whose `JoinHandle` is held elsewhere are not listed.
 //!
 //! It costs nothing as long as nobody asks, but for a look at one flag where a handle is dropped.
