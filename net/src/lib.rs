@@ -34,17 +34,24 @@
 //!
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
-//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`, `serve`; around them `accept`, `error`, `resolve`,
-//! `limit`, `traits`. Readiness is
-//! [`runtime::io`]'s.
+//! Features, all off by default: `tokio-io` puts Tokio's `AsyncRead` and `AsyncWrite` on the streams; `hyper` puts hyper's traits there, and
+//! serves an axum `Router` in one line (module `hyper`), with `http2` in HTTP/2 too; `tokio-context` lends futures that need it a Tokio
+//! runtime (module `compat`). `docs/COOKBOOK.md` shows servers with all of them.
+//!
+//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`, `serve`; around
+//! them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod accept;
 mod batch;
 mod bytes;
+#[cfg(feature = "tokio-context")]
+pub mod compat;
 mod copy;
 mod datagram;
 mod error;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod kind;
 mod limit;
 mod resolve;
@@ -54,8 +61,12 @@ mod split;
 mod stream;
 mod sys;
 mod tcp;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
 mod traits;
 mod udp;
+#[cfg(any(feature = "hyper", feature = "tokio-io"))]
+mod uninit;
 mod unix;
 
 pub use batch::Batch;

@@ -51,6 +51,8 @@ pub struct Metrics {
     pub preemptions: u64,
     /// Times that a worker did not come back from a poll, and what it owned was served by others. Counter.
     pub handoffs: u64,
+    /// Timers that are set and have not fired: sleeps, timeouts, tickers, deadlines.
+    pub timers_armed: usize,
     /// Timers fired. Counter.
     pub timers_fired: u64,
     /// Descriptors registered with the reactor.
@@ -151,6 +153,7 @@ impl Scheduler {
             wakes: self.tally().wakes.load(Relaxed),
             preemptions: self.tally().preemptions.load(Relaxed),
             handoffs: self.tally().handoffs.load(Relaxed),
+            timers_armed: self.started_slots().map(|s| s.timers.armed()).sum(),
             timers_fired: timers_fired.sum::<u64>() + self.tally().timers_fired.load(Relaxed),
             descriptors: self.driver().registered(),
             io_events: self.driver().events(),

@@ -13,13 +13,14 @@ use std::future::Future;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
+use crate::blocking;
 use crate::waiters::{Batch, Waiter, Waiters};
 
 /// Calls by key, each of which runs once at a time, however many want its result.
@@ -152,6 +153,35 @@ where
         }
     }
 
+    /// Waits like [`run`](Self::run), blocking the thread. For threads outside the runtime's tasks that have [entered](runtime::Handle::enter) it,
+    /// as those of `spawn_blocking` have.
+    ///
+    /// # Panics
+    ///
+    /// As `run`, and inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let group = sync::singleflight::Group::new();
+    /// let thread = runtime::spawn_blocking(move || group.blocking_run("answer", || async { 42 }));
+    /// assert_eq!(thread.await.unwrap(), 42);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `g.Do(key, fn)` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_run<F, Fut>(&self, key: K, f: F) -> V
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = V> + Send + 'static,
+    {
+        blocking::wait(
+            self.run(key, f),
+            "singleflight::Group::blocking_run",
+            "run(..).await",
+        )
+    }
+
     /// The call that runs for `key`, or a new one.
     fn join<F, Fut>(&self, key: K, f: F, place: &'static Location<'static>) -> Arc<Call<V>>
     where
@@ -210,9 +240,16 @@ where
 
 impl<K, V> fmt::Debug for Group<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group")
-            .field("running", &self.calls.lock().len())
-            .finish()
+        let mut group = f.debug_struct("Group");
+        // Never waits: `Hash` and `Eq` of the keys, which run under the lock, are somebody else's code.
+        match self.calls.running.try_lock() {
+            Ok(running) => group.field("running", &running.len()),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                group.field("running", &poisoned.into_inner().len())
+            }
+            Err(TryLockError::WouldBlock) => group.field("running", &format_args!("<locked>")),
+        };
+        group.finish()
     }
 }
 

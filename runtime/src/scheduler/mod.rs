@@ -5,11 +5,12 @@
 //!
 //! - [`spawning`]: how it comes into being;
 //! - [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what these demand of a task);
-//! - [`worker`], [`slot`]: who takes them out, and what belongs to it;
+//! - [`worker`], [`slot`]: who takes them out, and what belongs to it (`worker::heavy`: tasks that hold it up);
 //! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
-//! - [`monitor`]: who notices a task that holds its worker up;
+//! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the system for that);
 //! - [`blocking`]: threads for code that blocks;
 //! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock check;
+//! - [`stillness`]: whether no task can run, and what a paused clock does then;
 //! - [`current`]: what the calling thread is in;
 //! - [`shutdown`]: the end.
 
@@ -29,6 +30,7 @@ pub(crate) mod contention;
 pub(crate) mod current;
 pub(crate) mod idle;
 pub(crate) mod injector;
+mod kernel;
 pub(crate) mod monitor;
 pub(crate) mod parker;
 mod prefetch;
@@ -39,6 +41,7 @@ pub(crate) mod shutdown;
 pub(crate) mod sleepers;
 pub(crate) mod slot;
 mod spawning;
+pub(crate) mod stillness;
 pub(crate) mod threads;
 pub(crate) mod worker;
 
@@ -60,13 +63,17 @@ pub(crate) use spawning::spawn;
 use crate::deadlock::{self, Bystanders};
 use crate::io::Driver;
 use crate::metrics::{Tally, count};
+use crate::procs::CpuLimits;
 use crate::task::{Cookie, Names, Runnable, Slab};
-use crate::time::Timers;
+use crate::time::{Timeline, Timers};
+use crate::unhandled_panic::{Downfall, UnhandledPanic};
 
 /// How a scheduler is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     pub(crate) max_procs: usize,
+    /// Where `max_procs` comes from, if nobody has set it.
+    pub(crate) limits: Option<CpuLimits>,
     /// Workers at a time, the stuck ones included.
     pub(crate) max_threads: usize,
     pub(crate) time_slice: Duration,
@@ -79,6 +86,11 @@ pub(crate) struct Config {
     pub(crate) deadlock: Option<Bystanders>,
     /// Print a line about the scheduler each time this has passed.
     pub(crate) schedtrace: Option<Duration>,
+    pub(crate) unhandled_panic: UnhandledPanic,
+    /// The clock is paused from the beginning.
+    pub(crate) start_paused: bool,
+    /// What all choices of the scheduler are made by; `None`: by chance and speed.
+    pub(crate) seed: Option<u64>,
 }
 
 /// See the module.
@@ -90,6 +102,8 @@ pub(crate) struct Scheduler {
     started: AtomicUsize,
     starting: Mutex<()>,
     injector: Injector,
+    /// Tasks whose last poll was long.
+    heavy: Injector,
     idle: Idle,
     driver: Arc<Driver>,
     /// Arena `i` belongs to the owner of slot `i`; the last one to whoever holds `outside`.
@@ -103,10 +117,14 @@ pub(crate) struct Scheduler {
     sleepers: Sleepers,
     contention: Contention,
     tally: Tally,
+    /// What `max_procs` follows; `None`: somebody has set it. Held while it is changed, either way.
+    limits: Mutex<Option<CpuLimits>>,
     names: Arc<Names>,
+    timeline: Timeline,
     /// Set once, at shutdown; workers look at it before each task.
     stopping: AtomicBool,
     ending: Ending,
+    downfall: Downfall,
 }
 
 impl Scheduler {
@@ -120,6 +138,7 @@ impl Scheduler {
             started: AtomicUsize::new(0),
             starting: Mutex::new(()),
             injector: Injector::new(),
+            heavy: Injector::new(),
             idle: Idle::new(slots, workers),
             driver,
             slab: Slab::new(slots + 1, Cookie(this.as_ptr())),
@@ -131,9 +150,12 @@ impl Scheduler {
             sleepers: Sleepers::default(),
             contention: Contention::default(),
             tally: Tally::default(),
+            limits: Mutex::new(config.limits.clone()),
             names: Arc::default(),
+            timeline: Timeline::new(config.start_paused),
             stopping: AtomicBool::new(false),
             ending: Ending::new(),
+            downfall: Downfall::default(),
             config,
         });
         for _ in 0..workers {
@@ -164,7 +186,8 @@ impl Scheduler {
         if index == self.slots.len() {
             return Err(io::Error::other("Builder::max_threads is reached"));
         }
-        let slot = self.slots[index].get_or_init(|| Arc::new(Slot::new()));
+        let resolution = self.resolution();
+        let slot = self.slots[index].get_or_init(|| Arc::new(Slot::new(resolution)));
         let interrupt = Interrupt {
             scheduler: Arc::downgrade(self),
             index,
@@ -246,7 +269,9 @@ impl Scheduler {
 
     /// Whether a worker that has nothing itself would find something: asked after `Idle::fall_asleep`.
     pub(crate) fn has_work(&self) -> bool {
-        !self.injector.is_empty() || self.started_slots().any(|slot| !slot.queue.is_empty())
+        !self.injector.is_empty()
+            || !self.heavy.is_empty()
+            || self.started_slots().any(|slot| !slot.queue.is_empty())
     }
 
     // ---- what workers and the rest of the crate look at ----
@@ -276,9 +301,38 @@ impl Scheduler {
 
     /// Changes the number of workers that run at a time; missing ones are started by the monitor, surplus ones step down by themselves.
     pub(crate) fn set_max_procs(&self, n: usize) -> usize {
+        let mut limits = self.limits();
+        *limits = None;
+        self.change_max_procs(n)
+    }
+
+    /// Lets it follow the limits of the process, unless somebody has set it. Reads some small files.
+    fn follow_limits(&self) {
+        let limits = self.limits();
+        if let Some(limits) = &*limits {
+            let cpus = limits.cpus();
+            if cpus != self.max_procs() {
+                self.change_max_procs(cpus);
+            }
+        }
+    }
+
+    /// Lets it follow limits that a test controls.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn set_limits(&self, limits: CpuLimits) {
+        *self.limits() = Some(limits);
+    }
+
+    fn change_max_procs(&self, n: usize) -> usize {
         let before = self.idle.set_max_procs(n);
         self.monitor.hurry();
         before
+    }
+
+    fn limits(&self) -> MutexGuard<'_, Option<CpuLimits>> {
+        self.limits
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {
@@ -288,6 +342,15 @@ impl Scheduler {
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+
+    pub(crate) fn on_unhandled_panic(&self) -> UnhandledPanic {
+        self.config.unhandled_panic
+    }
+
+    /// Whether the runtime has ended because of a panic.
+    pub(crate) fn downfall(&self) -> &Downfall {
+        &self.downfall
     }
 
     pub(crate) fn slab(&self) -> &Slab<Cookie> {
@@ -317,7 +380,7 @@ impl Scheduler {
 
     /// Tasks in the shared queue.
     pub(crate) fn injected(&self) -> usize {
-        self.injector.len()
+        self.injector.len() + self.heavy.len()
     }
 
     pub(crate) fn sleepers(&self) -> &Sleepers {
@@ -337,6 +400,17 @@ impl Scheduler {
     pub(crate) fn count_sleep(&self) {
         self.sleepers.count_sleep();
         self.monitor.wake();
+        self.reconsider_clock();
+    }
+
+    /// The clock of this runtime's tasks.
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// What the choices are made by.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.config.seed
     }
 
     /// The wheel for timers of threads that are no workers; its worker is woken when it has to look earlier than it meant to.

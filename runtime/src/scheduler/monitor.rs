@@ -24,6 +24,7 @@ use std::sync::{Condvar, Mutex, OnceLock};
 use std::thread;
 use std::time::Duration;
 
+use super::kernel::{self, KernelThread, Slice};
 use super::threads::ThreadNumber;
 use super::{Scheduler, Slot};
 use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT, TEST_DOUBT};
@@ -44,11 +45,18 @@ const ALERT: Duration = Duration::from_millis(300);
 /// not pay a wake-up of the monitor for each.
 const CALM: Duration = Duration::from_millis(100);
 
+/// Between two looks at what the process may use of the CPUs, as in Go.
+const LIMITS: Duration = Duration::from_secs(1);
+
 /// A poll may use the slice up where nobody waits; where ready tasks wait and no worker is free, this part of it.
 const IMPATIENT: u64 = 8;
 
 /// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker.
 const BRISK: u64 = 5_000;
+
+/// When to say that a paused clock stands although it is waited for. Longer than what a test usually waits for, short for a person who
+/// believes that the test hangs.
+const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// Timers that one look fires for a stuck worker at the most.
 const TIMER_BATCH: usize = 1024;
@@ -144,7 +152,7 @@ impl Monitor {
             .is_ok()
         {
             // All was idle, so the coarse clock stood still, and tasks are about to read it.
-            clock::advance_coarse(clock::now());
+            clock::advance_coarse(clock::real());
             self.signal();
         }
     }
@@ -247,15 +255,21 @@ impl Scheduler {
     fn watch(self: Arc<Self>) {
         let mut watched = vec![Watched::default(); self.slots.len()];
         let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
-        let mut looked = clock::now();
+        let mut looked = clock::real();
         self.monitor.thread.get_or_init(super::threads::current);
-        let begin = clock::now();
+        kernel::set_slice(KernelThread::current(), Slice::Shortest);
+        let begin = clock::real();
         clock::advance_coarse(begin);
         let mut traced = Traced { begin, last: begin };
+        let mut limits_read = begin;
         while self.monitor.pause(pause) {
-            let now = clock::now();
+            let now = clock::real();
             clock::advance_coarse(now);
             self.trace(&mut traced, now);
+            if now - limits_read >= nanos(LIMITS) {
+                limits_read = now;
+                self.follow_limits();
+            }
             // SeqCst, for the deadlock check: what a look sets in motion comes between the two.
             self.monitor.looks.fetch_add(1, SeqCst);
             let seen = self.look(&mut watched, now, now - std::mem::replace(&mut looked, now));
@@ -288,6 +302,8 @@ impl Scheduler {
     fn rest(&self) {
         let in_test = self.detects_deadlock().is_some_and(|by| !by.is_empty());
         let mut doubt = FIRST_DOUBT;
+        let begin = clock::real();
+        let mut patience = Some(STANDSTILL);
         loop {
             let seen = self.sleepers().epoch();
             let again = match self.look_for_deadlock() {
@@ -296,11 +312,26 @@ impl Scheduler {
                 Answer::NotNow | Answer::Settled => None,
             };
             let trace = self.config.schedtrace;
-            let time = again.into_iter().chain(trace).min();
+            let patient = patience.filter(|_| self.why_clock_stands().is_some());
+            let time = again.into_iter().chain(trace).chain(patient).min();
             if self.monitor.sleep(self, seen, time) || trace.is_some() {
                 return;
             }
             doubt = doubt.saturating_mul(2);
+            if patient.is_some() && clock::real() - begin >= nanos(STANDSTILL) {
+                patience = None;
+                self.report_standstill();
+            }
+        }
+    }
+
+    /// Nobody would find out otherwise why his test hangs.
+    fn report_standstill(&self) {
+        if let Some(reason) = self.why_clock_stands() {
+            say(format_args!(
+                "the paused clock stands, although a timer is waited for: {reason}; \
+                 time::advance moves it in spite of a descriptor, time::resume lets it run"
+            ));
         }
     }
 
@@ -313,7 +344,7 @@ impl Scheduler {
             pace.polls += watched.polls(slot);
             if let Some(time) = watched.time_in_poll(slot, now) {
                 long += usize::from(!slot.poll.is_stuck());
-                let again = self.attend(slot, watched, time, now);
+                let again = self.attend(slot, watched, time);
                 next = Some(next.map_or(again, |next| next.min(again)));
             }
         }
@@ -359,8 +390,9 @@ impl Scheduler {
     /// A worker has been in one poll for `time`.
     ///
     /// Returns when to look at it again.
-    fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64, now: u64) -> Duration {
-        let fired = slot.timers.fire(now, TIMER_BATCH) as u64;
+    fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64) -> Duration {
+        // Not `now`, which is the system's time: the tasks' clock may be paused.
+        let fired = slot.timers.fire(self.timeline.now(), TIMER_BATCH) as u64;
         self.tally.timers_fired.fetch_add(fired, Relaxed);
         let waiting = self.has_work() || slot.queue.has_next();
         let patience = if waiting && !self.idle.has_sleeper() {
@@ -381,6 +413,7 @@ impl Scheduler {
             && slot.poll.stick()
         {
             self.idle.remove_running();
+            slot.set_slice(Slice::Longest);
             count(&self.tally.handoffs);
         }
         if waiting {
@@ -397,7 +430,8 @@ impl Scheduler {
             return FAST;
         }
         // Its owner will not fire them.
-        let due = slot.timers.next_deadline().saturating_sub(now);
+        let due = slot.timers.next_deadline();
+        let due = due.saturating_sub(self.timeline.now());
         SLOW.min(Duration::from_nanos(due))
     }
 
@@ -424,7 +458,8 @@ impl Watched {
         slot.poll.sequence().wrapping_sub(self.sequence) / 2
     }
 
-    /// How long the slot has been in the poll that it is in; `None` if that is a new one, or none.
+    /// How long the slot has been in the poll that it is in; `None` if that is a new one, or none. A new one counts if its worker
+    /// stepped aside for it.
     fn time_in_poll(&mut self, slot: &Slot, now: u64) -> Option<u64> {
         let sequence = slot.poll.sequence();
         if sequence % 2 == 0 || sequence != self.sequence {
@@ -434,7 +469,8 @@ impl Watched {
                 preempted: false,
                 reported: false,
             };
-            return None;
+            // Whoever stepped aside before it began relies on us from then on.
+            return (sequence % 2 == 1 && slot.poll.is_stuck()).then_some(0);
         }
         Some(now - self.since)
     }

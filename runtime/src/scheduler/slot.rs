@@ -9,17 +9,19 @@ use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use super::kernel::{self, KernelThread, Slice};
 use super::parker::{Bed, Parker};
 use super::run_queue::RunQueue;
 use super::threads::{self, ThreadNumber};
 use crate::io::Driver;
 use crate::task::coop::Preempt;
 use crate::task::{Id, Names, Place};
-use crate::time::Timers;
+use crate::time::{Resolution, Timers};
 
 /// See the module.
 #[derive(Debug)]
@@ -32,17 +34,20 @@ pub(crate) struct Slot {
     pub(crate) parker: Parker,
     /// The number of the owner's thread; 0: unknown.
     thread: AtomicU32,
+    /// The owner, while it lives: whoever holds the lock keeps it from ending.
+    owner: Mutex<Option<KernelThread>>,
 }
 
 impl Slot {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(resolution: Resolution) -> Self {
         Self {
             queue: RunQueue::new(),
-            timers: Timers::acquire(),
+            timers: Timers::acquire(resolution),
             poll: CachePadded::new(PollMark::new()),
             counters: Counters::default(),
             parker: Parker::new(),
             thread: AtomicU32::new(0),
+            owner: Mutex::new(None),
         }
     }
 
@@ -52,6 +57,25 @@ impl Slot {
         self.poll.preempt.adopt();
         // Release pairs with the Acquire in `thread`, though nothing rides on it but the number.
         self.thread.store(threads::current().unwrap_or(0), Release);
+        *self.owner() = Some(KernelThread::current());
+    }
+
+    /// The owner's thread is about to end.
+    pub(crate) fn leave(&self) {
+        *self.owner() = None;
+    }
+
+    /// How long the kernel lets the owner run.
+    pub(crate) fn set_slice(&self, slice: Slice) {
+        if let Some(owner) = *self.owner() {
+            kernel::set_slice(owner, slice);
+        }
+    }
+
+    fn owner(&self) -> MutexGuard<'_, Option<KernelThread>> {
+        self.owner
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// The number of the owner's thread.

@@ -57,6 +57,8 @@ pub enum WaitReason {
     Notify,
     /// A signal of the operating system.
     SignalWait,
+    /// That no other task can run: `time::settle`.
+    Settle,
 }
 
 impl WaitReason {
@@ -81,13 +83,14 @@ impl WaitReason {
             Self::ContextDone => "context done",
             Self::Notify => "notify",
             Self::SignalWait => "signal wait",
+            Self::Settle => "synctest.Wait",
         }
     }
 }
 
 impl WaitReason {
     /// All of them, in the order of their numbers.
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Unknown,
         Self::ChanReceive,
         Self::ChanSend,
@@ -106,6 +109,7 @@ impl WaitReason {
         Self::ContextDone,
         Self::Notify,
         Self::SignalWait,
+        Self::Settle,
     ];
 }
 
@@ -187,7 +191,7 @@ mod tests {
         for (number, reason) in WaitReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, number);
             let note = WaitNote::new();
-            clock::advance_coarse(clock::now());
+            clock::advance_coarse(clock::real());
             let place = Location::caller();
             note.set(reason, place);
             let noted = note.get().unwrap();

@@ -5,11 +5,13 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod broadcast;
 mod channel;
 mod context;
 mod mutex;
 mod notify;
 mod oneshot;
+mod pool;
 mod rwlock;
 mod select;
 mod semaphore;

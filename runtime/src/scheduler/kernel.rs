@@ -1,0 +1,142 @@
+//! How long the kernel lets a thread run before another one on its CPU may take over.
+//!
+//! A spare that takes the place of a stuck worker needs a CPU, and where the stuck one spins there may be none: with more spinning threads
+//! than CPUs each waits for the others' slices, some milliseconds each, and so do the timers. Linux (from 6.12) lets a thread that wakes
+//! run at once if its slice is shorter than that of the one that runs, within what is its fair share. So the monitor gives stuck workers
+//! the longest slice there is, which they keep in the order of a hundred milliseconds anyway, and itself the shortest.
+//!
+//! No thread gets more time by it, none loses any, and no privilege is needed. Older kernels ignore the value; other systems have no such
+//! call. Nothing here depends on its success.
+//!
+//! *Rejected*: a lower priority (`nice`), which an ordinary user cannot take back when the poll has returned; short slices for all workers,
+//! which would cost switches where nobody is stuck.
+
+/// A thread, as the kernel's scheduler knows it. Only for threads that are known to be alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KernelThread(libc::pid_t);
+
+/// For how long a thread may run where others wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Slice {
+    /// The shortest: for whoever looks, and sleeps again.
+    Shortest,
+    /// The system's own.
+    Default,
+    /// The longest: for whoever computes, and would not notice.
+    Longest,
+}
+
+impl Slice {
+    /// In nanoseconds, with the kernel's own bounds; 0 is its default.
+    fn nanos(self) -> u64 {
+        match self {
+            Self::Shortest => 100_000,
+            Self::Default => 0,
+            Self::Longest => 100_000_000,
+        }
+    }
+}
+
+pub(crate) use system::set_slice;
+
+#[cfg(target_os = "linux")]
+mod system {
+    use super::{KernelThread, Slice};
+
+    /// `struct sched_attr` of `sched_setattr(2)`, in its first version.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Attributes {
+        size: u32,
+        policy: u32,
+        flags: u64,
+        nice: i32,
+        priority: u32,
+        /// For ordinary threads: the slice.
+        runtime: u64,
+        deadline: u64,
+        period: u64,
+    }
+
+    const SIZE: u32 = size_of::<Attributes>() as u32;
+
+    impl KernelThread {
+        /// The calling thread.
+        pub(crate) fn current() -> Self {
+            // SAFETY: it has no arguments and cannot fail.
+            Self(unsafe { libc::gettid() })
+        }
+    }
+
+    /// Asks for a slice for a thread of this process that is alive. Whatever else was set for it stays; a thread with a real-time policy is
+    /// left alone.
+    pub(crate) fn set_slice(thread: KernelThread, slice: Slice) {
+        let mut attributes = Attributes::default();
+        // SAFETY: the kernel writes at most `SIZE` bytes to the structure, which is plain data and lives longer than the call.
+        let got = unsafe {
+            libc::syscall(
+                libc::SYS_sched_getattr,
+                thread.0,
+                &raw mut attributes,
+                SIZE,
+                0,
+            )
+        };
+        let ordinary = [libc::SCHED_OTHER, libc::SCHED_BATCH].map(|policy| policy as u32);
+        if got != 0 || !ordinary.contains(&attributes.policy) {
+            return;
+        }
+        attributes.size = SIZE;
+        attributes.runtime = slice.nanos();
+        // SAFETY: the kernel reads `size` bytes of the structure, which is as long.
+        unsafe { libc::syscall(libc::SYS_sched_setattr, thread.0, &raw const attributes, 0) };
+    }
+
+    #[cfg(all(test, not(loom)))]
+    pub(super) fn slice_of(thread: KernelThread) -> Option<u64> {
+        let mut attributes = Attributes::default();
+        // SAFETY: as in `set_slice`.
+        let got = unsafe {
+            libc::syscall(
+                libc::SYS_sched_getattr,
+                thread.0,
+                &raw mut attributes,
+                SIZE,
+                0,
+            )
+        };
+        (got == 0).then_some(attributes.runtime)
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use super::{KernelThread, Slice};
+
+    impl KernelThread {
+        pub(crate) fn current() -> Self {
+            Self(0)
+        }
+    }
+
+    pub(crate) fn set_slice(_: KernelThread, _: Slice) {}
+}
+
+#[cfg(all(test, target_os = "linux", not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_is_set_and_taken_back() {
+        let me = KernelThread::current();
+        let before = system::slice_of(me);
+        set_slice(me, Slice::Longest);
+        let longest = system::slice_of(me);
+        set_slice(me, Slice::Default);
+        // An older kernel says 0 each time, and one without the call nothing.
+        if before.is_some_and(|slice| slice > 0) {
+            assert_eq!(longest, Some(100_000_000));
+            assert_eq!(system::slice_of(me), before);
+        }
+    }
+}
