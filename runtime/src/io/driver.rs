@@ -180,20 +180,20 @@ impl Driver {
 }
 
 impl Shared {
-    /// Opens a record and registers the source under its token, both directions, edge-triggered.
+    /// Opens a record and registers the source under its token, edge-triggered.
     pub(super) fn register<S>(
         self: &Arc<Self>,
         source: &mut S,
         ready: Ready,
+        interest: mio::Interest,
     ) -> io::Result<(Arc<Page>, Token)>
     where
         S: mio::event::Source + ?Sized,
     {
         let (page, token) = self.records.open(self, ready)?;
-        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
         let registered = self.with_registry(|registry| {
             let registry = registry.ok_or_else(|| stopped(Stop::Shutdown))?;
-            registry.register(source, token.into(), both)
+            registry.register(source, token.into(), interest)
         });
         match registered {
             Ok(()) => Ok((page, token)),
@@ -203,6 +203,22 @@ impl Shared {
                 Err(error)
             }
         }
+    }
+
+    /// Changes what is reported; what is ready at that moment is reported at once.
+    pub(super) fn reregister<S>(
+        &self,
+        source: &mut S,
+        token: Token,
+        interest: mio::Interest,
+    ) -> io::Result<()>
+    where
+        S: mio::event::Source + ?Sized,
+    {
+        // Nobody waits at a poller that is closed.
+        self.with_registry(|registry| {
+            registry.map_or(Ok(()), |it| it.reregister(source, token.into(), interest))
+        })
     }
 
     pub(super) fn deregister<S>(&self, source: &mut S) -> io::Result<()>
