@@ -120,3 +120,39 @@ fn the_cache_asks_once_for_each_key() {
         1
     );
 }
+
+#[test]
+fn every_subscriber_hears_or_is_told_that_it_missed() {
+    let ended = run("pub_sub", &[]);
+    assert!(ended.status.success(), "{}", ended.stderr);
+    let lines = ended.lines();
+    let total = |line: &str| -> u32 {
+        let numbers = line.split(' ').filter_map(|word| word.parse::<u32>().ok());
+        numbers.sum()
+    };
+    let of = |name| lines.iter().filter(move |line| line.starts_with(name));
+    assert_eq!(
+        of("prompt: ").map(|line| total(line)).collect::<Vec<_>>(),
+        [20; 3]
+    );
+    assert_eq!(
+        of("late: ").map(|line| total(line)).collect::<Vec<_>>(),
+        [10]
+    );
+    assert_eq!(lines.last(), Some(&"slow: 8 received, 12 missed"));
+}
+
+#[test]
+fn few_buffers_serve_many_requests() {
+    let ended = run("buffer_pool", &[]);
+    let lines = ended.lines();
+    let made = lines[0]
+        .strip_prefix("10000 requests, at most 50 at once: ")
+        .and_then(|rest| rest.strip_suffix(" buffers were made"))
+        .expect("it says how many");
+    let made: u32 = made.parse().expect("a number");
+    assert!((1..=5_000).contains(&made), "{made}");
+    let kept = lines[1].strip_suffix(" of them lie in the pool");
+    let kept: u32 = kept.and_then(|n| n.parse().ok()).expect("a number");
+    assert!((1..=made).contains(&kept), "{kept}");
+}

@@ -18,9 +18,15 @@ use std::sync::Arc;
 
 mod member;
 mod members;
+#[cfg(all(test, loom))]
+mod models;
 mod shared;
 mod spawn;
 mod wait;
+
+#[cfg(all(test, loom))]
+#[path = "../models/errgroup.rs"]
+mod models;
 
 pub use spawn::{Spawn, Spawner};
 
