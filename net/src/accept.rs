@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::os::fd::AsFd;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -22,7 +23,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Accepts one connection with `once`, a system call, and makes a stream of it with `register`. Counts its pauses.
-pub(crate) async fn accept<S: Source, A, T>(
+pub(crate) async fn accept<S: Source + AsFd, A, T>(
     socket: &Socket<S>,
     shortages: &AtomicU64,
     place: &'static Location<'static>,

@@ -211,13 +211,14 @@ fn read_vectored_once<S: StreamDevice>(
     Ok(n)
 }
 
-/// One `send`. Fewer bytes than offered: the kernel has no more room.
+/// One `send`. Fewer bytes than offered: the kernel has no more room. (Where it tells everybody of room, only a call that would block
+/// has it told to us: see `socket.rs`.)
 fn write_once<S: StreamDevice>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) -> io::Result<usize> {
     if buf.is_empty() {
         return Ok(0);
     }
     let n = stream.send(buf)?;
-    if n < buf.len() {
+    if n < buf.len() && S::TELLS_WRITERS_ALONE {
         attempt.drained();
     }
     Ok(n)

@@ -39,7 +39,7 @@ impl<K: DatagramKind> Datagram<K> {
     #[track_caller]
     pub(crate) fn register(device: K::Device) -> io::Result<Self> {
         Ok(Self {
-            inner: Arc::new(Socket::new(device)?),
+            inner: Arc::new(Socket::new_reading(device)?),
         })
     }
 

@@ -95,6 +95,8 @@ mod sealed {
 pub trait StreamDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
     type Address;
     type Std;
+    /// Whether the system says that it is writable only to those who found it was not; see `socket.rs`.
+    const TELLS_WRITERS_ALONE: bool;
 
     fn recv(&self, buf: &mut [u8]) -> io::Result<usize>;
     fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
@@ -112,10 +114,11 @@ pub trait StreamDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
 }
 
 macro_rules! stream_device {
-    ($device:ty, $address:ty, $std:ty) => {
+    ($device:ty, $address:ty, $std:ty, $tells_writers_alone:literal) => {
         impl StreamDevice for $device {
             type Address = $address;
             type Std = $std;
+            const TELLS_WRITERS_ALONE: bool = $tells_writers_alone;
 
             fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
                 (&mut &*self).read(buf)
@@ -164,12 +167,14 @@ macro_rules! stream_device {
 stream_device!(
     mio::net::TcpStream,
     std::net::SocketAddr,
-    std::net::TcpStream
+    std::net::TcpStream,
+    true
 );
 stream_device!(
     mio::net::UnixStream,
     std::os::unix::net::SocketAddr,
-    std::os::unix::net::UnixStream
+    std::os::unix::net::UnixStream,
+    false
 );
 
 /// What a datagram socket needs of its device.

@@ -38,9 +38,8 @@
 //! serves an axum `Router` in one line (module `hyper`), with `http2` in HTTP/2 too; `tokio-context` lends futures that need it a Tokio
 //! runtime (module `compat`). `docs/COOKBOOK.md` shows servers with all of them.
 //!
-//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`, `serve`; around them `accept`, `error`, `resolve`,
-//! `limit`, `traits`. Readiness is
-//! [`runtime::io`]'s.
+//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`, `serve`; around
+//! them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod accept;

@@ -4,18 +4,23 @@
 //! registration, which wakes whoever waits and turns away whoever comes, and then takes the descriptor under the lock for writing: it
 //! waits for the calls under way, and no descriptor number is ever used after it has been given back to the system.
 //!
+//! Sockets whose peer's every read makes them writable once more (all but TCP) are watched for that only from the first write on
+//! that would have blocked: otherwise each message would cost its sender an event, a turn of the poller, perhaps a worker's sleep.
+//!
 //! The kernel forgets a descriptor's registration when it is closed, so that dropping a socket costs one system call. (A duplicate of the
 //! descriptor in other hands keeps the registration alive; its events name a user that is gone and are ignored.)
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::Location;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use mio::event::Source;
+use mio::unix::SourceFd;
 use runtime::io::{Attempt, Direction, Registration, closed_error};
 use runtime::time::Instant;
 
@@ -24,27 +29,37 @@ pub(crate) struct Socket<S> {
     /// `None` once closed. Dropped before the registration.
     device: RwLock<Option<S>>,
     registration: Registration,
+    /// Whether the reactor reports that it is writable. Relaxed: who does not see it asks for it once more, which changes nothing.
+    writes_watched: AtomicBool,
 }
 
-impl<S: Source> Socket<S> {
+impl<S: Source + AsFd> Socket<S> {
     /// Registers a socket that can be used at once.
     #[track_caller]
     pub(crate) fn new(mut device: S) -> io::Result<Self> {
         let registration = Registration::new(&mut device)?;
-        Ok(Self::assemble(device, registration))
+        Ok(Self::assemble(device, registration, true))
+    }
+
+    /// Registers a socket that is not watched for being writable before that is needed.
+    #[track_caller]
+    pub(crate) fn new_reading(mut device: S) -> io::Result<Self> {
+        let registration = Registration::new_reading(&mut device)?;
+        Ok(Self::assemble(device, registration, false))
     }
 
     /// Registers a socket that is being connected: nothing is ready before an event says so.
     #[track_caller]
     pub(crate) fn new_unready(mut device: S) -> io::Result<Self> {
         let registration = Registration::new_unready(&mut device)?;
-        Ok(Self::assemble(device, registration))
+        Ok(Self::assemble(device, registration, true))
     }
 
-    fn assemble(device: S, registration: Registration) -> Self {
+    fn assemble(device: S, registration: Registration, writes_watched: bool) -> Self {
         Self {
             device: RwLock::new(Some(device)),
             registration,
+            writes_watched: AtomicBool::new(writes_watched),
         }
     }
 
@@ -62,6 +77,39 @@ impl<S: Source> Socket<S> {
         }
     }
 
+    /// One call in a direction. After a write that would block, the reactor is asked to tell when it would not.
+    #[inline]
+    fn attempt<R>(
+        &self,
+        direction: Direction,
+        attempt: &Attempt<'_>,
+        call: &mut impl FnMut(&S, &Attempt<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.with(|device| match call(device, attempt) {
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock
+                    && direction == Direction::Write
+                    && !self.are_writes_watched() =>
+            {
+                self.watch_writes(device)?;
+                Err(error)
+            }
+            result => result,
+        })
+    }
+
+    fn are_writes_watched(&self) -> bool {
+        self.writes_watched.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn watch_writes(&self, device: &S) -> io::Result<()> {
+        let descriptor = device.as_fd().as_raw_fd();
+        self.registration.also_writing(&mut SourceFd(&descriptor))?;
+        self.writes_watched.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Makes a call, and waits and repeats it while it would block. `eager`: it cannot block, do not ask.
     #[inline]
     pub(crate) fn io<'a, R, F>(
@@ -74,7 +122,7 @@ impl<S: Source> Socket<S> {
     where
         F: FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     {
-        let call = move |attempt: &Attempt<'_>| self.with(|device| call(device, attempt));
+        let call = move |attempt: &Attempt<'_>| self.attempt(direction, attempt, &mut call);
         self.registration.io(direction, call).eager(eager).at(place)
     }
 
@@ -85,7 +133,7 @@ impl<S: Source> Socket<S> {
         mut call: impl FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
         self.registration.try_io(direction, |attempt| {
-            self.with(|device| call(device, attempt))
+            self.attempt(direction, attempt, &mut call)
         })
     }
 
@@ -98,7 +146,7 @@ impl<S: Source> Socket<S> {
         mut call: impl FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         self.registration.poll_io(direction, cx, |attempt| {
-            self.with(|device| call(device, attempt))
+            self.attempt(direction, attempt, &mut call)
         })
     }
 

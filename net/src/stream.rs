@@ -47,7 +47,11 @@ pub struct Stream<K: StreamKind> {
 impl<K: StreamKind> Stream<K> {
     #[track_caller]
     pub(crate) fn register(device: K::Device) -> io::Result<Self> {
-        Socket::new(device).map(Self::from_socket)
+        let socket = match K::Device::TELLS_WRITERS_ALONE {
+            true => Socket::new(device)?,
+            false => Socket::new_reading(device)?,
+        };
+        Ok(Self::from_socket(socket))
     }
 
     pub(crate) fn from_socket(socket: Socket<K::Device>) -> Self {

@@ -417,12 +417,13 @@ fn a_handler_s_panic_or_error_ends_its_connection_alone() {
 fn a_handshake_that_fails_or_hangs_holds_up_nobody() {
     run(async {
         let (listener, address) = listen().await?;
-        let count = AtomicUsize::new(0);
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
         let failed = Arc::new(AtomicUsize::new(0));
         let failures = Arc::clone(&failed);
         let server = serve(listener, hello)
             .through(move |stream: TcpStream| {
-                let number = count.fetch_add(1, Ordering::Relaxed);
+                let number = counted.fetch_add(1, Ordering::Relaxed);
                 async move {
                     match number {
                         0 => pending().await,
@@ -434,6 +435,10 @@ fn a_handshake_that_fails_or_hangs_holds_up_nobody() {
             .on_error(move |_| _ = failures.fetch_add(1, Ordering::Relaxed));
         start(server);
         let hangs = TcpStream::connect(address).await?;
+        // The two handshakes are two tasks: the first one is to be the first.
+        while count.load(Ordering::Relaxed) == 0 {
+            runtime::yield_now().await;
+        }
         let fails = TcpStream::connect(address).await?;
         assert_eq!(rest(&fails).await?, "");
         assert!(

@@ -3,7 +3,8 @@
 mod common;
 
 use std::fs;
-use std::future::pending;
+use std::future::{pending, poll_fn};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use common::{runtime, watchdog};
@@ -54,5 +55,26 @@ fn a_dropped_runtime_leaves_no_thread_and_no_descriptor() {
         owned(),
         before,
         "after idle pool threads: (threads, descriptors)"
+    );
+    // What outlives a runtime keeps nothing of it open: handles, and wakers of its tasks.
+    let mut wakers = Vec::new();
+    let rt = runtime(2);
+    let handle = rt.handle().clone();
+    for _ in 0..10 {
+        let waker = rt.block_on(rt.spawn(poll_fn(|cx| Poll::Ready(cx.waker().clone()))));
+        wakers.push(waker.unwrap());
+    }
+    drop(rt);
+    assert_eq!(
+        owned(),
+        before,
+        "while a handle and wakers live: (threads, descriptors)"
+    );
+    wakers.into_iter().for_each(Waker::wake);
+    assert!(handle.block_on(handle.spawn(async {})).is_err());
+    assert_eq!(
+        owned(),
+        before,
+        "after they were used: (threads, descriptors)"
     );
 }

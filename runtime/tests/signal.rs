@@ -123,6 +123,9 @@ fn every_listener_of_every_runtime_receives_each_signal() {
         "every_listener_of_every_runtime_receives_each_signal",
         || {
             let runtimes: Vec<_> = (0..3).map(|_| runtime(1)).collect();
+            // Listened to until the end: a signal that comes when all others are gone would end the process.
+            let _context = runtimes[0].enter();
+            let _kept = signal::unix(USR1).unwrap();
             let told = |rt: &runtime::Runtime| {
                 let _context = rt.enter();
                 let (mut a, mut b) = (signal::unix(USR1).unwrap(), signal::unix(USR1).unwrap());

@@ -16,10 +16,10 @@ use ::hyper::service::Service;
 use ::hyper::{Request, Response};
 use runtime::time::timeout;
 
-use super::crowd::{Member, Word};
 use super::serve::Establish;
 use super::talk::Protocols;
 use super::{Answer, BoxError};
+use crate::serve::crowd::{Member, Word};
 
 /// What all connections of a server have in common.
 pub(super) struct Manner<H> {
@@ -73,7 +73,7 @@ where
     let limit = manner.header_timeout;
     let handshake = manner.establish.establish(raw);
     let handshake = timeout(limit.unwrap_or(Duration::MAX), handshake);
-    let stream = match member.unless_told(handshake).await {
+    let stream = match member.unless(Word::Finish, handshake).await {
         None => return Ok(()),
         Some(stream) => stream.map_err(io::Error::from)??,
     };

@@ -34,7 +34,7 @@
 //! traits, [`Executor`] and [`Timer`] are what its builders ask for, [`Io`] and `TokioIo` (with feature `tokio-io`) adapt the
 //! streams of others.
 //!
-//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `connection`, `answer`, `crowd`, `talk`.
+//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `connection`, `answer`, `talk`, and the files of `serve` above.
 // Not `forbid(unsafe_code)`, which would hold for `io` and `adapt` too; every other file forbids it.
 
 mod adapt;
@@ -42,7 +42,6 @@ mod adapt;
 mod adapt_tokio;
 mod answer;
 mod connection;
-mod crowd;
 mod io;
 mod serve;
 #[cfg_attr(feature = "http2", path = "talk_both.rs")]
@@ -55,5 +54,6 @@ pub use self::adapt::Io;
 pub use self::adapt_tokio::TokioIo;
 pub use self::answer::{Answer, Ask, BoxError, Function, Hyper, Tower};
 pub use self::connection::Peer;
-pub use self::serve::{Accept, Establish, Plain, Serve, Through, serve};
+pub use self::serve::{Establish, Plain, Serve, Through, serve};
 pub use self::timer::{Executor, Timer};
+pub use crate::Accept;

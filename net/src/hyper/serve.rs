@@ -6,31 +6,25 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::future::{Future, IntoFuture, poll_fn};
+use std::future::{Future, IntoFuture};
 use std::io;
 use std::marker::PhantomData;
-use std::net::SocketAddr;
-use std::os::unix;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use ::hyper::rt::{Read, Write};
 use ::hyper::server::conn::http1;
-use runtime::time::timeout;
 
 use super::connection::{Caller, Manner, connection};
-use super::crowd::{Crowd, Word};
 use super::talk::Protocols;
 use super::{Answer, BoxError};
-use crate::{TcpListener, TcpStream, UnixListener, UnixStream, is_closed};
+use crate::serve::Accept;
+use crate::serve::crowd::Crowd;
+use crate::serve::ending::{DRAIN, Stop, until_stopped};
 
 /// The header timeout where nothing else is said; hyper's own default.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The patience at the end where nothing else is said: what container managers wait after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// Serves HTTP on a listener: `serve(listener, router).await` for axum, tower, hyper and plain closures ([`Answer`]).
 ///
@@ -41,7 +35,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 ///   [`header_timeout`](Serve::header_timeout). How long a body may take, and an answer, is the handler's affair
 ///   ([`runtime::time::timeout`]).
 /// - As many connections as there are descriptors: see [`max_connections`](Serve::max_connections).
-/// - Accepting never fails because descriptors have run out: it pauses, as [`TcpListener::accept`] says.
+/// - Accepting never fails because descriptors have run out: it pauses, as [`TcpListener::accept`](crate::TcpListener::accept) says.
 /// - A handler that panics ends its connection, and the panic is reported as any task's.
 ///
 /// # Errors
@@ -106,7 +100,7 @@ struct Settings {
     protocols: Protocols,
     header_timeout: Option<Duration>,
     most: usize,
-    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    stop: Option<Stop>,
     drain: Duration,
     tell_peer: bool,
     trouble: Option<Box<dyn Fn(BoxError) + Send + Sync>>,
@@ -256,39 +250,20 @@ where
         let mut settings = self.settings;
         settings.protocols.header_timeout(settings.header_timeout);
         let crowd = Crowd::new(settings.most);
-        let _finish = FinishOnDrop(&crowd);
-        let ended = {
-            let server = Accepting {
-                listener: self.listener,
-                handler: self.handler,
-                kind: self.kind,
-                tell_peer: settings.tell_peer,
-                manner: Arc::new(Manner {
-                    establish: self.establish,
-                    protocols: settings.protocols,
-                    header_timeout: settings.header_timeout,
-                    trouble: settings.trouble,
-                }),
-            };
-            let mut accepting = pin!(server.accept_all(&crowd));
-            let mut stop = settings.stop;
-            poll_fn(|cx| {
-                let stop = stop.as_mut().map(|stop| stop.as_mut().poll(cx));
-                if stop.is_some_and(|stop| stop.is_ready()) {
-                    return Poll::Ready(Ok(()));
-                }
-                accepting.as_mut().poll(cx).map(Err)
-            })
-            .await
-            // The listener ends here: nobody new.
+        let server = Accepting {
+            listener: self.listener,
+            handler: self.handler,
+            kind: self.kind,
+            tell_peer: settings.tell_peer,
+            manner: Arc::new(Manner {
+                establish: self.establish,
+                protocols: settings.protocols,
+                header_timeout: settings.header_timeout,
+                trouble: settings.trouble,
+            }),
         };
-        crowd.say(Word::Finish);
-        let drained = timeout(settings.drain, crowd.empty()).await;
-        match ended {
-            Err(error) if !is_closed(&error) => Err(error),
-            _ if drained.is_ok() => Ok(()),
-            _ => Err(cut_off(&crowd, settings.drain)),
-        }
+        let accepting = server.accept_all(&crowd);
+        until_stopped(&crowd, accepting, settings.stop, settings.drain).await
     }
 }
 
@@ -336,56 +311,6 @@ where
             let manner = Arc::clone(&self.manner);
             drop(runtime::spawn(connection(stream, caller, manner, member)));
         }
-    }
-}
-
-/// However the server ends, its connections are told.
-struct FinishOnDrop<'a>(&'a Crowd);
-
-impl Drop for FinishOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.say(Word::Finish);
-    }
-}
-
-/// Ends those that are left. They hear it at their next poll; nobody waits for that, as the reason may be that they are stuck in one.
-fn cut_off(crowd: &Crowd, patience: Duration) -> io::Error {
-    let left = crowd.open();
-    crowd.say(Word::Cut);
-    let text = format!("{left} connections did not finish within {patience:?} and were cut off");
-    io::Error::new(io::ErrorKind::TimedOut, text)
-}
-
-/// What [`serve()`] accepts connections from.
-///
-/// **Go:** `net.Listener`.
-pub trait Accept: Send + Sync + 'static {
-    /// A connection.
-    type Stream: Send + 'static;
-    /// Where it comes from.
-    type Peer: Clone + Send + Sync + 'static;
-
-    /// Waits for a connection. An error ends the server; one that [`is_closed`] knows ends it well.
-    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
-}
-
-impl Accept for TcpListener {
-    type Stream = TcpStream;
-    type Peer = SocketAddr;
-
-    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
-        TcpListener::accept(self)
-    }
-}
-
-impl Accept for UnixListener {
-    type Stream = UnixStream;
-    type Peer = unix::net::SocketAddr;
-
-    fn accept(
-        &self,
-    ) -> impl Future<Output = io::Result<(UnixStream, unix::net::SocketAddr)>> + Send {
-        UnixListener::accept(self)
     }
 }
 

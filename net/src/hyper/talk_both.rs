@@ -17,8 +17,8 @@ use ::hyper::server::conn::{http1, http2};
 use runtime::time::timeout;
 
 use super::connection::{Caller, converse};
-use super::crowd::Member;
 use super::{Answer, BoxError, Executor, Timer};
+use crate::serve::crowd::{Member, Word};
 
 /// What an HTTP/2 client says first (RFC 9113, 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -68,7 +68,7 @@ impl Protocols {
         Kind: 'static,
     {
         let listening = timeout(limit.unwrap_or(Duration::MAX), Begun::read(stream));
-        let begun = match member.unless_told(listening).await {
+        let begun = match member.unless(Word::Finish, listening).await {
             None => return Ok(()),
             Some(begun) => begun.map_err(io::Error::from)??,
         };

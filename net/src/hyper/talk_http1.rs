@@ -9,8 +9,8 @@ use ::hyper::rt::{Read, Write};
 use ::hyper::server::conn::http1;
 
 use super::connection::{Caller, converse};
-use super::crowd::Member;
 use super::{Answer, BoxError, Timer};
+use crate::serve::crowd::Member;
 
 /// How to speak to clients.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@
 //! connection compares the word at each of its polls, which is one load; it has left its waker when it last found a new one, under the
 //! lock under which words are said, so that no word is missed. The server waits for room, or for the last one to leave.
 //!
-//! Invariants: a place in `wakers` belongs to one member, from its entry until it leaves, or to one [`Hearing`], and is otherwise in `free`. `word` is written under
-//! the lock only. Wakers are cloned before it is taken, and called and dropped after it is given back.
+//! Invariants: a place in `wakers` belongs to one member, from its entry until it leaves, or to one [`Hearing`], and is otherwise in `free`.
+//! `word` is written under the lock only. Wakers are cloned before it is taken, and called and dropped after it is given back.
 #![forbid(unsafe_code)]
 
 use std::future::{Future, poll_fn};
@@ -242,12 +242,12 @@ impl Member {
         word
     }
 
-    /// Runs the future until it is done, or until the word is to end now.
-    pub(crate) async fn unless_cut<F: Future>(mut self, future: F) -> Option<F::Output> {
+    /// Runs the future until it is done, or until this is said, or more.
+    pub(crate) async fn unless<F: Future>(&mut self, said: Word, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);
-        poll_fn(|cx| match self.word(cx) {
-            Word::Serve | Word::Finish => future.as_mut().poll(cx).map(Some),
-            Word::Cut => Poll::Ready(None),
+        poll_fn(|cx| match self.word(cx) >= said {
+            false => future.as_mut().poll(cx).map(Some),
+            true => Poll::Ready(None),
         })
         .await
     }

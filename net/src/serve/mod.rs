@@ -5,7 +5,8 @@
 //! "finish", and, when patience runs out, "end now" ([`crowd`]).
 #![forbid(unsafe_code)]
 
-mod crowd;
+pub(crate) mod crowd;
+pub(crate) mod ending;
 
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
@@ -17,13 +18,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use runtime::time::timeout;
-
 use self::crowd::{Crowd, Word};
-use crate::{TcpListener, TcpStream, UnixListener, UnixStream, is_closed};
-
-/// The patience at the end where nothing else is said: what container managers wait after SIGTERM.
-const DRAIN: Duration = Duration::from_secs(30);
+use self::ending::{DRAIN, Stop, until_stopped};
+use crate::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Serves the connections of a listener, each with a call of `handler`, in a task of its own; await it.
 ///
@@ -98,7 +95,7 @@ pub struct Serve<L, H> {
     listener: L,
     handler: H,
     most: usize,
-    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    stop: Option<Stop>,
     drain: Duration,
 }
 
@@ -149,27 +146,8 @@ where
 {
     async fn run(self) -> io::Result<()> {
         let crowd = Crowd::new(self.most);
-        let _finish = FinishOnDrop(&crowd);
-        let ended = {
-            let mut accepting = pin!(accept_all(self.listener, self.handler, &crowd));
-            let mut stop = self.stop;
-            poll_fn(|cx| {
-                let stop = stop.as_mut().map(|stop| stop.as_mut().poll(cx));
-                if stop.is_some_and(|stop| stop.is_ready()) {
-                    return Poll::Ready(Ok(()));
-                }
-                accepting.as_mut().poll(cx).map(Err)
-            })
-            .await
-            // The listener ends here: nobody new.
-        };
-        crowd.say(Word::Finish);
-        let drained = timeout(self.drain, crowd.empty()).await;
-        match ended {
-            Err(error) if !is_closed(&error) => Err(error),
-            _ if drained.is_ok() => Ok(()),
-            _ => Err(cut_off(&crowd, self.drain)),
-        }
+        let accepting = accept_all(self.listener, self.handler, &crowd);
+        until_stopped(&crowd, accepting, self.stop, self.drain).await
     }
 }
 
@@ -181,14 +159,14 @@ where
     F: Future + Send + 'static,
 {
     loop {
-        let member = crowd.enter().await;
+        let mut member = crowd.enter().await;
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
         let handling = handler(stream, peer, Stopping(Arc::clone(crowd)));
         drop(runtime::spawn(async move {
-            drop(member.unless_cut(handling).await);
+            drop(member.unless(Word::Cut, handling).await);
         }));
     }
 }
@@ -205,23 +183,6 @@ where
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.run())
     }
-}
-
-/// However the server ends, its connections are told.
-struct FinishOnDrop<'a>(&'a Crowd);
-
-impl Drop for FinishOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.say(Word::Finish);
-    }
-}
-
-/// Ends those that are left. They hear it at their next poll; nobody waits for that, as the reason may be that they are stuck in one.
-fn cut_off(crowd: &Crowd, patience: Duration) -> io::Error {
-    let left = crowd.open();
-    crowd.say(Word::Cut);
-    let text = format!("{left} connections did not finish within {patience:?} and were cut off");
-    io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
 /// Tells a handler of [`serve()`] when the server wants to end: finish what was begun, and return.
@@ -281,7 +242,7 @@ pub trait Accept: Send + Sync + 'static {
     /// Where it comes from.
     type Peer: Clone + Send + Sync + 'static;
 
-    /// Waits for a connection. An error ends the server; one that [`is_closed`] knows ends it well.
+    /// Waits for a connection. An error ends the server; one that [`is_closed`](crate::is_closed) knows ends it well.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
 }
 

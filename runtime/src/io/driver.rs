@@ -10,17 +10,21 @@
 //! 3. `woken` is true from the decision to write the eventfd until its event has been taken in. A wake that finds it true may rely on
 //!    the turn's end, which comes after the flag is taken down (both are read-modify-write operations on the flag).
 //! 4. An edge is told once. So a batch is entered whole before anything that might panic is called.
+//!
+//! *The end.* A handle or a waker may outlive its runtime, and the driver with it; its descriptors do not ([`Driver::close`]). They are behind
+//! locks that are taken only where a system call follows, which costs many times as much.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::task::Waker;
 use std::time::Duration;
 
+use super::error::stopped;
 use super::records::{Page, Records, Token};
-use super::state::Ready;
+use super::state::{Ready, Stop};
 use super::wait;
 use crate::task::call_waker;
 
@@ -32,8 +36,9 @@ const WAKE: mio::Token = mio::Token(usize::MAX);
 
 /// The reactor of one runtime.
 pub(crate) struct Driver {
-    poller: Mutex<Poller>,
-    waker: mio::Waker,
+    /// `None` once closed, as the two below.
+    poller: Mutex<Option<Poller>>,
+    waker: Mutex<Option<mio::Waker>>,
     /// See invariant 3.
     woken: AtomicBool,
     /// Whoever has the turn waits, and delivers nothing.
@@ -54,7 +59,7 @@ struct Poller {
 /// What registrations need of the driver, and find gone once the driver has been dropped.
 #[derive(Debug)]
 pub(super) struct Shared {
-    registry: mio::Registry,
+    registry: RwLock<Option<mio::Registry>>,
     records: Records,
 }
 
@@ -65,23 +70,23 @@ impl Driver {
         let waker = mio::Waker::new(poll.registry(), WAKE)?;
         let registry = poll.registry().try_clone()?;
         Ok(Self {
-            poller: Mutex::new(Poller {
+            poller: Mutex::new(Some(Poller {
                 poll,
                 events: mio::Events::with_capacity(EVENTS),
                 wakers: Vec::new(),
-            }),
-            waker,
+            })),
+            waker: Mutex::new(Some(waker)),
             woken: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
             events: AtomicU64::new(0),
             shared: Arc::new(Shared {
-                registry,
+                registry: RwLock::new(Some(registry)),
                 records: Records::new(),
             }),
         })
     }
 
-    /// The right to poll, if nobody has it now. Never blocks.
+    /// The right to poll, if nobody has it now, and the driver is not closed. Never blocks.
     pub(crate) fn try_turn(&self) -> Option<Turn<'_>> {
         let poller = match self.poller.try_lock() {
             Ok(poller) => poller,
@@ -89,7 +94,7 @@ impl Driver {
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        Some(Turn {
+        poller.is_some().then_some(Turn {
             driver: self,
             poller,
         })
@@ -98,7 +103,12 @@ impl Driver {
     /// Makes the present or the next [`Turn::wait`] return. What the caller did before is seen by whoever has waited.
     pub(crate) fn wake(&self) {
         // Release: pairs with the swap in `wait`. Acquire is for nobody; the pair needs the read-modify-write order only.
-        if !self.woken.swap(true, Ordering::AcqRel) && self.waker.wake().is_err() {
+        if self.woken.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody waits at a driver that is closed.
+        if waker.as_ref().is_some_and(|waker| waker.wake().is_err()) {
             // mio has emptied and refilled the eventfd where that was the trouble. Otherwise the next caller tries again.
             self.woken.store(false, Ordering::Release);
         }
@@ -110,6 +120,20 @@ impl Driver {
         self.shared.records.stop_all(&mut wakers);
         wake_all(&mut wakers);
         self.wake();
+    }
+
+    /// Gives the descriptors back: nobody polls any more. Whoever is at it all the same keeps them until the driver is dropped.
+    pub(crate) fn close(&self) {
+        let poller = self.try_turn().and_then(|mut turn| turn.poller.take());
+        let registry = {
+            let registry = self.shared.registry.write();
+            registry.unwrap_or_else(PoisonError::into_inner).take()
+        };
+        let waker = {
+            let waker = self.waker.lock();
+            waker.unwrap_or_else(PoisonError::into_inner).take()
+        };
+        drop((poller, registry, waker));
     }
 
     /// Tasks that wait for readiness now; exact when nothing moves.
@@ -156,18 +180,22 @@ impl Driver {
 }
 
 impl Shared {
-    /// Opens a record and registers the source under its token, both directions, edge-triggered.
+    /// Opens a record and registers the source under its token, edge-triggered.
     pub(super) fn register<S>(
         self: &Arc<Self>,
         source: &mut S,
         ready: Ready,
+        interest: mio::Interest,
     ) -> io::Result<(Arc<Page>, Token)>
     where
         S: mio::event::Source + ?Sized,
     {
         let (page, token) = self.records.open(self, ready)?;
-        let both = mio::Interest::READABLE | mio::Interest::WRITABLE;
-        match self.registry.register(source, token.into(), both) {
+        let registered = self.with_registry(|registry| {
+            let registry = registry.ok_or_else(|| stopped(Stop::Shutdown))?;
+            registry.register(source, token.into(), interest)
+        });
+        match registered {
             Ok(()) => Ok((page, token)),
             Err(error) => {
                 page.record(token).release();
@@ -177,11 +205,33 @@ impl Shared {
         }
     }
 
+    /// Changes what is reported; what is ready at that moment is reported at once.
+    pub(super) fn reregister<S>(
+        &self,
+        source: &mut S,
+        token: Token,
+        interest: mio::Interest,
+    ) -> io::Result<()>
+    where
+        S: mio::event::Source + ?Sized,
+    {
+        // Nobody waits at a poller that is closed.
+        self.with_registry(|registry| {
+            registry.map_or(Ok(()), |it| it.reregister(source, token.into(), interest))
+        })
+    }
+
     pub(super) fn deregister<S>(&self, source: &mut S) -> io::Result<()>
     where
         S: mio::event::Source + ?Sized,
     {
-        self.registry.deregister(source)
+        // The kernel has forgotten what was registered with a poller that is closed.
+        self.with_registry(|registry| registry.map_or(Ok(()), |it| it.deregister(source)))
+    }
+
+    fn with_registry<R>(&self, f: impl FnOnce(Option<&mio::Registry>) -> R) -> R {
+        let registry = self.registry.read();
+        f(registry.unwrap_or_else(PoisonError::into_inner).as_ref())
     }
 
     /// Takes back a record that has been released.
@@ -193,18 +243,22 @@ impl Shared {
 /// The right to poll; at most one exists.
 pub(crate) struct Turn<'a> {
     driver: &'a Driver,
-    poller: MutexGuard<'a, Poller>,
+    /// Always there.
+    poller: MutexGuard<'a, Option<Poller>>,
 }
 
 impl Turn<'_> {
     /// Waits for events, at most this long (`None`: until there is one; zero: just looks), delivers them, and returns how many
     /// wakers it called. Returns early, perhaps with zero, when [`Driver::wake`] is called.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
-        let Poller {
+        let Some(Poller {
             poll,
             events,
             wakers,
-        } = &mut *self.poller;
+        }) = &mut *self.poller
+        else {
+            return Ok(0);
+        };
         let waiting = &self.driver.waiting;
         // SeqCst, for the deadlock check: it must not see this up when wakers are being called already.
         waiting.store(true, Ordering::SeqCst);

@@ -96,6 +96,10 @@ impl Attempt<'_> {
     }
 }
 
+fn both() -> mio::Interest {
+    mio::Interest::READABLE | mio::Interest::WRITABLE
+}
+
 /// Whether the system reports a new edge after a short read or write. Linux and the BSDs do; mio's other backends arm again only
 /// after a call that would block.
 const EDGE_AFTER_SHORT: bool = cfg!(any(
@@ -126,7 +130,45 @@ impl Registration {
     where
         S: mio::event::Source + ?Sized,
     {
-        Self::with_ready(source, Ready::BOTH)
+        Self::on(&super::current_driver(), source, Ready::BOTH, both())
+    }
+
+    /// Registers a descriptor for reading alone: for one that the system reports as writable again and again, such as a datagram or Unix
+    /// socket, of which the peer's every read is an event.
+    ///
+    /// Writing counts as ready. A call that would block has to call [`also_writing`](Self::also_writing) before it says so, or nobody
+    /// will say when it may be repeated; and a short write must not be taken for [drained](Attempt::drained) before that.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn new_reading<S>(source: &mut S) -> io::Result<Self>
+    where
+        S: mio::event::Source + ?Sized,
+    {
+        let reading = mio::Interest::READABLE;
+        Self::on(&super::current_driver(), source, Ready::BOTH, reading)
+    }
+
+    /// Has writing reported from now on, too: see [`new_reading`](Self::new_reading). If the descriptor is writable at this moment, that is
+    /// reported, so that no event is missed between the call that would have blocked and this one.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, for instance that `source` is not the descriptor that was registered.
+    pub fn also_writing<S>(&self, source: &mut S) -> io::Result<()>
+    where
+        S: mio::event::Source + ?Sized,
+    {
+        match self.page.driver() {
+            Some(driver) => driver.reregister(source, self.token, both()),
+            None => Ok(()),
+        }
     }
 
     /// Registers a descriptor of which nothing is ready yet, such as a socket that is being connected: the first wait in each
@@ -144,22 +186,19 @@ impl Registration {
     where
         S: mio::event::Source + ?Sized,
     {
-        Self::with_ready(source, Ready::NONE)
+        Self::on(&super::current_driver(), source, Ready::NONE, both())
     }
 
-    #[track_caller]
-    fn with_ready<S>(source: &mut S, ready: Ready) -> io::Result<Self>
+    pub(super) fn on<S>(
+        driver: &Driver,
+        source: &mut S,
+        ready: Ready,
+        interest: mio::Interest,
+    ) -> io::Result<Self>
     where
         S: mio::event::Source + ?Sized,
     {
-        Self::on(&super::current_driver(), source, ready)
-    }
-
-    pub(super) fn on<S>(driver: &Driver, source: &mut S, ready: Ready) -> io::Result<Self>
-    where
-        S: mio::event::Source + ?Sized,
-    {
-        let (page, token) = driver.shared().register(source, ready)?;
+        let (page, token) = driver.shared().register(source, ready, interest)?;
         Ok(Self { page, token })
     }
 

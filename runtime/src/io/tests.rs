@@ -1,13 +1,14 @@
 //! The driver with real descriptors, without a scheduler: the tests poll by hand.
 
 use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::unix::pipe;
+use mio::unix::{SourceFd, pipe};
 
 use super::driver::Driver;
 use super::registration::Registration;
@@ -15,6 +16,9 @@ use super::state::{Direction, Ready};
 use super::{is_closed, is_shutdown};
 
 const READ: Direction = Direction::Read;
+const WRITE: Direction = Direction::Write;
+const READING: mio::Interest = mio::Interest::READABLE;
+const BOTH: mio::Interest = READING.add(mio::Interest::WRITABLE);
 const NOW: Option<Duration> = Some(Duration::ZERO);
 /// Only a hang lasts as long.
 const LONG: Duration = Duration::from_secs(60);
@@ -42,7 +46,7 @@ fn counter() -> (Arc<Count>, Waker) {
 /// A registered receiving end of which nothing is known to be ready.
 fn receiver(driver: &Driver) -> (pipe::Sender, pipe::Receiver, Registration) {
     let (sender, mut receiver) = pipe::new().unwrap();
-    let registration = Registration::on(driver, &mut receiver, Ready::NONE).unwrap();
+    let registration = Registration::on(driver, &mut receiver, Ready::NONE, BOTH).unwrap();
     (sender, receiver, registration)
 }
 
@@ -289,7 +293,7 @@ fn a_shutdown_tells_whoever_waits_or_registers_later() {
     };
     assert!(is_shutdown(&error));
     let (_sender, mut receiver) = pipe::new().unwrap();
-    let error = Registration::on(&driver, &mut receiver, Ready::NONE).unwrap_err();
+    let error = Registration::on(&driver, &mut receiver, Ready::NONE, BOTH).unwrap_err();
     assert!(is_shutdown(&error));
 }
 
@@ -334,4 +338,36 @@ fn a_wait_is_not_shorter_than_asked() {
         assert_eq!(turn.wait(Some(timeout)).unwrap(), 0);
         assert!(start.elapsed() >= timeout);
     }
+}
+
+#[test]
+fn a_writer_is_told_of_room_only_once_it_has_asked_for_that() {
+    let driver = Driver::new().unwrap();
+    let (mut ours, mut theirs) = mio::net::UnixStream::pair().unwrap();
+    let registration = Registration::on(&driver, &mut ours, Ready::BOTH, READING).unwrap();
+    let (count, waker) = counter();
+    let mut cx = Context::from_waker(&waker);
+    let events = || {
+        driver.try_turn().unwrap().wait(NOW).unwrap();
+        driver.events()
+    };
+    // The peer's reads are no events.
+    for _ in 0..3 {
+        ours.write_all(b"x").unwrap();
+        theirs.read_exact(&mut [0]).unwrap();
+    }
+    assert_eq!(events(), 0);
+    // What is asked for when there is room already is told at once: nothing falls between the call and the question.
+    let blocked = registration.try_io(WRITE, |_| {
+        while ours.write(&[0; 65_536]).is_ok() {}
+        let mut buf = vec![0; 1 << 20];
+        while theirs.read(&mut buf).is_ok() {}
+        registration.also_writing(&mut SourceFd(&ours.as_raw_fd()))?;
+        io::Result::<()>::Err(io::ErrorKind::WouldBlock.into())
+    });
+    assert_eq!(blocked.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert!(registration.poll_ready(WRITE, &mut cx).is_pending());
+    driver.try_turn().unwrap().wait(Some(LONG)).unwrap();
+    assert_eq!(count.get(), 1);
+    assert!(registration.poll_ready(WRITE, &mut cx).is_ready());
 }

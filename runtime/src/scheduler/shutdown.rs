@@ -187,6 +187,7 @@ impl Scheduler {
             slot.timers.release();
             slot.poll.preempt.release();
         }
+        self.driver.close();
         // SAFETY: no worker is left, and from `close_outside` on nobody else allocates.
         unsafe { self.slab.abandon(self.clone()) };
     }
