@@ -196,7 +196,7 @@ const SELECT: &[&str] = &[
     "kanal",
     "crossfire",
 ];
-const HTTP: &[&str] = &["weftline", "go", "tokio"];
+const HTTP: &[&str] = &["weftline", "go", "tokio", "smol"];
 const TIMERS: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
 const TIMEOUTS: &[&str] = &["weftline", "go", "tokio", "smol"];
 const LOCKS: &[&str] = &["weftline", "go", "tokio", "smol", "tokio-sync"];
@@ -210,7 +210,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("spawn_join_handles", 1_000_000, Unit::Ns, RUNTIMES, "spawn tasks, await every handle"),
     row("skynet", 1_000_000, Unit::Ms, CHANNELS, "a tree of tasks, ten children each, sums through channels"),
     row("skynet_join", 1_000_000, Unit::Ms, &["weftline", "tokio", "smol", "may"], "the same through join handles"),
-    row("yield", 1_000, Unit::Ns, RUNTIMES, "1,000 tasks yield 1,000 times each"),
+    row("yield", 1_000, Unit::Ns, &["weftline", "go", "tokio", "smol", "may", "raw"], "1,000 tasks yield 1,000 times each"),
     row("pingpong", 1_000_000, Unit::Ns, CHANNELS, "2 tasks, 2 unbuffered channels, a round trip"),
     row("pingpong_pairs", 10_000, Unit::Ns, CHANNELS, "100 such pairs"),
     row("ring", 1_000_000, Unit::Ns, CHANNELS, "1,000 tasks in a ring, one token, a hop"),
@@ -224,7 +224,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("select_send", 500_000, Unit::Ns, SELECT, "select over a send and a receive"),
     row("sieve", 2_000, Unit::Ms, CHANNELS, "chain of filter tasks up to the 2,000th prime"),
     row("sleep100k", 100_000, Unit::Ms, TIMERS, "100,000 tasks sleep 10 ms each"),
-    row("timer_churn", 10_000, Unit::Ns, TIMEOUTS, "a limit of 10 s on what is ready at once"),
+    row("timer_churn", 10_000, Unit::Ns, &["weftline", "go", "tokio", "smol", "raw"], "a limit of 10 s on what is ready at once"),
     row("timer_churn_yield", 10_000, Unit::Ns, TIMEOUTS, "a limit of 10 s on what yields once"),
     row("mutex", 250_000, Unit::Ns, RUNTIMES, "8 tasks take one async mutex"),
     row("lock_alone", 10_000_000, Unit::Ns, LOCKS, "1 task locks and unlocks an async mutex"),

@@ -38,7 +38,7 @@
 //! serves an axum `Router` in one line (module `hyper`), with `http2` in HTTP/2 too; `tokio-context` lends futures that need it a Tokio
 //! runtime (module `compat`). `docs/COOKBOOK.md` shows servers with all of them.
 //!
-//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`,
+//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`, `serve`; around them `accept`, `error`, `resolve`,
 //! `limit`, `traits`. Readiness is
 //! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
@@ -56,6 +56,7 @@ pub mod hyper;
 mod kind;
 mod limit;
 mod resolve;
+mod serve;
 mod socket;
 mod split;
 mod stream;
@@ -75,6 +76,7 @@ pub use datagram::Datagram;
 pub use error::{OpError, is_closed, is_deadline, os_error};
 pub use kind::{DatagramKind, StreamKind, Tcp, Udp, Unix, Unixgram};
 pub use resolve::{ToSocketAddrs, lookup_host};
+pub use serve::{Accept, Serve, Stopping, serve};
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::Stream;
 pub use tcp::{Dialer, ListenConfig, TcpListener, TcpStream};

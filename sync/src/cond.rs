@@ -248,7 +248,7 @@ impl<'a, T: ?Sized> Future for CondWait<'a, T> {
             return Poll::Pending;
         }
         if this.lock.is_none() {
-            this.lock.set(Some(this.mutex.lock()));
+            this.lock.set(Some(this.mutex.lock_at(this.place)));
         }
         let lock = this
             .lock

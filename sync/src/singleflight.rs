@@ -13,7 +13,7 @@ use std::future::Future;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
@@ -21,7 +21,12 @@ use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
 use crate::blocking;
+use crate::primitive::{Mutex, MutexGuard};
 use crate::waiters::{Batch, Waiter, Waiters};
+
+#[cfg(all(test, loom))]
+#[path = "models/singleflight.rs"]
+mod models;
 
 /// Calls by key, each of which runs once at a time, however many want its result.
 ///
@@ -134,12 +139,7 @@ where
         let place = Location::caller();
         async move {
             let call = self.join(key, f, place);
-            let landed = Landed {
-                waiter: Waiter::new(&call.waiters, ()),
-                call: &call,
-                place,
-            };
-            landed.await;
+            Landed::new(&call, place).await;
             match call.outcome.get().expect("it has landed") {
                 Outcome::Value(value) => value.clone(),
                 // The panic hook has seen it; this one only carries it on.
@@ -188,9 +188,24 @@ where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = V> + Send + 'static,
     {
+        let (call, landing) = self.enter(key);
+        if let Some(landing) = landing {
+            let work = Work {
+                future: None,
+                f: Some(f),
+                landing,
+            };
+            // If this panics, for want of a runtime, the work is dropped, and with that the call has landed.
+            drop(runtime::task::spawn_at(work, place));
+        }
+        call
+    }
+
+    /// The call that runs for `key`, or a new one and the duty to land it.
+    fn enter(&self, key: K) -> (Arc<Call<V>>, Option<Landing<K, V>>) {
         let mut running = self.calls.lock();
         if let Some(call) = running.get(&key) {
-            return call.clone();
+            return (call.clone(), None);
         }
         let call = Arc::new(Call {
             outcome: OnceLock::new(),
@@ -198,20 +213,13 @@ where
         });
         running.insert(key.clone(), call.clone());
         drop(running);
-        let ticket = Landing {
+        let landing = Landing {
             calls: self.calls.clone(),
             call: call.clone(),
             key,
             outcome: Outcome::Lost,
         };
-        let work = Work {
-            future: None,
-            f: Some(f),
-            landing: ticket,
-        };
-        // If this panics, for want of a runtime, the work is dropped, and with that the call has landed.
-        drop(runtime::task::spawn_at(work, place));
-        call
+        (call, Some(landing))
     }
 
     /// Lets the next who asks for `key` start a call of its own, even if one runs. Who waits for that one still gets its result.
@@ -351,6 +359,16 @@ pin_project! {
         waiter: Waiter<'a, (), ()>,
         call: &'a Call<V>,
         place: &'static Location<'static>,
+    }
+}
+
+impl<'a, V> Landed<'a, V> {
+    fn new(call: &'a Call<V>, place: &'static Location<'static>) -> Self {
+        Self {
+            waiter: Waiter::new(&call.waiters, ()),
+            call,
+            place,
+        }
     }
 }
 

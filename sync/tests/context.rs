@@ -585,6 +585,100 @@ fn cancelling_wakes_a_hundred_thousand() {
     });
 }
 
+/// Counts how often it is called.
+struct Counting(AtomicUsize);
+
+impl std::task::Wake for Counting {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A context for which so many wait, on its own and below it, with wakers that count.
+struct Crowd {
+    woken: Arc<Counting>,
+    waiters: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+const CROWD: usize = 100_000;
+
+impl Crowd {
+    fn of(ctx: &Context) -> Self {
+        let woken = Arc::new(Counting(AtomicUsize::new(0)));
+        let waker = std::task::Waker::from(woken.clone());
+        let waiters = (0..CROWD).map(|n| {
+            // Most wait for the same, some for one below.
+            let ctx = match n % 10 {
+                0 => {
+                    let (below, keep) = ctx.with_cancel();
+                    keep.keep();
+                    below
+                }
+                _ => ctx.clone(),
+            };
+            let mut waiter = Box::pin(async move {
+                ctx.done().await;
+            });
+            let mut cx = std::task::Context::from_waker(&waker);
+            let mut polled = std::pin::pin!(runtime::task::coop::unconstrained(waiter.as_mut()));
+            assert!(polled.as_mut().poll(&mut cx).is_pending());
+            waiter as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
+        });
+        let waiters = waiters.collect();
+        Self { woken, waiters }
+    }
+
+    fn woken(&self) -> usize {
+        self.woken.0.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn in_a_task_the_waking_of_a_crowd_is_left_to_a_task_of_its_own() {
+    on_each(WORKERS, || async {
+        let spawned = || runtime::Handle::current().metrics().spawned;
+        let (ctx, cancel) = Context::background().with_cancel();
+        let crowd = Crowd::of(&ctx);
+        let before = spawned();
+        cancel.cancel();
+        assert_eq!(spawned() - before, 1);
+        assert!(ctx.is_done(), "it has ended all the same");
+        while crowd.woken() < CROWD {
+            runtime::yield_now().await;
+        }
+        drop(crowd.waiters);
+        // A few are woken at once.
+        let (ctx, cancel) = Context::background().with_cancel();
+        let mut few: Vec<_> = (0..100).map(|_| Box::pin(ctx.done())).collect();
+        for done in &mut few {
+            assert!(poll_once(done.as_mut()).is_pending());
+        }
+        let before = spawned();
+        cancel.cancel();
+        assert_eq!(spawned() - before, 0);
+        drop(few);
+    });
+}
+
+#[test]
+fn those_who_wait_are_woken_also_when_the_runtime_of_the_canceller_ends() {
+    let (ctx, cancel) = Context::background().with_cancel();
+    let crowd = Crowd::of(&ctx);
+    let runtime = runtime::Builder::new().max_procs(1).build().unwrap();
+    runtime.block_on(async move {
+        runtime::spawn(async move { cancel.cancel() })
+            .await
+            .unwrap();
+    });
+    drop(runtime);
+    assert_eq!(crowd.woken(), CROWD);
+    // Outside a task there is nobody to hold up, and it is done at once.
+    let (ctx, cancel) = Context::background().with_cancel();
+    let crowd = Crowd::of(&ctx);
+    cancel.cancel();
+    assert_eq!(crowd.woken(), CROWD);
+}
+
 #[test]
 fn deep_trees_are_cancelled_and_dropped_without_a_deep_stack() {
     const DEPTH: usize = 100_000;

@@ -700,3 +700,114 @@ mod harmless {
         assert_eq!(word.load(Ordering::Relaxed), 0);
     }
 }
+
+/// All senders there are travel together, from task to task and by way of threads, while somebody asks without a pause. As long as they
+/// travel nobody is leaked; when one who waits for ever has them, all are.
+mod moving {
+    use super::*;
+    use std::env;
+    use std::sync::atomic::AtomicU64;
+    use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+    const TASKS: usize = 6;
+    const LIFE: Duration = Duration::from_millis(1500);
+
+    struct Luggage([Option<Sender<Luggage>>; TASKS]);
+
+    struct Random(AtomicU64);
+
+    impl Random {
+        fn below(&self, n: usize) -> usize {
+            let mut x = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+            x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            (x >> 33) as usize % n
+        }
+    }
+
+    async fn travel(rx: Receiver<Luggage>, random: Arc<Random>, stop: Arc<AtomicBool>) {
+        while let Some(luggage) = rx.recv().await {
+            if stop.load(Ordering::Relaxed) {
+                // In its own memory, which it never leaves.
+                let luggage = luggage;
+                rx.recv().await;
+                drop(luggage);
+                return;
+            }
+            let next = luggage.0[random.below(TASKS)].clone().unwrap();
+            match random.below(8) {
+                0 => {
+                    let job = runtime::spawn_blocking(move || next.blocking_send(luggage));
+                    drop(job);
+                }
+                1 => {
+                    spawn(async move { next.send(luggage).await });
+                }
+                2 => {
+                    select! {
+                        sent = next.send(luggage) => drop(sent),
+                        got = rx.recv() => drop(got),
+                    }
+                }
+                _ => drop(next.send(luggage).await),
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_leaked_until_all_are() {
+        let seed = env::var("SEED").map_or_else(
+            |_| {
+                SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap()
+                    .as_nanos() as u64
+            },
+            |seed| seed.parse().expect("SEED is a number"),
+        );
+        let result = std::panic::catch_unwind(|| run(seed));
+        if let Err(panic) = result {
+            eprintln!("SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    fn run(seed: u64) {
+        let rt = runtime::Builder::new().max_procs(3).build().unwrap();
+        let random = Arc::new(Random(AtomicU64::new(seed)));
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut senders = [const { None }; TASKS];
+        let mut ids = Vec::new();
+        for sender in &mut senders {
+            // Room for one, so that a task may send to itself.
+            let (tx, rx) = channel(1);
+            *sender = Some(tx);
+            ids.push(rt.spawn(travel(rx, random.clone(), stop.clone())).id());
+        }
+        let first = senders[0].clone().unwrap();
+        first.blocking_send(Luggage(senders)).ok().unwrap();
+        drop(first);
+        let begin = Instant::now();
+        let mut asked = 0;
+        while begin.elapsed() < LIFE || asked < 20 {
+            let leaks = rt.handle().leaks();
+            assert!(leaks.is_empty(), "after {asked}: {leaks}");
+            asked += 1;
+        }
+        stop.store(true, Ordering::Relaxed);
+        // The last one to get the luggage has it soon.
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let leaks = rt.handle().leaks();
+            if leaks
+                .tasks()
+                .iter()
+                .map(|task| task.id)
+                .eq(ids.iter().copied())
+            {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{leaks}\n{}", rt.handle().dump());
+        }
+    }
+}

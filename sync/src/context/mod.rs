@@ -24,6 +24,7 @@ mod error;
 mod node;
 mod run;
 mod values;
+mod wave;
 
 pub use after::AfterFunc;
 pub use cancel::{CancelCauseFunc, CancelFunc};

@@ -24,6 +24,10 @@ mod shared;
 mod spawn;
 mod wait;
 
+#[cfg(all(test, loom))]
+#[path = "../models/errgroup.rs"]
+mod models;
+
 pub use spawn::{Spawn, Spawner};
 
 use crate::blocking;

@@ -30,10 +30,12 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
+use runtime::Handle;
+
 use super::members::{Members, Place};
 use crate::context::{CancelCauseFunc, Cause, Context};
 use crate::primitive::atomic::{AtomicUsize, Ordering};
-use crate::waiters::{Batch, Locked, Waiters};
+use crate::waiters::{Batch, Locked, Ticket, Waiters};
 
 /// Places are taken and given back under the lock.
 const GATED: usize = 1;
@@ -74,7 +76,7 @@ pub(super) struct State<E> {
     limit: Option<usize>,
     members: Members,
     errors: Vec<E>,
-    panic: Option<Panic>,
+    panic: Option<Undelivered>,
     /// Nothing new starts: there was a failure, or the group is gone.
     stopped: bool,
     /// The group is gone, and with it who would look at the outcome.
@@ -99,7 +101,8 @@ struct Aftermath<E> {
     ended: Option<Waker>,
     abort: Vec<Waker>,
     call: Option<Waker>,
-    refuse: bool,
+    /// Those who wait for a place and came before this ticket.
+    refuse: Option<Ticket>,
     waker: Option<Waker>,
     cause: Option<Cause>,
     spare: Option<E>,
@@ -166,7 +169,17 @@ impl<E> Shared<E> {
     }
 
     pub(super) fn abort_on_error(&self) {
-        self.waiters.lock().aborts = true;
+        let mut state = self.waiters.lock();
+        state.aborts = true;
+        // There may have been an error already.
+        let mut abort = Vec::new();
+        if state.stopped {
+            // Relaxed: under the lock (5).
+            self.word.fetch_or(ABORTING, Ordering::Relaxed);
+            abort = state.members.tell_all();
+        }
+        drop(state);
+        abort.into_iter().for_each(Waker::wake);
     }
 
     pub(super) fn collect_errors(&self) {
@@ -249,7 +262,7 @@ impl<E> Shared<E> {
             ended: place.and_then(|place| state.members.ended(place)),
             abort: Vec::new(),
             call: None,
-            refuse: false,
+            refuse: None,
             waker: None,
             cause: None,
             spare: None,
@@ -257,6 +270,7 @@ impl<E> Shared<E> {
         };
         if self.note(&mut state, outcome, &mut aftermath) {
             aftermath.cause = cause;
+            aftermath.refuse = Some(state.ticket());
         }
         // The place goes to the next, or is free. Acquire: whoever makes it none passes on, by waking, what the others released.
         self.word.fetch_sub(ONE, Ordering::AcqRel);
@@ -290,8 +304,8 @@ impl<E> Shared<E> {
             tied.cancel.cancel_for(cause);
         }
         aftermath.abort.into_iter().for_each(Waker::wake);
-        if aftermath.refuse {
-            self.refuse_all();
+        if let Some(waiting) = aftermath.refuse {
+            self.refuse_all(waiting);
         }
         aftermath.call.into_iter().for_each(Waker::wake);
         aftermath.waker.into_iter().for_each(Waker::wake);
@@ -301,17 +315,18 @@ impl<E> Shared<E> {
         }
     }
 
-    /// Tells all who wait for a place that there will be none.
-    fn refuse_all(&self) {
+    /// Tells all who wait for a place, and came before `until`, that there will be none. Those who come later may belong to the next use
+    /// of the group: by now, `wait` may have returned.
+    fn refuse_all(&self, until: Ticket) {
         let mut batch = Batch::default();
         let mut state = self.waiters.lock();
         loop {
-            while !batch.is_full() {
+            while state.is_before(until) && !batch.is_full() {
                 let Some(call) = state.front_mut() else { break };
                 *call = Call::Refused;
                 batch.extend(state.take_front());
             }
-            let more = !state.is_empty();
+            let more = state.is_before(until);
             drop(state);
             batch.wake();
             if !more {
@@ -330,15 +345,16 @@ impl<E> Shared<E> {
         self.word.fetch_or(GATED | ABORTING, Ordering::Relaxed);
         let (abort, panic) = (state.members.tell_all(), state.panic.take());
         let errors = mem::take(&mut state.errors);
+        let waiting = state.ticket();
         drop(state);
         if let Some(tied) = &self.tied {
             tied.cancel.cancel_plainly();
         }
         abort.into_iter().for_each(Waker::wake);
-        self.refuse_all();
+        self.refuse_all(waiting);
         drop(errors);
         if let Some(panic) = panic {
-            report(panic);
+            panic.report();
         }
     }
 
@@ -348,7 +364,7 @@ impl<E> Shared<E> {
         let mut state = self.waiters.lock();
         if let Some(panic) = state.panic.take() {
             drop(state);
-            resume_unwind(panic);
+            resume_unwind(panic.payload);
         }
         // WAITED first, so that whoever makes it none from now on comes for the waker. Acquire: pairs with the `Release` in `try_give_back`.
         if self.word.fetch_or(WAITED, Ordering::Acquire) >= ONE {
@@ -446,7 +462,6 @@ impl<E> Shared<E> {
         if mem::replace(&mut state.stopped, true) {
             return false;
         }
-        aftermath.refuse = true;
         let bits = if state.aborts {
             GATED | ABORTING
         } else {
@@ -471,7 +486,10 @@ impl<E> State<E> {
         if self.closed || self.panic.is_some() {
             aftermath.panic = Some(panic);
         } else {
-            self.panic = Some(panic);
+            self.panic = Some(Undelivered {
+                payload: panic,
+                runtime: Handle::try_current().ok(),
+            });
         }
     }
 }
@@ -484,9 +502,19 @@ fn message(payload: &Panic) -> &str {
         .unwrap_or("(not a text)")
 }
 
-/// A panic that nobody waited for: carried on in a task, so that the runtime does with it what it does with all of them.
-fn report(panic: Panic) {
-    if runtime::Handle::try_current().is_ok() {
-        drop(runtime::spawn(async move { resume_unwind(panic) }));
+/// A panic that `wait` has not delivered yet.
+struct Undelivered {
+    payload: Panic,
+    /// Where it happened.
+    runtime: Option<Handle>,
+}
+
+impl Undelivered {
+    /// Nobody waits for it any more: it is carried on in a task, so that the runtime does with it what it does with all of them.
+    fn report(self) {
+        if let Some(runtime) = self.runtime {
+            let payload = self.payload;
+            drop(runtime.spawn(async move { resume_unwind(payload) }));
+        }
     }
 }

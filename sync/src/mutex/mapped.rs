@@ -10,6 +10,8 @@ use std::mem;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
+#[cfg(doc)]
+use super::Mutex;
 use super::{MutexGuard, RawMutex};
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {

@@ -143,8 +143,14 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> MutexLock<'_, T> {
+        self.lock_at(Location::caller())
+    }
+
+    /// As [`lock`](Self::lock), on behalf of who waits at `place`.
+    #[inline]
+    pub(crate) fn lock_at(&self, place: &'static Location<'static>) -> MutexLock<'_, T> {
         MutexLock {
-            raw: RawLock::new(self, Location::caller()),
+            raw: RawLock::new(self, place),
         }
     }
 

@@ -41,6 +41,11 @@ impl Batch {
         self.len == WAKE_BATCH
     }
 
+    /// How many wakers are in it.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Calls all wakers, oldest first, and empties the batch. No lock may be held.
     pub(crate) fn wake(&mut self) {
         while let Some(waker) = self.take_first() {
