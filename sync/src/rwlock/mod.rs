@@ -23,7 +23,7 @@ mod raw;
 pub use guard::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard};
 pub use mapped::{MappedRwLockReadGuard, MappedRwLockWriteGuard};
 pub use mapped_owned::{OwnedMappedRwLockReadGuard, OwnedMappedRwLockWriteGuard};
-use raw::{RawAcquire, RawRwLock, Side};
+use raw::{Owner, RawAcquire, RawRwLock, Side};
 
 use crate::blocking;
 
@@ -87,6 +87,13 @@ impl<T> RwLock<T> {
     }
 }
 
+impl<T: ?Sized> Owner for RwLock<T> {
+    #[inline]
+    fn raw(&self) -> &RawRwLock {
+        &self.raw
+    }
+}
+
 impl<T: ?Sized> RwLock<T> {
     /// Locks for reading; waits while a writer holds the lock, or waits for it. It is unlocked when the guard is dropped.
     ///
@@ -113,8 +120,7 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn read(&self) -> RwLockRead<'_, T> {
         RwLockRead {
-            raw: self.raw.lock(Side::Read, Location::caller()),
-            lock: self,
+            raw: RawAcquire::new(self, Side::Read, Location::caller()),
         }
     }
 
@@ -165,7 +171,7 @@ impl<T: ?Sized> RwLock<T> {
     pub fn read_owned(self: Arc<Self>) -> impl Future<Output = OwnedRwLockReadGuard<T>> {
         let place = Location::caller();
         async move {
-            self.raw.lock(Side::Read, place).await;
+            RawAcquire::new(&*self, Side::Read, place).await;
             OwnedRwLockReadGuard::new(self)
         }
     }
@@ -226,8 +232,7 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn write(&self) -> RwLockWrite<'_, T> {
         RwLockWrite {
-            raw: self.raw.lock(Side::Write, Location::caller()),
-            lock: self,
+            raw: RawAcquire::new(self, Side::Write, Location::caller()),
         }
     }
 
@@ -278,7 +283,7 @@ impl<T: ?Sized> RwLock<T> {
     pub fn write_owned(self: Arc<Self>) -> impl Future<Output = OwnedRwLockWriteGuard<T>> {
         let place = Location::caller();
         async move {
-            self.raw.lock(Side::Write, place).await;
+            RawAcquire::new(&*self, Side::Write, place).await;
             OwnedRwLockWriteGuard::new(self)
         }
     }
@@ -369,8 +374,7 @@ pin_project! {
     #[must_use = "futures do nothing unless awaited"]
     pub struct RwLockRead<'a, T: ?Sized> {
         #[pin]
-        raw: RawAcquire<'a>,
-        lock: &'a RwLock<T>,
+        raw: RawAcquire<'a, RwLock<T>>,
     }
 }
 
@@ -379,9 +383,9 @@ impl<'a, T: ?Sized> Future for RwLockRead<'a, T> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        ready!(this.raw.poll(cx));
-        Poll::Ready(RwLockReadGuard::new(this.lock))
+        let mut raw = self.project().raw;
+        ready!(raw.as_mut().poll(cx));
+        Poll::Ready(RwLockReadGuard::new(raw.owner()))
     }
 }
 
@@ -406,8 +410,7 @@ pin_project! {
     #[must_use = "futures do nothing unless awaited"]
     pub struct RwLockWrite<'a, T: ?Sized> {
         #[pin]
-        raw: RawAcquire<'a>,
-        lock: &'a RwLock<T>,
+        raw: RawAcquire<'a, RwLock<T>>,
     }
 }
 
@@ -416,9 +419,9 @@ impl<'a, T: ?Sized> Future for RwLockWrite<'a, T> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        ready!(this.raw.poll(cx));
-        Poll::Ready(RwLockWriteGuard::new(this.lock))
+        let mut raw = self.project().raw;
+        ready!(raw.as_mut().poll(cx));
+        Poll::Ready(RwLockWriteGuard::new(raw.owner()))
     }
 }
 

@@ -180,63 +180,80 @@ impl RawRwLock {
         }
     }
 
-    /// A future that takes the lock.
     #[inline]
-    pub(super) fn lock(&self, side: Side, place: &'static Location<'static>) -> RawAcquire<'_> {
-        let queue = match side {
+    fn queue(&self, side: Side) -> &Waiters<(), ()> {
+        match side {
             Side::Read => &self.readers,
             Side::Write => &self.writers,
-        };
-        RawAcquire {
-            lock: self,
-            side,
-            waiter: Waiter::new(queue, ()),
-            place,
         }
     }
 }
 
+/// What has a raw lock.
+pub(super) trait Owner {
+    fn raw(&self) -> &RawRwLock;
+}
+
 pin_project! {
-    /// Completes with the lock held.
+    /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its drop are compiled where it is awaited.
     #[must_use = "futures do nothing unless awaited"]
-    pub(super) struct RawAcquire<'a> {
-        lock: &'a RawRwLock,
+    pub(super) struct RawAcquire<'a, L>
+    where
+        L: ?Sized,
+        L: Owner,
+    {
+        owner: &'a L,
         side: Side,
         #[pin]
         waiter: Waiter<'a, (), ()>,
         place: &'static Location<'static>,
     }
 
-    impl PinnedDrop for RawAcquire<'_> {
+    impl<L> PinnedDrop for RawAcquire<'_, L>
+    where
+        L: ?Sized,
+        L: Owner,
+    {
         #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.waiter.is_under_way() {
-                give_up(this.lock, *this.side, this.waiter);
+                give_up(this.owner.raw(), *this.side, this.waiter);
             }
         }
     }
 }
 
-impl Future for RawAcquire<'_> {
+impl<'a, L: Owner + ?Sized> RawAcquire<'a, L> {
+    #[inline]
+    pub(super) fn new(owner: &'a L, side: Side, place: &'static Location<'static>) -> Self {
+        Self {
+            owner,
+            side,
+            waiter: Waiter::new(owner.raw().queue(side), ()),
+            place,
+        }
+    }
+
+    /// Whose lock it is.
+    #[inline]
+    pub(super) fn owner(&self) -> &'a L {
+        self.owner
+    }
+}
+
+impl<L: Owner + ?Sized> Future for RawAcquire<'_, L> {
     type Output = ();
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(poll_proceed(cx));
         let mut this = self.project();
+        let lock = this.owner.raw();
         let waiter = this.waiter.as_mut();
-        let taken = if waiter.is_idle() {
-            this.lock.try_lock(*this.side) || queue_up(this.lock, *this.side, waiter, cx)
-        } else {
-            waiter.poll_notified(cx).is_ready()
-        };
+        let taken = (waiter.is_idle() && lock.try_lock(*this.side))
+            || poll_slow(lock, *this.side, waiter, this.place, cx);
         if !taken {
-            let reason = match *this.side {
-                Side::Read => WaitReason::RwLockRead,
-                Side::Write => WaitReason::RwLockWrite,
-            };
-            waiting(reason, this.place);
             return Poll::Pending;
         }
         this.waiter.finish();
@@ -245,8 +262,31 @@ impl Future for RawAcquire<'_> {
     }
 }
 
-/// Into the queue, or the lock after all if it has just become free.
+/// It is taken, or this is not the first poll.
 #[cold]
+fn poll_slow(
+    lock: &RawRwLock,
+    side: Side,
+    waiter: Pin<&mut Waiter<'_, (), ()>>,
+    place: &'static Location<'static>,
+    cx: &mut Context<'_>,
+) -> bool {
+    let taken = if waiter.is_idle() {
+        queue_up(lock, side, waiter, cx)
+    } else {
+        waiter.poll_notified(cx).is_ready()
+    };
+    if !taken {
+        let reason = match side {
+            Side::Read => WaitReason::RwLockRead,
+            Side::Write => WaitReason::RwLockWrite,
+        };
+        waiting(reason, place);
+    }
+    taken
+}
+
+/// Into the queue, or the lock after all if it has just become free.
 fn queue_up(
     lock: &RawRwLock,
     side: Side,
