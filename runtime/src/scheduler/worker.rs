@@ -25,6 +25,8 @@ use crate::time::{Timers, clock};
 
 #[path = "heavy.rs"]
 mod heavy;
+#[path = "retire.rs"]
+mod retire;
 
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
 /// always be at the same place when it comes.
@@ -81,6 +83,8 @@ pub(crate) struct Worker {
     /// Counted in `Idle::searching`.
     searching: Cell<bool>,
     mode: Cell<Mode>,
+    /// Since when this worker has been one too many; `NEEDED`: it is not, or was needed.
+    unneeded_since: Cell<u64>,
     /// The number of the last poll that was watched.
     watched: Cell<u64>,
     /// Calls of `maintain` until the next that is followed by such a poll.
@@ -123,6 +127,7 @@ impl Worker {
             reactor_seen: Cell::new(0),
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),
+            unneeded_since: Cell::new(retire::NEEDED),
             watched: Cell::new(0),
             unwatched: Cell::new(1),
             unstamped: Cell::new(DELIVERIES_STAMPED),
@@ -131,8 +136,8 @@ impl Worker {
         }
     }
 
-    /// Runs tasks until the runtime stops.
-    pub(crate) fn run(&self) {
+    /// Runs tasks until the runtime stops, or until this worker has not been needed for a while, which is `true`.
+    pub(crate) fn run(&self) -> bool {
         current::with_worker_set(self, || {
             let seed = self.scheduler.seed();
             let _seeded = seed.map(|seed| random::reseed(seed, self.index as u64));
@@ -141,6 +146,7 @@ impl Worker {
                 match self.next_task() {
                     Some(task) => self.run_task::<false>(task),
                     None if self.run_heavy() => {}
+                    None if self.retire() => return true,
                     None => self.sleep(),
                 }
             }
@@ -148,7 +154,8 @@ impl Worker {
                 let _ = self.scheduler.idle.stop_searching();
             }
             self.slot.leave();
-        });
+            false
+        })
     }
 
     /// With a seed: brings a task to the head of the ring that chance has chosen.
@@ -369,7 +376,7 @@ impl Worker {
     fn injected(&self) -> Option<Runnable> {
         let injector = &self.scheduler.injector;
         let len = injector.len();
-        if len == 0 {
+        if len == 0 || self.is_due_to_retire() {
             return None;
         }
         let share = (len / self.scheduler.max_procs() + 1).min(INJECTED_BATCH);
@@ -401,6 +408,10 @@ impl Worker {
         self.end_slice();
         self.fire_timers(self.scheduler.timeline.at(now));
         self.make_room();
+        if self.is_due_to_retire() {
+            // It has given away what it had.
+            return None;
+        }
         if now - self.reactor_seen.get() >= MAINTAIN_EVERY {
             self.reactor_seen.set(now);
             self.look_at_reactor();
@@ -491,6 +502,9 @@ impl Worker {
     /// Takes from the other workers.
     #[cold]
     fn search(&self) -> Option<Runnable> {
+        if self.is_due_to_retire() {
+            return None;
+        }
         if !self.searching.get() {
             if !self.scheduler.idle.start_searching() {
                 return None;
@@ -561,7 +575,7 @@ impl Worker {
             woken = if scheduler.timeline.is_paused() {
                 self.sleep_while_paused()
             } else {
-                self.park(self.until(deadline))
+                self.park(self.nap(deadline))
             };
             self.maintained.set(UNKNOWN);
         }
@@ -587,6 +601,7 @@ impl Worker {
         if !self.scheduler.idle.wake_up(self.index) {
             // Chosen by somebody who pushed work, and counted as searching.
             self.searching.set(true);
+            self.unneeded_since.set(retire::NEEDED);
         }
         // The countdown goes on, so that a worker that seldom has much to do is watched, too. With a seed it begins anew,
         // for how often a worker sleeps and wakes depends on the machine.
@@ -604,7 +619,7 @@ impl Worker {
             if self.give_away() {
                 self.scheduler.notify();
             }
-            if !self.step_down(idle.max_procs()) {
+            if !self.step_down(idle.max_procs()) || self.is_due_to_retire() {
                 return;
             }
         }
@@ -634,7 +649,7 @@ impl Worker {
                 return false;
             }
         }
-        let woken = self.park(self.until(self.timers().next_deadline()));
+        let woken = self.park(self.nap(self.timers().next_deadline()));
         self.maintained.set(UNKNOWN);
         self.awake();
         self.share(woken);

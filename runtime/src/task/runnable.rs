@@ -224,14 +224,24 @@ unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
 /// # Safety
 ///
 /// The caller holds a reference.
+#[inline]
 pub(crate) unsafe fn report(header: NonNull<Header>, unseen: Option<Box<dyn Any + Send>>) {
     if let Some(payload) = unseen {
-        // SAFETY: the caller's promise; the task's slot keeps its chunk, and the chunk the scheduler.
-        let (task, scheduler) = unsafe { (header.as_ref(), &*Header::scheduler(header)) };
-        let name = scheduler.names().take(task.id());
-        panic::unhandled(scheduler, task, name, payload.as_ref());
-        panic::drop_quietly(payload);
+        // SAFETY: the caller's promise.
+        unsafe { report_panic(header, payload) };
     }
+}
+
+/// # Safety
+///
+/// As for `report`.
+#[cold]
+unsafe fn report_panic(header: NonNull<Header>, payload: Box<dyn Any + Send>) {
+    // SAFETY: the caller's promise; the task's slot keeps its chunk, and the chunk the scheduler.
+    let (task, scheduler) = unsafe { (header.as_ref(), &*Header::scheduler(header)) };
+    let name = scheduler.names().take(task.id());
+    panic::unhandled(scheduler, task, name, payload.as_ref());
+    panic::drop_quietly(payload);
 }
 
 /// The name that a task which panicked has left behind.

@@ -114,7 +114,9 @@ pin_project! {
 }
 
 impl Sleep {
-    /// `deadline`: of `clock::deadline_after`, or a moment in its reach.
+    /// `deadline`: of `clock::deadline_after`, or a moment in its reach. Inlined, as are the other parts of a timer that is made and
+    /// dropped without being armed: a limit around what is ready is a few stores then.
+    #[inline]
     pub(super) fn new(deadline: u64, location: &'static Location<'static>) -> Self {
         Self {
             entry: Entry::new(),

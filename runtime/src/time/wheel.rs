@@ -90,11 +90,14 @@ unsafe impl Send for Node {}
 unsafe impl Sync for Node {}
 
 impl Node {
+    #[inline]
     pub(super) fn new() -> Self {
         Self {
             link: Link::new(),
             word: AtomicU64::new(IDLE),
-            waker: UnsafeCell::new(MaybeUninit::uninit()),
+            // Zeros, which are nobody's waker: they are stored in place. What is not initialised is copied there from wherever the node was
+            // made, and processors stall on such a copy of what was just written in smaller pieces, for longer than all the rest takes.
+            waker: UnsafeCell::new(MaybeUninit::zeroed()),
         }
     }
 }
@@ -106,6 +109,7 @@ struct Link {
 }
 
 impl Link {
+    #[inline]
     const fn new() -> Self {
         Self {
             next: Cell::new(ptr::null()),
