@@ -24,6 +24,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use crate::deadlock::Bystanders;
+use crate::scheduler::current;
 use crate::{Builder, Runtime};
 
 pub use std::process::ExitCode;
@@ -188,7 +189,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ExitCode> {
         let value = ready!(self.project().future.poll(cx));
-        Poll::Ready(value.report())
+        let code = value.report();
+        if code != ExitCode::SUCCESS {
+            // A failure without a panic, after which the runtime would not say it.
+            crate::runtime::print_seed(current::scheduler().and_then(|rt| rt.seed()));
+        }
+        Poll::Ready(code)
     }
 }
 

@@ -135,16 +135,23 @@ fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        if let Some(seed) = self.handle.seed().filter(|_| std::thread::panicking()) {
-            // Not to stderr itself: a test's words belong to the test.
-            eprintln!(
-                "the seed of this run was {seed}: the same again with SEED={seed}, or with seed = {seed}"
-            );
+        if std::thread::panicking() {
+            print_seed(self.handle.seed());
         }
         if self.ended {
             return;
         }
         end(self.handle.scheduler(), None);
+    }
+}
+
+/// Says how to run the same again, if there is a way.
+pub(crate) fn print_seed(seed: Option<u64>) {
+    if let Some(seed) = seed {
+        // Not to stderr itself: a test's words belong to the test.
+        eprintln!(
+            "the seed of this run was {seed}: the same again with SEED={seed}, or with seed = {seed}"
+        );
     }
 }
 

@@ -47,7 +47,7 @@ impl Scheduler {
                 }
             }
         };
-        let now = clock::now();
+        let now = clock::real();
         let mut tasks: Vec<_> = (candidates.iter())
             .map(|task| TaskInfo::of(task.header(), now))
             .collect();
