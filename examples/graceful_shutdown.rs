@@ -1,91 +1,56 @@
-//! A server that stops without dropping anyone: it accepts nobody new, lets those finish who are there, and waits only so long.
+//! A server that stops without dropping anyone: it accepts nobody new, answers what has been asked, and waits only so long.
 //!
-//! One context says "stop accepting"; a `WaitGroup` counts the connections; the last word has a deadline. (Here the server stops by itself,
-//! once three clients are connected; in life a signal would cancel the context.)
+//! A signal says "stop": Ctrl-C, or the SIGTERM of a service manager. `net::serve` counts the connections and tells them; each answers the
+//! request that it is at, however long that takes, and ends. A second Ctrl-C is nobody's, and ends the program at once.
 //!
 //! Go: `signal.NotifyContext`, `server.Shutdown(ctx)`.
 //!
-//! Run: `cargo run --release --example graceful_shutdown`
+//! Run: `cargo run --release --example graceful_shutdown -- [ADDRESS]`, then `nc 127.0.0.1 7788` in another terminal, and Ctrl-C.
 //!
-//! Prints `stopping with 3 connections open`, `client …: answered after the stop` three times, and `all connections have ended`.
+//! Prints `listening on 127.0.0.1:7788`, then `SIGINT: stopping`, and `all connections have ended`.
 
+use std::env;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use net::{TcpListener, TcpStream};
-use sync::context::{CancelFunc, Context};
-use sync::{Semaphore, WaitGroup, select};
+use net::{Stopping, TcpListener, TcpStream};
+use runtime::signal::{self, Signal, SignalKind};
+use runtime::time;
 
-const CLIENTS: usize = 3;
-
-/// Clients speak once the server has begun to stop.
-static MAY_SPEAK: Semaphore = Semaphore::new(CLIENTS);
-
-async fn serve(listener: TcpListener, stop: Context, connections: WaitGroup) -> io::Result<()> {
-    loop {
-        select! {
-            accepted = listener.accept() => {
-                let (stream, _) = accepted?;
-                connections.spawn(echo(stream));
-            }
-            _ = stop.done() => return Ok(()), // the listener is dropped: nobody new
+/// Answers each request after a while of thinking.
+async fn answer(stream: TcpStream, stopping: Stopping) -> io::Result<()> {
+    let mut request = [0; 1024];
+    // Between two requests the server's end is ours; in the middle of one it is not.
+    while let Some(n) = stopping.unless(stream.read(&mut request)).await {
+        let n = n?;
+        if n == 0 {
+            break;
         }
+        time::sleep(Duration::from_millis(300)).await;
+        stream.write_all(&request[..n]).await?;
     }
-}
-
-async fn echo(stream: TcpStream) -> io::Result<()> {
-    let mut buffer = [0; 64];
-    loop {
-        match stream.read(&mut buffer).await? {
-            0 => return Ok(()),
-            n => stream.write_all(&buffer[..n]).await?,
-        }
-    }
-}
-
-async fn client(number: usize, server: SocketAddr, connected: WaitGroup) -> io::Result<()> {
-    let stream = TcpStream::connect(server).await?;
-    stream.write_all(b"hello").await?;
-    let mut buffer = [0; 5];
-    stream.read_exact(&mut buffer).await?; // so the server has accepted it
-    connected.done();
-    let _permit = MAY_SPEAK.acquire().await;
-    stream.write_all(b"again").await?;
-    stream.read_exact(&mut buffer).await?;
-    assert_eq!(&buffer, b"again");
-    println!("client {number}: answered after the stop");
     Ok(())
 }
 
-async fn shut_down(stop: CancelFunc, connections: &WaitGroup) {
-    stop.cancel();
-    println!("stopping with {CLIENTS} connections open");
-    MAY_SPEAK.release(CLIENTS);
-    let (patience, _cancel) = Context::background().with_timeout(Duration::from_secs(30));
-    match patience.run(connections.wait()).await {
-        Ok(()) => println!("all connections have ended"),
-        Err(_) => println!("some did not end in time"),
+async fn stop(mut signal: Signal) {
+    if let Some(kind) = signal.recv().await {
+        println!("{kind}: stopping");
     }
 }
 
 #[runtime::main]
 async fn main() -> io::Result<()> {
-    MAY_SPEAK.acquire_many(CLIENTS).await.forget();
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let (stopping, stop) = Context::background().with_cancel();
-    let (connections, connected) = (WaitGroup::new(), WaitGroup::new());
-    let server = runtime::spawn(serve(listener, stopping, connections.clone()));
+    // Before anybody is told that the server is there: from here on a signal is not missed.
+    let signal = signal::notify([SignalKind::interrupt(), SignalKind::terminate()])?;
+    let address = env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:7788")).await?;
+    println!("listening on {}", listener.local_addr()?);
 
-    connected.add(CLIENTS);
-    let clients: Vec<_> = (0..CLIENTS)
-        .map(|n| runtime::spawn(client(n, address, connected.clone())))
-        .collect();
-    connected.wait().await;
-    shut_down(stop, &connections).await;
-    for client in clients {
-        client.await.expect("no client panics")?;
-    }
-    server.await.expect("the server does not panic")
+    net::serve(listener, |stream, _peer, stopping| answer(stream, stopping))
+        .max_connections(10_000)
+        .shutdown_on(stop(signal))
+        .drain(Duration::from_secs(30))
+        .await?;
+    println!("all connections have ended");
+    Ok(())
 }

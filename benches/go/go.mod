@@ -1,3 +1,3 @@
 module weftline/benches
 
-go 1.22
+go 1.25

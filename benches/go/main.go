@@ -581,11 +581,11 @@ func park(n int) {
 
 // ---- fairness
 
-func observe(seconds, hogs int, turn time.Duration) *sample {
+func observe(millis, hogs int, turn time.Duration) *sample {
 	// The collector stops the world, which a goroutine that spins delays; there is no garbage here.
 	debug.SetGCPercent(-1)
 	const tick = time.Millisecond
-	limit := time.Duration(seconds) * time.Second
+	limit := time.Duration(millis) * time.Millisecond
 	m := start()
 	var mu sync.Mutex
 	var late []time.Duration

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::chan::Chan;
 use crate::chan::peers::{AsyncChannel, Crossfire, Flume, Kanal, TokioMpsc};
 use crate::chan::weftline::Weft;
+use crate::locks;
 use crate::may;
 use crate::meter::Sample;
 use crate::options::Order;
@@ -21,8 +22,9 @@ use crate::work::{chan, fair, memory, select, spawn, switch, timer, twice};
 pub(crate) fn obey(order: &Order) -> Result<(), String> {
     let workload = Workload::named(&order.workload)?;
     if workload.on_sockets() {
-        // Here the size is the number of connections; the scale shortens the time.
-        let line = load::run(order, workload.size).map_err(|e| e.to_string())?;
+        // Here the size is the number of connections, and the scale shortens the time.
+        let size = workload.connections(order.scale);
+        let line = load::run(order, size).map_err(|e| e.to_string())?;
         println!("{line}");
         return Ok(());
     }
@@ -33,7 +35,9 @@ pub(crate) fn obey(order: &Order) -> Result<(), String> {
         size,
     };
     let sample = match order.peer.as_str() {
-        "weftline" => (task.plain::<Weftline>()).or_else(|| task.channel::<Weftline, Weft>()),
+        "weftline" => (task.plain::<Weftline>())
+            .or_else(|| task.lock::<Weftline, sync::Mutex<usize>>())
+            .or_else(|| task.channel::<Weftline, Weft>()),
         "tokio" => (task.plain::<Tokio>())
             .or_else(|| task.lock::<Tokio, tokio::sync::Mutex<usize>>())
             .or_else(|| task.channel::<Tokio, TokioMpsc>()),
@@ -47,6 +51,7 @@ pub(crate) fn obey(order: &Order) -> Result<(), String> {
         "crossfire" => task.channel::<Tokio, Crossfire>(),
         _ => None,
     };
+    let sample = sample.or_else(|| locks::run(&order.peer, task.name, task.workers, task.size));
     let sample = sample.ok_or_else(|| format!("{} has no {}", order.peer, order.workload))?;
     report(&sample)
 }
@@ -75,8 +80,8 @@ impl Task<'_> {
             "sleep100k" => R::run(workers, twice(n, timer::sleep100k::<R>)),
             "timer_churn" => R::run(workers, twice(n, timer::churn::<R>)),
             "timer_churn_yield" => R::run(workers, twice(n, timer::churn_yield::<R>)),
-            "hog" => fair::hog::<R>(workers, Duration::from_secs(n as u64)),
-            "hog_forever" => fair::hog_forever::<R>(workers, Duration::from_secs(n as u64)),
+            "hog" => fair::hog::<R>(workers, Duration::from_millis(n as u64)),
+            "hog_forever" => fair::hog_forever::<R>(workers, Duration::from_millis(n as u64)),
             _ => return None,
         })
     }

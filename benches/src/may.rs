@@ -362,8 +362,8 @@ fn task_mem(n: usize) -> Sample {
 }
 
 /// The ticker beside `hogs` coroutines that spin for `turn` between yields, or for ever.
-fn observe(seconds: usize, hogs: usize, turn: Option<Duration>) -> Sample {
-    let time = Duration::from_secs(seconds as u64);
+fn observe(millis: usize, hogs: usize, turn: Option<Duration>) -> Sample {
+    let time = Duration::from_millis(millis as u64);
     let tick = Duration::from_millis(1);
     let lateness = Arc::new(std::sync::Mutex::new(Vec::with_capacity(100_000)));
     let record = lateness.clone();

@@ -114,7 +114,11 @@ pub(crate) fn pages(statm: &str) -> usize {
 
 /// Not `ru_maxrss`, which a child inherits from its parent.
 fn peak_kb() -> Option<i64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    high_water(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// The most resident memory in a `status`, in kB.
+pub(crate) fn high_water(status: &str) -> Option<i64> {
     let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
     line.split_whitespace().nth(1)?.parse().ok()
 }

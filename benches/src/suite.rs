@@ -57,9 +57,93 @@ impl Unit {
         }
     }
 
+    /// As a chart names it.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Unit::Ns => "ns an operation",
+            Unit::Ms => "ms in all",
+            Unit::Bytes => "bytes each",
+            Unit::LateMs => "late, 99 %, ms",
+            Unit::PerSecond => "a second",
+        }
+    }
+
     /// More is better.
     pub(crate) fn rises(self) -> bool {
         self == Unit::PerSecond
+    }
+}
+
+/// Workloads that share a chart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// Starting tasks, and yielding.
+    Tasks,
+    /// Handing over between tasks.
+    Switch,
+    /// Streams of messages.
+    Channels,
+    /// Waiting for one of several.
+    Select,
+    /// Sleeping, and limits in time.
+    Timers,
+    /// Locks and friends; whatever no other group claims.
+    Locks,
+    /// Bytes.
+    Memory,
+    /// Tasks that do not yield.
+    Fairness,
+    /// Plain TCP.
+    Sockets,
+    /// HTTP over TCP.
+    Http,
+}
+
+impl Group {
+    /// All, in the order of the report.
+    pub(crate) const ALL: &[Group] = &[
+        Group::Tasks,
+        Group::Switch,
+        Group::Channels,
+        Group::Select,
+        Group::Timers,
+        Group::Locks,
+        Group::Memory,
+        Group::Fairness,
+        Group::Sockets,
+        Group::Http,
+    ];
+
+    /// The name of the chart's file.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Group::Tasks => "tasks",
+            Group::Switch => "switch",
+            Group::Channels => "channels",
+            Group::Select => "select",
+            Group::Timers => "timers",
+            Group::Locks => "locks",
+            Group::Memory => "memory",
+            Group::Fairness => "fairness",
+            Group::Sockets => "sockets",
+            Group::Http => "http",
+        }
+    }
+
+    /// The heading.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Group::Tasks => "Starting tasks, and yielding",
+            Group::Switch => "Handing over between tasks",
+            Group::Channels => "Streams of messages",
+            Group::Select => "Waiting for one of several channels",
+            Group::Timers => "Sleeping, and limits in time",
+            Group::Locks => "Locks and friends",
+            Group::Memory => "Memory",
+            Group::Fairness => "A ticker beside tasks that do not yield",
+            Group::Sockets => "TCP",
+            Group::Http => "HTTP",
+        }
     }
 }
 
@@ -76,6 +160,7 @@ pub(crate) const PEERS: &[&str] = &[
     "crossfire",
     "raw",
     "raw2",
+    "tokio-sync",
 ];
 
 const RUNTIMES: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
@@ -114,6 +199,9 @@ const SELECT: &[&str] = &[
 const HTTP: &[&str] = &["weftline", "go", "tokio"];
 const TIMERS: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
 const TIMEOUTS: &[&str] = &["weftline", "go", "tokio", "smol"];
+const LOCKS: &[&str] = &["weftline", "go", "tokio", "smol", "tokio-sync"];
+const WATCHES: &[&str] = &["weftline", "go", "tokio", "tokio-sync"];
+const GROUPS: &[&str] = &["weftline", "go", "tokio"];
 
 /// All workloads.
 #[rustfmt::skip]
@@ -139,9 +227,23 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("timer_churn", 10_000, Unit::Ns, TIMEOUTS, "a limit of 10 s on what is ready at once"),
     row("timer_churn_yield", 10_000, Unit::Ns, TIMEOUTS, "a limit of 10 s on what yields once"),
     row("mutex", 250_000, Unit::Ns, RUNTIMES, "8 tasks take one async mutex"),
+    row("lock_alone", 10_000_000, Unit::Ns, LOCKS, "1 task locks and unlocks an async mutex"),
+    row("lock_yield", 100_000, Unit::Ns, LOCKS, "8 tasks, one async mutex, a yield under the lock"),
+    row("rwlock_alone", 10_000_000, Unit::Ns, LOCKS, "1 task reads under a readers-writer lock"),
+    row("rwlock_mostly", 500_000, Unit::Ns, LOCKS, "8 tasks, one access in 32 writes"),
+    row("rwlock_yield", 100_000, Unit::Ns, LOCKS, "the same, with a yield under the lock"),
+    row("sem_alone", 10_000_000, Unit::Ns, LOCKS, "1 task takes a permit and gives it back"),
+    row("sem_yield", 100_000, Unit::Ns, LOCKS, "8 tasks, 2 permits, a yield with the permit"),
+    row("notify", 1_000_000, Unit::Ns, LOCKS, "2 tasks notify each other, a round trip"),
+    row("oneshot_same", 5_000_000, Unit::Ns, LOCKS, "make a oneshot, send and receive in 1 task"),
+    row("oneshot_across", 1_000_000, Unit::Ns, LOCKS, "2 tasks, a oneshot each way, a round trip"),
+    row("watch", 200_000, Unit::Ns, WATCHES, "1 value, 8 tasks that see each change"),
+    row("group_bare", 20, Unit::Ns, TIMEOUTS, "spawn 100,000 tasks bare, as what the groups are held against"),
+    row("group_wait", 20, Unit::Ns, GROUPS, "the same with a WaitGroup's spawn, or a JoinSet"),
+    row("group_err", 20, Unit::Ns, GROUPS, "the same with an errgroup, or a JoinSet"),
     row("task_mem", 1_000_000, Unit::Bytes, CHANNELS, "1,000,000 tasks parked on one channel"),
-    row("hog", 3, Unit::LateMs, TIMERS, "4 tasks spin 100 ms between yields, a ticker beside them"),
-    row("hog_forever", 3, Unit::LateMs, TIMERS, "2 tasks spin for ever, a ticker beside them"),
+    row("hog", 3_000, Unit::LateMs, TIMERS, "4 tasks spin 100 ms between yields, a ticker beside them"),
+    row("hog_forever", 3_000, Unit::LateMs, TIMERS, "2 tasks spin for ever, a ticker beside them"),
     row("echo_1", 1, Unit::PerSecond, SERVERS, "64 bytes there and back, 1 connection"),
     row("echo_100", 100, Unit::PerSecond, SERVERS, "64 bytes there and back, 100 connections"),
     row("echo_1000", 1_000, Unit::PerSecond, SERVERS, "64 bytes there and back, 1,000 connections"),
@@ -185,6 +287,28 @@ impl Workload {
         ["echo", "accept", "conn", "http"]
             .iter()
             .any(|part| self.name.starts_with(part))
+    }
+
+    /// The chart it is in.
+    pub(crate) fn group(&self) -> Group {
+        let starts = |parts: &[&str]| parts.iter().any(|part| self.name.starts_with(part));
+        match () {
+            () if starts(&["http"]) => Group::Http,
+            () if starts(&["echo", "accept"]) => Group::Sockets,
+            () if starts(&["conn_mem", "task_mem"]) => Group::Memory,
+            () if starts(&["hog"]) => Group::Fairness,
+            () if starts(&["sleep100k", "timer"]) => Group::Timers,
+            () if starts(&["select"]) => Group::Select,
+            () if starts(&["chan"]) => Group::Channels,
+            () if starts(&["pingpong", "ring", "sieve"]) => Group::Switch,
+            () if starts(&["spawn", "skynet", "yield"]) => Group::Tasks,
+            () => Group::Locks,
+        }
+    }
+
+    /// Connections at that scale: they stay as many as the row says, and their time shrinks; only for a trial are there fewer of them.
+    pub(crate) fn connections(&self, scale: f64) -> usize {
+        ((self.size as f64 * (scale * 20.0).min(1.0)) as usize).max(1)
     }
 
     /// The size at that scale.

@@ -14,7 +14,10 @@
 //! | `cancel_tree` | contexts below contexts: cancelling one ends all below |
 //! | `context_timeout` | a time limit around anything |
 //! | `graceful_shutdown` | a server that lets those finish who are there |
+//! | `device` | a device of one's own in the reactor: a child's output, line by line |
 //! | `cache` | many ask at once, the database is asked once |
+//! | `pub_sub` | everybody hears everything; the slow are told what they missed |
+//! | `buffer_pool` | buffers that are used again |
 //! | `c100k` | the main job: 100,000 connections on one machine, held, measured, checked |
 //!
 //! `cargo run --release --example NAME` runs one.

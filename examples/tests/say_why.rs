@@ -18,6 +18,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
+use runtime::signal::{self, SignalKind};
 use support::{Ended, start};
 
 /// Many times as long as the check needs to make up its mind.
@@ -39,8 +40,8 @@ enum Ends {
     WellSaying(&'static str, &'static [&'static str]),
     /// Well, because the parent connects to it and writes a byte when it has waited for a while.
     WellWhenWrittenTo,
-    /// Well, because the parent sends SIGUSR1 when it has waited for a while.
-    WellWhenSignalled,
+    /// Well, because the parent sends this signal when it has waited for a while.
+    WellWhenSignalled(libc::c_int),
     /// By the parent's SIGQUIT, which has no handler. The text is its `RUNTIME_DEBUG`.
     ByTheParentOnly(&'static str),
     /// By the parent's SIGQUIT, which makes it print these parts.
@@ -331,7 +332,43 @@ const CASES: &[Case] = &[
             ready();
             runtime::block_on(pending::<()>());
         },
-        ends: Ends::WellWhenSignalled,
+        ends: Ends::WellWhenSignalled(libc::SIGUSR1),
+    },
+    Case {
+        name: "signal_awaited",
+        run: || {
+            runtime::block_on(async {
+                let mut signal = signal::unix(SignalKind::terminate()).unwrap();
+                ready();
+                let task = runtime::spawn(async move { signal.recv().await });
+                task.await.unwrap().unwrap();
+            });
+        },
+        ends: Ends::WellWhenSignalled(libc::SIGTERM),
+    },
+    Case {
+        name: "signal_that_nobody_awaits",
+        run: || {
+            runtime::block_on(async {
+                let _signal = signal::unix(SignalKind::terminate()).unwrap();
+                drop(signal::ctrl_c());
+                pending::<()>().await;
+            });
+        },
+        ends: Ends::Told(&[]),
+    },
+    Case {
+        name: "sigquit_awaited",
+        run: || {
+            #[runtime::main]
+            async fn main() {
+                let mut signal = signal::unix(SignalKind::quit()).unwrap();
+                ready();
+                signal.recv().await.unwrap();
+            }
+            main();
+        },
+        ends: Ends::WellWhenSignalled(libc::SIGQUIT),
     },
     Case {
         name: "turned_off_by_the_builder",
@@ -522,7 +559,7 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
     match case.ends {
         Ends::Told(_) | Ends::Well | Ends::WellSaying(..) => {}
         Ends::WellWhenWrittenTo => write_later(listener),
-        Ends::WellWhenSignalled => signal_later(listener, &running.child, libc::SIGUSR1),
+        Ends::WellWhenSignalled(signal) => signal_later(listener, &running.child, signal),
         Ends::ByTheParentOnly(_) | Ends::Dumping(_) => {
             signal_later(listener, &running.child, libc::SIGQUIT);
         }
@@ -556,7 +593,7 @@ fn judge(case: &Case, ended: Ended) -> bool {
         Ends::WellSaying(_, parts) => ended.status.success() && said(parts),
         Ends::Dumping(parts) => ended.status.code() == Some(2) && said(parts),
         Ends::ByTheParentOnly(_) => !told && ended.status.signal() == Some(libc::SIGQUIT),
-        Ends::Well | Ends::WellWhenWrittenTo | Ends::WellWhenSignalled => {
+        Ends::Well | Ends::WellWhenWrittenTo | Ends::WellWhenSignalled(_) => {
             !told && ended.status.success()
         }
     };

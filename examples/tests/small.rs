@@ -191,3 +191,17 @@ fn echo_server_stops_by_itself() {
     assert!(lines[0].starts_with("listening on 127.0.0.1:"));
     assert_eq!(lines[1..], ["time is up"]);
 }
+
+#[test]
+fn a_device_of_one_s_own_is_read_to_its_end() {
+    let ended = run("device", &[]);
+    assert_eq!(
+        ended.lines(),
+        [
+            "child: line 1",
+            "child: line 2",
+            "child: line 3",
+            "the child has ended, and 3 lines have come",
+        ]
+    );
+}

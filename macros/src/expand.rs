@@ -193,5 +193,8 @@ fn settings(attribute: Attribute, options: &Options, krate: &Path, span: Span) -
         Attribute::Test => (quote!(test), options.max_procs.or(Some(TEST_MAX_PROCS))),
     };
     let max_procs = max_procs.map(|n| quote_spanned!(span=> .max_procs(#n)));
-    quote_spanned!(span=> #krate::__private::Entry::#constructor() #max_procs)
+    let leak_check = (options.leak_check).then(|| quote_spanned!(span=> .leak_check()));
+    let start_paused = (options.start_paused).then(|| quote_spanned!(span=> .start_paused()));
+    let seed = options.seed.map(|n| quote_spanned!(span=> .seed(#n)));
+    quote_spanned!(span=> #krate::__private::Entry::#constructor() #max_procs #leak_check #start_paused #seed)
 }

@@ -79,7 +79,12 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// - `max_procs = 4`: how many tasks run at the same time, at least 1; 2 by default. `worker_threads` is accepted as another spelling.
 /// - `crate = "path"`: where to find the `runtime` crate when it goes by another name; `::runtime` by default.
-/// - `start_paused = true`, `leak_check = true`, `seed = 7`: reserved; an error says what to do until they work.
+/// - `leak_check`: the test fails if a task is left when its body has returned, and says of each where it was spawned and what it waits
+///   for, and whether it is leaked: see `Runtime::check_leaks`. Tasks that are about to end are waited for. `leak_check = false` is off.
+/// - `start_paused`: the clock stands while tasks run, and jumps from timer to timer when all of them wait, so that sleeps
+///   take no time. The test runs one task at a time, in an order that follows from a seed: that of the environment's `SEED`, else a new
+///   one each time, which is printed if the test fails. `start_paused = false` is off.
+/// - `seed = 7`: one task at a time, in an order that follows from this number.
 ///
 /// # Panics
 ///
@@ -101,7 +106,7 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// **Go:** `func TestX(t *testing.T)`, with goroutines of its own that end with it.
+/// **Go:** `func TestX(t *testing.T)`, and with `start_paused` `synctest.Test` inside; with goroutines of its own that end with it.
 #[proc_macro_attribute]
 pub fn test(options: TokenStream, item: TokenStream) -> TokenStream {
     expand::expand(Attribute::Test, options.into(), item.into()).into()

@@ -16,6 +16,12 @@ use crate::expand::Attribute;
 pub(crate) struct Options {
     /// `max_procs`, at least 1.
     pub(crate) max_procs: Option<usize>,
+    /// `leak_check`.
+    pub(crate) leak_check: bool,
+    /// `start_paused`.
+    pub(crate) start_paused: bool,
+    /// `seed`.
+    pub(crate) seed: Option<u64>,
     /// `crate`: the path of the runtime crate.
     pub(crate) krate: Option<Path>,
 }
@@ -41,7 +47,22 @@ impl Options {
             }
             seen.push(option.to_owned());
         }
+        errors.extend(options.contradiction(&metas));
         (options, errors)
+    }
+
+    /// A runtime with a paused clock or a seed has one worker.
+    fn contradiction(&self, metas: &Punctuated<Meta, Token![,]>) -> Option<Error> {
+        let several = self.max_procs.is_some_and(|n| n > 1);
+        if !several || !(self.start_paused || self.seed.is_some()) {
+            return None;
+        }
+        let meta = (metas.iter()).find(|meta| canonical(&name_of(meta)) == "max_procs")?;
+        let text = format!(
+            "remove `{}`: a test with a paused clock or a seed runs one task at a time",
+            name_of(meta)
+        );
+        Some(Error::new(meta.span(), text))
     }
 
     fn set(
@@ -54,14 +75,9 @@ impl Options {
         match (option, attribute) {
             ("max_procs", _) => self.max_procs = Some(positive(name, meta)?),
             ("crate", _) => self.krate = Some(path(meta)?),
-            ("start_paused" | "leak_check", Attribute::Test) => {
-                boolean(name, meta)?;
-                return Err(not_yet(name, meta));
-            }
-            ("seed", Attribute::Test) => {
-                integer::<u64>(name, meta)?;
-                return Err(not_yet(name, meta));
-            }
+            ("leak_check", Attribute::Test) => self.leak_check = flag(name, meta)?,
+            ("start_paused", Attribute::Test) => self.start_paused = flag(name, meta)?,
+            ("seed", Attribute::Test) => self.seed = Some(integer(name, meta)?),
             _ => return Err(unknown(attribute, name, meta)),
         }
         Ok(())
@@ -104,19 +120,6 @@ fn unknown(attribute: Attribute, name: &str, meta: &Meta) -> Error {
     Error::new(meta.path().span(), text)
 }
 
-/// Reserved options parse, so that their form is settled, and say what to do meanwhile.
-fn not_yet(name: &str, meta: &Meta) -> Error {
-    let instead = match name {
-        "start_paused" => "remove it; the test runs on real time",
-        "leak_check" => "remove it; compare `runtime::num_tasks()` at the start and at the end",
-        _ => "remove it; the order in which tasks run is not reproducible so far",
-    };
-    Error::new(
-        meta.span(),
-        format!("not supported yet: `{name}`; {instead}"),
-    )
-}
-
 fn positive(name: &str, meta: &Meta) -> Result<usize, Error> {
     match integer(name, meta)? {
         0 => Err(Error::new(
@@ -147,6 +150,14 @@ where
     }
     (literal.base10_parse())
         .map_err(|error| Error::new(literal.span(), format!("`{name}` is out of range: {error}")))
+}
+
+/// A boolean whose name alone means `true`.
+fn flag(name: &str, meta: &Meta) -> Result<bool, Error> {
+    match meta {
+        Meta::Path(_) => Ok(true),
+        _ => boolean(name, meta),
+    }
 }
 
 fn boolean(name: &str, meta: &Meta) -> Result<bool, Error> {

@@ -166,17 +166,47 @@ fn an_option_given_twice_is_an_error_in_either_spelling() {
 }
 
 #[test]
-fn reserved_options_say_what_to_do_meanwhile() {
+fn a_flag_may_stand_alone() {
+    for options in [
+        quote!(leak_check),
+        quote!(leak_check = true),
+        quote!(leak_check = false),
+        quote!(start_paused),
+        quote!(start_paused = false),
+    ] {
+        assert_eq!(option_errors(Attribute::Test, options), [""; 0]);
+    }
+    assert_eq!(
+        option_errors(Attribute::Test, quote!(leak_check = 1)),
+        ["`leak_check` takes `true` or `false`, as in `leak_check = true`"]
+    );
+    assert_eq!(option_errors(Attribute::Main, quote!(leak_check)).len(), 1);
+}
+
+#[test]
+fn several_workers_and_a_reproducible_run_contradict_each_other() {
+    for options in [
+        quote!(start_paused = true, worker_threads = 2),
+        quote!(worker_threads = 2, seed = 7),
+    ] {
+        assert_eq!(
+            option_errors(Attribute::Test, options),
+            [
+                "remove `worker_threads`: a test with a paused clock or a seed runs one task at a time"
+            ]
+        );
+    }
+    for options in [
+        quote!(start_paused = true, max_procs = 1),
+        quote!(start_paused = false, max_procs = 2),
+    ] {
+        assert_eq!(option_errors(Attribute::Test, options), [""; 0]);
+    }
+}
+
+#[test]
+fn options_of_the_wrong_type_say_what_they_take() {
     for (options, start) in [
-        (
-            quote!(start_paused = true),
-            "not supported yet: `start_paused`; remove it",
-        ),
-        (
-            quote!(leak_check = false),
-            "not supported yet: `leak_check`; remove it",
-        ),
-        (quote!(seed = 7), "not supported yet: `seed`; remove it"),
         (quote!(seed = "x"), "`seed` takes a whole number"),
         (
             quote!(start_paused = 1),

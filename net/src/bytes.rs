@@ -4,73 +4,20 @@
 //! that it would block, and a short read or write shows that without asking twice.
 #![forbid(unsafe_code)]
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::panic::Location;
 use std::task::{Context, Poll};
 
-use mio::event::Source;
 use runtime::io::{Attempt, Direction};
 
+use crate::kind::StreamDevice;
 use crate::socket::Socket;
 
 /// The place that a dump shows for a task which waits.
 type Place = &'static Location<'static>;
 
-/// What reading and writing need of a socket.
-pub(crate) trait Stream: Source + Send + Sync {
-    fn recv(&self, buf: &mut [u8]) -> io::Result<usize>;
-    fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
-    fn send(&self, buf: &[u8]) -> io::Result<usize>;
-    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
-    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
-}
-
-impl Stream for mio::net::TcpStream {
-    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        (&mut &*self).read(buf)
-    }
-
-    fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&mut &*self).read_vectored(bufs)
-    }
-
-    fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        (&mut &*self).write(buf)
-    }
-
-    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&mut &*self).write_vectored(bufs)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        Self::shutdown(self, how)
-    }
-}
-
-impl Stream for mio::net::UnixStream {
-    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        (&mut &*self).read(buf)
-    }
-
-    fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-        (&mut &*self).read_vectored(bufs)
-    }
-
-    fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        (&mut &*self).write(buf)
-    }
-
-    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        (&mut &*self).write_vectored(bufs)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        Self::shutdown(self, how)
-    }
-}
-
-impl<S: Stream> Socket<S> {
+impl<S: StreamDevice> Socket<S> {
     pub(crate) fn read<'a>(
         &'a self,
         place: Place,
@@ -225,7 +172,7 @@ impl<S: Stream> Socket<S> {
 
     /// Ends sending. A connection that is gone has nothing left to end.
     pub(crate) fn finish(&self) -> io::Result<()> {
-        match self.with(|stream| stream.shutdown(Shutdown::Write)) {
+        match self.with(|stream| stream.end(Shutdown::Write)) {
             Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(()),
             result => result,
         }
@@ -233,7 +180,11 @@ impl<S: Stream> Socket<S> {
 }
 
 /// One `recv`. Fewer bytes than there is room for: the kernel has no more. (Zero is the end, which comes again without an event.)
-fn read_once<S: Stream>(stream: &S, attempt: &Attempt<'_>, buf: &mut [u8]) -> io::Result<usize> {
+fn read_once<S: StreamDevice>(
+    stream: &S,
+    attempt: &Attempt<'_>,
+    buf: &mut [u8],
+) -> io::Result<usize> {
     if buf.is_empty() {
         return Ok(0);
     }
@@ -244,7 +195,7 @@ fn read_once<S: Stream>(stream: &S, attempt: &Attempt<'_>, buf: &mut [u8]) -> io
     Ok(n)
 }
 
-fn read_vectored_once<S: Stream>(
+fn read_vectored_once<S: StreamDevice>(
     stream: &S,
     attempt: &Attempt<'_>,
     bufs: &mut [IoSliceMut<'_>],
@@ -261,7 +212,7 @@ fn read_vectored_once<S: Stream>(
 }
 
 /// One `send`. Fewer bytes than offered: the kernel has no more room.
-fn write_once<S: Stream>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) -> io::Result<usize> {
+fn write_once<S: StreamDevice>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) -> io::Result<usize> {
     if buf.is_empty() {
         return Ok(0);
     }
@@ -273,7 +224,7 @@ fn write_once<S: Stream>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) -> io::R
 }
 
 /// One `writev`. A short count may also come from the system's bound on the number of buffers, so that it says nothing.
-fn write_vectored_once<S: Stream>(stream: &S, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+fn write_vectored_once<S: StreamDevice>(stream: &S, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
     if bufs.iter().all(|buf| buf.is_empty()) {
         return Ok(0);
     }

@@ -29,34 +29,56 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 //!
-//! Reads and writes take `&self`, as Go's `Conn` does. [`TcpStream::close`] wakes whoever waits. A steady read or write is
-//! one system call and no allocation; an idle connection can wait in [`TcpStream::readable`] without a buffer.
+//! Reads and writes take `&self`, as Go's `Conn` does. [`Stream::close`] wakes whoever waits. A steady read or write is
+//! one system call and no allocation; an idle connection can wait in [`Stream::readable`] without a buffer.
 //!
 //! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
 //!
-//! The modules in reading order: `socket`, `bytes`, `tcp`, `udp`, `unix`, `copy`; around them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is
+//! Features, all off by default: `tokio-io` puts Tokio's `AsyncRead` and `AsyncWrite` on the streams; `hyper` puts hyper's traits there, and
+//! serves an axum `Router` in one line (module `hyper`), with `http2` in HTTP/2 too; `tokio-context` lends futures that need it a Tokio
+//! runtime (module `compat`). `docs/COOKBOOK.md` shows servers with all of them.
+//!
+//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`, `serve`; around them `accept`, `error`, `resolve`,
+//! `limit`, `traits`. Readiness is
 //! [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod accept;
+mod batch;
 mod bytes;
+#[cfg(feature = "tokio-context")]
+pub mod compat;
 mod copy;
+mod datagram;
 mod error;
+#[cfg(feature = "hyper")]
+pub mod hyper;
+mod kind;
 mod limit;
 mod resolve;
+mod serve;
 mod socket;
+mod split;
+mod stream;
 mod sys;
 mod tcp;
+#[cfg(feature = "tokio-io")]
+mod tokio_io;
 mod traits;
 mod udp;
+#[cfg(any(feature = "hyper", feature = "tokio-io"))]
+mod uninit;
 mod unix;
 
+pub use batch::Batch;
 pub use copy::{copy, copy_bidirectional};
+pub use datagram::Datagram;
 pub use error::{OpError, is_closed, is_deadline, os_error};
+pub use kind::{DatagramKind, StreamKind, Tcp, Udp, Unix, Unixgram};
 pub use resolve::{ToSocketAddrs, lookup_host};
-pub use tcp::{
-    Dialer, ListenConfig, OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, TcpListener,
-    TcpStream, WriteHalf,
-};
+pub use serve::{Accept, Serve, Stopping, serve};
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use stream::Stream;
+pub use tcp::{Dialer, ListenConfig, TcpListener, TcpStream};
 pub use udp::UdpSocket;
 pub use unix::{UnixDatagram, UnixListener, UnixStream};

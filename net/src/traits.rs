@@ -9,12 +9,12 @@ use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
-use crate::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, TcpStream, UnixStream, WriteHalf};
+use crate::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, Stream, StreamKind, WriteHalf};
 
 /// Reads from a socket that is reached through `$self`.
 macro_rules! read_through {
     ($type:ty, $self:ident => $stream:expr) => {
-        impl AsyncRead for $type {
+        impl<K: StreamKind> AsyncRead for $type {
             #[track_caller]
             fn poll_read(
                 $self: Pin<&mut Self>,
@@ -39,7 +39,7 @@ macro_rules! read_through {
 /// Writes to it. There is nothing to flush: the system has what was written. Closing ends sending.
 macro_rules! write_through {
     ($type:ty, $self:ident => $stream:expr) => {
-        impl AsyncWrite for $type {
+        impl<K: StreamKind> AsyncWrite for $type {
             #[track_caller]
             fn poll_write(
                 $self: Pin<&mut Self>,
@@ -69,16 +69,11 @@ macro_rules! write_through {
     };
 }
 
-read_through!(TcpStream, self => self.inner);
-read_through!(&TcpStream, self => self.inner);
-read_through!(ReadHalf<'_>, self => self.stream().inner);
-read_through!(OwnedReadHalf, self => self.stream().inner);
-write_through!(TcpStream, self => self.inner);
-write_through!(&TcpStream, self => self.inner);
-write_through!(WriteHalf<'_>, self => self.stream().inner);
-write_through!(OwnedWriteHalf, self => self.stream().inner);
-
-read_through!(UnixStream, self => self.inner);
-read_through!(&UnixStream, self => self.inner);
-write_through!(UnixStream, self => self.inner);
-write_through!(&UnixStream, self => self.inner);
+read_through!(Stream<K>, self => self.inner);
+read_through!(&Stream<K>, self => self.inner);
+read_through!(ReadHalf<'_, K>, self => self.stream().inner);
+read_through!(OwnedReadHalf<K>, self => self.stream().inner);
+write_through!(Stream<K>, self => self.inner);
+write_through!(&Stream<K>, self => self.inner);
+write_through!(WriteHalf<'_, K>, self => self.stream().inner);
+write_through!(OwnedWriteHalf<K>, self => self.stream().inner);

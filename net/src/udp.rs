@@ -1,23 +1,18 @@
-//! Datagrams: UDP.
-//!
-//! A datagram is taken whole or not at all; a short count says nothing about the next one, so that the socket is asked until it says that
-//! it would block.
+//! UDP: addresses, broadcast and multicast. Everything else: `datagram.rs`.
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::panic::Location;
-use std::sync::Arc;
 
 use runtime::io::Direction;
-use runtime::time::Instant;
 use socket2::{Domain, Protocol, SockRef, Type};
 
+use crate::datagram::Datagram;
 use crate::error::{During, list, no_address};
+use crate::kind::Udp;
 use crate::resolve::{ToSocketAddrs, resolve};
-use crate::socket::{Socket, shared};
 
 /// A UDP socket, connected to one peer or not.
 ///
@@ -35,12 +30,9 @@ use crate::socket::{Socket, shared};
 /// ```
 ///
 /// **Go:** `*net.UDPConn`.
-#[derive(Clone)]
-pub struct UdpSocket {
-    inner: Arc<Socket<mio::net::UdpSocket>>,
-}
+pub type UdpSocket = Datagram<Udp>;
 
-impl UdpSocket {
+impl Datagram<Udp> {
     /// A socket with this local address. Port 0 lets the system choose.
     ///
     /// # Errors
@@ -81,13 +73,6 @@ impl UdpSocket {
         Self::register(mio::net::UdpSocket::from_std(socket))
     }
 
-    #[track_caller]
-    fn register(socket: mio::net::UdpSocket) -> io::Result<Self> {
-        Ok(Self {
-            inner: Arc::new(Socket::new(socket)?),
-        })
-    }
-
     /// Fixes the peer: [`send`](Self::send) sends to it, and only its datagrams are received. Of a name's addresses the first that the
     /// system accepts is taken. Nothing is sent.
     ///
@@ -116,54 +101,6 @@ impl UdpSocket {
         }
     }
 
-    /// Sends a datagram to the peer; waits while the system's buffer is full. Returns its length.
-    ///
-    /// # Errors
-    ///
-    /// What the system says: there is no peer ([`connect`](Self::connect) first), the datagram is too long, nothing listened at the peer
-    /// when an earlier one came ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it is sent only when the future is ready.
-    ///
-    /// **Go:** `Write`.
-    #[track_caller]
-    pub fn send<'a>(
-        &'a self,
-        datagram: &'a [u8],
-    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let place = Location::caller();
-        self.inner
-            .io(Direction::Write, place, false, move |socket, _| {
-                socket.send(datagram)
-            })
-    }
-
-    /// Receives a datagram; returns its length. What does not fit into the buffer is lost.
-    ///
-    /// # Errors
-    ///
-    /// What the system says, such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) when nothing listens at the peer; after
-    /// [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: a datagram is taken only when the future is ready.
-    ///
-    /// **Go:** `Read`.
-    #[track_caller]
-    pub fn recv<'a>(
-        &'a self,
-        buf: &'a mut [u8],
-    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let place = Location::caller();
-        self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
-                socket.recv(buf)
-            })
-    }
-
     /// Sends a datagram to an address; waits while the system's buffer is full. Returns its length.
     ///
     /// # Errors
@@ -185,29 +122,6 @@ impl UdpSocket {
         self.inner
             .io(Direction::Write, place, false, move |socket, _| {
                 socket.send_to(datagram, to)
-            })
-    }
-
-    /// Receives a datagram; returns its length and who sent it. What does not fit into the buffer is lost.
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv`](Self::recv).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: a datagram is taken only when the future is ready.
-    ///
-    /// **Go:** `ReadFromUDP`.
-    #[track_caller]
-    pub fn recv_from<'a>(
-        &'a self,
-        buf: &'a mut [u8],
-    ) -> impl Future<Output = io::Result<(usize, SocketAddr)>> + Send + 'a {
-        let place = Location::caller();
-        self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
-                socket.recv_from(buf)
             })
     }
 
@@ -234,26 +148,6 @@ impl UdpSocket {
             })
     }
 
-    /// [`send`](Self::send) without waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for [`send`](Self::send).
-    pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
-        let inner = &self.inner;
-        inner.try_io(Direction::Write, |socket, _| socket.send(datagram))
-    }
-
-    /// [`recv`](Self::recv) without waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv`](Self::recv).
-    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let inner = &self.inner;
-        inner.try_io(Direction::Read, |socket, _| socket.recv(buf))
-    }
-
     /// [`send_to`](Self::send_to) without waiting.
     ///
     /// # Errors
@@ -262,107 +156,6 @@ impl UdpSocket {
     pub fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
         let inner = &self.inner;
         inner.try_io(Direction::Write, |socket, _| socket.send_to(datagram, to))
-    }
-
-    /// [`recv_from`](Self::recv_from) without waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv_from`](Self::recv_from).
-    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        let inner = &self.inner;
-        inner.try_io(Direction::Read, |socket, _| socket.recv_from(buf))
-    }
-
-    /// Waits until a datagram may be there, holding no buffer; [`try_recv`](Self::try_recv) tells.
-    ///
-    /// # Errors
-    ///
-    /// After [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows; the runtime has shut down.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: nothing is taken.
-    #[track_caller]
-    pub fn readable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
-        self.inner.registration().ready(Direction::Read)
-    }
-
-    /// Waits until a datagram may be sent; [`try_send`](Self::try_send) tells.
-    ///
-    /// # Errors
-    ///
-    /// As for [`readable`](Self::readable).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: nothing is sent.
-    #[track_caller]
-    pub fn writable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
-        self.inner.registration().ready(Direction::Write)
-    }
-
-    /// Sets the time at which sends and receives fail; see [`TcpStream::set_deadline`](crate::TcpStream::set_deadline).
-    ///
-    /// # Errors
-    ///
-    /// It has been closed.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
-    ///
-    /// **Go:** `SetDeadline`.
-    #[track_caller]
-    pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
-        let at = at.into();
-        self.inner.set_deadline(Direction::Read, at)?;
-        self.inner.set_deadline(Direction::Write, at)
-    }
-
-    /// [`set_deadline`](Self::set_deadline) for receives alone.
-    ///
-    /// # Errors
-    ///
-    /// It has been closed.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
-    ///
-    /// **Go:** `SetReadDeadline`.
-    #[track_caller]
-    pub fn set_read_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
-        self.inner.set_deadline(Direction::Read, at.into())
-    }
-
-    /// Closes the socket for all clones; whoever waits on it is told by an error that [`is_closed`](crate::is_closed) knows.
-    ///
-    /// # Errors
-    ///
-    /// It was closed before.
-    ///
-    /// **Go:** `Close`.
-    pub fn close(&self) -> io::Result<()> {
-        self.inner.close()
-    }
-
-    /// The local address, with the port that the system has chosen.
-    ///
-    /// # Errors
-    ///
-    /// It has been closed.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.with(mio::net::UdpSocket::local_addr)
-    }
-
-    /// The peer that [`connect`](Self::connect) fixed.
-    ///
-    /// # Errors
-    ///
-    /// There is none, or the socket has been closed.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.with(mio::net::UdpSocket::peer_addr)
     }
 
     /// Whether datagrams may be sent to broadcast addresses. Off by default.
@@ -441,6 +234,43 @@ impl UdpSocket {
         })
     }
 
+    /// The interface, given by its address, that datagrams to IPv4 groups leave by. The system chooses one by default.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as that no interface has the address.
+    ///
+    /// **Go:** `ipv4.PacketConn.SetMulticastInterface` of `golang.org/x/net`.
+    pub fn set_multicast_interface_v4(&self, interface: Ipv4Addr) -> io::Result<()> {
+        self.inner
+            .with(|socket| SockRef::from(socket).set_multicast_if_v4(&interface))
+    }
+
+    /// The interface, given by its index, that datagrams to IPv6 groups leave by. The system chooses one by default.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as that there is no such interface.
+    pub fn set_multicast_interface_v6(&self, interface: u32) -> io::Result<()> {
+        self.inner
+            .with(|socket| SockRef::from(socket).set_multicast_if_v6(interface))
+    }
+
+    /// How many routers a datagram to a group may pass: none, by default, so that it stays in the local network.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as that the number is above 255.
+    pub fn set_multicast_ttl(&self, hops: u32) -> io::Result<()> {
+        self.inner.with(|socket| {
+            let settings = SockRef::from(socket);
+            match socket.local_addr()? {
+                SocketAddr::V4(_) => settings.set_multicast_ttl_v4(hops),
+                SocketAddr::V6(_) => settings.set_multicast_hops_v6(hops),
+            }
+        })
+    }
+
     /// Room for datagrams that wait to be received, in bytes; the system may grant less, or twice as much for its own needs.
     ///
     /// # Errors
@@ -451,50 +281,5 @@ impl UdpSocket {
     pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
         self.inner
             .with(|socket| SockRef::from(socket).set_recv_buffer_size(bytes))
-    }
-
-    /// Calls `f` with the descriptor, for settings that have no method here. It must not block.
-    ///
-    /// # Errors
-    ///
-    /// It has been closed; what `f` returns.
-    ///
-    /// **Go:** `SyscallConn().Control(f)`.
-    pub fn control<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
-        self.inner.control(f)
-    }
-
-    /// Takes a socket of the standard library into the current runtime; it is made non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// What the system says.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime.
-    #[track_caller]
-    pub fn from_std(socket: std::net::UdpSocket) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        Self::register(mio::net::UdpSocket::from_std(socket))
-    }
-
-    /// Takes the socket out of the runtime. It stays non-blocking.
-    ///
-    /// # Errors
-    ///
-    /// It has been closed, or there are clones of it ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
-    pub fn into_std(self) -> io::Result<std::net::UdpSocket> {
-        let socket = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
-        let descriptor: OwnedFd = socket.into_device()?.into();
-        Ok(descriptor.into())
-    }
-}
-
-impl fmt::Debug for UdpSocket {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UdpSocket")
-            .field("socket", &self.inner)
-            .finish()
     }
 }

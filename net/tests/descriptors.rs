@@ -7,17 +7,12 @@ mod support;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
-use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use net::{TcpListener, TcpStream};
-use support::{descriptors, pair, run, serve, waits, watched};
-
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+use support::{
+    alone, cpu_time, descriptors, in_child, limit_descriptors, pair, run, serve, waits, watched,
+};
 
 /// The descriptor's number.
 fn number(stream: &TcpStream) -> io::Result<i32> {
@@ -143,36 +138,6 @@ fn twenty_thousand_connects_and_closes_leak_nothing() {
     });
 }
 
-/// The test of this name runs itself again in a process of its own, where it may lower limits.
-fn in_child(name: &str) -> bool {
-    const CHILD: &str = "NET_TEST_CHILD";
-    if std::env::var_os(CHILD).is_some() {
-        return true;
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    false
-}
-
-fn limit_descriptors(to: usize) {
-    let limit = libc::rlimit {
-        rlim_cur: to as libc::rlim_t,
-        rlim_max: 20_000,
-    };
-    // SAFETY: the kernel reads one live rlimit.
-    let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
-    assert_eq!(result, 0, "{}", io::Error::last_os_error());
-}
-
 #[test]
 fn accept_waits_while_descriptors_have_run_out() {
     let _alone = alone();
@@ -215,17 +180,4 @@ fn accept_waits_while_descriptors_have_run_out() {
         client.write_all(b"x").await?;
         server.read_exact(&mut [0]).await
     });
-}
-
-/// Of this process, in both modes.
-fn cpu_time() -> Duration {
-    // SAFETY: an rusage is plain integers: zero is a value of it.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes one live rusage.
-    let result = unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
-    assert_eq!(result, 0);
-    let time = |t: libc::timeval| {
-        Duration::from_secs(t.tv_sec as u64) + Duration::from_micros(t.tv_usec as u64)
-    };
-    time(usage.ru_utime) + time(usage.ru_stime)
 }

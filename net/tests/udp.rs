@@ -6,9 +6,9 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use net::{UdpSocket, is_closed, is_deadline};
+use net::{Batch, UdpSocket, is_closed, is_deadline};
 use runtime::time::Instant;
-use support::{run, waits};
+use support::{Random, run, waits};
 
 async fn socket() -> io::Result<UdpSocket> {
     UdpSocket::bind("127.0.0.1:0").await
@@ -134,9 +134,8 @@ fn a_group_receives_what_is_sent_to_it() {
         let member = UdpSocket::bind("0.0.0.0:0").await?;
         member.join_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
         let sender = socket().await?;
-        sender.control(|descriptor| {
-            socket2::SockRef::from(&descriptor).set_multicast_if_v4(&Ipv4Addr::LOCALHOST)
-        })?;
+        sender.set_multicast_interface_v4(Ipv4Addr::LOCALHOST)?;
+        sender.set_multicast_ttl(0)?;
         let to = (group, member.local_addr()?.port()).into();
         sender.send_to(b"all", to).await?;
         let mut buf = [0; 8];
@@ -163,6 +162,162 @@ fn sockets_go_to_the_standard_library_and_back() {
         let a = UdpSocket::from_std(a.into_std()?)?;
         a.send_to(b"x", address).await?;
         assert_eq!(a.recv(&mut [0; 8]).await?, 1);
+        Ok(())
+    });
+}
+
+#[test]
+fn bursts_of_any_size_are_received_in_batches_and_none_is_missed() {
+    let mut random = Random::new();
+    run(async move {
+        let (sender, receiver) = (socket().await?, socket().await?);
+        let to = receiver.local_addr()?;
+        let (tell, told) = sync::channel(1);
+        let receiving = runtime::spawn(async move {
+            let mut batch = Batch::new(20, 16);
+            let mut next = 0u64;
+            while next < 20_000 {
+                let n = receiver.recv_batch(&mut batch).await?;
+                assert_eq!(n, batch.len());
+                for (datagram, _) in batch.iter() {
+                    assert_eq!(datagram, next.to_le_bytes());
+                    next += 1;
+                }
+                tell.send(next).await.unwrap();
+            }
+            io::Result::Ok(())
+        });
+        // Not more under way than the system's buffer holds for certain.
+        let (mut sent, mut received) = (0u64, 0);
+        let mut batch = Batch::new(100, 8);
+        while sent < 20_000 {
+            batch.clear();
+            for _ in 0..(1 + random.below(100)).min(20_000 - sent as usize) {
+                batch.push(&sent.to_le_bytes(), to);
+                sent += 1;
+            }
+            if random.below(2) == 0 {
+                sender.send_batch(&batch).await?;
+            } else {
+                for (datagram, to) in batch.iter() {
+                    sender.send_to(datagram, to.unwrap()).await?;
+                    if random.below(20) == 0 {
+                        runtime::yield_now().await;
+                    }
+                }
+            }
+            while received < sent {
+                received = told.recv().await.unwrap();
+            }
+        }
+        receiving.await.unwrap()
+    });
+}
+
+#[test]
+fn a_batch_to_a_peer_that_is_gone_is_told() {
+    run(async {
+        let (client, gone) = (socket().await?, socket().await?);
+        client.connect(gone.local_addr()?).await?;
+        drop(gone);
+        let mut batch = Batch::new(4, 4);
+        batch.push(b"1", None);
+        client.send_batch(&batch).await?;
+        let error = client.recv_batch(&mut batch).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        let error = client.try_recv_batch(&mut batch).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+        assert!(batch.is_empty());
+        assert_eq!(client.try_send_batch(&batch, 0)?, 0);
+        client.close()?;
+        assert!(is_closed(&client.recv_batch(&mut batch).await.unwrap_err()));
+        assert!(is_closed(&client.try_send_batch(&batch, 0).unwrap_err()));
+        Ok(())
+    });
+}
+
+#[test]
+fn an_error_in_mid_batch_is_the_next_call_s() {
+    run(async {
+        let (sender, receiver) = (socket().await?, socket().await?);
+        let to = receiver.local_addr()?;
+        let mut batch = Batch::new(3, 70_000);
+        batch.push(b"fits", to);
+        batch.push(&[0; 70_000], to);
+        batch.push(b"fits too", to);
+        assert_eq!(sender.try_send_batch(&batch, 0)?, 1);
+        let error = sender.try_send_batch(&batch, 1).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMSGSIZE));
+        assert_eq!(sender.try_send_batch(&batch, 2)?, 1);
+        assert_eq!(receiver.recv_batch(&mut batch).await?, 2);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_broadcast_needs_to_be_allowed_and_then_arrives() {
+    run(async {
+        let receiver = UdpSocket::bind("0.0.0.0:0").await?;
+        let to = (
+            Ipv4Addr::new(127, 255, 255, 255),
+            receiver.local_addr()?.port(),
+        );
+        let sender = socket().await?;
+        let error = sender.send_to(b"all", to.into()).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        sender.set_broadcast(true)?;
+        sender.send_to(b"all", to.into()).await?;
+        let mut buf = [0; 8];
+        let (n, from) = receiver.recv_from(&mut buf).await?;
+        assert_eq!((&buf[..n], from), (&b"all"[..], sender.local_addr()?));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_group_that_was_left_is_not_heard_any_more() {
+    run(async {
+        let group = Ipv4Addr::new(239, 1, 2, 4);
+        let receiver = UdpSocket::bind("0.0.0.0:0").await?;
+        let sender = socket().await?;
+        sender.set_multicast_interface_v4(Ipv4Addr::LOCALHOST)?;
+        receiver.join_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
+        receiver.leave_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
+        assert!(
+            receiver
+                .leave_multicast_v4(group, Ipv4Addr::LOCALHOST)
+                .is_err()
+        );
+        let direct = (Ipv4Addr::LOCALHOST, receiver.local_addr()?.port());
+        // In order: if the first arrived it would be received first.
+        sender.send_to(b"to all", (group, direct.1).into()).await?;
+        sender.send_to(b"to one", direct.into()).await?;
+        let mut buf = [0; 8];
+        let n = receiver.recv(&mut buf).await?;
+        assert_eq!(&buf[..n], b"to one");
+        let error = receiver.join_multicast_v4(Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        Ok(())
+    });
+}
+
+#[test]
+fn deadlines_end_receives_and_batches_and_a_peek_takes_nothing() {
+    run(async {
+        let (a, b) = (socket().await?, socket().await?);
+        a.set_read_deadline(Instant::now() + Duration::from_millis(5))?;
+        let error = a.recv_batch(&mut Batch::new(1, 8)).await.unwrap_err();
+        assert!(is_deadline(&error), "{error}");
+        a.set_deadline(None)?;
+        a.set_write_deadline(Instant::now())?;
+        let error = a.send_to(b"x", b.local_addr()?).await.unwrap_err();
+        assert!(is_deadline(&error), "{error}");
+        b.send_to(b"still here", a.local_addr()?).await?;
+        let mut buf = [0; 16];
+        for _ in 0..2 {
+            assert_eq!(a.peek(&mut buf).await?, 10);
+        }
+        assert_eq!(a.recv(&mut buf).await?, 10);
         Ok(())
     });
 }

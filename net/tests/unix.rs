@@ -231,3 +231,72 @@ fn many_senders_wait_for_room_at_one_receiver() {
         std::fs::remove_file(path)
     });
 }
+
+#[test]
+fn halves_are_put_together_again_and_a_dropped_half_ends_sending() {
+    run(async {
+        let (a, b) = UnixStream::pair()?;
+        let (c, _d) = UnixStream::pair()?;
+        let (reader, writer) = a.into_split();
+        let (_, other) = c.into_split();
+        let error = reader.reunite(other).unwrap_err();
+        assert_eq!(error.to_string(), "the halves are of different streams");
+        let whole = error.0.reunite(writer).unwrap();
+        whole.write_all(b"still open").await?;
+        b.read_exact(&mut [0; 10]).await?;
+
+        let (reader, writer) = whole.into_split();
+        let echoing = runtime::spawn(echo(b));
+        let reading = runtime::spawn(async move {
+            let mut answer = [0; 5];
+            reader.read_exact(&mut answer).await?;
+            assert_eq!(reader.read(&mut [0]).await?, 0);
+            io::Result::Ok(answer)
+        });
+        writer.write_all(b"hello").await?;
+        drop(writer);
+        assert_eq!(&reading.await.unwrap()?, b"hello");
+        echoing.await.unwrap()
+    });
+}
+
+#[test]
+fn a_unix_stream_has_all_that_tcp_has() {
+    run(async {
+        let (a, b) = UnixStream::pair()?;
+        a.write_vectored(&[io::IoSlice::new(b"he"), io::IoSlice::new(b"llo")])
+            .await?;
+        let mut buf = [0; 8];
+        for _ in 0..2 {
+            assert_eq!(b.peek(&mut buf).await?, 5);
+        }
+        let (mut first, mut rest) = ([0; 2], [0; 6]);
+        let mut bufs = [
+            io::IoSliceMut::new(&mut first),
+            io::IoSliceMut::new(&mut rest),
+        ];
+        assert_eq!(b.try_read_vectored(&mut bufs)?, 5);
+        assert_eq!((&first, &rest[..3]), (b"he", &b"llo"[..]));
+        // Deadlines: one a direction, also for what is under way; and they are lifted.
+        b.set_read_deadline(Instant::now() + Duration::from_millis(5))?;
+        assert!(is_deadline(&b.read(&mut buf).await.unwrap_err()));
+        b.write_all(b"x").await?;
+        b.set_read_deadline(None)?;
+        a.set_write_deadline(Instant::now())?;
+        assert!(is_deadline(&a.write(b"x").await.unwrap_err()));
+        a.read_exact(&mut [0]).await?;
+        a.set_deadline(None)?;
+        let writing = a.clone();
+        let long = runtime::spawn(async move { writing.write_all(&vec![0; 8 << 20]).await });
+        while a.try_write(b"x").is_ok() {
+            runtime::yield_now().await;
+        }
+        a.set_deadline(Instant::now())?;
+        assert!(is_deadline(&long.await.unwrap().unwrap_err()));
+        assert!(a.take_error()?.is_none());
+        // Out of the runtime and back.
+        let b = UnixStream::from_std(b.into_std()?)?;
+        assert_eq!(b.read(&mut buf).await?, 8);
+        Ok(())
+    });
+}

@@ -32,6 +32,10 @@ pub use std::process::ExitCode;
 /// first poll, would vanish with the process instead of being dropped. Thousands of times an ordinary poll; too short to be felt.
 const LAST_POLLS: Duration = Duration::from_millis(50);
 
+/// How long a test that checks for leaks waits for tasks which wait for a timer, say, and may end by themselves. A test that fails takes so
+/// long at the most, and one that passes hardly any time.
+const LAST_TASKS: Duration = Duration::from_secs(5);
+
 /// Holds the user's return type to what `fn main` may return.
 pub const fn returns<T: Termination>() {}
 
@@ -39,6 +43,9 @@ pub const fn returns<T: Termination>() {}
 #[derive(Debug)]
 pub struct Entry {
     max_procs: Option<usize>,
+    leak_check: bool,
+    start_paused: bool,
+    seed: Option<u64>,
     ends_process: bool,
 }
 
@@ -47,6 +54,9 @@ impl Entry {
     pub fn main() -> Self {
         Self {
             max_procs: None,
+            leak_check: false,
+            start_paused: false,
+            seed: None,
             ends_process: true,
         }
     }
@@ -55,6 +65,9 @@ impl Entry {
     pub fn test() -> Self {
         Self {
             max_procs: None,
+            leak_check: false,
+            start_paused: false,
+            seed: None,
             ends_process: false,
         }
     }
@@ -63,6 +76,27 @@ impl Entry {
     #[must_use]
     pub fn max_procs(mut self, n: usize) -> Self {
         self.max_procs = Some(n);
+        self
+    }
+
+    /// No task is to be left when the body has returned.
+    #[must_use]
+    pub fn leak_check(mut self) -> Self {
+        self.leak_check = true;
+        self
+    }
+
+    /// The clock is paused.
+    #[must_use]
+    pub fn start_paused(mut self) -> Self {
+        self.start_paused = true;
+        self
+    }
+
+    /// What random choices follow from.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
         self
     }
 
@@ -78,9 +112,14 @@ impl Entry {
         if let Some(n) = self.max_procs {
             builder.max_procs(n);
         }
+        builder.start_paused(self.start_paused);
+        if let Some(seed) = self.seed {
+            builder.seed(seed);
+        }
         match builder.build() {
             Ok(runtime) => Started {
                 runtime: Some(runtime),
+                leak_check: self.leak_check,
                 ends_process: self.ends_process,
             },
             Err(error) => panic!("the runtime could not be started: {error}"),
@@ -92,10 +131,21 @@ impl Entry {
 struct Started {
     /// `None` only inside `drop`.
     runtime: Option<Runtime>,
+    leak_check: bool,
     ends_process: bool,
 }
 
 impl Started {
+    /// The body has returned.
+    #[track_caller]
+    fn check(&self) {
+        if self.leak_check {
+            if let Err(left) = self.runtime().check_leaks(LAST_TASKS) {
+                panic!("{left}");
+            }
+        }
+    }
+
     fn runtime(&self) -> &Runtime {
         self.runtime
             .as_ref()
@@ -198,7 +248,10 @@ impl AsTask {
         let runtime = started.runtime();
         let task = runtime.spawn(future);
         match runtime.block_on(task) {
-            Ok(output) => output,
+            Ok(output) => {
+                started.check();
+                output
+            }
             // The panic has been printed where it happened; this only carries it on.
             Err(error) => match error.try_into_panic() {
                 Ok(payload) => std::panic::resume_unwind(payload),
@@ -217,6 +270,8 @@ impl OnThread {
     #[track_caller]
     pub fn run<F: Future>(self, entry: Entry, future: F) -> F::Output {
         let started = entry.start();
-        started.runtime().block_on(future)
+        let output = started.runtime().block_on(future);
+        started.check();
+        output
     }
 }

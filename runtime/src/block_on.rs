@@ -22,6 +22,7 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
         );
     }
     let _entered = current::enter(scheduler.clone());
+    let _inside = Inside::new(scheduler);
     let sleeper = Arc::new(Sleeper::new(Location::caller()));
     let _noting = current::enter_block_on(&sleeper);
     let waker = Waker::from(sleeper.clone());
@@ -34,8 +35,29 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
             return output;
         }
         listed.get_or_insert_with(|| scheduler.sleepers().enter(&sleeper));
+        // Being listed, it is told of what happens from here on.
+        if let Some(reason) = scheduler.downfall().reason() {
+            panic!("{reason}");
+        }
         if let Err(report) = sleeper.sleep(|| scheduler.count_sleep()) {
             panic!("{report}");
         }
+    }
+}
+
+/// The thread is inside `block_on`: a paused clock has to know, since this thread can make tasks run.
+struct Inside<'a>(&'a Scheduler);
+
+impl<'a> Inside<'a> {
+    fn new(scheduler: &'a Scheduler) -> Self {
+        scheduler.sleepers().begin();
+        Self(scheduler)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.sleepers().end();
+        self.0.reconsider_clock();
     }
 }

@@ -13,6 +13,7 @@ use crate::runtime::Runtime;
 use crate::scheduler::blocking::BlockingConfig;
 use crate::scheduler::{Config, Scheduler};
 use crate::sigquit;
+use crate::unhandled_panic::UnhandledPanic;
 
 /// Threads for blocking jobs: Tokio's default, far more than a disk or a resolver can use.
 const MAX_BLOCKING_THREADS: usize = 512;
@@ -30,6 +31,10 @@ const TIME_SLICE: Duration = Duration::from_millis(10);
 /// So long that no reasonable computation between two awaits takes it.
 const REPORT_STUCK: Duration = Duration::from_secs(1);
 
+/// With a seed: so long that a poll which takes it has not just been held up by the machine, since the hand-over to another thread is
+/// the end of reproducibility. Where tasks wait, an eighth of it counts.
+const SEEDED_SLICE: Duration = Duration::from_secs(80);
+
 /// Builds a [`Runtime`] with settings of your own.
 ///
 /// ```
@@ -45,11 +50,14 @@ pub struct Builder {
     max_blocking_threads: usize,
     blocking_keep_alive: Duration,
     max_threads: usize,
-    time_slice: Duration,
+    time_slice: Option<Duration>,
     report_stuck: Option<Duration>,
     detect_deadlock: bool,
     bystanders: Bystanders,
     dump_on_sigquit: bool,
+    unhandled_panic: UnhandledPanic,
+    start_paused: bool,
+    seed: Option<u64>,
 }
 
 impl Default for Builder {
@@ -68,11 +76,14 @@ impl Builder {
             max_blocking_threads: MAX_BLOCKING_THREADS,
             blocking_keep_alive: BLOCKING_KEEP_ALIVE,
             max_threads: MAX_THREADS,
-            time_slice: TIME_SLICE,
+            time_slice: None,
             report_stuck: Some(REPORT_STUCK),
             detect_deadlock: true,
             bystanders: Bystanders::default(),
             dump_on_sigquit: false,
+            unhandled_panic: UnhandledPanic::Report,
+            start_paused: false,
+            seed: None,
         }
     }
 
@@ -140,7 +151,7 @@ impl Builder {
             slice >= Duration::from_millis(1),
             "Builder::time_slice({slice:?}): give a millisecond or more"
         );
-        self.time_slice = slice;
+        self.time_slice = Some(slice);
         self
     }
 
@@ -193,6 +204,70 @@ impl Builder {
         self
     }
 
+    /// What else happens when a task panics whose [`JoinHandle`](crate::JoinHandle) nobody holds, beside its being printed: nothing by
+    /// default.
+    ///
+    /// ```no_run
+    /// use runtime::{Builder, UnhandledPanic};
+    ///
+    /// let rt = Builder::new().unhandled_panic(UnhandledPanic::ExitProcess).build()?;
+    /// rt.block_on(async {
+    ///     runtime::spawn(async { panic!("the process ends with status 2") });
+    ///     std::future::pending::<()>().await;
+    /// });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** a panic that is not recovered always ends the process, with status 2.
+    pub fn unhandled_panic(&mut self, policy: UnhandledPanic) -> &mut Self {
+        self.unhandled_panic = policy;
+        self
+    }
+
+    /// Whether the runtime's clock is paused from the beginning: see [`time::pause`](crate::time::pause). Off by default.
+    ///
+    /// Such a runtime runs one task at a time, whatever [`max_procs`](Self::max_procs) says, and has a seed: the one that is set, else
+    /// the environment's `SEED`, else a new one each time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let rt = runtime::Builder::new().start_paused(true).build()?;
+    /// rt.block_on(runtime::time::sleep(Duration::from_secs(3600))); // takes no time
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** `synctest.Test`.
+    pub fn start_paused(&mut self, on: bool) -> &mut Self {
+        self.start_paused = on;
+        self
+    }
+
+    /// Makes runs reproducible: all that is chosen at random, such as the arm of a `select!`, follows from `seed`, and so does the order in
+    /// which tasks run. Two runs with the same seed are the same, if all that tasks see is.
+    ///
+    /// Such a runtime runs one task at a time, whatever [`max_procs`](Self::max_procs) says, and its
+    /// [`time_slice`](Self::time_slice) is more than a minute unless it is set. Its order of running is shuffled: another seed is another
+    /// order, and may show another mistake. Not reproducible is what comes from outside: the time, unless it is
+    /// [paused](Self::start_paused), sockets, blocking jobs and `block_in_place`, other threads, and a future inside `block_on` that
+    /// works side by side with tasks.
+    ///
+    /// If the thread that drops the runtime panics, the seed is printed on stderr. Random numbers for the test itself:
+    /// [`task::random()`](crate::task::random()).
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().seed(7).build()?;
+    /// assert_eq!(rt.handle().seed(), Some(7));
+    /// assert_eq!(rt.handle().max_procs(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** nothing like it.
+    pub fn seed(&mut self, seed: u64) -> &mut Self {
+        self.seed = Some(seed);
+        self
+    }
+
     /// Threads that the deadlock check is to overlook.
     pub(crate) fn bystanders(&mut self, threads: Bystanders) -> &mut Self {
         self.bystanders = threads;
@@ -204,9 +279,14 @@ impl Builder {
     /// # Errors
     ///
     /// If the system refuses a thread or the reactor's descriptors, or if `RUNTIME_MAXPROCS` is set to what is no number, or
-    /// `RUNTIME_DEBUG` to what makes no sense.
+    /// `RUNTIME_DEBUG` to what makes no sense; for a paused runtime also if `SEED` is set to what is no number.
     pub fn build(&mut self) -> io::Result<Runtime> {
+        let seed = match self.seed {
+            None if self.start_paused => Some(seed_from(env::var("SEED").ok().as_deref())?),
+            seed => seed,
+        };
         let asked = match self.max_procs {
+            _ if seed.is_some() => Some(1),
             Some(n) => Some(n),
             None => procs::from_env(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
         };
@@ -223,7 +303,10 @@ impl Builder {
             max_procs,
             limits,
             max_threads: self.max_threads,
-            time_slice: self.time_slice,
+            time_slice: self.time_slice.unwrap_or(match seed {
+                None => TIME_SLICE,
+                Some(_) => SEEDED_SLICE,
+            }),
             report_stuck: self.report_stuck,
             thread_name: self.thread_name.clone(),
             stack_size: self.stack_size,
@@ -235,8 +318,35 @@ impl Builder {
             },
             schedtrace: debug.schedtrace,
             monitor: debug.monitor != Some(false),
+            unhandled_panic: self.unhandled_panic,
             deadlock: detect_deadlock.then(|| self.bystanders.clone()),
+            start_paused: self.start_paused,
+            seed,
         };
         Scheduler::start(config).map(Runtime::from_scheduler)
+    }
+}
+
+/// The seed of a runtime that was given none.
+fn seed_from(env: Option<&str>) -> io::Result<u64> {
+    match env {
+        None => Ok(crate::task::random::fresh()),
+        Some(text) => text.trim().parse().map_err(|_| {
+            let message = format!("SEED={text:?}: give a number from 0 to 2^64 - 1, or unset it");
+            io::Error::new(io::ErrorKind::InvalidInput, message)
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_is_that_of_the_environment_or_a_new_one_each_time() {
+        assert_eq!(seed_from(Some(" 17\n")).unwrap(), 17);
+        assert_ne!(seed_from(None).unwrap(), seed_from(None).unwrap());
+        let error = seed_from(Some("seventeen")).unwrap_err().to_string();
+        assert!(error.contains("SEED=\"seventeen\""), "{error}");
     }
 }

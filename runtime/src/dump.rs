@@ -121,7 +121,8 @@ impl Dump {
 impl Scheduler {
     /// See [`Handle::dump`](crate::Handle::dump).
     pub(crate) fn dump(&self) -> Dump {
-        let now = clock::now();
+        // The stamps are the system's clock's.
+        let now = clock::real();
         let mut tasks = Vec::new();
         task::visit::for_each(self.slab(), &mut |task| {
             tasks.push(TaskInfo::of(task, now));
@@ -139,7 +140,7 @@ impl Scheduler {
 }
 
 impl TaskInfo {
-    fn of(task: &Header, now: u64) -> Self {
+    pub(crate) fn of(task: &Header, now: u64) -> Self {
         let (state, noted) = state(task);
         Self {
             id: task.id(),
@@ -204,11 +205,18 @@ fn separate(f: &mut fmt::Formatter<'_>, before: usize) -> fmt::Result {
 
 impl fmt::Display for TaskInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, "")
+    }
+}
+
+impl TaskInfo {
+    /// Prints it, with a remark behind its state.
+    pub(crate) fn write(&self, f: &mut fmt::Formatter<'_>, remark: &str) -> fmt::Result {
         write!(f, "task {}", self.id)?;
         if let Some(name) = &self.name {
             write!(f, " {name:?}")?;
         }
-        writeln!(f, " [{}{}]:", self.state, Minutes(self.waits_for))?;
+        writeln!(f, " [{}{remark}{}]:", self.state, Minutes(self.waits_for))?;
         if let Some(place) = self.waits_at {
             writeln!(f, "\t{place}")?;
         }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crate::block_on;
 use crate::dump::Dump;
 use crate::io::Driver;
+use crate::leaks::Leaks;
 use crate::metrics::Metrics;
 use crate::procs::MAX_MAX_PROCS;
 use crate::scheduler::{Scheduler, current};
@@ -141,6 +142,31 @@ impl Handle {
         self.scheduler.dump()
     }
 
+    /// Tasks that can never be woken again: every handle of what they wait for is held by tasks in the same position.
+    ///
+    /// A task that is listed is parked, and nothing can ever wake it: no handle, no timer, no descriptor, no thread, no waker in unknown
+    /// hands, and nobody can abort it. Known are channels and `select!`, [`never`](https://docs.rs/weftline-sync), `WaitGroup`, the ends of
+    /// other tasks, futures that nobody wakes, and the other primitives of `sync` where they lie in the task itself. A task is
+    /// *not* listed, though it may be leaked, if a handle lies on the heap (in a `Box`, a `Vec`, an `Arc`), in another thread, in
+    /// `block_on`, or in a task that may still run; or if somebody who may still act holds its [`JoinHandle`].
+    ///
+    /// To find out it makes a copy of the process (`fork`), and drops the futures of parked tasks there, cut off from everything: their
+    /// destructors run, and have no effect outside. The thread that calls waits meanwhile, some milliseconds as a rule, and longer with much
+    /// memory or very many tasks; other tasks go on. Linux on x86-64 and 64-bit ARM only: elsewhere, and where the system refuses,
+    /// [`Leaks::unknown`] says so.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let leaks = runtime::Handle::current().leaks();
+    /// assert!(leaks.is_empty(), "{leaks}");
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `pprof.Lookup("goroutineleak")`, which collects garbage to find out.
+    pub fn leaks(&self) -> Leaks {
+        self.scheduler.leaks()
+    }
+
     /// Counters and gauges of this runtime. Cheap: it reads a few numbers for each worker.
     ///
     /// **Go:** `metrics.Read`.
@@ -172,6 +198,11 @@ impl Handle {
             "set_max_procs({n}): give a number from 1 to {MAX_MAX_PROCS}"
         );
         self.scheduler.set_max_procs(n)
+    }
+
+    /// What the runtime's random choices follow from, if that is set: see [`Builder::seed`](crate::Builder::seed).
+    pub fn seed(&self) -> Option<u64> {
+        self.scheduler.seed()
     }
 
     /// Workers of this runtime.

@@ -20,8 +20,8 @@
 //! readiness ([`io`]), and it is then in no queue and costs nothing but its memory. The event wakes it: it goes to the waking worker's
 //! run-next slot, and from there on as before.
 //!
-//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`;
-//! and what says why: [`dump`], `deadlock`, `sigquit`, [`metrics`].
+//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`signal`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`;
+//! and what says why: [`dump`], `deadlock`, [`leaks`], `sigquit`, [`metrics`].
 //! `docs/ARCHITECTURE.md` has the map, `scheduler/README.md` the protocol by which workers sleep and are woken.
 //!
 //! # Coming from Tokio
@@ -44,7 +44,9 @@ pub mod time;
 
 mod deadlock;
 pub mod dump;
+pub mod leaks;
 pub mod metrics;
+pub mod signal;
 mod sigquit;
 mod stderr;
 
@@ -54,6 +56,7 @@ mod debug;
 mod handle;
 mod procs;
 mod runtime;
+mod unhandled_panic;
 
 #[doc(hidden)]
 pub mod __private;
@@ -64,6 +67,7 @@ mod models;
 pub use crate::builder::Builder;
 pub use crate::dump::Dump;
 pub use crate::handle::{EnterGuard, Handle, TryCurrentError};
+pub use crate::leaks::Leaks;
 pub use crate::metrics::Metrics;
 pub use crate::runtime::Runtime;
 pub use crate::spawn::{
@@ -71,4 +75,5 @@ pub use crate::spawn::{
     yield_now,
 };
 pub use crate::task::{JoinError, JoinHandle};
+pub use crate::unhandled_panic::UnhandledPanic;
 pub use macros::{main, test};

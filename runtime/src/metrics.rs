@@ -55,6 +55,8 @@ pub struct Metrics {
     /// Times that ready tasks had to wait, since [`Builder::max_threads`](crate::Builder::max_threads) workers were there and all of them
     /// stuck. Counter.
     pub threads_exhausted: u64,
+    /// Timers that are set and have not fired: sleeps, timeouts, tickers, deadlines.
+    pub timers_armed: usize,
     /// Timers fired. Counter.
     pub timers_fired: u64,
     /// Descriptors registered with the reactor.
@@ -160,6 +162,7 @@ impl Scheduler {
             preemptions: self.tally().preemptions.load(Relaxed),
             handoffs: self.tally().handoffs.load(Relaxed),
             threads_exhausted: self.tally().exhausted.load(Relaxed),
+            timers_armed: self.started_slots().map(|s| s.timers.armed()).sum(),
             timers_fired: timers_fired.sum::<u64>() + self.tally().timers_fired.load(Relaxed),
             descriptors: self.driver().registered(),
             io_events: self.driver().events(),

@@ -135,6 +135,12 @@ fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
+        if let Some(seed) = self.handle.seed().filter(|_| std::thread::panicking()) {
+            // Not to stderr itself: a test's words belong to the test.
+            eprintln!(
+                "the seed of this run was {seed}: the same again with SEED={seed}, or with seed = {seed}"
+            );
+        }
         if self.ended {
             return;
         }

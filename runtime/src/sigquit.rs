@@ -4,19 +4,25 @@
 //! the process. It belongs to no runtime and waits for none: it works when every worker is stuck, and when some task holds the lock of
 //! std's stderr, since it writes to the descriptor itself. It ends the process by `_exit`, which runs nothing of anybody's.
 //!
-//! There is one for the process, started by the first runtime that asks for it. It never goes away.
+//! There is one for the process, started by the first runtime that asks for it. It never goes away. While the program itself listens for
+//! SIGQUIT ([`signal`]) it does nothing, as in Go.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use crate::deadlock;
 use crate::scheduler::threads;
+use crate::signal;
 use crate::stderr;
 
 /// Whether the handler is there.
 static INSTALLED: Mutex<bool> = Mutex::new(false);
+
+/// The same, for handlers.
+static IN_FORCE: AtomicBool = AtomicBool::new(false);
 
 /// Go's status.
 const STATUS: i32 = 2;
@@ -44,13 +50,22 @@ pub(crate) fn install() -> io::Result<()> {
         threads::handler_wakes_nobody(libc::SIGQUIT);
     }
     let action = move || {
-        let _ = (&tell).write(&[0]);
+        if !signal::has_listener(libc::SIGQUIT) {
+            let _ = (&tell).write(&[0]);
+        }
     };
     // SAFETY: the action makes one `write` system call on a descriptor that stays open, which is allowed in a handler; it neither
     // allocates, locks nor panics.
     unsafe { signal_hook_registry::register(libc::SIGQUIT, action) }?;
     *installed = true;
+    // Relaxed: a flag and nothing more.
+    IN_FORCE.store(true, Ordering::Relaxed);
     Ok(())
+}
+
+/// Whether SIGQUIT prints the tasks, unless somebody listens for it. Callable inside a handler.
+pub(crate) fn is_installed() -> bool {
+    IN_FORCE.load(Ordering::Relaxed)
 }
 
 /// The life of the thread.

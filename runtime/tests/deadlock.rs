@@ -24,6 +24,13 @@ async fn the_panic_shows_every_task() {
     runtime::spawn(pending::<()>()).await.unwrap();
 }
 
+#[runtime::test(start_paused = true)]
+#[should_panic(expected = "all tasks are asleep - deadlock!")]
+async fn a_test_on_a_paused_clock_fails_when_no_timer_is_left() {
+    runtime::time::sleep(Duration::from_secs(3600)).await;
+    pending::<()>().await;
+}
+
 #[runtime::test]
 async fn a_test_that_sleeps_goes_on() {
     runtime::time::sleep(LATER).await;

@@ -14,6 +14,7 @@ use pin_project_lite::pin_project;
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
+use crate::blocking;
 use crate::mutex::{Mutex, MutexGuard, MutexLock};
 use crate::waiters::{Batch, Waiter, Waiters, Withdrawn};
 
@@ -106,6 +107,34 @@ impl Cond {
             finished: false,
             place: Location::caller(),
         }
+    }
+
+    /// Waits like [`wait`](Self::wait), blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// # use sync::{Cond, Mutex};
+    /// static READY: Mutex<bool> = Mutex::new(false);
+    /// static CHANGED: Cond = Cond::new();
+    ///
+    /// let thread = std::thread::spawn(|| {
+    ///     let mut ready = READY.blocking_lock();
+    ///     while !*ready {
+    ///         ready = CHANGED.blocking_wait(ready);
+    ///     }
+    /// });
+    /// *READY.blocking_lock() = true;
+    /// CHANGED.signal();
+    /// thread.join().unwrap();
+    /// ```
+    ///
+    /// **Go:** `c.Wait()` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_wait<'a, T: ?Sized>(&'a self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        blocking::wait(self.wait(guard), "Cond::blocking_wait", "wait(guard).await")
     }
 
     /// Wakes the one that has waited longest, if anyone waits. The lock may be held or not.
@@ -219,7 +248,7 @@ impl<'a, T: ?Sized> Future for CondWait<'a, T> {
             return Poll::Pending;
         }
         if this.lock.is_none() {
-            this.lock.set(Some(this.mutex.lock()));
+            this.lock.set(Some(this.mutex.lock_at(this.place)));
         }
         let lock = this
             .lock

@@ -14,6 +14,7 @@ mod channel;
 mod select;
 
 mod barrier;
+pub mod broadcast;
 mod cond;
 pub mod context;
 pub mod errgroup;
@@ -21,6 +22,7 @@ mod mutex;
 mod notify;
 mod once;
 pub mod oneshot;
+mod pool;
 mod rwlock;
 mod semaphore;
 pub mod singleflight;
@@ -35,12 +37,16 @@ pub use channel::{
     Receiver, Recv, Send, SendError, SendFrom, Sender, TryRecvError, TrySendError, channel, never,
 };
 pub use cond::{Cond, CondWait};
-pub use mutex::{Mutex, MutexGuard, MutexLock, OwnedMutexGuard};
+pub use mutex::{
+    MappedMutexGuard, Mutex, MutexGuard, MutexLock, OwnedMappedMutexGuard, OwnedMutexGuard,
+};
 pub use notify::{Notified, Notify};
 pub use once::{Once, OnceCell};
+pub use pool::{OwnedPooled, Pool, Pooled};
 pub use rwlock::{
-    OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockRead, RwLockReadGuard, RwLockWrite,
-    RwLockWriteGuard,
+    MappedRwLockReadGuard, MappedRwLockWriteGuard, OwnedMappedRwLockReadGuard,
+    OwnedMappedRwLockWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockRead,
+    RwLockReadGuard, RwLockWrite, RwLockWriteGuard,
 };
 #[doc(hidden)]
 pub use select::__private;

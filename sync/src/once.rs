@@ -10,6 +10,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::OnceLock;
 
+use crate::blocking;
 use crate::mutex::RawMutex;
 
 /// A value that is made once, by the first who needs it, in an `async` function.
@@ -162,6 +163,56 @@ impl<T> OnceCell<T> {
         }
     }
 
+    /// The value; makes it by `init` if there is none, and blocks the thread while another does. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// If `init` does, as [`get_or_init`](Self::get_or_init). Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// static CONFIG: sync::OnceCell<String> = sync::OnceCell::new();
+    /// assert_eq!(CONFIG.blocking_get_or_init(|| "read from a file".to_string()), "read from a file");
+    /// ```
+    ///
+    /// **Go:** the function that `sync.OnceValue(f)` returns, on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_get_or_init(&self, init: impl FnOnce() -> T) -> &T {
+        blocking::wait(
+            self.get_or_init(|| async { init() }),
+            "OnceCell::blocking_get_or_init",
+            "get_or_init(..).await",
+        )
+    }
+
+    /// The value; tries to make it by `init` if there is none, and blocks the thread while another does. For threads outside the runtime.
+    ///
+    /// # Errors
+    ///
+    /// What `init` returns, as [`get_or_try_init`](Self::get_or_try_init).
+    ///
+    /// # Panics
+    ///
+    /// As [`blocking_get_or_init`](Self::blocking_get_or_init).
+    ///
+    /// ```
+    /// let cell = sync::OnceCell::new();
+    /// assert!(cell.blocking_get_or_try_init(|| "x".parse::<u32>()).is_err());
+    /// assert_eq!(cell.blocking_get_or_try_init(|| "1".parse::<u32>()), Ok(&1));
+    /// ```
+    ///
+    /// **Go:** `sync.OnceValues(f)`, which keeps the error for good.
+    #[track_caller]
+    pub fn blocking_get_or_try_init<E>(
+        &self,
+        init: impl FnOnce() -> Result<T, E>,
+    ) -> Result<&T, E> {
+        blocking::wait(
+            self.get_or_try_init(|| async { init() }),
+            "OnceCell::blocking_get_or_try_init",
+            "get_or_try_init(..).await",
+        )
+    }
+
     /// Sets the value.
     ///
     /// # Errors
@@ -183,6 +234,31 @@ impl<T> OnceCell<T> {
         self.value.set(value)
     }
 
+    /// The value, if there is one: `&mut` proves that nobody else has it.
+    ///
+    /// ```
+    /// let mut cell = sync::OnceCell::from(1);
+    /// *cell.get_mut().unwrap() += 1;
+    /// assert_eq!(cell.get(), Some(&2));
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn get_mut(&mut self) -> Option<&mut T> {
+        self.value.get_mut()
+    }
+
+    /// Takes the value out, if there is one; the cell is as new.
+    ///
+    /// ```
+    /// let mut cell = sync::OnceCell::from(1);
+    /// assert_eq!((cell.take(), cell.take()), (Some(1), None));
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn take(&mut self) -> Option<T> {
+        self.value.take()
+    }
+
     /// The value, if there is one, without the cell.
     ///
     /// ```
@@ -200,6 +276,15 @@ impl<T> OnceCell<T> {
 impl<T> Default for OnceCell<T> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl<T> From<T> for OnceCell<T> {
+    fn from(value: T) -> Self {
+        Self {
+            value: OnceLock::from(value),
+            making: RawMutex::new(),
+        }
     }
 }
 
@@ -281,6 +366,28 @@ impl Once {
         async move {
             done.await;
         }
+    }
+
+    /// Runs `f`, unless that has been done, and blocks the thread while another does. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// If `f` does, as [`call`](Self::call). Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let once = sync::Once::new();
+    /// once.blocking_call(|| println!("printed once"));
+    /// once.blocking_call(|| unreachable!());
+    /// ```
+    ///
+    /// **Go:** `once.Do(f)` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_call(&self, f: impl FnOnce()) {
+        blocking::wait(
+            self.call(|| async { f() }),
+            "Once::blocking_call",
+            "call(..).await",
+        );
     }
 
     /// Whether it is done: one load.

@@ -4,9 +4,14 @@
 //! Capacities that a model can only explore when they are small live here too.
 
 #[cfg(not(loom))]
+#[allow(
+    unused_imports,
+    reason = "for the locks that nobody is in a hurry with"
+)]
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
+#[allow(unused_imports, reason = "as above")]
 pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
@@ -54,12 +59,13 @@ macro_rules! constant {
 /// Since when a waiter waits for a lock.
 #[cfg(not(loom))]
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Since(std::time::Instant);
+pub(crate) struct Since(runtime::time::Instant);
 
 #[cfg(not(loom))]
 impl Since {
     pub(crate) fn now() -> Self {
-        Self(std::time::Instant::now())
+        // The runtime's clock: where it is paused, nothing depends on how fast the machine is.
+        Self(runtime::time::Instant::now())
     }
 
     /// Whether it has waited so long that it is to be served before all others. The limit is Go's: long against a critical section, short
@@ -93,6 +99,27 @@ pub(crate) const WAKE_BATCH: usize = 32;
 /// So few that a model sees more than one batch.
 #[cfg(loom)]
 pub(crate) const WAKE_BATCH: usize = 2;
+
+/// After how many operations a shard of a pool gives back some of what lay untouched all the time. A guess: rare enough to cost nothing,
+/// and after some thousand operations a burst is forgotten.
+#[cfg(not(loom))]
+pub(crate) const POOL_WINDOW: u32 = 256;
+
+/// So few that a model sees the end of one.
+#[cfg(loom)]
+pub(crate) const POOL_WINDOW: u32 = 2;
+
+/// How many shards a pool has, a power of two: as many as threads can run at once, or a few more.
+#[cfg(not(loom))]
+pub(crate) fn pool_shards() -> usize {
+    std::thread::available_parallelism().map_or(1, |threads| threads.get().next_power_of_two())
+}
+
+/// Two threads are as many as a model of a pool has.
+#[cfg(loom)]
+pub(crate) fn pool_shards() -> usize {
+    2
+}
 
 /// Whether a select looks at its arms in random order. A model must run the same way twice.
 pub(crate) const RANDOM_ORDER: bool = cfg!(not(loom));

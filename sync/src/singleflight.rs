@@ -13,14 +13,20 @@ use std::future::Future;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError, TryLockError};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
+use crate::blocking;
+use crate::primitive::{Mutex, MutexGuard};
 use crate::waiters::{Batch, Waiter, Waiters};
+
+#[cfg(all(test, loom))]
+#[path = "models/singleflight.rs"]
+mod models;
 
 /// Calls by key, each of which runs once at a time, however many want its result.
 ///
@@ -133,12 +139,7 @@ where
         let place = Location::caller();
         async move {
             let call = self.join(key, f, place);
-            let landed = Landed {
-                waiter: Waiter::new(&call.waiters, ()),
-                call: &call,
-                place,
-            };
-            landed.await;
+            Landed::new(&call, place).await;
             match call.outcome.get().expect("it has landed") {
                 Outcome::Value(value) => value.clone(),
                 // The panic hook has seen it; this one only carries it on.
@@ -152,15 +153,59 @@ where
         }
     }
 
+    /// Waits like [`run`](Self::run), blocking the thread. For threads outside the runtime's tasks that have [entered](runtime::Handle::enter) it,
+    /// as those of `spawn_blocking` have.
+    ///
+    /// # Panics
+    ///
+    /// As `run`, and inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let group = sync::singleflight::Group::new();
+    /// let thread = runtime::spawn_blocking(move || group.blocking_run("answer", || async { 42 }));
+    /// assert_eq!(thread.await.unwrap(), 42);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `g.Do(key, fn)` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_run<F, Fut>(&self, key: K, f: F) -> V
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = V> + Send + 'static,
+    {
+        blocking::wait(
+            self.run(key, f),
+            "singleflight::Group::blocking_run",
+            "run(..).await",
+        )
+    }
+
     /// The call that runs for `key`, or a new one.
     fn join<F, Fut>(&self, key: K, f: F, place: &'static Location<'static>) -> Arc<Call<V>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = V> + Send + 'static,
     {
+        let (call, landing) = self.enter(key);
+        if let Some(landing) = landing {
+            let work = Work {
+                future: None,
+                f: Some(f),
+                landing,
+            };
+            // If this panics, for want of a runtime, the work is dropped, and with that the call has landed.
+            drop(runtime::task::spawn_at(work, place));
+        }
+        call
+    }
+
+    /// The call that runs for `key`, or a new one and the duty to land it.
+    fn enter(&self, key: K) -> (Arc<Call<V>>, Option<Landing<K, V>>) {
         let mut running = self.calls.lock();
         if let Some(call) = running.get(&key) {
-            return call.clone();
+            return (call.clone(), None);
         }
         let call = Arc::new(Call {
             outcome: OnceLock::new(),
@@ -168,20 +213,13 @@ where
         });
         running.insert(key.clone(), call.clone());
         drop(running);
-        let ticket = Landing {
+        let landing = Landing {
             calls: self.calls.clone(),
             call: call.clone(),
             key,
             outcome: Outcome::Lost,
         };
-        let work = Work {
-            future: None,
-            f: Some(f),
-            landing: ticket,
-        };
-        // If this panics, for want of a runtime, the work is dropped, and with that the call has landed.
-        drop(runtime::task::spawn_at(work, place));
-        call
+        (call, Some(landing))
     }
 
     /// Lets the next who asks for `key` start a call of its own, even if one runs. Who waits for that one still gets its result.
@@ -210,9 +248,16 @@ where
 
 impl<K, V> fmt::Debug for Group<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group")
-            .field("running", &self.calls.lock().len())
-            .finish()
+        let mut group = f.debug_struct("Group");
+        // Never waits: `Hash` and `Eq` of the keys, which run under the lock, are somebody else's code.
+        match self.calls.running.try_lock() {
+            Ok(running) => group.field("running", &running.len()),
+            Err(TryLockError::Poisoned(poisoned)) => {
+                group.field("running", &poisoned.into_inner().len())
+            }
+            Err(TryLockError::WouldBlock) => group.field("running", &format_args!("<locked>")),
+        };
+        group.finish()
     }
 }
 
@@ -314,6 +359,16 @@ pin_project! {
         waiter: Waiter<'a, (), ()>,
         call: &'a Call<V>,
         place: &'static Location<'static>,
+    }
+}
+
+impl<'a, V> Landed<'a, V> {
+    fn new(call: &'a Call<V>, place: &'static Location<'static>) -> Self {
+        Self {
+            waiter: Waiter::new(&call.waiters, ()),
+            call,
+            place,
+        }
     }
 }
 

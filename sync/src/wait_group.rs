@@ -28,6 +28,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use runtime::JoinHandle;
+use runtime::leaks::trial::{self, Side};
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
@@ -499,8 +500,34 @@ pub struct WaitGroupGuard {
     group: WaitGroup,
 }
 
+impl Drop for WaitGroup {
+    #[inline]
+    fn drop(&mut self) {
+        if trial::is_on() {
+            rehearse(self);
+        }
+    }
+}
+
+/// In a trial: a handle of the group goes.
+#[cold]
+fn rehearse(group: &WaitGroup) {
+    let of = Side {
+        primitive: std::ptr::from_ref(&group.inner.waiters).addr(),
+        side: 0,
+        sides: 1,
+        handles: Arc::strong_count(&group.inner),
+    };
+    trial::handle(group, std::ptr::from_ref(&*group.inner).addr(), of);
+    // The count stays as it was.
+    std::mem::forget(group.inner.clone());
+}
+
 impl Drop for WaitGroupGuard {
     fn drop(&mut self) {
+        if trial::is_on() {
+            return;
+        }
         if let Err(mistake) = self.group.inner.done() {
             // A second panic would end the process and hide the first.
             if !std::thread::panicking() {

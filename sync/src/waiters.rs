@@ -8,6 +8,8 @@
 //!   idle ──enqueue──► waiting ──take──► notified        Waiter::status
 //!    ▲                   │
 //!    └─────withdraw──────┘   (the future is dropped)
+//!
+//!   idle, notified ──finish──► finished                 (its owner has what it came for)
 //! ```
 //!
 //! Who wants to wake somebody takes the lock, moves wakers from the front of the queue into a [`Batch`], unlocks, and only then calls them:
@@ -20,29 +22,39 @@
 //! 2. A node is in the queue exactly while its status is `WAITING`, and status leaves `WAITING` only under the lock.
 //! 3. A node in the queue is pinned, and leaves the queue before its memory goes: `Waiter::drop` sees to it.
 //! 4. Storing `NOTIFIED` is the last access to a node by anyone but its owner, who may free it at once.
+//! 5. `Links::place` is written when the node is put into the queue. From then on the ticket stays; the waker is there exactly while the
+//!    node is in the queue.
+//! 6. `Waiters::queue` is reached only through a [`Locked`], of which there is one at a time, since it holds the lock.
+//!
+//! Most operations never wait, but their future has a waiter in it all the same. So a new one is little: where it would stand in the queue
+//! is not even written (5), and dropping one that does not wait is a look at its status.
 //!
 //! *Rejected*: a slab of wakers, which allocates and has to be kept in step with the futures; a lock-free queue, whose cancellation costs
 //! more than this lock, which is taken only by those who wait or have somebody to wake.
 
 use std::any::Any;
 use std::fmt;
-use std::marker::PhantomPinned;
+use std::marker::{PhantomData, PhantomPinned};
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::{Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
+
+use runtime::leaks::trial::{self, On};
 
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 use crate::primitive::atomic::{AtomicU8, Ordering};
-use crate::primitive::{Mutex, MutexGuard, UnsafeCell, WAKE_BATCH};
+use crate::primitive::{Held, Lock, UnsafeCell, WAKE_BATCH};
 
 /// The queue, and beside it the state `S` of the primitive that it serves.
 pub(crate) struct Waiters<S, T> {
-    queue: Mutex<Queue<S, T>>,
+    lock: Lock,
+    /// Under `lock` (6).
+    queue: UnsafeCell<Queue<S, T>>,
 }
 
 struct Queue<S, T> {
@@ -56,6 +68,12 @@ struct Queue<S, T> {
 // SAFETY: the pointers lead to nodes inside `Waiter`s, which are `Send` for these `T`; they are followed only under the lock (1), and a
 // `Waker` may be used from any thread.
 unsafe impl<S: Send, T: Send> Send for Queue<S, T> {}
+// SAFETY: threads that share it reach the queue one at a time (6), so it needs to be `Send` only.
+unsafe impl<S: Send, T: Send> Sync for Waiters<S, T> {}
+
+// Nothing foreign runs under the lock, so a panic leaves nothing half done.
+impl<S, T> UnwindSafe for Waiters<S, T> {}
+impl<S, T> RefUnwindSafe for Waiters<S, T> {}
 
 /// Where a waiter stands in the order of arrival; 64 bits, so that it never wraps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,7 +89,8 @@ impl<S, T> Waiters<S, T> {
         /// An empty queue.
         pub(crate) const fn new(state: S) -> Self {
             Self {
-                queue: Mutex::new(Queue {
+                lock: Lock::new(),
+                queue: UnsafeCell::new(Queue {
                     state,
                     front: None,
                     back: None,
@@ -83,11 +102,10 @@ impl<S, T> Waiters<S, T> {
 
     /// Locks the queue and the state with it.
     pub(crate) fn lock(&self) -> Locked<'_, S, T> {
-        // Nothing foreign runs under the lock, so a poisoned one has still all its invariants.
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         Locked {
             waiters: self,
-            queue,
+            _held: self.lock.hold(),
+            _queue: PhantomData,
         }
     }
 }
@@ -101,28 +119,41 @@ impl<S, T> fmt::Debug for Waiters<S, T> {
 /// The queue under its lock. Dereferences to the primitive's state.
 pub(crate) struct Locked<'a, S, T> {
     waiters: &'a Waiters<S, T>,
-    queue: MutexGuard<'a, Queue<S, T>>,
+    _held: Held<'a>,
+    /// What it stands for: unique access to the queue.
+    _queue: PhantomData<&'a mut Queue<S, T>>,
 }
 
 impl<S, T> Locked<'_, S, T> {
+    fn queue(&self) -> &Queue<S, T> {
+        // SAFETY: the lock is held (6), and the borrow of `self` keeps a unique reference away.
+        self.waiters.queue.with(|queue| unsafe { &*queue })
+    }
+
+    fn queue_mut(&mut self) -> &mut Queue<S, T> {
+        // SAFETY: the lock is held (6), and the unique borrow of `self` keeps any other reference away.
+        self.waiters.queue.with_mut(|queue| unsafe { &mut *queue })
+    }
+
     /// The ticket of the next to arrive: all who wait now are before it.
     pub(crate) fn ticket(&self) -> Ticket {
-        Ticket(self.queue.next_ticket)
+        Ticket(self.queue().next_ticket)
     }
 
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
-        self.queue.front.is_none()
+        self.queue().front.is_none()
     }
 
     /// Whether exactly one waits.
     pub(crate) fn is_single(&self) -> bool {
-        self.queue.front.is_some() && self.queue.front == self.queue.back
+        let queue = self.queue();
+        queue.front.is_some() && queue.front == queue.back
     }
 
     /// The note of the one who has waited longest.
     pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
-        let front = self.queue.front?;
+        let front = self.queue().front?;
         // SAFETY: in the queue, so alive (3), and touched under the lock (1), which the returned borrow of `self` keeps.
         unsafe {
             front
@@ -135,9 +166,10 @@ impl<S, T> Locked<'_, S, T> {
     /// Notifies the one who has waited longest, and hands over its waker, to be woken once the lock is gone.
     #[must_use = "the waiter has to be woken"]
     pub(crate) fn take_front(&mut self) -> Option<Waker> {
-        let front = self.queue.front?;
+        let queue = self.queue_mut();
+        let front = queue.front?;
         // SAFETY: `front` is in this queue and the lock is held.
-        let waker = unsafe { self.queue.unlink(front) };
+        let waker = unsafe { queue.unlink(front) };
         // SAFETY: nobody but us has turned it from `WAITING`, which takes the lock (2), so its owner has not let it go (3). `Release`:
         // pairs with the `Acquire` in `Waiter::status`, so that the owner sees what happened before the notification; it is our last
         // access (4).
@@ -162,11 +194,9 @@ impl<S, T> Locked<'_, S, T> {
     }
 
     fn front_ticket(&self) -> Option<Ticket> {
-        let front = self.queue.front?;
+        let front = self.queue().front?;
         // SAFETY: in the queue, so alive (3), and read under the lock (1).
-        Some(Ticket(unsafe {
-            front.as_ref().links.with(|links| (*links).ticket)
-        }))
+        Some(Ticket(unsafe { front.as_ref().ticket() }))
     }
 }
 
@@ -174,13 +204,13 @@ impl<S, T> Deref for Locked<'_, S, T> {
     type Target = S;
 
     fn deref(&self) -> &S {
-        &self.queue.state
+        &self.queue().state
     }
 }
 
 impl<S, T> DerefMut for Locked<'_, S, T> {
     fn deref_mut(&mut self) -> &mut S {
-        &mut self.queue.state
+        &mut self.queue_mut().state
     }
 }
 
@@ -189,24 +219,17 @@ impl<S, T> Queue<S, T> {
     ///
     /// # Safety
     ///
-    /// The lock is held; `node` belongs to a pinned waiter of this queue and is in no queue.
+    /// The lock is held; `node` belongs to a pinned waiter of this queue, has been in it, and is in no queue.
     unsafe fn push_front(&mut self, node: NonNull<Node<T>>, waker: Waker) {
         let next = self.front.replace(node);
-        // SAFETY: by the caller, `node` is alive and the lock is held (1).
+        // SAFETY: by the caller, `node` is alive and the lock is held (1); it has been in the queue, so it has a ticket (5).
         unsafe {
-            node.as_ref().links.with_mut(|links| {
-                (*links).prev = None;
-                (*links).next = next;
-                (*links).waker = Some(waker);
-            });
+            let ticket = node.as_ref().ticket();
+            node.as_ref().settle(None, next, ticket, waker);
         }
         match next {
-            // SAFETY: `next` was the front of the queue, so it is alive (3).
-            Some(next) => unsafe {
-                next.as_ref()
-                    .links
-                    .with_mut(|links| (*links).prev = Some(node))
-            },
+            // SAFETY: `next` was the front of the queue, so it is alive (3), and the lock is held (1).
+            Some(next) => unsafe { next.as_ref().with_place(|place| place.prev = Some(node)) },
             None => self.back = Some(node),
         }
     }
@@ -219,21 +242,10 @@ impl<S, T> Queue<S, T> {
         self.next_ticket += 1;
         let prev = self.back.replace(node);
         // SAFETY: by the caller, `node` is alive and the lock is held (1).
-        unsafe {
-            node.as_ref().links.with_mut(|links| {
-                (*links).prev = prev;
-                (*links).next = None;
-                (*links).ticket = ticket;
-                (*links).waker = Some(waker);
-            });
-        }
+        unsafe { node.as_ref().settle(prev, None, ticket, waker) };
         match prev {
-            // SAFETY: `prev` was the back of the queue, so it is alive (3).
-            Some(prev) => unsafe {
-                prev.as_ref()
-                    .links
-                    .with_mut(|links| (*links).next = Some(node))
-            },
+            // SAFETY: `prev` was the back of the queue, so it is alive (3), and the lock is held (1).
+            Some(prev) => unsafe { prev.as_ref().with_place(|place| place.next = Some(node)) },
             None => self.front = Some(node),
         }
     }
@@ -244,27 +256,25 @@ impl<S, T> Queue<S, T> {
     ///
     /// The lock is held and `node` is in this queue.
     unsafe fn unlink(&mut self, node: NonNull<Node<T>>) -> Waker {
-        // SAFETY: in the queue, so alive (3), and the lock is held (1).
+        // SAFETY: in the queue, so alive (3), and the lock is held (1). The waker is there (5), and is taken once, as the node is out of
+        // the queue from now on.
         let (prev, next, waker) = unsafe {
-            (node.as_ref().links).with_mut(|links| {
-                (
-                    (*links).prev.take(),
-                    (*links).next.take(),
-                    (*links).waker.take(),
-                )
+            (node.as_ref()).with_place(|place| {
+                let waker = ManuallyDrop::take(&mut place.waker);
+                (place.prev, place.next, waker)
             })
         };
         match prev {
-            // SAFETY: a neighbour of a node in the queue is in the queue, so alive (3).
-            Some(prev) => unsafe { prev.as_ref().links.with_mut(|links| (*links).next = next) },
+            // SAFETY: a neighbour of a node in the queue is in the queue, so alive (3), and the lock is held (1).
+            Some(prev) => unsafe { prev.as_ref().with_place(|place| place.next = next) },
             None => self.front = next,
         }
         match next {
             // SAFETY: as above.
-            Some(next) => unsafe { next.as_ref().links.with_mut(|links| (*links).prev = prev) },
+            Some(next) => unsafe { next.as_ref().with_place(|place| place.prev = prev) },
             None => self.back = prev,
         }
-        waker.expect("a node in the queue has a waker")
+        waker
     }
 }
 
@@ -277,18 +287,69 @@ pub(crate) struct Waiter<'a, S, T> {
 struct Node<T> {
     /// Under the lock (1).
     links: UnsafeCell<Links<T>>,
-    /// Atomic: [`IDLE`], [`WAITING`] or [`NOTIFIED`]; see the drawing above.
+    /// Atomic: [`IDLE`], [`WAITING`], [`NOTIFIED`] or [`FINISHED`]; see the drawing above.
     status: AtomicU8,
     _pinned: PhantomPinned,
 }
 
 struct Links<T> {
+    /// Not written before it first stands in the queue (5).
+    place: MaybeUninit<Place<T>>,
+    note: T,
+}
+
+/// Where a node stands.
+struct Place<T> {
     prev: Option<NonNull<Node<T>>>,
     next: Option<NonNull<Node<T>>>,
-    /// There exactly while the node is in the queue.
-    waker: Option<Waker>,
+    /// There exactly while the node is in the queue (5).
+    waker: ManuallyDrop<Waker>,
     ticket: u64,
-    note: T,
+}
+
+impl<T> Node<T> {
+    /// Writes where it stands.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held, and the node is in no queue, or only just linked from its neighbours.
+    unsafe fn settle(
+        &self,
+        prev: Option<NonNull<Self>>,
+        next: Option<NonNull<Self>>,
+        ticket: u64,
+        waker: Waker,
+    ) {
+        let place = Place {
+            prev,
+            next,
+            waker: ManuallyDrop::new(waker),
+            ticket,
+        };
+        // SAFETY: under the lock (1). What was there before has no waker any more (5).
+        self.links.with_mut(|links| unsafe {
+            (*links).place.write(place);
+        });
+    }
+
+    /// Looks at where it stands, or changes it.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held, and the node has been put into the queue at least once.
+    unsafe fn with_place<R>(&self, look: impl FnOnce(&mut Place<T>) -> R) -> R {
+        // SAFETY: under the lock (1), and written, as it has been in the queue (5).
+        self.links
+            .with_mut(|links| look(unsafe { (*links).place.assume_init_mut() }))
+    }
+
+    /// # Safety
+    ///
+    /// As [`with_place`](Self::with_place).
+    unsafe fn ticket(&self) -> u64 {
+        // SAFETY: the caller's promise.
+        unsafe { self.with_place(|place| place.ticket) }
+    }
 }
 
 /// Not in the queue: never was, or has withdrawn.
@@ -297,6 +358,8 @@ const IDLE: u8 = 0;
 const WAITING: u8 = 1;
 /// Taken out by somebody else, whose waker call follows.
 const NOTIFIED: u8 = 2;
+/// Its owner has what it came for.
+const FINISHED: u8 = 3;
 
 // SAFETY: what the node shares with others is touched under the lock (1) or atomic; the note moves with the waiter, hence `T: Send`.
 unsafe impl<S: Send, T: Send> Send for Waiter<'_, S, T> {}
@@ -320,15 +383,13 @@ pub(crate) enum Withdrawn {
 
 impl<'a, S, T> Waiter<'a, S, T> {
     /// A waiter that does not wait yet.
+    #[inline]
     pub(crate) fn new(waiters: &'a Waiters<S, T>, note: T) -> Self {
         Self {
             waiters,
             node: Node {
                 links: UnsafeCell::new(Links {
-                    prev: None,
-                    next: None,
-                    waker: None,
-                    ticket: 0,
+                    place: MaybeUninit::uninit(),
                     note,
                 }),
                 status: AtomicU8::new(IDLE),
@@ -338,16 +399,38 @@ impl<'a, S, T> Waiter<'a, S, T> {
     }
 
     /// Whether it has never queued up, or has withdrawn.
+    #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.status() == IDLE
     }
 
     /// Whether it is in the queue; another thread may take it out the next moment, but only its owner puts it in.
+    #[inline]
     pub(crate) fn is_waiting(&self) -> bool {
         self.status() == WAITING
     }
 
+    /// Whether it is in the queue, or has been taken out of it by somebody whose call its owner has not followed yet. If so, its owner has
+    /// something to put right when it goes away.
+    #[inline]
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self.status(), WAITING | NOTIFIED)
+    }
+
+    /// Its owner has what it came for.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds if it is in the queue.
+    #[inline]
+    pub(crate) fn finish(self: Pin<&mut Self>) {
+        debug_assert!(!self.is_waiting(), "the waiter is in the queue");
+        // Relaxed: only its owner looks at a waiter outside the queue.
+        self.node.status.store(FINISHED, Ordering::Relaxed);
+    }
+
     /// Whether somebody has taken it out of the queue.
+    #[inline]
     pub(crate) fn is_notified(&self) -> bool {
         self.status() == NOTIFIED
     }
@@ -383,8 +466,9 @@ impl<'a, S, T> Waiter<'a, S, T> {
         assert!(self.is_notified(), "only who was notified may come back");
         // SAFETY: notified, so in no queue (2), and nobody but us touches it (4).
         unsafe { self.node.links.with_mut(|links| (*links).note = note) };
-        // SAFETY: the lock is held; the waiter is pinned and, as its status says, in no queue (2).
-        unsafe { locked.queue.push_front(NonNull::from(&self.node), waker) };
+        let node = NonNull::from(&self.node);
+        // SAFETY: the lock is held; the waiter is pinned and, as its status says, has been taken out of the queue (2).
+        unsafe { locked.queue_mut().push_front(node, waker) };
         // Relaxed: whoever takes the node out holds the lock that we hold now.
         self.node.status.store(WAITING, Ordering::Relaxed);
     }
@@ -411,8 +495,9 @@ impl<'a, S, T> Waiter<'a, S, T> {
             "the lock belongs to another queue"
         );
         assert!(self.is_idle(), "the waiter is in the queue already");
+        let node = NonNull::from(&self.node);
         // SAFETY: the lock is held; the waiter is pinned and, being idle, in no queue (2).
-        unsafe { locked.queue.push_back(NonNull::from(&self.node), waker) };
+        unsafe { locked.queue_mut().push_back(node, waker) };
         // Relaxed: whoever takes the node out holds the lock that we hold now.
         self.node.status.store(WAITING, Ordering::Relaxed);
     }
@@ -427,21 +512,21 @@ impl<'a, S, T> Waiter<'a, S, T> {
         loop {
             match self.status() {
                 NOTIFIED => return Poll::Ready(()),
-                status => assert_eq!(status, WAITING, "the waiter has not queued up"),
+                WAITING => {}
+                FINISHED => panic!("polled after it was ready: await it once"),
+                _ => panic!("the waiter has not queued up"),
             }
             let locked = self.waiters.lock();
             if self.status() != WAITING {
                 continue;
             }
-            // SAFETY: under the lock (1).
+            // SAFETY: the lock is held, and the node is in the queue, so its waker is there (5).
             let old = unsafe {
-                self.node
-                    .links
-                    .with_mut(|links| exchange(&mut (*links).waker, &mut fresh, cx))
+                (self.node).with_place(|place| exchange(&mut place.waker, &mut fresh, cx))
             };
             drop(locked);
             match old {
-                Exchange::Done(_old) => return Poll::Pending,
+                Exchange::Done(_unused) => return Poll::Pending,
                 Exchange::NeedsClone => fresh = Some(cx.waker().clone()),
             }
         }
@@ -462,21 +547,27 @@ impl<'a, S, T> Waiter<'a, S, T> {
 
     fn leave(&self, locked: &mut Locked<'_, S, T>) -> Withdrawn {
         match self.status() {
-            IDLE => Withdrawn::Idle,
+            IDLE | FINISHED => Withdrawn::Idle,
             NOTIFIED => Withdrawn::Notified,
             _ => {
-                // SAFETY: under the lock (1).
-                let ticket = Ticket(unsafe { self.node.links.with(|links| (*links).ticket) });
                 // SAFETY: the lock is held and, as the status says (2), the node is in the queue.
-                let waker = unsafe { locked.queue.unlink(NonNull::from(&self.node)) };
+                let ticket = Ticket(unsafe { self.node.ticket() });
+                let node = NonNull::from(&self.node);
+                // SAFETY: as above.
+                let waker = unsafe { locked.queue_mut().unlink(node) };
                 // Relaxed: only the owner looks at it from now on.
                 self.node.status.store(IDLE, Ordering::Relaxed);
+                if trial::is_on() {
+                    let queue = ptr::from_ref(self.waiters).addr();
+                    trial::waker(&waker, ptr::from_ref(&self.node).addr(), On::At(queue));
+                }
                 Withdrawn::Waiting(ticket, waker)
             }
         }
     }
 
     /// `Acquire`: pairs with the `Release` in [`Locked::take_front`].
+    #[inline]
     fn status(&self) -> u8 {
         self.node.status.load(Ordering::Acquire)
     }
@@ -484,13 +575,21 @@ impl<'a, S, T> Waiter<'a, S, T> {
 
 impl<S, T> Drop for Waiter<'_, S, T> {
     /// Keeps invariant 3 whatever the primitive does; it will have withdrawn before if it has anything to put right.
+    #[inline]
     fn drop(&mut self) {
         if self.is_waiting() {
-            let mut locked = self.waiters.lock();
-            let withdrawn = self.leave(&mut locked);
-            drop(locked);
-            drop(withdrawn);
+            self.drop_slow();
         }
+    }
+}
+
+impl<S, T> Waiter<'_, S, T> {
+    #[cold]
+    fn drop_slow(&self) {
+        let mut locked = self.waiters.lock();
+        let withdrawn = self.leave(&mut locked);
+        drop(locked);
+        drop(withdrawn);
     }
 }
 
@@ -499,6 +598,7 @@ impl<S, T> fmt::Debug for Waiter<'_, S, T> {
         let status = match self.status() {
             IDLE => "idle",
             WAITING => "waiting",
+            FINISHED => "finished",
             _ => "notified",
         };
         f.debug_struct("Waiter")
@@ -508,22 +608,19 @@ impl<S, T> fmt::Debug for Waiter<'_, S, T> {
 }
 
 enum Exchange {
-    /// The right waker is in place; here is the one that was there, to be dropped after the lock.
+    /// The right waker is in place; here is the one that is not, to be dropped after the lock.
     Done(Option<Waker>),
     /// The waker in place is another one, and a clone of the right one has to be brought.
     NeedsClone,
 }
 
-fn exchange(stored: &mut Option<Waker>, fresh: &mut Option<Waker>, cx: &Context<'_>) -> Exchange {
-    if stored
-        .as_ref()
-        .is_some_and(|stored| stored.will_wake(cx.waker()))
-    {
-        Exchange::Done(fresh.take())
-    } else if fresh.is_some() {
-        Exchange::Done(std::mem::replace(stored, fresh.take()))
-    } else {
-        Exchange::NeedsClone
+fn exchange(stored: &mut Waker, fresh: &mut Option<Waker>, cx: &Context<'_>) -> Exchange {
+    if stored.will_wake(cx.waker()) {
+        return Exchange::Done(fresh.take());
+    }
+    match fresh.take() {
+        Some(fresh) => Exchange::Done(Some(std::mem::replace(stored, fresh))),
+        None => Exchange::NeedsClone,
     }
 }
 
@@ -541,6 +638,11 @@ impl Batch {
     /// Whether it has to be [called](Self::wake) before more goes in.
     pub(crate) fn is_full(&self) -> bool {
         self.len == WAKE_BATCH
+    }
+
+    /// How many wakers are in it.
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 
     /// Calls all wakers, oldest first, and empties the batch. No lock may be held.

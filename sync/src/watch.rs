@@ -24,6 +24,7 @@ use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
 use crate::SendError;
+use crate::blocking;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::waiters::{Batch, Waiter, Waiters};
@@ -385,6 +386,53 @@ impl<T> Receiver<T> {
                 return false;
             }
         }
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Waits like [`changed`](Self::changed), blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let (tx, mut rx) = sync::watch::channel(1);
+    /// std::thread::spawn(move || tx.send(2));
+    /// assert!(rx.blocking_changed());
+    /// assert_eq!(*rx.borrow(), 2);
+    /// ```
+    ///
+    /// **Go:** none.
+    #[track_caller]
+    pub fn blocking_changed(&mut self) -> bool {
+        blocking::wait(
+            self.changed(),
+            "watch::Receiver::blocking_changed",
+            "changed().await",
+        )
+    }
+
+    /// Waits like [`wait_for`](Self::wait_for), blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let (tx, mut rx) = sync::watch::channel(1);
+    /// std::thread::spawn(move || for n in 2..10 { tx.replace(n); });
+    /// assert!(rx.blocking_wait_for(|&n| n >= 5));
+    /// ```
+    ///
+    /// **Go:** none.
+    #[track_caller]
+    pub fn blocking_wait_for(&mut self, accepts: impl FnMut(&T) -> bool) -> bool {
+        blocking::wait(
+            self.wait_for(accepts),
+            "watch::Receiver::blocking_wait_for",
+            "wait_for(..).await",
+        )
     }
 }
 

@@ -1,4 +1,4 @@
-//! Channels allocate once when they are made and once for the buffer, and no operation allocates after that.
+//! Channels allocate once when they are made and once for the buffer, and no operation allocates after that; nor does waiting at any primitive.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -6,7 +6,10 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use sync::{channel, select};
+use sync::{
+    Barrier, Cond, Mutex, MutexGuard, Notify, OnceCell, Pool, RwLock, RwLockWriteGuard, Semaphore,
+    WaitGroup, broadcast, channel, select, watch,
+};
 
 thread_local! {
     static ALLOCATED: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
@@ -108,4 +111,129 @@ fn waiting_sending_receiving_and_selecting_allocate_nothing() {
     run();
     let ((), (count, _)) = allocations(run);
     assert_eq!(count, 0);
+}
+
+/// Allocations of the second of two runs: the first is for what a thread sets up when it first runs, and for what is kept.
+fn steady(mut run: impl FnMut()) -> usize {
+    run();
+    allocations(run).1.0
+}
+
+fn pending<F: Future>(future: Pin<&mut F>) {
+    assert!(poll(future).is_pending());
+}
+
+fn ready<F: Future>(future: Pin<&mut F>) -> F::Output {
+    match poll(future) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("it is not ready"),
+    }
+}
+
+#[test]
+fn waiting_for_locks_and_permits_allocates_nothing() {
+    let (mutex, lock, semaphore) = (Mutex::new(1), RwLock::new(1), Semaphore::new(1));
+    assert_eq!(
+        steady(|| {
+            let guard = MutexGuard::map(mutex.try_lock().unwrap(), |n| n);
+            let mut waiting = pin!(mutex.lock());
+            pending(waiting.as_mut());
+            drop(guard);
+            drop(ready(waiting));
+            let guard = lock.try_write().unwrap();
+            let (mut reader, mut writer) = (pin!(lock.read()), pin!(lock.write()));
+            pending(reader.as_mut());
+            pending(writer.as_mut());
+            let guard = RwLockWriteGuard::downgrade(guard);
+            drop((guard, ready(reader)));
+            drop(ready(writer));
+            let permit = semaphore.try_acquire().unwrap();
+            let mut waiting = pin!(semaphore.acquire());
+            pending(waiting.as_mut());
+            drop(permit);
+            drop(ready(waiting));
+        }),
+        0
+    );
+}
+
+#[test]
+fn waiting_for_others_allocates_nothing() {
+    let (mutex, cond, notify, barrier) =
+        (Mutex::new(1), Cond::new(), Notify::new(), Barrier::new(2));
+    let (group, cell) = (WaitGroup::new(), OnceCell::new());
+    let (watch_tx, mut watch_rx) = watch::channel(0);
+    let (cast_tx, mut cast_rx) = broadcast::channel(2);
+    let mut second_rx = cast_tx.subscribe();
+    let (ctx, _cancel) = sync::context::Context::background().with_cancel();
+    assert_eq!(
+        steady(|| {
+            let mut waiting = pin!(cond.wait(mutex.try_lock().unwrap()));
+            pending(waiting.as_mut());
+            cond.signal();
+            drop(ready(waiting));
+            let mut waiting = pin!(notify.notified());
+            pending(waiting.as_mut());
+            notify.notify_waiters();
+            ready(waiting);
+            let mut waiting = pin!(barrier.wait());
+            pending(waiting.as_mut());
+            ready(pin!(barrier.wait()));
+            ready(waiting);
+            group.add(1);
+            let mut waiting = pin!(group.wait());
+            pending(waiting.as_mut());
+            group.done();
+            ready(waiting);
+            ready(pin!(cell.get_or_init(|| async { 1 })));
+            let mut waiting = pin!(watch_rx.changed());
+            pending(waiting.as_mut());
+            watch_tx.send(1).unwrap();
+            ready(waiting);
+            pending(pin!(ctx.done()));
+            for n in 0..4 {
+                let mut waiting = pin!(cast_rx.recv());
+                pending(waiting.as_mut());
+                cast_tx.send(n).unwrap();
+                assert_eq!(ready(waiting), Ok(n));
+                assert_eq!(second_rx.try_recv(), Ok(n));
+            }
+        }),
+        0
+    );
+}
+
+#[test]
+fn what_is_got_from_a_pool_and_put_back_allocates_nothing() {
+    let pool: Pool<Vec<u8>> = Pool::new(|| Vec::with_capacity(100));
+    let use_it = || {
+        for n in 0..10_000 {
+            let mut buffer = pool.get();
+            buffer.clear();
+            buffer.push(n as u8);
+        }
+    };
+    assert_eq!(steady(use_it), 0);
+}
+
+/// Go: TestAllocs, whose limits these are.
+#[test]
+fn a_context_costs_no_more_allocations_than_go_s() {
+    use sync::context::Context;
+
+    let cancelled = || {
+        let (ctx, cancel) = Context::background().with_cancel();
+        cancel.cancel();
+        drop(ctx);
+    };
+    assert!(steady(cancelled) <= 5, "{}", steady(cancelled));
+    let runtime = runtime::Builder::new().max_procs(1).build().unwrap();
+    let _entered = runtime.enter();
+    let timed = || {
+        let (ctx, cancel) =
+            Context::background().with_timeout(std::time::Duration::from_secs(3600));
+        cancel.cancel();
+        drop(ctx);
+    };
+    assert!(steady(timed) <= 8, "{}", steady(timed));
 }

@@ -585,6 +585,96 @@ fn cancelling_wakes_a_hundred_thousand() {
     });
 }
 
+/// Counts how often it is called.
+struct Counting(AtomicUsize);
+
+impl std::task::Wake for Counting {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A context for which so many wait, on its own and below it, with wakers that count.
+struct Crowd {
+    woken: Arc<Counting>,
+    waiters: Vec<std::pin::Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+const CROWD: usize = 100_000;
+
+impl Crowd {
+    fn of(ctx: &Context) -> Self {
+        let woken = Arc::new(Counting(AtomicUsize::new(0)));
+        let waker = std::task::Waker::from(woken.clone());
+        let waiters = (0..CROWD).map(|n| {
+            // Most wait for the same, some for one below.
+            let ctx = match n % 10 {
+                0 => {
+                    let (below, keep) = ctx.with_cancel();
+                    keep.keep();
+                    below
+                }
+                _ => ctx.clone(),
+            };
+            let mut waiter = Box::pin(async move {
+                ctx.done().await;
+            });
+            let mut cx = std::task::Context::from_waker(&waker);
+            let mut polled = std::pin::pin!(runtime::task::coop::unconstrained(waiter.as_mut()));
+            assert!(polled.as_mut().poll(&mut cx).is_pending());
+            waiter as std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
+        });
+        let waiters = waiters.collect();
+        Self { woken, waiters }
+    }
+
+    fn woken(&self) -> usize {
+        self.woken.0.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn cancelling_for_a_hundred_thousand_lets_others_run_in_between() {
+    /// More than are woken in one go, and far fewer than all.
+    const BOUND: usize = 3_000;
+    on(1, async {
+        let (ctx, cancel) = Context::background().with_cancel();
+        let crowd = Crowd::of(&ctx);
+        cancel.cancel();
+        assert!(crowd.woken() <= BOUND, "{} in one go", crowd.woken());
+        // All have ended nevertheless.
+        assert!(ctx.is_done());
+        let mut before = crowd.woken();
+        while before < CROWD {
+            runtime::yield_now().await;
+            let now = crowd.woken();
+            assert!(now - before <= BOUND, "{} in one go", now - before);
+            before = now;
+        }
+        assert_eq!(crowd.woken(), CROWD);
+        drop(crowd.waiters);
+    });
+}
+
+#[test]
+fn those_who_wait_are_woken_also_when_the_runtime_of_the_canceller_ends() {
+    let (ctx, cancel) = Context::background().with_cancel();
+    let crowd = Crowd::of(&ctx);
+    let runtime = runtime::Builder::new().max_procs(1).build().unwrap();
+    runtime.block_on(async move {
+        runtime::spawn(async move { cancel.cancel() })
+            .await
+            .unwrap();
+    });
+    drop(runtime);
+    assert_eq!(crowd.woken(), CROWD);
+    // Outside a task there is nobody to hold up, and it is done at once.
+    let (ctx, cancel) = Context::background().with_cancel();
+    let crowd = Crowd::of(&ctx);
+    cancel.cancel();
+    assert_eq!(crowd.woken(), CROWD);
+}
+
 #[test]
 fn deep_trees_are_cancelled_and_dropped_without_a_deep_stack() {
     const DEPTH: usize = 100_000;

@@ -309,6 +309,80 @@ fn a_panic_ends_the_context() {
 }
 
 #[test]
+fn a_panic_resumes_in_wait_all_and_in_a_thread_that_waits_too() {
+    on_each(WORKERS, || async {
+        let mut group = Group::new();
+        group.collect_errors();
+        group.spawn(async { Err(1) }).await;
+        group.spawn(pending()).await;
+        group.spawn(async { panic!("boom") }).await;
+        let panic = AssertUnwindSafe(group.wait_all()).catch_unwind().await;
+        assert_eq!(*panic.unwrap_err().downcast::<&str>().unwrap(), "boom");
+        let mut group = Group::<()>::new();
+        group.spawn(pending()).await;
+        group.spawn(async { panic!("boom") }).await;
+        let waiting = runtime::spawn_blocking(move || group.blocking_wait());
+        assert!(waiting.await.unwrap_err().is_panic());
+    });
+}
+
+#[test]
+fn after_the_panic_the_others_can_still_be_waited_for() {
+    on_each(WORKERS, || async {
+        let (tx, rx) = channel::<()>(0);
+        let mut group = Group::new();
+        let held = rx.clone();
+        group
+            .spawn(async move { held.recv().await.ok_or("closed") })
+            .await;
+        group.spawn(async { panic!("boom") }).await;
+        assert!(AssertUnwindSafe(group.wait()).catch_unwind().await.is_err());
+        blocks(group.wait()).await;
+        drop(tx);
+        assert_eq!(group.wait().await, Err("closed"));
+        assert!(group.spawn(async { Ok(()) }).await, "it is as new");
+        assert_eq!(group.wait().await, Ok(()));
+    });
+}
+
+#[test]
+fn a_panic_that_nobody_waited_for_is_reported_by_its_runtime() {
+    let runtime = runtime::Builder::new().max_procs(1).build().unwrap();
+    let group = runtime.block_on(async {
+        let (group, ctx) = Group::<String>::with_context(&Context::background());
+        group.spawn(async { panic!("unseen") }).await;
+        ctx.done().await;
+        group
+    });
+    // Outside any runtime, and all the same a task of that one carries the panic on.
+    let spawned = || runtime.handle().metrics().spawned;
+    let before = spawned();
+    drop(group);
+    assert_eq!(spawned() - before, 1);
+}
+
+#[test]
+fn abort_on_error_counts_also_for_an_error_that_came_before() {
+    on_each(WORKERS, || async {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (mut group, ctx) = Group::with_context(&Context::background());
+        let inside = OnDrop(dropped.clone());
+        group
+            .spawn(async move {
+                let _inside = inside;
+                pending().await
+            })
+            .await;
+        group.spawn(async { Err("no") }).await;
+        ctx.done().await;
+        assert_eq!(dropped.load(Ordering::SeqCst), 0);
+        group.abort_on_error();
+        assert_eq!(group.wait().await, Err("no"));
+        assert_eq!(dropped.load(Ordering::SeqCst), 1);
+    });
+}
+
+#[test]
 fn all_errors_can_be_collected() {
     on_each(WORKERS, || async {
         let (mut group, ctx) = Group::with_context(&Context::background());

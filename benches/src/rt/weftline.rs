@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::Rt;
+use super::{Lock, Rt};
 
 /// Weftline.
 pub(crate) struct Weftline;
@@ -73,5 +73,19 @@ impl Rt for Weftline {
 
     async fn timeout<F: Future + Send>(limit: Duration, future: F) -> Option<F::Output> {
         runtime::time::timeout(limit, future).await.ok()
+    }
+}
+
+impl Lock for sync::Mutex<usize> {
+    fn new() -> Self {
+        sync::Mutex::new(0)
+    }
+
+    async fn add(&self) {
+        *self.lock().await += 1;
+    }
+
+    async fn total(&self) -> usize {
+        *self.lock().await
     }
 }

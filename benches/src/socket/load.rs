@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::meter::pages;
+use crate::counter::Counter;
+use crate::meter::{high_water, pages};
 use crate::options::Order;
 use crate::sys::{self, Epoll, Event, READABLE, WRITABLE};
 
@@ -26,7 +27,7 @@ pub(crate) fn run(order: &Order, size: usize) -> io::Result<Value> {
         _ => "echo",
     };
     let server = Server::start(kind, &order.peer, order.workers)?;
-    let time = Duration::from_secs_f64(3.0 * order.scale);
+    let time = TIME.mul_f64(order.scale);
     match name {
         "accept" => Accepts::new(&server)?.run(time),
         "conn_mem" | "conn_mem_lazy" => idle_memory(&server, size),
@@ -35,9 +36,15 @@ pub(crate) fn run(order: &Order, size: usize) -> io::Result<Value> {
             let answer = http_answer(&server, request)?;
             Load::new(&server, size, request, answer)?.run(time)
         }
-        _ => Load::new(&server, size, &[b'x'; 64], 64)?.run(time),
+        _ => Load::new(&server, size, MESSAGE, ECHO)?.run(time),
     }
 }
+
+/// How long a load lasts at full scale. Twice as long gives no steadier medians; what differs is from run to run.
+const TIME: Duration = Duration::from_millis(1500);
+
+/// System calls are counted for no less: at both ends of the count some are on their way.
+const LEAST: Duration = Duration::from_millis(100);
 
 /// The server process. It ends when its standard input does, at the latest when this process ends.
 struct Server {
@@ -79,6 +86,12 @@ impl Server {
         Ok(pages(&statm) * 4096)
     }
 
+    /// The most memory it has had.
+    fn peak_kb(&self) -> io::Result<Option<i64>> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
+        Ok(high_water(&status))
+    }
+
     /// CPU seconds and voluntary context switches until now, of all threads that still live.
     fn usage(&self) -> io::Result<(f64, u64)> {
         let (mut cpu, mut switches) = (0.0, 0);
@@ -99,9 +112,27 @@ impl Server {
         let after = self.usage()?;
         line["cpu_s"] = json!(after.0 - before.0);
         line["vcsw"] = json!(after.1.saturating_sub(before.1));
-        line["peak_kb"] = json!(self.resident()? / 1024);
+        line["peak_kb"] = json!(self.peak_kb()?);
         Ok(line)
     }
+}
+
+/// System calls an operation, counted over a part of its own, which `exchange` runs and whose operations it returns.
+fn count_calls(
+    server: &Server,
+    mut line: Value,
+    exchange: impl FnOnce() -> io::Result<usize>,
+) -> io::Result<Value> {
+    match Counter::start(server.process.id()) {
+        Ok(counter) => {
+            line["syscalls_by"] = json!(counter.name());
+            let ops = exchange()?;
+            let calls = counter.stop().map_err(io::Error::other)?;
+            line["syscalls"] = json!(calls as f64 / ops.max(1) as f64);
+        }
+        Err(why) => line["syscalls_by"] = json!(format!("not counted: {why}")),
+    }
+    Ok(line)
 }
 
 impl Drop for Server {
@@ -120,8 +151,15 @@ struct Load<'a> {
     epoll: Epoll,
     connections: Vec<Connection>,
     request: &'a [u8],
-    answer: usize,
+    answer: Answer<'a>,
     latencies: Vec<u32>,
+}
+
+/// What comes back: so many bytes, of which the last are these.
+#[derive(Clone, Copy)]
+struct Answer<'a> {
+    length: usize,
+    end: &'a [u8],
 }
 
 struct Connection {
@@ -132,7 +170,12 @@ struct Connection {
 
 impl<'a> Load<'a> {
     /// Connects, a few hundred at a time, each with one exchange, so that no accept queue overflows.
-    fn new(server: &'a Server, n: usize, request: &'a [u8], answer: usize) -> io::Result<Load<'a>> {
+    fn new(
+        server: &'a Server,
+        n: usize,
+        request: &'a [u8],
+        answer: Answer<'a>,
+    ) -> io::Result<Load<'a>> {
         let epoll = Epoll::new()?;
         let mut connections = Vec::with_capacity(n);
         while connections.len() < n {
@@ -146,11 +189,11 @@ impl<'a> Load<'a> {
                 connections.push(Connection {
                     stream,
                     sent: Instant::now(),
-                    left: answer,
+                    left: answer.length,
                 });
             }
             for connection in &mut connections[from..] {
-                connection.stream.read_exact(&mut vec![0; answer])?;
+                connection.stream.read_exact(&mut vec![0; answer.length])?;
                 connection.stream.set_nonblocking(true)?;
             }
         }
@@ -187,7 +230,13 @@ impl<'a> Load<'a> {
             "p99_us": us(0.99),
             "p999_us": us(0.999),
         });
-        self.server.cost(before, line)
+        let server = self.server;
+        let line = server.cost(before, line)?;
+        self.latencies.clear();
+        count_calls(server, line, || {
+            self.exchange((time / 10).max(LEAST))?;
+            Ok(self.latencies.len())
+        })
     }
 
     fn exchange(&mut self, time: Duration) -> io::Result<Duration> {
@@ -211,20 +260,40 @@ impl<'a> Load<'a> {
         if n == 0 {
             return Err(io::Error::other("the server closed a connection"));
         }
+        if !fits(self.answer.end, connection.left, &buffer[..n]) {
+            return Err(io::Error::other("the server sent something else"));
+        }
         connection.left -= n;
         if connection.left > 0 {
             return Ok(());
         }
         let latency = now.saturating_duration_since(connection.sent).as_nanos();
         (self.latencies).push(u32::try_from(latency).unwrap_or(u32::MAX));
-        connection.left = self.answer;
+        connection.left = self.answer.length;
         connection.sent = Instant::now();
         connection.stream.write_all(self.request)
     }
 }
 
-/// How long the answer to the request is.
-fn http_answer(server: &Server, request: &[u8]) -> io::Result<usize> {
+/// What is sent to an echo server: 64 bytes, no two alike.
+const MESSAGE: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+/";
+
+/// The same comes back.
+const ECHO: Answer<'static> = Answer {
+    length: MESSAGE.len(),
+    end: MESSAGE,
+};
+
+/// Whether `got` is what should come when `left` bytes of an answer with this end have still to come.
+fn fits(end: &[u8], left: usize, got: &[u8]) -> bool {
+    let before_end = left.saturating_sub(end.len()).min(got.len());
+    let got = &got[before_end..];
+    let at = end.len().saturating_sub(left);
+    end.get(at..at + got.len()) == Some(got)
+}
+
+/// What comes back for the request.
+fn http_answer(server: &Server, request: &[u8]) -> io::Result<Answer<'static>> {
     const END: &[u8] = b"Hello, World!";
     let mut stream = TcpStream::connect(("127.0.0.1", server.port))?;
     sys::reset_on_close(&stream)?;
@@ -238,7 +307,10 @@ fn http_answer(server: &Server, request: &[u8]) -> io::Result<usize> {
         }
         answer.extend(&buffer[..n]);
     }
-    Ok(answer.len())
+    Ok(Answer {
+        length: answer.len(),
+        end: END,
+    })
 }
 
 /// 64 at a time: connect, one byte there and back, close.
@@ -270,7 +342,13 @@ impl<'a> Accepts<'a> {
         let before = self.server.usage()?;
         let wall = self.exchange(time)?;
         let line = json!({ "wall_ns": wall.as_nanos() as u64, "ops": self.done });
-        self.server.cost(before, line)
+        let server = self.server;
+        let line = server.cost(before, line)?;
+        self.done = 0;
+        count_calls(server, line, || {
+            self.exchange((time / 10).max(LEAST))?;
+            Ok(self.done)
+        })
     }
 
     fn exchange(&mut self, time: Duration) -> io::Result<Duration> {
@@ -310,11 +388,11 @@ fn open(epoll: &Epoll, token: usize, port: u16) -> io::Result<(TcpStream, bool)>
 
 /// `n` idle connections after one echo of 64 bytes: growth of the server's resident memory.
 fn idle_memory(server: &Server, n: usize) -> io::Result<Value> {
-    let _warm = Load::new(server, 100, &[b'x'; 64], 64)?;
+    let _warm = Load::new(server, 100, MESSAGE, ECHO)?;
     let before = server.resident()?;
     let usage = server.usage()?;
     let start = Instant::now();
-    let _idle = Load::new(server, n, &[b'x'; 64], 64)?;
+    let _idle = Load::new(server, n, MESSAGE, ECHO)?;
     let wall = start.elapsed();
     let bytes = server.resident()?.saturating_sub(before);
     let line = json!({
@@ -323,4 +401,25 @@ fn idle_memory(server: &Server, n: usize) -> io::Result<Value> {
         "bytes": bytes as f64 / n as f64,
     });
     server.cost(usage, line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_compared_wherever_it_is_cut() {
+        let answer = b"head: 123\n\nthe end";
+        let end = b"the end";
+        for from in 0..answer.len() {
+            for to in from..=answer.len() {
+                let mut got = answer[from..to].to_vec();
+                assert!(fits(end, answer.len() - from, &got), "{from}..{to}");
+                if to > answer.len() - end.len() && to > from {
+                    *got.last_mut().expect("not empty") ^= 1;
+                    assert!(!fits(end, answer.len() - from, &got), "{from}..{to}");
+                }
+            }
+        }
+    }
 }

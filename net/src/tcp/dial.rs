@@ -289,16 +289,17 @@ struct Rivals {
 }
 
 async fn look_up(target: Target, deadline: Option<Instant>) -> io::Result<Vec<SocketAddr>> {
-    if let Target::Addresses(addresses) = target {
-        return Ok(addresses);
-    }
+    let name = match target {
+        Target::Addresses(addresses) => return Ok(addresses),
+        Target::Name(ref host, port) => format!("{host}:{port}"),
+    };
     // Boxed: a lookup is slow anyway, and the future of a dial to an address stays small.
     let lookup = Box::pin(resolve(target));
     match deadline {
         None => lookup.await,
         Some(deadline) => match timeout_at(deadline, lookup).await {
             Ok(found) => found,
-            Err(_) => Err(too_late()).during("lookup", "the name"),
+            Err(_) => Err(too_late()).during("lookup", name),
         },
     }
 }

@@ -1,16 +1,14 @@
-//! TCP: listening, dialling, streams and their halves.
+//! TCP: listening, dialling, streams.
 #![forbid(unsafe_code)]
 
 mod config;
 mod dial;
 mod listener;
 mod options;
-mod split;
 mod stream;
 
 pub use self::config::ListenConfig;
 pub(crate) use self::config::system_backlog;
 pub use self::dial::Dialer;
 pub use self::listener::TcpListener;
-pub use self::split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use self::stream::TcpStream;

@@ -7,7 +7,8 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::mpsc;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -86,4 +87,100 @@ pub fn descriptors() -> usize {
 pub fn waits<F: Future + Unpin>(future: &mut F) -> bool {
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     std::pin::Pin::new(future).poll(&mut cx).is_pending()
+}
+
+/// For tests that look at what the process shares: they run one after the other.
+pub fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The test of this name runs itself again in a process of its own, where it may lower limits.
+pub fn in_child(name: &str) -> bool {
+    const CHILD: &str = "NET_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        return true;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    false
+}
+
+/// Sets how many descriptors this process may have open.
+pub fn limit_descriptors(to: usize) {
+    let limit = libc::rlimit {
+        rlim_cur: to as libc::rlim_t,
+        rlim_max: 20_000,
+    };
+    // SAFETY: the kernel reads one live rlimit.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    assert_eq!(result, 0, "{}", io::Error::last_os_error());
+}
+
+/// Of this process, in both modes.
+pub fn cpu_time() -> Duration {
+    // SAFETY: an rusage is plain integers: zero is a value of it.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one live rusage.
+    let result = unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    assert_eq!(result, 0);
+    let time = |t: libc::timeval| {
+        Duration::from_secs(t.tv_sec as u64) + Duration::from_micros(t.tv_usec as u64)
+    };
+    time(usage.ru_utime) + time(usage.ru_stime)
+}
+
+/// Numbers from a seed that a failure shows.
+pub struct Random(u64);
+
+impl Random {
+    /// From `SEED`, or another one each run.
+    pub fn new() -> Self {
+        let now = || {
+            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+            since.unwrap().as_nanos() as u64
+        };
+        let seed = std::env::var("SEED").map_or_else(|_| now(), |seed| seed.parse().unwrap());
+        // Shown by the harness if the test fails.
+        println!("SEED={seed}");
+        Self(seed)
+    }
+
+    pub fn from_seed(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// Others, that depend on these.
+    pub fn fork(&mut self) -> Self {
+        Self(self.next())
+    }
+
+    /// Splitmix64.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    pub fn fill(&mut self, buf: &mut [u8]) {
+        for chunk in buf.chunks_mut(8) {
+            let bytes = self.next().to_le_bytes();
+            chunk.copy_from_slice(&bytes[..chunk.len()]);
+        }
+    }
 }

@@ -129,6 +129,12 @@ impl Driver {
         self.waiting.load(Ordering::SeqCst)
     }
 
+    /// Whether somebody has the turn and does not sleep in it: it may be delivering events.
+    pub(crate) fn is_busy(&self) -> bool {
+        // A turn that ends, or a sleep that begins, between the two looks is found by the second.
+        !self.is_waiting() && self.try_turn().is_none() && !self.is_waiting()
+    }
+
     /// Events ever delivered.
     pub(crate) fn events(&self) -> u64 {
         self.events.load(Ordering::Relaxed)

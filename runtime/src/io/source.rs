@@ -38,6 +38,73 @@ use super::state::Direction;
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 ///
+/// # A device of your own
+///
+/// mio knows sockets and pipes ([`mio::net`], [`mio::unix::pipe`]). For any other descriptor that the system can poll (a FIFO, a
+/// terminal or serial port, inotify, a timer) implement [`mio::event::Source`] with [`mio::unix::SourceFd`]:
+///
+/// ```
+/// use std::fs::File;
+/// use std::io::{self, Read};
+/// use std::os::fd::AsRawFd;
+///
+/// use runtime::io::Source;
+/// use runtime::io::mio::{self, Interest, Registry, Token, unix::SourceFd};
+///
+/// struct Fifo(File);
+///
+/// impl mio::event::Source for Fifo {
+///     fn register(&mut self, on: &Registry, token: Token, what: Interest) -> io::Result<()> {
+///         SourceFd(&self.0.as_raw_fd()).register(on, token, what)
+///     }
+///     fn reregister(&mut self, on: &Registry, token: Token, what: Interest) -> io::Result<()> {
+///         SourceFd(&self.0.as_raw_fd()).reregister(on, token, what)
+///     }
+///     fn deregister(&mut self, on: &Registry) -> io::Result<()> {
+///         SourceFd(&self.0.as_raw_fd()).deregister(on)
+///     }
+/// }
+///
+/// impl Fifo {
+///     fn open(path: &std::path::Path) -> io::Result<Self> {
+///         use std::os::unix::fs::OpenOptionsExt;
+///         let mut options = std::fs::OpenOptions::new();
+///         // Without O_NONBLOCK the open would block already, and each read would.
+///         options.read(true).custom_flags(libc::O_NONBLOCK).open(path).map(Self)
+///     }
+/// }
+///
+/// # let path = std::env::temp_dir().join(format!("runtime-fifo-{}", std::process::id()));
+/// # assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
+/// # runtime::block_on(async {
+/// let fifo = Source::new(Fifo::open(&path)?)?;
+/// # let writer = path.clone();
+/// let writing = runtime::spawn_blocking(move || std::fs::write(writer, "hello"));
+/// let mut text = Vec::new();
+/// while text.len() < 5 {
+///     let mut buf = [0; 16];
+///     let n = fifo.read_with(|fifo| (&fifo.0).read(&mut buf)).await?;
+///     text.extend_from_slice(&buf[..n]);
+///     # if n == 0 { runtime::yield_now().await; } // nobody has opened the other end yet
+/// }
+/// assert_eq!(text, b"hello");
+/// # writing.await.unwrap()?;
+/// # io::Result::Ok(()) }).unwrap();
+/// # std::fs::remove_file(&path)?;
+/// # io::Result::Ok(())
+/// ```
+///
+/// What has to hold:
+///
+/// - The descriptor is **non-blocking**. It is polled with both interests; an end of a pipe is ready in one direction alone, which is fine.
+/// - **All** calls that may block go through the source. It learns from their `WouldBlock` that it has to wait for the next event; who reads
+///   past it leaves it believing that there is something, which costs a call for nothing, and never hangs.
+/// - The call in [`read_with`](Self::read_with) is made until it does not say `WouldBlock`: it does one thing, and does all of it or nothing.
+/// - Dropping the source takes the descriptor out of the reactor, then drops the device, which closes the descriptor if it owns it.
+/// - Regular files and directories cannot be polled: [`new`](Self::new) fails. Read them in [`spawn_blocking`](crate::spawn_blocking).
+/// - Poll forms ([`poll_read_ready`](Self::poll_read_ready), [`try_io`](Self::try_io)) make a `futures_io` or tokio stream of it in some lines:
+///   loop over "wait until ready", "try", and "if it would block, again".
+///
 /// **Go:** `os.NewFile` on a non-blocking descriptor.
 pub struct Source<S: mio::event::Source> {
     /// `None` only in `into_inner`, on the way out.

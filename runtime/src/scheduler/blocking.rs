@@ -14,6 +14,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::thread;
@@ -37,6 +38,8 @@ pub(crate) struct BlockingConfig {
 pub(crate) struct Blocking {
     config: BlockingConfig,
     shared: Mutex<Shared>,
+    /// Jobs that were submitted and have not ended. SeqCst: what a job wakes is queued before it counts as ended.
+    unfinished: AtomicUsize,
     /// A job is there, or the pool closes.
     work: Condvar,
     /// A thread has ended.
@@ -80,6 +83,7 @@ impl Blocking {
         Self {
             config,
             shared: Mutex::default(),
+            unfinished: AtomicUsize::new(0),
             work: Condvar::new(),
             ended: Condvar::new(),
         }
@@ -99,6 +103,7 @@ impl Blocking {
         if shared.closed {
             return Err((job, io::Error::other("the runtime has shut down")));
         }
+        self.unfinished.fetch_add(1, SeqCst);
         shared.jobs.push_back(job);
         if shared.idle > 0 {
             shared.idle -= 1;
@@ -121,7 +126,10 @@ impl Blocking {
             // Those that run will come to it.
             Err(_) if shared.serving > 0 => Ok(()),
             Err(error) => match shared.jobs.pop_back() {
-                Some(job) => Err((job, error)),
+                Some(job) => {
+                    self.unfinished.fetch_sub(1, SeqCst);
+                    Err((job, error))
+                }
                 None => Ok(()),
             },
         }
@@ -184,6 +192,11 @@ impl Blocking {
         let threads = shared.threads.len();
         let idle = shared.jobs.is_empty() && shared.idle == threads;
         (idle && shared.numbers.len() == threads).then(|| (shared.taken, shared.numbers.clone()))
+    }
+
+    /// Jobs that wait for a thread or run.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.unfinished.load(SeqCst)
     }
 
     pub(crate) fn gauges(&self) -> Gauges {
@@ -280,6 +293,8 @@ fn run_jobs(scheduler: Arc<Scheduler>, number: usize) {
         while let Some(job) = scheduler.blocking.next_job() {
             // A job ends in its one poll; a panic is in its handle.
             let _ = job.run(ptr::null());
+            scheduler.blocking.unfinished.fetch_sub(1, SeqCst);
+            scheduler.reconsider_clock();
         }
     }
     let before = scheduler.blocking.thread_ends(number);

@@ -35,7 +35,7 @@ thread_local! {
 /// leaves its tasks to another one. Costs one addition to a thread-local; outside a runtime it does nothing.
 ///
 /// ```
-/// use std::sync::{Mutex, MutexGuard, TryLockError};
+/// use std::sync::{Mutex, MutexGuard};
 ///
 /// /// The lock of some structure that tasks share.
 /// fn hold<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {

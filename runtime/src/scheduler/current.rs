@@ -14,7 +14,7 @@ use super::Scheduler;
 use super::sleepers::Sleeper;
 use super::worker::Worker;
 use crate::task::{Arena, Cookie, Header, Id, WaitReason};
-use crate::time::{Timers, clock};
+use crate::time::{Timeline, Timers, clock};
 
 thread_local! {
     static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
@@ -85,7 +85,7 @@ pub(crate) fn note_waiting(reason: WaitReason, place: &'static Location<'static>
 fn note_waiting_in_block_on(reason: WaitReason, place: &'static Location<'static>) {
     // SAFETY: the guard that sets the pointer borrows the sleeper, and resets it.
     if let Some(sleeper) = unsafe { BLOCK_ON.get().as_ref() } {
-        clock::advance_coarse(clock::now());
+        clock::advance_coarse(clock::real());
         sleeper.waits.set(reason, place);
     }
 }
@@ -136,6 +136,15 @@ pub(crate) fn scheduler() -> Option<Arc<Scheduler>> {
             .try_with(|entered| entered.borrow().clone())
             .ok()
             .flatten(),
+    })
+}
+
+/// The current runtime's clock.
+pub(crate) fn with_timeline<R>(f: impl FnOnce(Option<&Timeline>) -> R) -> R {
+    with_worker(|worker| match worker {
+        Some(worker) => f(Some(worker.scheduler().timeline())),
+        // A copy: `f` must not find the cell borrowed.
+        None => f(scheduler().as_ref().map(|scheduler| scheduler.timeline())),
     })
 }
 

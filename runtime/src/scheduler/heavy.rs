@@ -45,13 +45,13 @@ impl Worker {
         }
         let poll = &self.slot.poll;
         poll.begin(task.header().id().as_u64(), task.header().spawned_at());
-        let began = clock::now();
+        let began = clock::real();
         self.step_aside();
         self.slot.set_slice(Slice::Longest);
         self.scheduler.notify();
         let ran = task.run(self.arena());
         let was_stuck = poll.end();
-        let long = clock::now() - began >= LONG;
+        let long = clock::real() - began >= LONG;
         self.ran(ran, long && was_stuck);
         if was_stuck {
             self.back_from_stuck();
@@ -88,7 +88,7 @@ impl Worker {
 
     /// The call has returned; that the worker does not count goes on until the poll ends.
     pub(crate) fn come_back(&self) {
-        self.mode.set(Mode::Running);
+        self.mode.set(self.running());
         self.slot.poll.set_on_purpose(false);
     }
 }

@@ -297,6 +297,11 @@ impl Idle {
         self.counts.searching.fetch_sub(1, SeqCst) == 1
     }
 
+    /// Whether this worker sleeps or is about to.
+    pub(crate) fn is_asleep(&self, worker: usize) -> bool {
+        self.sleeping[worker / 64].load(SeqCst) & (1 << (worker % 64)) != 0
+    }
+
     /// Whether some worker sleeps.
     pub(crate) fn has_sleeper(&self) -> bool {
         self.sleeping.iter().any(|word| word.load(SeqCst) != 0)

@@ -10,6 +10,7 @@
 //! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the system for that);
 //! - [`blocking`]: threads for code that blocks;
 //! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock check;
+//! - [`stillness`]: whether no task can run, and what a paused clock does then;
 //! - [`current`]: what the calling thread is in;
 //! - [`shutdown`]: the end.
 
@@ -42,6 +43,7 @@ pub(crate) mod shutdown;
 pub(crate) mod sleepers;
 pub(crate) mod slot;
 mod spawning;
+pub(crate) mod stillness;
 pub(crate) mod threads;
 pub(crate) mod worker;
 
@@ -65,7 +67,8 @@ use crate::io::Driver;
 use crate::metrics::{Tally, count};
 use crate::procs::CpuLimits;
 use crate::task::{Cookie, Names, Runnable, Slab};
-use crate::time::Timers;
+use crate::time::{Timeline, Timers};
+use crate::unhandled_panic::{Downfall, UnhandledPanic};
 
 /// How a scheduler is set up.
 #[derive(Clone, Debug)]
@@ -87,6 +90,11 @@ pub(crate) struct Config {
     pub(crate) schedtrace: Option<Duration>,
     /// Whether somebody watches the workers.
     pub(crate) monitor: bool,
+    pub(crate) unhandled_panic: UnhandledPanic,
+    /// The clock is paused from the beginning.
+    pub(crate) start_paused: bool,
+    /// What all choices of the scheduler are made by; `None`: by chance and speed.
+    pub(crate) seed: Option<u64>,
 }
 
 /// See the module.
@@ -116,9 +124,11 @@ pub(crate) struct Scheduler {
     /// What `max_procs` follows; `None`: somebody has set it. Held while it is changed, either way.
     limits: Mutex<Option<CpuLimits>>,
     names: Arc<Names>,
+    timeline: Timeline,
     /// Set once, at shutdown; workers look at it before each task.
     stopping: AtomicBool,
     ending: Ending,
+    downfall: Downfall,
 }
 
 impl Scheduler {
@@ -146,8 +156,10 @@ impl Scheduler {
             tally: Tally::default(),
             limits: Mutex::new(config.limits.clone()),
             names: Arc::default(),
+            timeline: Timeline::new(config.start_paused),
             stopping: AtomicBool::new(false),
             ending: Ending::new(),
+            downfall: Downfall::default(),
             config,
         });
         for _ in 0..workers {
@@ -177,7 +189,7 @@ impl Scheduler {
             return Err(NotStarted::TooMany);
         };
         let slot = self.slots[index].get_or_init(|| {
-            let slot = Slot::new();
+            let slot = Slot::new(self.resolution());
             let interrupt = Interrupt {
                 scheduler: Arc::downgrade(self),
                 index,
@@ -378,6 +390,15 @@ impl Scheduler {
         self.stopping.load(Relaxed)
     }
 
+    pub(crate) fn on_unhandled_panic(&self) -> UnhandledPanic {
+        self.config.unhandled_panic
+    }
+
+    /// Whether the runtime has ended because of a panic.
+    pub(crate) fn downfall(&self) -> &Downfall {
+        &self.downfall
+    }
+
     pub(crate) fn slab(&self) -> &Slab<Cookie> {
         &self.slab
     }
@@ -425,6 +446,17 @@ impl Scheduler {
     pub(crate) fn count_sleep(&self) {
         self.sleepers.count_sleep();
         self.monitor.wake();
+        self.reconsider_clock();
+    }
+
+    /// The clock of this runtime's tasks.
+    pub(crate) fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// What the choices are made by.
+    pub(crate) fn seed(&self) -> Option<u64> {
+        self.config.seed
     }
 
     /// The wheel for timers of threads that are no workers; its worker is woken when it has to look earlier than it meant to.

@@ -49,11 +49,19 @@ const CALM: Duration = Duration::from_millis(100);
 /// Between two looks at what the process may use of the CPUs, as in Go.
 const LIMITS: Duration = Duration::from_secs(1);
 
-/// A poll may use the slice up where nobody waits; where ready tasks wait and no worker is free, this part of it.
+/// A poll may use the slice up where nobody waits; where ready tasks wait and no worker is free, this part of it, and half as much again for
+/// each set of `max_procs` workers that are stuck already: where many tasks block, the next one will too.
 const IMPATIENT: u64 = 8;
+
+/// But no less than this, in nanoseconds: what it takes to start a thread, and some.
+const LEAST_PATIENCE: u64 = 150_000;
 
 /// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker.
 const BRISK: u64 = 5_000;
+
+/// When to say that a paused clock stands although it is waited for. Longer than what a test usually waits for, short for a person who
+/// believes that the test hangs.
+const STANDSTILL: Duration = Duration::from_secs(5);
 
 /// Timers that one look fires for a stuck worker at the most.
 const TIMER_BATCH: usize = 1024;
@@ -154,7 +162,7 @@ impl Monitor {
             .is_ok()
         {
             // All was idle, so the coarse clock stood still, and tasks are about to read it.
-            clock::advance_coarse(clock::now());
+            clock::advance_coarse(clock::real());
             self.signal();
         }
     }
@@ -257,15 +265,15 @@ impl Scheduler {
     fn watch(self: Arc<Self>) {
         let mut watched = vec![Watched::default(); self.slots.len()];
         let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
-        let mut looked = clock::now();
+        let mut looked = clock::real();
         self.monitor.thread.get_or_init(super::threads::current);
         kernel::set_slice(KernelThread::current(), Slice::Shortest);
-        let begin = clock::now();
+        let begin = clock::real();
         clock::advance_coarse(begin);
         let mut traced = Traced { begin, last: begin };
         let mut limits_read = begin;
         while self.monitor.pause(pause) {
-            let now = clock::now();
+            let now = clock::real();
             clock::advance_coarse(now);
             self.trace(&mut traced, now);
             if now - limits_read >= nanos(LIMITS) {
@@ -308,6 +316,8 @@ impl Scheduler {
     fn rest(&self) {
         let in_test = self.detects_deadlock().is_some_and(|by| !by.is_empty());
         let mut doubt = FIRST_DOUBT;
+        let begin = clock::real();
+        let mut patience = Some(STANDSTILL);
         loop {
             let seen = self.sleepers().epoch();
             let again = match self.look_for_deadlock() {
@@ -316,12 +326,28 @@ impl Scheduler {
                 Answer::NotNow | Answer::Settled => None,
             };
             let trace = self.config.schedtrace;
-            let due = self.due_in_vacant(clock::now());
-            let time = again.into_iter().chain(trace).chain(due).min();
+            let patient = patience.filter(|_| self.why_clock_stands().is_some());
+            let due = self.due_in_vacant();
+            let time = again.into_iter().chain(trace).chain(patient);
+            let time = time.chain(due).min();
             if self.monitor.sleep(self, seen, time) || trace.is_some() || due.is_some() {
                 return;
             }
             doubt = doubt.saturating_mul(2);
+            if patient.is_some() && clock::real() - begin >= nanos(STANDSTILL) {
+                patience = None;
+                self.report_standstill();
+            }
+        }
+    }
+
+    /// Nobody would find out otherwise why his test hangs.
+    fn report_standstill(&self) {
+        if let Some(reason) = self.why_clock_stands() {
+            say(format_args!(
+                "the paused clock stands, although a timer is waited for: {reason}; \
+                 time::advance moves it in spite of a descriptor, time::resume lets it run"
+            ));
         }
     }
 
@@ -333,11 +359,11 @@ impl Scheduler {
         for (slot, watched) in self.started_slots().zip(watched.iter_mut()) {
             pace.polls += watched.polls(slot);
             if slot.is_vacant() {
-                self.look_after(slot, now);
+                self.look_after(slot);
             }
             if let Some(time) = watched.time_in_poll(slot, now) {
                 long += usize::from(!slot.poll.is_stuck());
-                let again = self.attend(slot, watched, time, now);
+                let again = self.attend(slot, watched, time);
                 next = Some(next.map_or(again, |next| next.min(again)));
             }
         }
@@ -352,32 +378,39 @@ impl Scheduler {
             self.monitor.exhausted.store(false, Relaxed);
         } else if !served {
             self.replace_stuck();
+            if next.is_some() && !self.idle.has_sleeper() {
+                // Whoever was started just now may be stuck next.
+                let (_, again) = self.impatience();
+                next = next.map(|next| next.min(again));
+            }
         }
         Seen {
             again: next,
-            due: self.due_in_vacant(now),
+            due: self.due_in_vacant(),
             new: long > 0,
         }
     }
 
-    /// When the first timer is due in a slot without a worker.
-    fn due_in_vacant(&self, now: u64) -> Option<Duration> {
+    /// When the first timer is due in a slot without a worker; not while the clock stands.
+    fn due_in_vacant(&self) -> Option<Duration> {
         let vacant = self.started_slots().filter(|slot| slot.is_vacant());
         let due = vacant.map(|slot| slot.timers.next_deadline()).min()?;
-        (due != u64::MAX).then(|| Duration::from_nanos(due.saturating_sub(now)))
+        (due != u64::MAX && !self.timeline.is_paused())
+            .then(|| Duration::from_nanos(due.saturating_sub(self.timeline.now())))
     }
 
     /// What the owner of a vacant slot would do.
-    fn look_after(&self, slot: &Slot, now: u64) {
-        self.fire_timers_of(slot, now);
+    fn look_after(&self, slot: &Slot) {
+        self.fire_timers_of(slot);
         if slot.poll.is_stuck() && slot.poll.unstick() {
             // Marked a moment too late: it had ended.
             self.idle.add_running();
         }
     }
 
-    fn fire_timers_of(&self, slot: &Slot, now: u64) {
-        let fired = slot.timers.fire(now, TIMER_BATCH) as u64;
+    fn fire_timers_of(&self, slot: &Slot) {
+        // Not by the system's time: the tasks' clock may be paused.
+        let fired = slot.timers.fire(self.timeline.now(), TIMER_BATCH) as u64;
         self.tally.timers_fired.fetch_add(fired, Relaxed);
     }
 
@@ -408,13 +441,13 @@ impl Scheduler {
     /// A worker has been in one poll for `time`.
     ///
     /// Returns when to look at it again.
-    fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64, now: u64) -> Duration {
-        self.fire_timers_of(slot, now);
+    fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64) -> Duration {
+        self.fire_timers_of(slot);
         let waiting = self.has_work() || slot.queue.has_next();
-        let patience = if waiting && !self.idle.has_sleeper() {
-            self.monitor.slice / IMPATIENT
+        let (patience, again) = if waiting && !self.idle.has_sleeper() {
+            self.impatience()
         } else {
-            self.monitor.slice
+            (self.monitor.slice, FAST)
         };
         if time >= patience {
             slot.poll.preempt.set();
@@ -423,7 +456,7 @@ impl Scheduler {
             }
         }
         // One look later, so that a task that can yield has had its chance.
-        if time >= patience + nanos(FAST) / 2
+        if time >= patience + nanos(again) / 2
             && !slot.poll.is_stuck()
             && slot.poll.sequence() == watched.sequence
             && slot.poll.stick()
@@ -443,11 +476,20 @@ impl Scheduler {
             slot.poll.report(time, &self.names);
         }
         if !slot.poll.is_stuck() {
-            return FAST;
+            return again;
         }
         // Its owner will not fire them.
-        let due = slot.timers.next_deadline().saturating_sub(now);
+        let due = slot.timers.next_deadline();
+        let due = due.saturating_sub(self.timeline.now());
         SLOW.min(Duration::from_nanos(due))
+    }
+
+    /// How long a poll may last where ready tasks wait and no worker is free, and when to look again then.
+    fn impatience(&self) -> (u64, Duration) {
+        let stuck = self.started_slots().filter(|slot| slot.poll.is_stuck());
+        let halvings = (stuck.count() / self.max_procs()).min(3);
+        let patience = ((self.monitor.slice / IMPATIENT) >> halvings).max(LEAST_PATIENCE);
+        (patience, Duration::from_nanos(patience / 2).min(FAST))
     }
 
     /// Ready tasks, fewer workers awake than there should be, and none to wake: one more is started.

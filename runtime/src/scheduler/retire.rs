@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use super::{Worker, until};
+use super::Worker;
 use crate::scheduler::idle::Retire;
 use crate::task::{self, ArenaIndex};
 use crate::time::clock;
@@ -30,11 +30,11 @@ impl Worker {
     /// For how long to sleep with this deadline: a worker that is one too many sleeps no longer than [`UNNEEDED`].
     pub(super) fn nap(&self, deadline: u64) -> Option<Duration> {
         let idle = &self.scheduler.idle;
-        if !idle.is_surplus() {
+        if !idle.is_surplus() || self.scheduler.timeline.is_paused() {
             self.unneeded_since.set(NEEDED);
-            return until(deadline);
+            return self.until(deadline);
         }
-        let now = clock::now();
+        let now = clock::real();
         let new = self.unneeded_since.get() == NEEDED;
         if new {
             self.unneeded_since.set(now);
@@ -43,10 +43,11 @@ impl Worker {
             if new {
                 self.scheduler.unpark_surplus();
             }
-            return until(deadline);
+            return self.until(deadline);
         }
         let end = self.unneeded_since.get().saturating_add(UNNEEDED);
-        until(deadline.min(end))
+        let left = Duration::from_nanos(end.saturating_sub(now));
+        Some(self.until(deadline).map_or(left, |time| time.min(left)))
     }
 
     /// Whether it has been one too many for so long that it is to end.
@@ -54,7 +55,9 @@ impl Worker {
         let since = self.unneeded_since.get();
         since != NEEDED
             && self.index >= self.scheduler.idle.max_procs()
-            && clock::now().saturating_sub(since) >= UNNEEDED
+            && clock::real().saturating_sub(since) >= UNNEEDED
+            // Whoever goes to sleep then may have to move the clock.
+            && !self.scheduler.timeline.is_paused()
     }
 
     /// Ends this worker if it is due. `true`: it counts no more, has nothing, and its thread is to end.

@@ -149,18 +149,9 @@ impl Scheduler {
     pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) -> bool {
         deadlock::leave(self);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        {
-            // Under this lock, so that no worker is started any more.
-            let _starting = self.starting();
-            self.stopping.store(true, SeqCst);
-        }
-        self.injector.close();
-        self.heavy.close();
+        self.stop();
         self.blocking.close();
         self.monitor.stop();
-        for (index, _) in self.started_slots().enumerate() {
-            self.unpark(index);
-        }
         let workers_ended = self.ending.wait(deadline);
         let jobs_left = self.blocking.wait(deadline);
         let _entered = current::enter(self.clone());
@@ -170,6 +161,20 @@ impl Scheduler {
             self.give_up();
         }
         workers_ended && tasks_ended && jobs_left == 0
+    }
+
+    /// Lets the workers end after the polls they are in, and nobody queue anything. May be called again.
+    pub(crate) fn stop(&self) {
+        {
+            // Under this lock, so that no worker is started any more.
+            let _starting = self.starting();
+            self.stopping.store(true, SeqCst);
+        }
+        self.injector.close();
+        self.heavy.close();
+        for (index, _) in self.started_slots().enumerate() {
+            self.unpark(index);
+        }
     }
 
     /// No worker is left: lets go of the queues, the timers and the slab.

@@ -7,7 +7,7 @@
 
 use std::panic::Location;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64,
+    AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{AcqRel, Acquire, SeqCst},
 };
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -132,9 +132,25 @@ pub(crate) struct Sleepers {
     list: Mutex<List>,
     /// One more with each sleep.
     epoch: AtomicU64,
+    /// Calls of `block_on` that have not returned, those included that have never slept.
+    inside: AtomicUsize,
 }
 
 impl Sleepers {
+    /// A thread is inside `block_on` from now on.
+    pub(crate) fn begin(&self) {
+        self.inside.fetch_add(1, SeqCst);
+    }
+
+    pub(crate) fn end(&self) {
+        self.inside.fetch_sub(1, SeqCst);
+    }
+
+    /// How many threads are inside `block_on`.
+    pub(crate) fn inside(&self) -> usize {
+        self.inside.load(SeqCst)
+    }
+
     /// Enters a sleeper into the list until the guard is dropped.
     pub(crate) fn enter(&self, sleeper: &Arc<Sleeper>) -> Listed<'_> {
         let mut list = self.list();

@@ -22,7 +22,7 @@ use super::threads::{self, ThreadNumber};
 use crate::io::Driver;
 use crate::task::coop::Preempt;
 use crate::task::{Id, Names, Place};
-use crate::time::Timers;
+use crate::time::{Resolution, Timers};
 
 /// See the module.
 #[derive(Debug)]
@@ -42,10 +42,10 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(resolution: Resolution) -> Self {
         Self {
             queue: RunQueue::new(),
-            timers: Timers::acquire(),
+            timers: Timers::acquire(resolution),
             poll: CachePadded::new(PollMark::new()),
             counters: Counters::default(),
             parker: Parker::new(),

@@ -18,8 +18,9 @@ use super::idle::StepDown;
 use super::kernel::Slice;
 use super::rand::Rng;
 use super::run_queue::CAPACITY;
+use super::stillness::Next;
 use super::{Scheduler, Slot, contention, current};
-use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable};
+use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable, random};
 use crate::time::{Timers, clock};
 
 #[path = "heavy.rs"]
@@ -52,6 +53,9 @@ const INJECTED_BATCH: usize = CAPACITY as usize / 2;
 /// channel operation, so that a worker that is about to run it itself gets the chance.
 const STEAL_NEXT_SPINS: u32 = 100;
 
+/// With a seed: among how many tasks at the head of the ring the next is chosen. Each that is passed over goes to the ring's end.
+const CHOICE: usize = 8;
+
 /// Ready tasks that one look at the reactor brings before another worker is woken to help: waking one costs more than running a few tasks.
 const REACTOR_SHARE: usize = 16;
 
@@ -81,6 +85,8 @@ pub(crate) struct Worker {
 enum Mode {
     /// It polls a task: what that wakes runs next.
     Running,
+    /// The same with a seed: what that wakes runs next, or goes to the end of the ring.
+    Shuffling,
     /// It delivers events or fires timers: what they wake goes into the ring, and others are woken once at the end.
     Delivering,
     /// It blocks, inside `block_in_place`: what it wakes is for others.
@@ -111,13 +117,16 @@ impl Worker {
     /// Runs tasks until the runtime stops, or until this worker has not been needed for a while, which is `true`.
     pub(crate) fn run(&self) -> bool {
         current::with_worker_set(self, || {
-            while !self.scheduler.is_stopping() {
-                match self.next_task() {
-                    Some(task) => self.run_task(task),
-                    None if self.run_heavy() => {}
-                    None if self.retire() => return true,
-                    None => self.sleep(),
+            let retired = match self.scheduler.seed() {
+                None => self.run_until_end(|| {}),
+                Some(seed) => {
+                    let _seeded = random::reseed(seed, self.index as u64);
+                    self.mode.set(self.running());
+                    self.run_until_end(|| self.shuffle())
                 }
+            };
+            if retired {
+                return true;
             }
             if self.searching.replace(false) {
                 let _ = self.scheduler.idle.stop_searching();
@@ -125,6 +134,41 @@ impl Worker {
             self.slot.leave();
             false
         })
+    }
+
+    /// `first` is done before each look for a task.
+    #[inline]
+    fn run_until_end(&self, first: impl Fn()) -> bool {
+        while !self.scheduler.is_stopping() {
+            first();
+            match self.next_task() {
+                Some(task) => self.run_task(task),
+                None if self.run_heavy() => {}
+                None if self.retire() => return true,
+                None => self.sleep(),
+            }
+        }
+        false
+    }
+
+    /// With a seed: brings a task to the head of the ring that chance has chosen.
+    #[cold]
+    fn shuffle(&self) {
+        let queue = &self.slot.queue;
+        let waiting = queue.len().min(CHOICE);
+        if waiting > 1 {
+            for _ in 0..random::below(waiting) {
+                queue.pop().into_iter().for_each(|task| self.push(task));
+            }
+        }
+    }
+
+    /// The mode in which tasks are polled.
+    fn running(&self) -> Mode {
+        match self.scheduler.seed() {
+            None => Mode::Running,
+            Some(_) => Mode::Shuffling,
+        }
     }
 
     pub(crate) fn scheduler(&self) -> &Arc<Scheduler> {
@@ -207,7 +251,8 @@ impl Worker {
     pub(crate) fn schedule(&self, task: Runnable) {
         match self.mode.get() {
             Mode::Running => {}
-            Mode::Delivering => return self.push(task),
+            Mode::Shuffling if random::random() >> 63 == 0 => {}
+            Mode::Shuffling | Mode::Delivering => return self.push(task),
             // Nobody looks at this worker's queue until the call returns.
             Mode::Away => return self.scheduler.inject(task),
         }
@@ -294,7 +339,9 @@ impl Worker {
         let now = clock::now();
         let before = self.maintained.replace(now);
         let fights = contention::take_fights();
-        if before != UNKNOWN {
+        // With a seed nothing may depend on how fast this machine is.
+        let seeded = self.scheduler.seed().is_some();
+        if before != UNKNOWN && !seeded {
             let elapsed = now - before;
             self.interval
                 .set(next_interval(self.interval.get(), elapsed));
@@ -316,7 +363,7 @@ impl Worker {
             // It has given away what it had.
             return None;
         }
-        if now - self.reactor_seen.get() >= MAINTAIN_EVERY {
+        if seeded || now.saturating_sub(self.reactor_seen.get()) >= MAINTAIN_EVERY {
             self.reactor_seen.set(now);
             self.look_at_reactor();
         }
@@ -353,7 +400,7 @@ impl Worker {
     fn deliver<R: Default>(&self, f: impl FnOnce() -> R) -> R {
         self.mode.set(Mode::Delivering);
         let result = catch_unwind(AssertUnwindSafe(f));
-        self.mode.set(Mode::Running);
+        self.mode.set(self.running());
         result.unwrap_or_default()
     }
 
@@ -437,7 +484,11 @@ impl Worker {
         let (found, mut woken) = (scheduler.has_work(), 0);
         if !found && !scheduler.is_stopping() {
             task::collect(&scheduler.slab, ArenaIndex::worker(self));
-            woken = self.park(self.nap(deadline));
+            woken = if scheduler.timeline.is_paused() {
+                self.sleep_while_paused()
+            } else {
+                self.park(self.nap(deadline))
+            };
             self.maintained.set(UNKNOWN);
         }
         self.awake();
@@ -447,6 +498,14 @@ impl Worker {
         }
         self.share(woken);
         self.make_room();
+    }
+
+    /// Moves the paused clock if no task can run, else sleeps. Returns how many tasks were woken.
+    fn sleep_while_paused(&self) -> usize {
+        match self.deliver(|| self.scheduler.move_clock(self.index)) {
+            Next::Woken(n) => n,
+            Next::Sleep(limit) => self.park(limit),
+        }
     }
 
     /// The end of a sleep.
@@ -519,6 +578,12 @@ impl Worker {
         some
     }
 
+    /// How long to sleep for a deadline in nanoseconds, of which `u64::MAX` is none. While the clock stands no sleep brings it nearer.
+    fn until(&self, deadline: u64) -> Option<Duration> {
+        (deadline != u64::MAX && !self.scheduler.timeline.is_paused())
+            .then(|| Duration::from_nanos(deadline.saturating_sub(clock::now())))
+    }
+
     /// Returns how many tasks the reactor woke.
     fn park(&self, timeout: Option<Duration>) -> usize {
         self.slot.counters.count_park();
@@ -530,11 +595,6 @@ impl Worker {
         let wait = || self.scheduler.reactor_result(turn.wait(timeout));
         parker.poll(|| self.deliver(wait)).unwrap_or_default()
     }
-}
-
-/// How long to sleep for a deadline in nanoseconds, of which `u64::MAX` is none.
-fn until(deadline: u64) -> Option<Duration> {
-    (deadline != u64::MAX).then(|| Duration::from_nanos(deadline.saturating_sub(clock::now())))
 }
 
 /// Aims at one `maintain` every `MAINTAIN_EVERY`, or every `MAX_INTERVAL` polls where that is more often.

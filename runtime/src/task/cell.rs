@@ -68,6 +68,10 @@ struct Vtable {
     take_output: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the output, and returns the panic that nobody has seen.
     drop_output: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
+    /// Drops the future, and leaves its bits as they are: for a trial, after which nobody looks at the task.
+    drop_future: unsafe fn(NonNull<Header>),
+    /// Of the whole cell, in bytes.
+    size: usize,
 }
 
 #[repr(C)]
@@ -203,6 +207,8 @@ where
         cancel: cancel::<F>,
         take_output: take_output::<F>,
         drop_output: drop_output::<F>,
+        drop_future: drop_future::<F>,
+        size: size_of::<Cell<F>>(),
     }
 }
 
@@ -266,6 +272,11 @@ unsafe fn finish<F: Future>(header: NonNull<Header>, outcome: Outcome<F::Output>
     };
     // SAFETY: the place of the dropped future.
     unsafe { (&raw mut (*stage::<F>(header)).output).write(ManuallyDrop::new(outcome)) };
+}
+
+unsafe fn drop_future<F: Future>(header: NonNull<Header>) {
+    // SAFETY: invariant 1; the caller makes sure that nobody touches the stage again.
+    unsafe { ManuallyDrop::drop(&mut (*stage::<F>(header)).future) };
 }
 
 unsafe fn take_output<F: Future>(header: NonNull<Header>, to: *mut ()) {
@@ -376,6 +387,35 @@ impl Header {
             (this.as_ref().vtable.take_output)(this, outcome.as_mut_ptr().cast());
             outcome.assume_init()
         }
+    }
+
+    /// Drops the future, and leaves what it was where it was.
+    ///
+    /// # Safety
+    ///
+    /// The caller runs the task, and nobody touches its future or its output ever after.
+    pub(crate) unsafe fn drop_future(this: NonNull<Self>) {
+        // SAFETY: as in `poll`.
+        unsafe { (this.as_ref().vtable.drop_future)(this) }
+    }
+
+    /// How many bytes the task takes, beginning with its header.
+    pub(crate) fn size(&self) -> usize {
+        self.vtable.size
+    }
+
+    /// Shows the join waker to `f`.
+    ///
+    /// # Safety
+    ///
+    /// Nobody writes it meanwhile (invariant 3).
+    pub(crate) unsafe fn with_join_waker(&self, f: impl FnOnce(&Waker)) {
+        self.join_waker.with(|current| {
+            // SAFETY: the caller's promise.
+            if let Some(waker) = unsafe { &*current } {
+                f(waker);
+            }
+        });
     }
 
     /// Reads the join waker.

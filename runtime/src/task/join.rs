@@ -16,6 +16,7 @@ use super::runnable::{Runnable, release, report, take_name};
 use super::state::Wake;
 use super::wait::{WaitReason, waiting};
 use super::{coop, panic};
+use crate::leaks::trial::{self, On, Side};
 use crate::scheduler::{self, current};
 
 /// The handle of a task: a future of its result.
@@ -238,6 +239,9 @@ fn is_ready(header: &Header, waker: &Waker) -> bool {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
+        if trial::is_on() {
+            return rehearse(self, self.task);
+        }
         let Some(task) = self.task.take() else { return };
         // SAFETY: the handle's reference; each part of `HandleDropped` says what is ours.
         unsafe {
@@ -253,6 +257,27 @@ impl<T> Drop for JoinHandle<T> {
             }
             release(task, 1, current::arena());
         }
+    }
+}
+
+/// In a trial: a handle of `task` goes, and the waker that it may have left there.
+#[cold]
+fn rehearse<H>(handle: &H, task: Option<NonNull<Header>>) {
+    let Some(task) = task else { return };
+    let address = task.addr().get();
+    let of = Side {
+        primitive: address,
+        side: 0,
+        sides: 1,
+        handles: 1,
+    };
+    trial::handle(handle, address, of);
+    // SAFETY: the handle's reference.
+    let header = unsafe { task.as_ref() };
+    let state = header.state.load();
+    if state.has_join_waker() && !state.is_complete() {
+        // SAFETY: a trial has one thread, which writes no join waker.
+        unsafe { header.with_join_waker(|waker| trial::waker(waker, address, On::At(address))) };
     }
 }
 
@@ -322,6 +347,9 @@ impl Clone for AbortHandle {
 
 impl Drop for AbortHandle {
     fn drop(&mut self) {
+        if trial::is_on() {
+            return rehearse(self, self.task);
+        }
         if let Some(task) = self.task {
             // SAFETY: this handle's reference.
             unsafe { release(task, 1, current::arena()) };

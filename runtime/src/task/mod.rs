@@ -26,6 +26,7 @@ mod local;
 mod names;
 mod panic;
 mod place;
+pub(crate) mod random;
 mod runnable;
 
 pub(crate) mod state;
@@ -38,6 +39,7 @@ pub use id::Id;
 pub use join::{AbortHandle, JoinError, JoinHandle};
 pub use join_set::{JoinNext, JoinSet};
 pub use local::{LocalAccessError, LocalKey, Scope};
+pub use random::random;
 pub use wait::{WaitReason, waiting};
 
 pub use crate::spawn::spawn_at;
@@ -51,7 +53,7 @@ pub(crate) use names::{Named, Names};
 pub(crate) use place::Place;
 pub(crate) use runnable::{Ran, Runnable, shut_down};
 pub(crate) use wait::{Noted, WaitNote};
-pub(crate) use waker::call as call_waker;
+pub(crate) use waker::{address_of, call as call_waker};
 
 use crate::scheduler::current;
 use crate::scheduler::worker::Worker;

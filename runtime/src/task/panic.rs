@@ -7,23 +7,32 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::cell::Header;
+use crate::scheduler::Scheduler;
 use crate::stderr::say;
 
-/// Prints the panic of a task whose handle is gone, with where the task was spawned.
+/// Prints the panic of a task whose handle is gone, with where the task was spawned; then its runtime does as it was told to.
 ///
 /// The panic hook has printed the message and the place of the panic already; what it cannot know is the task.
 #[cold]
-pub(crate) fn unhandled(task: &Header, name: Option<Arc<str>>, payload: &(dyn Any + Send)) {
+pub(crate) fn unhandled(
+    scheduler: &Scheduler,
+    task: &Header,
+    name: Option<Arc<str>>,
+    payload: &(dyn Any + Send),
+) {
     let (id, place) = (task.id(), task.spawned_at());
     let name = name.map_or_else(String::new, |name| format!(" {name:?}"));
     let by = task
         .parent()
         .map_or_else(String::new, |parent| format!(" by task {parent}"));
-    say(format_args!(
-        "task {id}{name} panicked and nobody holds its JoinHandle: {}\n\
-         task {id} was created{by} at {place}; await its handle to receive the panic",
+    let what = format!(
+        "task {id}{name} panicked and nobody holds its JoinHandle: {}",
         message(payload)
+    );
+    say(format_args!(
+        "{what}\ntask {id} was created{by} at {place}; await its handle to receive the panic"
     ));
+    scheduler.panicked(&what);
 }
 
 /// Drops a value whose destructor may panic when there is a panic already to report.

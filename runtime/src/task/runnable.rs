@@ -213,9 +213,10 @@ unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
 /// The caller holds a reference.
 pub(crate) unsafe fn report(header: NonNull<Header>, unseen: Option<Box<dyn Any + Send>>) {
     if let Some(payload) = unseen {
-        // SAFETY: the caller's promise.
-        let (task, name) = unsafe { (header.as_ref(), take_name(header)) };
-        panic::unhandled(task, name, payload.as_ref());
+        // SAFETY: the caller's promise; the task's slot keeps its chunk, and the chunk the scheduler.
+        let (task, scheduler) = unsafe { (header.as_ref(), &*Header::scheduler(header)) };
+        let name = scheduler.names().take(task.id());
+        panic::unhandled(scheduler, task, name, payload.as_ref());
         panic::drop_quietly(payload);
     }
 }
@@ -271,6 +272,10 @@ impl KeepAlive {
     pub(super) fn header(&self) -> &Header {
         // SAFETY: the reference keeps it alive.
         unsafe { self.0.as_ref() }
+    }
+
+    pub(super) fn as_ptr(&self) -> NonNull<Header> {
+        self.0
     }
 }
 

@@ -374,6 +374,11 @@ impl Snapshot {
         self.0 & SCHEDULED != 0
     }
 
+    /// Neither queued nor run, and not ended.
+    pub(crate) fn is_parked(self) -> bool {
+        self.0 & (SCHEDULED | RUNNING | COMPLETE) == 0 && self.0 != 0
+    }
+
     pub(crate) fn has_join_waker(self) -> bool {
         self.0 & JOIN_WAKER != 0
     }

@@ -55,6 +55,10 @@ pub enum WaitReason {
     ContextDone,
     /// Another primitive's notification.
     Notify,
+    /// A signal of the operating system.
+    SignalWait,
+    /// That no other task can run: `time::settle`.
+    Settle,
 }
 
 impl WaitReason {
@@ -78,13 +82,15 @@ impl WaitReason {
             Self::Join => "join",
             Self::ContextDone => "context done",
             Self::Notify => "notify",
+            Self::SignalWait => "signal wait",
+            Self::Settle => "synctest.Wait",
         }
     }
 }
 
 impl WaitReason {
     /// All of them, in the order of their numbers.
-    const ALL: [Self; 17] = [
+    const ALL: [Self; 19] = [
         Self::Unknown,
         Self::ChanReceive,
         Self::ChanSend,
@@ -102,6 +108,8 @@ impl WaitReason {
         Self::Join,
         Self::ContextDone,
         Self::Notify,
+        Self::SignalWait,
+        Self::Settle,
     ];
 }
 
@@ -183,7 +191,7 @@ mod tests {
         for (number, reason) in WaitReason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, number);
             let note = WaitNote::new();
-            clock::advance_coarse(clock::now());
+            clock::advance_coarse(clock::real());
             let place = Location::caller();
             note.set(reason, place);
             let noted = note.get().unwrap();

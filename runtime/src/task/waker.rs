@@ -5,7 +5,7 @@
 
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::cell::Header;
@@ -34,6 +34,11 @@ pub(crate) fn call(waker: Waker) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
         super::panic::forget(panic);
     }
+}
+
+/// The address of the task that a waker wakes; `None` if it is somebody else's.
+pub(crate) fn address_of(waker: &Waker) -> Option<usize> {
+    ptr::eq(waker.vtable(), &VTABLE).then(|| waker.data().addr())
 }
 
 #[inline]

@@ -24,10 +24,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
+use super::clock;
 use super::entry::{Alert, Entry, NotArmed, State};
 use super::timers::Timers;
 use super::wheel::IDLE;
-use super::{Instant, clock};
 use crate::Handle;
 use crate::scheduler::current;
 
@@ -140,7 +140,9 @@ impl Timer {
     ///
     /// **Go:** `t.Reset(d)`.
     pub fn reset(&self, delay: Duration) -> bool {
-        let deadline = Instant::after(delay).as_nanos();
+        // The clock of its own runtime, from wherever it is set.
+        let now = self.core.now();
+        let deadline = now.saturating_add(clock::nanos(delay));
         // Cloned and called out of the lock (invariant 4).
         let waker = Waker::from(self.core.clone());
         let (was_active, old_waker, armed, run) = {
@@ -148,7 +150,7 @@ impl Timer {
             let old_waker = state.entry.as_mut().cancel();
             // Fired, and its waker not here yet: we count for it, and it will find nothing to count (invariant 1).
             state.count_firing();
-            let armed = self.core.arm(&mut state, deadline, waker);
+            let armed = self.core.arm(&mut state, deadline, now, waker);
             // Over already: the wheel did not take it, and so will not wake it.
             state.count_firing();
             (old_waker.is_some(), old_waker, armed, state.next_run())
@@ -218,13 +220,23 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The time on the clock of the runtime that it was made on.
+    fn now(&self) -> u64 {
+        self.handle.scheduler().timeline().now()
+    }
+
     /// Arms the entry, or marks it fired if `deadline` has passed. The waker comes back when it is not needed.
-    fn arm(&self, state: &mut CoreState, deadline: u64, waker: Waker) -> Result<Alert, Waker> {
+    fn arm(
+        &self,
+        state: &mut CoreState,
+        deadline: u64,
+        now: u64,
+        waker: Waker,
+    ) -> Result<Alert, Waker> {
         if deadline >= IDLE {
             return Err(waker);
         }
         let entry = state.entry.as_mut();
-        let now = clock::now();
         if now >= deadline {
             entry.expire();
             return Err(waker);

@@ -17,7 +17,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::Instant;
-use super::clock;
+use super::clock::{self, RELATIVE};
 use super::entry::{Entry, NotArmed, State};
 use super::wheel::IDLE;
 use crate::scheduler::current;
@@ -55,7 +55,7 @@ const FOREVER: u64 = IDLE;
 /// **Go:** `time.Sleep(d)`, and in a `select!` `<-time.After(d)`.
 #[track_caller]
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep::new(Instant::after(duration), Location::caller())
+    Sleep::new(clock::deadline_after(duration), Location::caller())
 }
 
 /// Waits until `deadline`; ready at once if it has passed.
@@ -82,7 +82,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// **Go:** `time.Sleep(time.Until(t))`.
 #[track_caller]
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep::new(deadline, Location::caller())
+    Sleep::new(clock::in_reach(deadline.as_nanos()), Location::caller())
 }
 
 pin_project! {
@@ -114,10 +114,11 @@ pin_project! {
 }
 
 impl Sleep {
-    pub(super) fn new(deadline: Instant, location: &'static Location<'static>) -> Self {
+    /// `deadline`: of `clock::deadline_after`, or a moment in its reach.
+    pub(super) fn new(deadline: u64, location: &'static Location<'static>) -> Self {
         Self {
             entry: Entry::new(),
-            deadline: deadline.as_nanos(),
+            deadline,
             location,
         }
     }
@@ -134,7 +135,10 @@ impl Sleep {
     ///
     /// **Go:** no counterpart; a `Timer` does not tell.
     pub fn deadline(&self) -> Instant {
-        Instant::from_nanos(self.deadline)
+        match self.deadline {
+            at if !is_relative(at) => Instant::from_nanos(at),
+            relative => Instant::after(Duration::from_nanos(relative - RELATIVE)),
+        }
     }
 
     /// Whether the deadline has passed, by the clock.
@@ -149,7 +153,7 @@ impl Sleep {
     ///
     /// **Go:** no counterpart.
     pub fn is_elapsed(&self) -> bool {
-        self.deadline < FOREVER && clock::now() >= self.deadline
+        self.deadline < RELATIVE && clock::now() >= self.deadline
     }
 
     /// Sets another deadline, also after it was ready; it never completes for the old one, not even when the old one has passed and
@@ -172,7 +176,7 @@ impl Sleep {
     /// **Go:** `t.Reset(d)`.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         let mut this = self.project();
-        let deadline = deadline.as_nanos();
+        let deadline = clock::in_reach(deadline.as_nanos());
         *this.deadline = deadline;
         if deadline < FOREVER && this.entry.as_mut().postpone(deadline) {
             return;
@@ -204,9 +208,19 @@ impl Sleep {
         match this.entry.as_mut().refresh(cx.waker()) {
             State::Fired => Poll::Ready(()),
             State::Armed => Poll::Pending,
-            State::Idle if *this.deadline >= FOREVER => Poll::Pending,
+            State::Idle if *this.deadline >= RELATIVE => self.start_late(cx),
             State::Idle => self.start(clock::now(), cx),
         }
+    }
+
+    /// A sleep that is for ever, or that begins now.
+    #[cold]
+    fn start_late(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if is_relative(self.deadline) {
+            let limit = self.deadline - RELATIVE;
+            return self.as_mut().poll_first(limit, cx);
+        }
+        Poll::Pending
     }
 
     /// The first poll of a sleep whose deadline was not known: it is `limit` nanoseconds from now.
@@ -216,7 +230,7 @@ impl Sleep {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let now = clock::now();
-        *self.as_mut().project().deadline = now.saturating_add(limit);
+        *self.as_mut().project().deadline = clock::in_reach(now.saturating_add(limit));
         if self.deadline >= FOREVER {
             return Poll::Pending;
         }
@@ -266,6 +280,10 @@ impl fmt::Debug for Sleep {
             .field("state", &self.entry.state())
             .finish_non_exhaustive()
     }
+}
+
+fn is_relative(deadline: u64) -> bool {
+    (RELATIVE..FOREVER).contains(&deadline)
 }
 
 #[cold]

@@ -43,7 +43,7 @@ use super::{Instant, Sleep};
 #[track_caller]
 pub fn ticker(period: Duration) -> Ticker {
     let period = checked(period);
-    let first = Instant::from_nanos(clock::now().saturating_add(period));
+    let first = clock::deadline_after(Duration::from_nanos(period));
     Ticker {
         sleep: Box::pin(Sleep::new(first, Location::caller())),
         period,

@@ -60,7 +60,7 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
     Timeout {
         future: future.into_future(),
         // What counts when the limit is zero: a deadline that has passed since ever.
-        sleep: Sleep::new(Instant::from_nanos(0), Location::caller()),
+        sleep: Sleep::new(0, Location::caller()),
         unstarted: clock::nanos(limit),
     }
 }
@@ -95,7 +95,7 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
 pub fn timeout_at<F: IntoFuture>(deadline: Instant, future: F) -> Timeout<F::IntoFuture> {
     Timeout {
         future: future.into_future(),
-        sleep: Sleep::new(deadline, Location::caller()),
+        sleep: Sleep::new(clock::in_reach(deadline.as_nanos()), Location::caller()),
         unstarted: 0,
     }
 }

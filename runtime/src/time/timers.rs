@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::PoisonError;
 use std::task::Waker;
 
-use super::wheel::{Progress, Wheel};
+use super::wheel::{Progress, Resolution, Wheel};
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Arc, Mutex, MutexGuard};
 use crate::task::call_waker;
@@ -50,11 +50,27 @@ pub(super) struct Shared {
 
 impl Timers {
     /// Takes one from the pool, for a new worker slot.
-    pub(crate) fn acquire() -> &'static Self {
+    pub(crate) fn acquire(resolution: Resolution) -> &'static Self {
         let pooled = lock_pool().pop();
         let timers = pooled.unwrap_or_else(|| Box::leak(Box::new(Self::new())));
-        timers.lock().open = true;
+        let mut shared = timers.lock();
+        // The last runtime's clock may have been ahead of the new one's.
+        shared.wheel.restart(resolution);
+        shared.open = true;
+        drop(shared);
         timers
+    }
+
+    /// Goes on with ticks of another length, at the time `now`.
+    pub(crate) fn change_resolution(&self, resolution: Resolution, now: u64) {
+        let mut shared = self.lock();
+        shared.wheel.change_resolution(resolution, now);
+        self.publish(&shared);
+    }
+
+    /// How many timers are armed.
+    pub(crate) fn armed(&self) -> usize {
+        self.lock().wheel.len()
     }
 
     /// One that no other test has used.

@@ -3,12 +3,13 @@
 //! Time is cut into ticks of 2^15 ns. A deadline is rounded up to the next tick, so that no timer is early, and the tick's number, read
 //! in base 64, says where the node goes: the level is the highest digit in which it differs from the current tick, the slot is that
 //! digit. Level 0 thus holds the timers of this block of 64 ticks, level 1 those of the other blocks of this block of blocks, and so on;
-//! nine levels hold every `u64`. When time reaches a slot of level 0 its nodes are due; when it reaches a slot above, its nodes move down
+//! nine levels hold every `u64`. (Where the clock is paused a tick is one nanosecond, so that timers fire in the order of their deadlines
+//! and exactly at them; two more levels are there for that.) When time reaches a slot of level 0 its nodes are due; when it reaches a slot above, its nodes move down
 //! (*cascade*). Insert and cancel touch one list; nothing is ever sorted, searched or allocated.
 //!
 //! ```text
 //! level   0        1        2        3        4       5       6       7       8
-//! slot    32.8 µs  2.1 ms   134 ms   8.6 s    9.2 min 9.8 h   26 d    4.6 y   293 y
+//! slot    32.8 µs  2.1 ms   134 ms   8.6 s    9.2 min 9.8 h   26 d    4.6 y   293 y     (9 and 10: exact ticks only)
 //! ```
 //!
 //! Each slot is a circular list with the slot as its sentinel, first in first out, and a bitmap a level says which are in use. As every
@@ -44,16 +45,22 @@ use super::timers::Batch;
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicU64, Ordering};
 
-/// A tick is 2^15 ns, 32.8 µs: short against the wake-up of a thread (50 µs and more), long enough that a worker which is busy
-/// for some microseconds between looks at the clock never moves through more than a few slots.
-const TICK_SHIFT: u32 = 15;
+/// How long a tick is, as the power of two of its nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolution {
+    /// 2^15 ns, 32.8 µs: short against the wake-up of a thread (50 µs and more), long enough that a worker which is busy
+    /// for some microseconds between looks at the clock never moves through more than a few slots.
+    Coarse = 15,
+    /// One nanosecond: for a paused clock, which jumps from timer to timer.
+    Exact = 0,
+}
 
 /// A level has 64 slots, so that its bitmap is one word.
 const SLOT_BITS: u32 = 6;
 const SLOTS: usize = 1 << SLOT_BITS;
 
-/// Nine digits of six bits hold the 50 bits of a tick: no deadline needs an overflow list.
-const LEVELS: usize = 9;
+/// Nine digits of six bits hold the 49 bits of a coarse tick, eleven the 64 of an exact one: no deadline needs an overflow list.
+const LEVELS: usize = 11;
 
 /// How many nodes one call moves at most, cascades included; at some 10 ns each the lock is held for a few microseconds. A guess.
 const MOVES: usize = 256;
@@ -138,8 +145,12 @@ pub(super) struct Wheel {
     occupied: [u64; LEVELS],
     /// A bit a level: its `occupied` is not zero.
     levels: u32,
+    /// The [`Resolution`].
+    shift: u32,
     /// The tick up to which everything has been expired.
     elapsed: u64,
+    /// Nodes that are linked.
+    len: usize,
     /// A slot above level 0 of which a call has moved only some nodes; it goes before all others.
     cascading: Option<usize>,
 }
@@ -161,9 +172,45 @@ impl Wheel {
             slots: NonNull::from(Box::leak(slots)),
             occupied: [0; LEVELS],
             levels: 0,
+            shift: Resolution::Coarse as u32,
             elapsed: 0,
+            len: 0,
             cascading: None,
         }
+    }
+
+    /// Nodes that are linked.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Begins anew at time zero, with ticks of another length. The wheel is empty.
+    pub(super) fn restart(&mut self, resolution: Resolution) {
+        debug_assert!(self.is_empty());
+        self.shift = resolution as u32;
+        self.elapsed = 0;
+        self.cascading = None;
+    }
+
+    /// Goes on with ticks of another length: every node is linked anew, in the order in which they would have fired. Those that are due at
+    /// `now` are so one tick later.
+    pub(super) fn change_resolution(&mut self, resolution: Resolution, now: u64) {
+        if self.shift == resolution as u32 {
+            return;
+        }
+        let mut new = Self::new();
+        new.shift = resolution as u32;
+        new.elapsed = now >> new.shift;
+        while let Some(slot) = self.unfinished().or_else(|| self.lowest()) {
+            let node = self.first(slot);
+            self.unlink(&node.link);
+            // Relaxed: only the number counts; the owner may put it off at any time, which is found out when the node is reached.
+            let tick = new.tick_of(node.word.load(Ordering::Relaxed));
+            new.link(node, tick.max(new.elapsed + 1));
+        }
+        new.len = self.len;
+        // The old one is empty, and is freed.
+        *self = new;
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -180,7 +227,7 @@ impl Wheel {
         if let Some(rest) = self.unfinished() {
             tick = tick.min(self.slot(rest).earliest.get());
         }
-        nanos_of(tick)
+        self.nanos_of(tick)
     }
 
     /// Links a node for the deadline in its word, and returns when it will fire in nanoseconds (at most a tick later). `now` is a time
@@ -192,15 +239,16 @@ impl Wheel {
     pub(super) unsafe fn insert(&mut self, node: &Node, now: u64) -> Result<u64, Due> {
         if self.is_empty() {
             // Nothing to expire on the way: catch up, so that the node starts on the lowest level that it can.
-            self.elapsed = self.elapsed.max(now >> TICK_SHIFT);
+            self.elapsed = self.elapsed.max(now >> self.shift);
         }
         // Relaxed: the caller has stored it itself, and only it can change it before the node is linked.
-        let tick = tick_of(node.word.load(Ordering::Relaxed));
+        let tick = self.tick_of(node.word.load(Ordering::Relaxed));
         if tick <= self.elapsed {
             return Err(Due);
         }
         self.link(node, tick);
-        Ok(nanos_of(tick))
+        self.len += 1;
+        Ok(self.nanos_of(tick))
     }
 
     /// Unlinks a node whose owner has found a deadline in its word under the lock. The owner then takes the waker out and changes the
@@ -210,13 +258,14 @@ impl Wheel {
     ///
     /// The node is linked in this wheel.
     pub(super) unsafe fn remove(&mut self, node: &Node) -> bool {
+        self.len -= 1;
         self.unlink(&node.link)
     }
 
     /// Moves time forward to `now` and fires what is due, in the order of ticks, until the batch is full: the nodes are unlinked and
     /// their words [`FIRED`], and their wakers are in the batch, to be woken after unlocking.
     pub(super) fn advance(&mut self, now: u64, batch: &mut Batch) -> Progress {
-        let target = now >> TICK_SHIFT;
+        let target = now >> self.shift;
         let mut moves = MOVES;
         while let Some(slot) = self.unfinished().or_else(|| self.lowest()) {
             let start = self.start_of(slot);
@@ -250,6 +299,7 @@ impl Wheel {
             }
             let node = self.first(slot);
             self.unlink(&node.link);
+            self.len -= 1;
             // SAFETY: the node was linked, so that the waker is initialised, and is ours now that it is not (invariant 3).
             let waker = unsafe { node.waker.with(|waker| waker.read().assume_init()) };
             // The owner may be putting off the deadline at this moment, and loses. Release pairs with the Acquire load of `word` by the
@@ -268,7 +318,7 @@ impl Wheel {
         loop {
             // Relaxed: only the number counts. The owner can make it a later one at any time.
             let deadline = node.word.load(Ordering::Relaxed);
-            let tick = tick_of(deadline);
+            let tick = self.tick_of(deadline);
             if tick > self.elapsed {
                 // A cascade, or the deadline had been put off without moving the node.
                 self.link(node, tick);
@@ -286,6 +336,7 @@ impl Wheel {
                 .compare_exchange(deadline, FIRED, Ordering::Release, Ordering::Relaxed)
                 .is_ok()
             {
+                self.len -= 1;
                 // SAFETY: it was initialised (invariant 3), and is ours by the exchange; the owner will not look at it again.
                 return Some(unsafe { waker.assume_init() });
             }
@@ -371,8 +422,28 @@ impl Wheel {
     fn start_of(&self, slot: usize) -> u64 {
         let level = (slot / SLOTS) as u32;
         let digit = (slot % SLOTS) as u64;
-        let above = self.elapsed >> (SLOT_BITS * (level + 1));
+        // Nothing is above the highest level's digit, which has room for all that is left of 64 bits.
+        let above = (self.elapsed >> (SLOT_BITS * level)) >> SLOT_BITS;
         ((above << SLOT_BITS) | digit) << (SLOT_BITS * level)
+    }
+
+    /// The first tick that is not before `nanos`.
+    #[inline]
+    fn tick_of(&self, nanos: u64) -> u64 {
+        // Not `(nanos + TICK - 1) >> shift`, which would overflow for the last deadlines.
+        let tick = nanos >> self.shift;
+        tick + u64::from(tick << self.shift != nanos)
+    }
+
+    /// When a tick begins. The very last one begins when the clock has run out; `u64::MAX` itself would mean that there is no timer.
+    #[inline]
+    fn nanos_of(&self, tick: u64) -> u64 {
+        let nanos = tick << self.shift;
+        if nanos >> self.shift == tick {
+            nanos
+        } else {
+            u64::MAX - 1
+        }
     }
 
     fn is_occupied(&self, slot: usize) -> bool {
@@ -411,7 +482,7 @@ impl Drop for Wheel {
 impl fmt::Debug for Wheel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wheel")
-            .field("elapsed", &nanos_of(self.elapsed))
+            .field("elapsed", &self.nanos_of(self.elapsed))
             .field("next_deadline", &self.next_deadline())
             .finish_non_exhaustive()
     }
@@ -425,17 +496,4 @@ fn slot_for(elapsed: u64, tick: u64) -> usize {
     let level = differing.ilog2() / SLOT_BITS;
     let digit = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
     level as usize * SLOTS + digit
-}
-
-/// The first tick that is not before `nanos`.
-#[inline]
-fn tick_of(nanos: u64) -> u64 {
-    // Not `(nanos + TICK - 1) >> SHIFT`, which would overflow for the last deadlines.
-    (nanos >> TICK_SHIFT) + u64::from(nanos & ((1 << TICK_SHIFT) - 1) != 0)
-}
-
-/// When a tick begins. The very last one begins when the clock has run out; `u64::MAX` itself would mean that there is no timer.
-#[inline]
-fn nanos_of(tick: u64) -> u64 {
-    tick.checked_mul(1 << TICK_SHIFT).unwrap_or(u64::MAX - 1)
 }

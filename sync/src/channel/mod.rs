@@ -33,6 +33,7 @@ mod pending;
 mod receiver;
 mod receiving;
 mod recv;
+mod rehearsal;
 mod ring;
 mod send;
 mod sender;

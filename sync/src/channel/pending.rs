@@ -5,6 +5,9 @@
 use std::pin::Pin;
 use std::task::Context;
 
+use runtime::leaks::trial;
+
+use super::rehearsal;
 use super::shared::{Channel, Locked};
 use super::waiter::{List, Owner, Waiter, state};
 
@@ -72,6 +75,10 @@ pub(super) fn keep_waiting<T>(channel: &Channel<T>, waiter: &Waiter<T>, cx: &Con
 pub(super) fn withdraw<T>(channel: &Channel<T>, waiter: &Waiter<T>, queue: Queue) {
     if waiter.state() != state::LINKED {
         return;
+    }
+    if trial::is_on() {
+        // SAFETY: it is linked, and a trial has one thread.
+        return unsafe { waiter.rehearse(rehearsal::on(channel)) };
     }
     let mut core = channel.lock();
     if waiter.state() != state::LINKED {

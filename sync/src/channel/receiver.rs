@@ -7,11 +7,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
+use runtime::leaks::trial;
 use runtime::task::{coop, waiting};
 
 use super::core::Received;
 use super::receiving::Receiving;
 use super::recv::reason;
+use super::rehearsal;
 use super::shared::wake;
 use super::{Channel, Recv, TryRecvError};
 use crate::blocking;
@@ -256,6 +258,9 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         // First, because it may have a value to give back.
         self.stream = None;
+        if trial::is_on() {
+            return rehearsal::let_go(self, &self.channel, rehearsal::RECEIVERS);
+        }
         self.channel.remove_receiver();
     }
 }

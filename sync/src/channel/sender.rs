@@ -4,7 +4,10 @@
 use std::fmt;
 use std::panic::Location;
 
+use runtime::leaks::trial;
+
 use super::core::Sent;
+use super::rehearsal;
 use super::shared::wake;
 use super::{Channel, Send, SendError, SendFrom, TrySendError};
 use crate::blocking;
@@ -258,7 +261,11 @@ impl<T> Clone for Sender<T> {
 }
 
 impl<T> Drop for Sender<T> {
+    #[inline]
     fn drop(&mut self) {
+        if trial::is_on() {
+            return rehearsal::let_go(self, &self.channel, rehearsal::SENDERS);
+        }
         self.channel.remove_sender();
     }
 }

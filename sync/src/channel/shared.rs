@@ -179,6 +179,17 @@ impl<T> Channel<T> {
         }
     }
 
+    /// How many handles of one end there are.
+    pub(super) fn handles(&self, of_senders: bool) -> usize {
+        let count = if of_senders {
+            &self.senders
+        } else {
+            &self.receivers
+        };
+        // Relaxed: asked where there are no other threads.
+        count.load(Relaxed) as usize
+    }
+
     #[inline]
     pub(crate) fn add_sender(&self) {
         add(&self.senders);

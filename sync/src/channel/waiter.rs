@@ -27,6 +27,8 @@ use std::pin::Pin;
 use std::ptr;
 use std::task::Waker;
 
+use runtime::leaks::trial::{self, On};
+
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicU8, Ordering::*};
 use crate::select::claim::{Claim, Refused};
@@ -180,6 +182,22 @@ impl<T> Waiter<T> {
         // SAFETY: invariant 1.
         self.owner
             .with_mut(|slot| unsafe { std::mem::replace((*slot).assume_init_mut(), owner) })
+    }
+
+    /// In a trial: notes the waker that a linked waiter would have waited with.
+    ///
+    /// # Safety
+    /// It is LINKED, and there is no other thread.
+    #[cold]
+    pub(super) unsafe fn rehearse(&self, on: On) {
+        self.owner.with(|owner| {
+            // SAFETY: pushed, and nobody else looks.
+            match unsafe { (*owner).assume_init_ref() } {
+                Owner::Task(waker) => trial::waker(waker, ptr::from_ref(self).addr(), on),
+                // SAFETY: the claim lives while the waiter is linked, see `List::push`.
+                Owner::Arm(claim) => unsafe { (**claim).rehearse(on) },
+            }
+        });
     }
 
     /// The claim of the select that a linked waiter is an arm of; null for a plain operation.

@@ -24,6 +24,7 @@ mod error;
 mod node;
 mod run;
 mod values;
+mod wave;
 
 pub use after::AfterFunc;
 pub use cancel::{CancelCauseFunc, CancelFunc};
@@ -32,6 +33,7 @@ pub use error::{Cause, ContextError};
 pub use run::Run;
 pub use values::Key;
 
+use crate::blocking;
 use node::Node;
 use values::Values;
 
@@ -371,6 +373,25 @@ impl Context {
     #[track_caller]
     pub fn done(&self) -> Done<'_> {
         Done::new(self.node.as_deref(), Location::caller())
+    }
+
+    /// Waits like [`done`](Self::done), blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// # use sync::context::{Context, ContextError};
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// std::thread::spawn(move || cancel.cancel());
+    /// assert_eq!(ctx.blocking_done(), ContextError::Canceled);
+    /// ```
+    ///
+    /// **Go:** `<-ctx.Done()` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_done(&self) -> ContextError {
+        blocking::wait(self.done(), "Context::blocking_done", "done().await")
     }
 
     /// Whether the context is done: one load.

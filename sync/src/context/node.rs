@@ -6,7 +6,8 @@
 //!
 //! A node knows its children weakly and its parents strongly, so that a context that nobody has any more is gone from the tree. Cancelling
 //! goes in two rounds. The first *marks* the node and everything below it, each under its own lock; the second wakes who waits, starts the
-//! functions that were registered, and takes the nodes out of their parents. So foreign code runs only when all are marked, under no lock.
+//! functions that were registered, and takes the nodes out of their parents: the [wave](super::wave). So foreign code runs only when all are
+//! marked, under no lock.
 //!
 //! Invariants:
 //!
@@ -27,8 +28,9 @@ use runtime::time::{Instant, Timer, after_func};
 
 use super::after::Job;
 use super::error::{Cause, ContextError};
+use super::wave::Wave;
 use crate::primitive::atomic::{AtomicU8, Ordering};
-use crate::waiters::{Batch, Waiters};
+use crate::waiters::Waiters;
 
 pub(super) struct Node {
     /// Atomic: [`LIVE`], [`CANCELED`] or [`EXCEEDED`].
@@ -56,7 +58,7 @@ pub(super) struct Tree {
 }
 
 /// Where a node is among the children of a parent.
-struct Link {
+pub(super) struct Link {
     parent: Arc<Node>,
     key: u64,
 }
@@ -69,11 +71,11 @@ struct End {
 }
 
 /// A node that has just been marked, and what the second round is to do with what it had.
-struct Marked {
-    node: Arc<Node>,
-    parents: Vec<Link>,
-    jobs: BTreeMap<u64, Job>,
-    timer: Option<Timer>,
+pub(super) struct Marked {
+    pub(super) node: Arc<Node>,
+    pub(super) parents: Vec<Link>,
+    pub(super) jobs: BTreeMap<u64, Job>,
+    pub(super) timer: Option<Timer>,
 }
 
 impl Tree {
@@ -193,11 +195,7 @@ impl Node {
         for node in visited {
             node.forget_children();
         }
-        let mut batch = Batch::default();
-        for marked in marked {
-            marked.finish(&mut batch);
-        }
-        batch.finish();
+        Wave::new(marked).roll();
     }
 
     /// Ends this node alone, unless it has ended. Returns its end.
@@ -236,41 +234,11 @@ impl Node {
         let children = mem::take(&mut self.waiters.lock().children);
         drop(children);
     }
-
-    /// Wakes everyone in `done`.
-    fn wake_all(&self, batch: &mut Batch) {
-        let mut locked = self.waiters.lock();
-        // Nobody queues up any more, since the node is marked.
-        let until = locked.ticket();
-        while locked.take_until(until, batch) {
-            drop(locked);
-            batch.wake();
-            locked = self.waiters.lock();
-        }
-        drop(locked);
-        batch.wake();
-    }
-}
-
-impl Marked {
-    /// The second round.
-    fn finish(self, batch: &mut Batch) {
-        if let Some(timer) = self.timer {
-            timer.stop();
-        }
-        self.node.wake_all(batch);
-        for job in self.jobs.into_values() {
-            job.start();
-        }
-        for link in self.parents {
-            link.cut();
-        }
-    }
 }
 
 impl Link {
     /// Takes the child out of its parent.
-    fn cut(self) {
+    pub(super) fn cut(self) {
         let child = self.parent.waiters.lock().children.remove(&self.key);
         drop(child);
     }

@@ -22,6 +22,10 @@ mod shared;
 mod spawn;
 mod wait;
 
+#[cfg(all(test, loom))]
+#[path = "../models/errgroup.rs"]
+mod models;
+
 pub use spawn::{Spawn, Spawner};
 
 use crate::blocking;
@@ -345,6 +349,30 @@ impl<E: Send + 'static> Group<E> {
                 Err(errors)
             }
         }
+    }
+
+    /// Waits like [`wait_all`](Self::wait_all), blocking the thread. For threads outside the runtime.
+    ///
+    /// # Errors
+    ///
+    /// As `wait_all`.
+    ///
+    /// # Panics
+    ///
+    /// As `wait`, and inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// assert_eq!(sync::errgroup::Group::<u32>::new().blocking_wait_all(), Ok(()));
+    /// ```
+    ///
+    /// **Go:** none.
+    #[track_caller]
+    pub fn blocking_wait_all(&mut self) -> Result<(), Vec<E>> {
+        blocking::wait(
+            self.wait_all(),
+            "errgroup::Group::blocking_wait_all",
+            "wait_all().await",
+        )
     }
 
     /// Waits like [`wait`](Self::wait), blocking the thread. For threads outside the runtime.

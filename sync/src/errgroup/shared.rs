@@ -16,11 +16,12 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
+use runtime::Handle;
 use runtime::task::AbortHandle;
 
 use super::members::{Members, Place};
 use crate::context::{CancelCauseFunc, Cause, Context};
-use crate::waiters::{Batch, Locked, Waiters};
+use crate::waiters::{Batch, Locked, Ticket, Waiters};
 
 pub(super) type Panic = Box<dyn Any + Send>;
 
@@ -51,7 +52,7 @@ pub(super) struct State<E> {
     limit: Option<usize>,
     members: Members,
     errors: Vec<E>,
-    panic: Option<Panic>,
+    panic: Option<Undelivered>,
     /// Nothing new starts: there was a failure, or the group is gone.
     stopped: bool,
     /// Members that come to be spawned are to be aborted at once.
@@ -78,7 +79,8 @@ struct Aftermath<E> {
     handle: Option<AbortHandle>,
     abort: Vec<AbortHandle>,
     call: Option<Waker>,
-    refuse: bool,
+    /// Those who wait for a place and came before this ticket.
+    refuse: Option<Ticket>,
     waker: Option<Waker>,
     cause: Option<Cause>,
     spare: Option<E>,
@@ -133,7 +135,15 @@ impl<E> Shared<E> {
     }
 
     pub(super) fn abort_on_error(&self) {
-        self.waiters.lock().aborts = true;
+        let mut state = self.waiters.lock();
+        state.aborts = true;
+        // There may have been an error already.
+        let abort = match state.stopped {
+            true => state.abort_all(),
+            false => Vec::new(),
+        };
+        drop(state);
+        abort.iter().for_each(AbortHandle::abort);
     }
 
     pub(super) fn collect_errors(&self) {
@@ -148,7 +158,7 @@ impl<E> Shared<E> {
             handle: place.and_then(|place| state.members.ended(place)),
             abort: Vec::new(),
             call: None,
-            refuse: false,
+            refuse: None,
             waker: None,
             cause: None,
             spare: None,
@@ -156,6 +166,7 @@ impl<E> Shared<E> {
         };
         if state.note(outcome, &mut aftermath) {
             aftermath.cause = cause;
+            aftermath.refuse = Some(state.ticket());
         }
         // The place goes to the next, or is free.
         state.running -= 1;
@@ -191,8 +202,8 @@ impl<E> Shared<E> {
         for handle in aftermath.abort {
             handle.abort();
         }
-        if aftermath.refuse {
-            self.refuse_all();
+        if let Some(waiting) = aftermath.refuse {
+            self.refuse_all(waiting);
         }
         aftermath.call.into_iter().for_each(Waker::wake);
         aftermath.waker.into_iter().for_each(Waker::wake);
@@ -202,17 +213,18 @@ impl<E> Shared<E> {
         }
     }
 
-    /// Tells all who wait for a place that there will be none.
-    fn refuse_all(&self) {
+    /// Tells all who wait for a place, and came before `until`, that there will be none. Those who come later may belong to the next use
+    /// of the group: by now, `wait` may have returned.
+    fn refuse_all(&self, until: Ticket) {
         let mut batch = Batch::default();
         let mut state = self.waiters.lock();
         loop {
-            while !batch.is_full() {
+            while state.is_before(until) && !batch.is_full() {
                 let Some(call) = state.front_mut() else { break };
                 *call = Call::Refused;
                 batch.extend(state.take_front());
             }
-            let more = !state.is_empty();
+            let more = state.is_before(until);
             drop(state);
             batch.wake();
             if !more {
@@ -227,9 +239,9 @@ impl<E> Shared<E> {
         let mut state = self.waiters.lock();
         state.closed = true;
         state.stopped = true;
-        state.aborting = true;
-        let (abort, panic) = (state.members.take_all(), state.panic.take());
+        let (abort, panic) = (state.abort_all(), state.panic.take());
         let errors = mem::take(&mut state.errors);
+        let waiting = state.ticket();
         drop(state);
         if let Some(tied) = &self.tied {
             tied.cancel.cancel_plainly();
@@ -237,10 +249,10 @@ impl<E> Shared<E> {
         for handle in abort {
             handle.abort();
         }
-        self.refuse_all();
+        self.refuse_all(waiting);
         drop(errors);
         if let Some(panic) = panic {
-            report(panic);
+            panic.report();
         }
     }
 
@@ -250,7 +262,7 @@ impl<E> Shared<E> {
         let mut state = self.waiters.lock();
         if let Some(panic) = state.panic.take() {
             drop(state);
-            resume_unwind(panic);
+            resume_unwind(panic.payload);
         }
         if state.running > 0 {
             let old = mem::replace(&mut state.waker, fresh.take());
@@ -342,12 +354,16 @@ impl<E> State<E> {
         if mem::replace(&mut self.stopped, true) {
             return false;
         }
-        aftermath.refuse = true;
         if self.aborts {
-            self.aborting = true;
-            aftermath.abort = self.members.take_all();
+            aftermath.abort = self.abort_all();
         }
         true
+    }
+
+    /// Those that run are to be aborted after the lock, those that are being spawned as soon as they have been.
+    fn abort_all(&mut self) -> Vec<AbortHandle> {
+        self.aborting = true;
+        self.members.take_all()
     }
 
     /// Keeps the first panic for `wait`; another one, or one that nobody waits for, is carried on in its own task, which reports it.
@@ -355,7 +371,10 @@ impl<E> State<E> {
         if self.closed || self.panic.is_some() {
             aftermath.panic = Some(panic);
         } else {
-            self.panic = Some(panic);
+            self.panic = Some(Undelivered {
+                payload: panic,
+                runtime: Handle::try_current().ok(),
+            });
         }
     }
 }
@@ -368,9 +387,19 @@ fn message(payload: &Panic) -> &str {
         .unwrap_or("(not a text)")
 }
 
-/// A panic that nobody waited for: carried on in a task, so that the runtime does with it what it does with all of them.
-fn report(panic: Panic) {
-    if runtime::Handle::try_current().is_ok() {
-        drop(runtime::spawn(async move { resume_unwind(panic) }));
+/// A panic that `wait` has not delivered yet.
+struct Undelivered {
+    payload: Panic,
+    /// Where it happened.
+    runtime: Option<Handle>,
+}
+
+impl Undelivered {
+    /// Nobody waits for it any more: it is carried on in a task, so that the runtime does with it what it does with all of them.
+    fn report(self) {
+        if let Some(runtime) = self.runtime {
+            let payload = self.payload;
+            drop(runtime.spawn(async move { resume_unwind(payload) }));
+        }
     }
 }

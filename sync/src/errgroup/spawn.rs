@@ -17,7 +17,7 @@ use super::shared::{Call, Outcome, Shared, State};
 use crate::context::{Context, Done};
 use crate::waiters::{Waiter, Withdrawn};
 
-type Place<'a, E> = Waiter<'a, State<E>, Call>;
+pub(super) type Place<'a, E> = Waiter<'a, State<E>, Call>;
 
 /// Starts members of a group, also from inside a member. From [`Group::spawner`](super::Group::spawner).
 ///
@@ -224,7 +224,7 @@ where
 }
 
 /// A place, a refusal, or a place in the queue.
-fn ask<E>(
+pub(super) fn ask<E>(
     shared: &Shared<E>,
     mut waiter: Pin<&mut Place<'_, E>>,
     cx: &mut TaskContext<'_>,
@@ -267,7 +267,7 @@ fn still_open<E>(shared: &Shared<E>) -> bool {
 }
 
 /// Leaves the queue, or gives back a place that it was granted.
-fn give_up<E>(shared: &Shared<E>, waiter: Pin<&mut Place<'_, E>>) {
+pub(super) fn give_up<E>(shared: &Shared<E>, waiter: Pin<&mut Place<'_, E>>) {
     if waiter.is_idle() {
         return;
     }

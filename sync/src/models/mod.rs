@@ -3,13 +3,20 @@
 //! ```text
 //! RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-sync --lib models
 //! ```
+//!
+//! Those of [`errgroup`](crate::errgroup) and [`singleflight`](crate::singleflight) are declared there, as they look inside.
 #![forbid(unsafe_code)]
 
+mod barrier;
+mod broadcast;
 mod channel;
+mod cond;
 mod context;
 mod mutex;
 mod notify;
+mod once;
 mod oneshot;
+mod pool;
 mod rwlock;
 mod select;
 mod semaphore;
@@ -33,7 +40,7 @@ impl Wake for Unparker {
 }
 
 /// Runs a future on a modelled thread, which sleeps between polls: a lost wake-up is a deadlock, and loom reports those.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let unparker = Arc::new(Unparker(Notify::new()));
     let waker = Waker::from(unparker.clone());
     let mut future = pin!(future);
@@ -46,6 +53,6 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// Polls once, with a waker that wakes nobody.
-fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }

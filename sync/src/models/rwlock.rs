@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::{block_on, poll_once};
-use crate::rwlock::RwLock;
+use crate::rwlock::{RwLock, RwLockWriteGuard};
 
 /// Loom's cell is not `Sync`; the lock is what is tested to make it so.
 type Shared = Arc<RwLock<Cell>>;
@@ -96,6 +96,24 @@ fn a_reader_that_gives_up_lets_the_writer_in() {
         drop(held);
         quitter.join().unwrap();
         writer.join().unwrap();
+        is_idle(&lock);
+    });
+}
+
+#[test]
+fn a_writer_that_goes_on_as_a_reader_keeps_other_writers_out() {
+    loom::model(|| {
+        let lock = shared();
+        let (one, two) = (lock.clone(), lock.clone());
+        let writer = thread::spawn(move || write(&one));
+        let reader = thread::spawn(move || read(&two));
+        let guard = block_on(lock.write());
+        guard.0.with_mut(|_| ());
+        let guard = RwLockWriteGuard::downgrade(guard);
+        guard.0.with(|_| ());
+        drop(guard);
+        writer.join().unwrap();
+        reader.join().unwrap();
         is_idle(&lock);
     });
 }

@@ -23,7 +23,7 @@ use super::Mutex;
 /// **Go:** `defer mu.Unlock()`.
 #[must_use = "dropped at once, it protects nothing"]
 pub struct MutexGuard<'a, T: ?Sized> {
-    mutex: &'a Mutex<T>,
+    pub(super) mutex: &'a Mutex<T>,
 }
 
 // SAFETY: through a shared guard one gets `&T`. (It is `Send` by itself, if `Mutex<T>` is `Sync`, that is for `T: Send`.)
@@ -102,7 +102,7 @@ impl<T: ?Sized + fmt::Display> fmt::Display for MutexGuard<'_, T> {
 /// **Go:** a lock that another goroutine unlocks.
 #[must_use = "dropped at once, it protects nothing"]
 pub struct OwnedMutexGuard<T: ?Sized> {
-    mutex: Arc<Mutex<T>>,
+    pub(super) mutex: Arc<Mutex<T>>,
 }
 
 // SAFETY: as for `MutexGuard`.

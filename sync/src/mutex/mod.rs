@@ -1,6 +1,6 @@
 //! ⚠ `Mutex`: one at a time, across awaits.
 //!
-//! The lock itself is [`raw`]; here is the value that it protects, and the guards.
+//! The lock itself is [`raw`]; here is the value that it protects; the guards are in [`guard`] and [`mapped`].
 //!
 //! Invariant, which the SAFETY comments cite: the value is reached only by who holds the raw lock, by `&mut Mutex`, or by owning it. A guard
 //! exists exactly while the raw lock is held for it, and `raw` gives the lock to one at a time.
@@ -18,9 +18,13 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 mod guard;
+mod mapped;
+mod mapped_owned;
 mod raw;
 
 pub use guard::{MutexGuard, OwnedMutexGuard};
+pub use mapped::MappedMutexGuard;
+pub use mapped_owned::OwnedMappedMutexGuard;
 use raw::RawLock;
 pub(crate) use raw::RawMutex;
 
@@ -132,8 +136,14 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> MutexLock<'_, T> {
+        self.lock_at(Location::caller())
+    }
+
+    /// As [`lock`](Self::lock), on behalf of who waits at `place`.
+    #[inline]
+    pub(crate) fn lock_at(&self, place: &'static Location<'static>) -> MutexLock<'_, T> {
         MutexLock {
-            raw: self.raw.lock(Location::caller()),
+            raw: self.raw.lock(place),
             mutex: self,
         }
     }
@@ -194,6 +204,28 @@ impl<T: ?Sized> Mutex<T> {
             self.raw.lock(place).await;
             OwnedMutexGuard::new(self)
         }
+    }
+
+    /// Locks like [`blocking_lock`](Self::blocking_lock), with a guard that borrows nothing.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let mutex = std::sync::Arc::new(sync::Mutex::new(1));
+    /// let mut guard = mutex.blocking_lock_owned();
+    /// std::thread::spawn(move || *guard += 1).join().unwrap();
+    /// ```
+    ///
+    /// **Go:** `mu.Lock()` on a thread of one's own, and `mu.Unlock()` on another.
+    #[track_caller]
+    pub fn blocking_lock_owned(self: Arc<Self>) -> OwnedMutexGuard<T> {
+        blocking::wait(
+            self.lock_owned(),
+            "Mutex::blocking_lock_owned",
+            "lock_owned().await",
+        )
     }
 
     /// Locks like [`try_lock`](Self::try_lock), with a guard that borrows nothing.

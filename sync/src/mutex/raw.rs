@@ -39,6 +39,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
+use runtime::leaks::trial;
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
@@ -116,6 +117,10 @@ impl RawMutex {
 
     #[cold]
     fn unlock_slow(&self) {
+        if trial::is_on() {
+            // The waiter is still to say that it waits here.
+            return;
+        }
         let mut locked = self.waiters.lock();
         let next = self.pass_on(&mut locked);
         drop(locked);
@@ -157,12 +162,12 @@ impl RawMutex {
     }
 
     /// A future that takes the lock.
+    #[inline]
     pub(crate) fn lock(&self, place: &'static Location<'static>) -> RawLock<'_> {
         RawLock {
             mutex: self,
             waiter: Waiter::new(&self.waiters, Call::Compete),
             since: None,
-            finished: false,
             place,
         }
     }
@@ -191,14 +196,14 @@ pin_project! {
         waiter: Waiter<'a, (), Call>,
         // Since when it waits; `None` before it does.
         since: Option<Since>,
-        finished: bool,
         place: &'static Location<'static>,
     }
 
     impl PinnedDrop for RawLock<'_> {
+        #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.since.is_some() && !*this.finished {
+            if this.waiter.is_under_way() {
                 give_up(this.mutex, this.waiter);
             }
         }
@@ -211,17 +216,19 @@ impl Future for RawLock<'_> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(poll_proceed(cx));
-        let this = self.project();
-        assert!(!*this.finished, "polled after it took the lock");
-        let taken = match *this.since {
-            None => this.mutex.try_lock() || queue_up(this.mutex, this.waiter, this.since, cx),
-            Some(since) => go_on(this.mutex, this.waiter, since, cx),
+        let mut this = self.project();
+        let waiter = this.waiter.as_mut();
+        let taken = if waiter.is_idle() {
+            this.mutex.try_lock() || queue_up(this.mutex, waiter, this.since, cx)
+        } else {
+            let since = this.since.expect("polled after it took the lock");
+            go_on(this.mutex, waiter, since, cx)
         };
         if !taken {
             waiting(WaitReason::MutexLock, this.place);
             return Poll::Pending;
         }
-        *this.finished = true;
+        this.waiter.finish();
         proceed.made_progress();
         Poll::Ready(())
     }

@@ -4,7 +4,9 @@
 //! [`super`].
 
 use std::fmt;
+use std::mem::{self, ManuallyDrop};
 use std::ops::{Deref, DerefMut};
+use std::ptr;
 use std::sync::Arc;
 
 use super::RwLock;
@@ -25,7 +27,7 @@ use super::raw::Side;
 /// **Go:** `defer mu.RUnlock()`.
 #[must_use = "dropped at once, it protects nothing"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
+    pub(super) lock: &'a RwLock<T>,
 }
 
 // SAFETY: through a shared guard one gets `&T`, and so through the guard itself.
@@ -35,6 +37,21 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
     /// The caller has just taken the lock and leaves it to the guard.
     pub(super) fn new(lock: &'a RwLock<T>) -> Self {
         Self { lock }
+    }
+
+    /// The lock of this guard.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let lock = sync::RwLock::new(1);
+    /// let guard = lock.read().await;
+    /// assert!(sync::RwLockReadGuard::rwlock(&guard).try_write().is_none());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn rwlock(guard: &Self) -> &'a RwLock<T> {
+        guard.lock
     }
 }
 
@@ -76,7 +93,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
 /// **Go:** `defer mu.Unlock()`.
 #[must_use = "dropped at once, it protects nothing"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
-    lock: &'a RwLock<T>,
+    pub(super) lock: &'a RwLock<T>,
 }
 
 // SAFETY: through a shared guard one gets `&T`.
@@ -86,6 +103,48 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
     /// The caller has just taken the lock and leaves it to the guard.
     pub(super) fn new(lock: &'a RwLock<T>) -> Self {
         Self { lock }
+    }
+
+    /// The lock of this guard.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let lock = sync::RwLock::new(1);
+    /// let guard = lock.write().await;
+    /// assert!(sync::RwLockWriteGuard::rwlock(&guard).try_write().is_none());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn rwlock(guard: &Self) -> &'a RwLock<T> {
+        guard.lock
+    }
+
+    /// Goes on as a reader, without letting another writer in between. Readers that wait by now join.
+    ///
+    /// # Memory ordering
+    ///
+    /// What was written is visible to the readers that join.
+    ///
+    /// ```
+    /// # use sync::{RwLock, RwLockWriteGuard};
+    /// # runtime::block_on(async {
+    /// let lock = RwLock::new(1);
+    /// let mut writer = lock.write().await;
+    /// *writer = 2;
+    /// let reader = RwLockWriteGuard::downgrade(writer);
+    /// assert_eq!(*lock.read().await + *reader, 4);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none; `mu.Unlock()` and `mu.RLock()`, with writers in between.
+    pub fn downgrade(guard: Self) -> RwLockReadGuard<'a, T> {
+        let lock = guard.lock;
+        mem::forget(guard);
+        // First, so that the lock is given back in any case, should a waker panic.
+        let reader = RwLockReadGuard::new(lock);
+        lock.raw.downgrade();
+        reader
     }
 }
 
@@ -135,7 +194,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
 /// **Go:** `defer mu.RUnlock()`.
 #[must_use = "dropped at once, it protects nothing"]
 pub struct OwnedRwLockReadGuard<T: ?Sized> {
-    lock: Arc<RwLock<T>>,
+    pub(super) lock: Arc<RwLock<T>>,
 }
 
 // SAFETY: through a shared guard one gets `&T`.
@@ -145,6 +204,20 @@ impl<T: ?Sized> OwnedRwLockReadGuard<T> {
     /// The caller has just taken the lock and leaves it to the guard.
     pub(super) fn new(lock: Arc<RwLock<T>>) -> Self {
         Self { lock }
+    }
+
+    /// The lock of this guard.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let guard = std::sync::Arc::new(sync::RwLock::new(1)).read_owned().await;
+    /// assert!(sync::OwnedRwLockReadGuard::rwlock(&guard).try_write().is_none());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn rwlock(guard: &Self) -> &Arc<RwLock<T>> {
+        &guard.lock
     }
 }
 
@@ -186,7 +259,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedRwLockReadGuard<T> {
 /// **Go:** `defer mu.Unlock()`.
 #[must_use = "dropped at once, it protects nothing"]
 pub struct OwnedRwLockWriteGuard<T: ?Sized> {
-    lock: Arc<RwLock<T>>,
+    pub(super) lock: Arc<RwLock<T>>,
 }
 
 // SAFETY: through a shared guard one gets `&T`.
@@ -196,6 +269,43 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
     /// The caller has just taken the lock and leaves it to the guard.
     pub(super) fn new(lock: Arc<RwLock<T>>) -> Self {
         Self { lock }
+    }
+
+    /// The lock of this guard.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let guard = std::sync::Arc::new(sync::RwLock::new(1)).write_owned().await;
+    /// assert!(sync::OwnedRwLockWriteGuard::rwlock(&guard).try_write().is_none());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn rwlock(guard: &Self) -> &Arc<RwLock<T>> {
+        &guard.lock
+    }
+
+    /// Goes on as a reader; see [`RwLockWriteGuard::downgrade`].
+    ///
+    /// ```
+    /// # use sync::{OwnedRwLockWriteGuard, RwLock};
+    /// # runtime::block_on(async {
+    /// let lock = std::sync::Arc::new(RwLock::new(1));
+    /// let writer = lock.clone().write_owned().await;
+    /// let reader = OwnedRwLockWriteGuard::downgrade(writer);
+    /// assert_eq!(*lock.read().await, *reader);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn downgrade(guard: Self) -> OwnedRwLockReadGuard<T> {
+        let guard = ManuallyDrop::new(guard);
+        // SAFETY: the guard is never used or dropped again, so its share is ours.
+        let lock = unsafe { ptr::read(&guard.lock) };
+        // First, as above.
+        let reader = OwnedRwLockReadGuard::new(lock);
+        reader.lock.raw.downgrade();
+        reader
     }
 }
 

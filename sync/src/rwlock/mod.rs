@@ -1,6 +1,6 @@
 //! ⚠ `RwLock`: many readers or one writer, across awaits.
 //!
-//! The lock itself is [`raw`]; here is the value that it protects, and the futures; the guards are in [`guard`].
+//! The lock itself is [`raw`]; here is the value that it protects, and the futures; the guards are in [`guard`] and [`mapped`].
 //!
 //! Invariant, which the SAFETY comments cite: the value is read only by who holds the raw lock on either side, and written only by who holds it
 //! for writing, by `&mut RwLock`, or by owning it. A guard exists exactly while the raw lock is held for it.
@@ -16,9 +16,13 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 mod guard;
+mod mapped;
+mod mapped_owned;
 mod raw;
 
 pub use guard::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard};
+pub use mapped::{MappedRwLockReadGuard, MappedRwLockWriteGuard};
+pub use mapped_owned::{OwnedMappedRwLockReadGuard, OwnedMappedRwLockWriteGuard};
 use raw::{RawAcquire, RawRwLock, Side};
 
 use crate::blocking;
@@ -166,6 +170,39 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
+    /// Locks like [`try_read`](Self::try_read), with a guard that borrows nothing.
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(sync::RwLock::new(1));
+    /// assert!(lock.try_read_owned().is_some());
+    /// ```
+    ///
+    /// **Go:** `mu.TryRLock()`.
+    pub fn try_read_owned(self: Arc<Self>) -> Option<OwnedRwLockReadGuard<T>> {
+        (self.raw.try_lock(Side::Read)).then(|| OwnedRwLockReadGuard::new(self))
+    }
+
+    /// Locks like [`blocking_read`](Self::blocking_read), with a guard that borrows nothing.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(sync::RwLock::new(1));
+    /// assert_eq!(*lock.blocking_read_owned(), 1);
+    /// ```
+    ///
+    /// **Go:** `mu.RLock()` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_read_owned(self: Arc<Self>) -> OwnedRwLockReadGuard<T> {
+        blocking::wait(
+            self.read_owned(),
+            "RwLock::blocking_read_owned",
+            "read_owned().await",
+        )
+    }
+
     /// Locks for writing; waits while anyone else holds the lock. It is unlocked when the guard is dropped.
     ///
     /// # Cancel safety
@@ -246,6 +283,39 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
+    /// Locks like [`try_write`](Self::try_write), with a guard that borrows nothing.
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(sync::RwLock::new(1));
+    /// assert!(lock.try_write_owned().is_some());
+    /// ```
+    ///
+    /// **Go:** `mu.TryLock()`.
+    pub fn try_write_owned(self: Arc<Self>) -> Option<OwnedRwLockWriteGuard<T>> {
+        (self.raw.try_lock(Side::Write)).then(|| OwnedRwLockWriteGuard::new(self))
+    }
+
+    /// Locks like [`blocking_write`](Self::blocking_write), with a guard that borrows nothing.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let lock = std::sync::Arc::new(sync::RwLock::new(1));
+    /// assert_eq!(*lock.blocking_write_owned(), 1);
+    /// ```
+    ///
+    /// **Go:** `mu.Lock()` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_write_owned(self: Arc<Self>) -> OwnedRwLockWriteGuard<T> {
+        blocking::wait(
+            self.write_owned(),
+            "RwLock::blocking_write_owned",
+            "write_owned().await",
+        )
+    }
+
     /// The value, without locking: `&mut` proves that nobody else has it.
     ///
     /// ```
@@ -307,6 +377,7 @@ pin_project! {
 impl<'a, T: ?Sized> Future for RwLockRead<'a, T> {
     type Output = RwLockReadGuard<'a, T>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         ready!(this.raw.poll(cx));
@@ -343,6 +414,7 @@ pin_project! {
 impl<'a, T: ?Sized> Future for RwLockWrite<'a, T> {
     type Output = RwLockWriteGuard<'a, T>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         ready!(this.raw.poll(cx));

@@ -67,6 +67,7 @@ impl RawRwLock {
     }
 
     /// The word after `side` has taken the lock, if it is free for it and nobody waits.
+    #[inline]
     fn taken(state: usize, side: Side) -> Option<usize> {
         match side {
             Side::Read if state & (WRITER | QUEUED) == 0 => Some(state + READER),
@@ -88,6 +89,7 @@ impl RawRwLock {
     }
 
     /// Acquire on success: pairs with the `Release` in `unlock`.
+    #[inline]
     fn change(&self, from: usize, to: usize) -> Result<(), usize> {
         (self.state)
             .compare_exchange_weak(from, to, Ordering::Acquire, Ordering::Relaxed)
@@ -105,6 +107,15 @@ impl RawRwLock {
         let before = self.state.fetch_sub(held, Ordering::Release);
         if before & QUEUED != 0 && (before - held) & !QUEUED == 0 {
             self.unlock_slow(side);
+        }
+    }
+
+    /// Goes on as a reader; the caller holds the lock as the writer. As after any writer, all readers that wait are let in.
+    pub(super) fn downgrade(&self) {
+        // Release: pairs with the `Acquire` of the readers who join.
+        let before = self.state.fetch_add(READER - WRITER, Ordering::Release);
+        if before & QUEUED != 0 {
+            self.advance(self.readers.lock(), true);
         }
     }
 
@@ -170,6 +181,7 @@ impl RawRwLock {
     }
 
     /// A future that takes the lock.
+    #[inline]
     pub(super) fn lock(&self, side: Side, place: &'static Location<'static>) -> RawAcquire<'_> {
         let queue = match side {
             Side::Read => &self.readers,
@@ -179,7 +191,6 @@ impl RawRwLock {
             lock: self,
             side,
             waiter: Waiter::new(queue, ()),
-            finished: false,
             place,
         }
     }
@@ -193,14 +204,14 @@ pin_project! {
         side: Side,
         #[pin]
         waiter: Waiter<'a, (), ()>,
-        finished: bool,
         place: &'static Location<'static>,
     }
 
     impl PinnedDrop for RawAcquire<'_> {
+        #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if !*this.finished && !this.waiter.is_idle() {
+            if this.waiter.is_under_way() {
                 give_up(this.lock, *this.side, this.waiter);
             }
         }
@@ -210,14 +221,15 @@ pin_project! {
 impl Future for RawAcquire<'_> {
     type Output = ();
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(poll_proceed(cx));
-        let this = self.project();
-        assert!(!*this.finished, "polled after it took the lock");
-        let taken = if this.waiter.is_idle() {
-            this.lock.try_lock(*this.side) || queue_up(this.lock, *this.side, this.waiter, cx)
+        let mut this = self.project();
+        let waiter = this.waiter.as_mut();
+        let taken = if waiter.is_idle() {
+            this.lock.try_lock(*this.side) || queue_up(this.lock, *this.side, waiter, cx)
         } else {
-            this.waiter.poll_notified(cx).is_ready()
+            waiter.poll_notified(cx).is_ready()
         };
         if !taken {
             let reason = match *this.side {
@@ -227,7 +239,7 @@ impl Future for RawAcquire<'_> {
             waiting(reason, this.place);
             return Poll::Pending;
         }
-        *this.finished = true;
+        this.waiter.finish();
         proceed.made_progress();
         Poll::Ready(())
     }

@@ -24,6 +24,8 @@ use std::fmt;
 use std::marker::PhantomPinned;
 use std::task::Waker;
 
+use runtime::leaks::trial::{self, On};
+
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicU32, Ordering::*};
 
@@ -116,6 +118,20 @@ impl Claim {
         let _ = self
             .word
             .compare_exchange(WAITING, CANCELLED, AcqRel, Acquire);
+    }
+
+    /// In a trial: notes the task to wake. All arms share this one waker.
+    ///
+    /// # Safety
+    /// There is no other thread.
+    #[cold]
+    pub(crate) unsafe fn rehearse(&self, on: On) {
+        self.waker.with(|waker| {
+            // SAFETY: the caller's promise.
+            if let Some(waker) = unsafe { &*waker } {
+                trial::waker(waker, std::ptr::from_ref(self).addr(), on);
+            }
+        });
     }
 
     /// Stores the task to wake, and returns the one it replaces, to be dropped outside any lock.

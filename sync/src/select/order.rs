@@ -1,37 +1,10 @@
 //! In which order arms are looked at: uniformly random, so that no ready arm is favoured.
 //!
-//! Starting at a random arm and going round is not enough: of two ready neighbours the first would win far more often.
+//! Starting at a random arm and going round is not enough: of two ready neighbours the first would win far more often. The words are
+//! the runtime's, so that one with a seed makes the same choices again.
 #![forbid(unsafe_code)]
 
-use std::cell::Cell;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-
-thread_local! {
-    /// Zero until first used.
-    static STATE: Cell<u64> = const { Cell::new(0) };
-}
-
-/// Marsaglia's xorshift64*: the next random word of this thread.
-fn next() -> u32 {
-    STATE.with(|state| {
-        let mut x = state.get();
-        if x == 0 {
-            x = seed();
-        }
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        state.set(x);
-        (x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32) as u32
-    })
-}
-
-#[cold]
-fn seed() -> u64 {
-    // Keyed differently in each thread; never zero.
-    RandomState::new().hash_one(0) | 1
-}
+use runtime::task::random;
 
 /// Puts a few indices into random order, each order being equally likely (Fisher and Yates).
 #[inline]
@@ -44,7 +17,7 @@ pub(crate) fn shuffle(indices: &mut [u16]) {
 /// A random number below `bound`, which is at most 65,536: the bias of this multiplication is below one in 65,000 (Lemire).
 #[inline]
 fn below(bound: usize) -> usize {
-    ((u64::from(next()) * bound as u64) >> 32) as usize
+    (((random() >> 32) * bound as u64) >> 32) as usize
 }
 
 #[cfg(all(test, not(loom)))]

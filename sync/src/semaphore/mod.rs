@@ -131,6 +131,7 @@ impl Semaphore {
     /// ```
     ///
     /// **Go:** `s.Acquire(ctx, 1)`; under a context, `ctx.run(semaphore.acquire()).await`.
+    #[inline]
     #[track_caller]
     pub fn acquire(&self) -> Acquire<'_> {
         self.acquire_many(1)
@@ -155,6 +156,7 @@ impl Semaphore {
     /// ```
     ///
     /// **Go:** `s.Acquire(ctx, n)`, which for too large an `n` waits until the context ends.
+    #[inline]
     #[track_caller]
     pub fn acquire_many(&self, n: usize) -> Acquire<'_> {
         self.inner.check_size(n);
@@ -171,6 +173,7 @@ impl Semaphore {
     /// ```
     ///
     /// **Go:** `s.TryAcquire(1)`.
+    #[inline]
     pub fn try_acquire(&self) -> Option<SemaphorePermit<'_>> {
         self.try_acquire_many(1)
     }
@@ -184,6 +187,7 @@ impl Semaphore {
     /// ```
     ///
     /// **Go:** `s.TryAcquire(n)`.
+    #[inline]
     pub fn try_acquire_many(&self, n: usize) -> Option<SemaphorePermit<'_>> {
         self.inner
             .try_take(n)
@@ -259,6 +263,63 @@ impl Semaphore {
         self.inner
             .try_take(1)
             .then(|| OwnedSemaphorePermit::new(self, 1))
+    }
+
+    /// Takes `n` permits if that is possible at once, and borrows nothing.
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));
+    /// assert_eq!(semaphore.try_acquire_many_owned(2).unwrap().count(), 2);
+    /// ```
+    ///
+    /// **Go:** `s.TryAcquire(n)`.
+    pub fn try_acquire_many_owned(self: Arc<Self>, n: usize) -> Option<OwnedSemaphorePermit> {
+        self.inner
+            .try_take(n)
+            .then(|| OwnedSemaphorePermit::new(self, n))
+    }
+
+    /// Takes one permit, blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire`](Self::acquire), and inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let semaphore = sync::Semaphore::new(1);
+    /// assert_eq!(semaphore.blocking_acquire().count(), 1);
+    /// ```
+    ///
+    /// **Go:** `s.Acquire(ctx, 1)` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_acquire(&self) -> SemaphorePermit<'_> {
+        blocking::wait(
+            self.acquire(),
+            "Semaphore::blocking_acquire",
+            "acquire().await",
+        )
+    }
+
+    /// Takes `n` permits, blocking the thread, and borrows nothing. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// As [`acquire_many`](Self::acquire_many), and inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));
+    /// let permit = semaphore.blocking_acquire_many_owned(2);
+    /// std::thread::spawn(move || drop(permit)).join().unwrap();
+    /// ```
+    ///
+    /// **Go:** `s.Acquire(ctx, n)` on a thread of one's own.
+    #[track_caller]
+    pub fn blocking_acquire_many_owned(self: Arc<Self>, n: usize) -> OwnedSemaphorePermit {
+        blocking::wait(
+            self.acquire_many_owned(n),
+            "Semaphore::blocking_acquire_many_owned",
+            "acquire_many_owned(n).await",
+        )
     }
 
     /// Takes `n` permits, blocking the thread. For threads outside the runtime.
@@ -342,15 +403,21 @@ impl fmt::Debug for Semaphore {
     }
 }
 
+#[cold]
+#[track_caller]
+fn refuse(n: usize, size: usize) -> ! {
+    panic!(
+        "Semaphore::acquire_many: {n} permits of a semaphore of {size} would never come; compare with size() first, or make the \
+         semaphore larger"
+    );
+}
+
 impl Inner {
+    #[inline]
     #[track_caller]
     fn check_size(&self, n: usize) {
-        let size = self.size;
-        if n > size {
-            panic!(
-                "Semaphore::acquire_many: {n} permits of a semaphore of {size} would never come; compare with size() first, \
-                 or make the semaphore larger"
-            );
+        if n > self.size {
+            refuse(n, self.size);
         }
     }
 
@@ -368,6 +435,7 @@ impl Inner {
     }
 
     /// Acquire on success: pairs with the `Release` in `give_back`, for who takes permits, or queues up and has them handed out.
+    #[inline]
     fn change(&self, from: usize, to: usize) -> Result<(), usize> {
         (self.state)
             .compare_exchange_weak(from, to, Ordering::Acquire, Ordering::Relaxed)
@@ -444,22 +512,15 @@ impl Inner {
     }
 
     /// A future that takes `n` permits, at most the size.
+    #[inline]
     fn acquire(&self, n: usize, place: &'static Location<'static>) -> RawAcquire<'_> {
         RawAcquire {
             inner: self,
             waiter: Waiter::new(&self.waiters, n),
             wanted: n,
-            stage: Stage::New,
             place,
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    New,
-    Queued,
-    Done,
 }
 
 pin_project! {
@@ -470,14 +531,14 @@ pin_project! {
         #[pin]
         waiter: Waiter<'a, (), usize>,
         wanted: usize,
-        stage: Stage,
         place: &'static Location<'static>,
     }
 
     impl PinnedDrop for RawAcquire<'_> {
+        #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if *this.stage == Stage::Queued {
+            if this.waiter.is_under_way() {
                 give_up(this.inner, this.waiter, *this.wanted);
             }
         }
@@ -487,23 +548,21 @@ pin_project! {
 impl Future for RawAcquire<'_> {
     type Output = ();
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(poll_proceed(cx));
-        let this = self.project();
-        let taken = match *this.stage {
-            Stage::New => {
-                this.inner.try_take(*this.wanted)
-                    || queue_up(this.inner, this.waiter, *this.wanted, cx)
-            }
-            Stage::Queued => this.waiter.poll_notified(cx).is_ready(),
-            Stage::Done => panic!("polled after it took its permits"),
+        let mut this = self.project();
+        let waiter = this.waiter.as_mut();
+        let taken = if waiter.is_idle() {
+            this.inner.try_take(*this.wanted) || queue_up(this.inner, waiter, *this.wanted, cx)
+        } else {
+            waiter.poll_notified(cx).is_ready()
         };
         if taken {
-            *this.stage = Stage::Done;
+            this.waiter.finish();
             proceed.made_progress();
             return Poll::Ready(());
         }
-        *this.stage = Stage::Queued;
         waiting(WaitReason::SemAcquire, this.place);
         Poll::Pending
     }
@@ -580,6 +639,7 @@ pin_project! {
 impl<'a> Future for Acquire<'a> {
     type Output = SemaphorePermit<'a>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let wanted = this.raw.wanted;
@@ -592,7 +652,7 @@ impl fmt::Debug for Acquire<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Acquire")
             .field("wanted", &self.raw.wanted)
-            .field("stage", &self.raw.stage)
+            .field("waiter", &self.raw.waiter)
             .finish_non_exhaustive()
     }
 }

@@ -7,9 +7,17 @@ use std::thread;
 
 use super::{Semaphore, TOO_MANY};
 
+#[inline]
 fn give_back(semaphore: &Semaphore, count: usize) {
-    // Only a `release` of too many can make this fail. A second panic would end the process and hide the first.
-    if count > 0 && !semaphore.inner.give_back(count) && !thread::panicking() {
+    if count > 0 && !semaphore.inner.give_back(count) {
+        complain();
+    }
+}
+
+/// Only a `release` of too many can bring us here. A second panic would end the process and hide the first.
+#[cold]
+fn complain() {
+    if !thread::panicking() {
         panic!("{TOO_MANY}");
     }
 }
@@ -33,6 +41,7 @@ pub struct SemaphorePermit<'a> {
 }
 
 impl<'a> SemaphorePermit<'a> {
+    #[inline]
     pub(super) fn new(semaphore: &'a Semaphore, count: usize) -> Self {
         Self { semaphore, count }
     }
@@ -60,9 +69,52 @@ impl<'a> SemaphorePermit<'a> {
     pub fn forget(mut self) {
         self.count = 0;
     }
+
+    /// Takes `n` of these permits off, as a guard of their own. `None`, and nothing has changed, if there are fewer.
+    ///
+    /// ```
+    /// let semaphore = sync::Semaphore::new(3);
+    /// let mut permit = semaphore.try_acquire_many(3).unwrap();
+    /// let part = permit.split(1).unwrap();
+    /// assert_eq!((permit.count(), part.count()), (2, 1));
+    /// ```
+    ///
+    /// **Go:** an `s.Release` of fewer than were acquired.
+    pub fn split(&mut self, n: usize) -> Option<Self> {
+        self.count = self.count.checked_sub(n)?;
+        Some(Self {
+            semaphore: self.semaphore,
+            count: n,
+        })
+    }
+
+    /// Adds the permits of `other` to these.
+    ///
+    /// # Panics
+    ///
+    /// If they are of another semaphore.
+    ///
+    /// ```
+    /// let semaphore = sync::Semaphore::new(3);
+    /// let mut permit = semaphore.try_acquire_many(3).unwrap();
+    /// let part = permit.split(1).unwrap();
+    /// permit.merge(part);
+    /// assert_eq!(permit.count(), 3);
+    /// ```
+    ///
+    /// **Go:** one `s.Release` for several acquisitions.
+    #[track_caller]
+    pub fn merge(&mut self, mut other: Self) {
+        assert!(
+            std::ptr::eq(self.semaphore, other.semaphore),
+            "SemaphorePermit::merge: the permits are of different semaphores; keep both guards"
+        );
+        self.count += std::mem::take(&mut other.count);
+    }
 }
 
 impl Drop for SemaphorePermit<'_> {
+    #[inline]
     fn drop(&mut self) {
         give_back(self.semaphore, self.count);
     }
@@ -121,6 +173,48 @@ impl OwnedSemaphorePermit {
     /// **Go:** `s.Acquire` without a `s.Release`.
     pub fn forget(mut self) {
         self.count = 0;
+    }
+
+    /// Takes `n` of these permits off, as a guard of their own. `None`, and nothing has changed, if there are fewer.
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));
+    /// let mut permit = semaphore.clone().try_acquire_many_owned(3).unwrap();
+    /// let part = permit.split(1).unwrap();
+    /// assert_eq!((permit.count(), part.count()), (2, 1));
+    /// ```
+    ///
+    /// **Go:** an `s.Release` of fewer than were acquired.
+    pub fn split(&mut self, n: usize) -> Option<Self> {
+        self.count = self.count.checked_sub(n)?;
+        Some(Self {
+            semaphore: self.semaphore.clone(),
+            count: n,
+        })
+    }
+
+    /// Adds the permits of `other` to these.
+    ///
+    /// # Panics
+    ///
+    /// If they are of another semaphore.
+    ///
+    /// ```
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));
+    /// let mut permit = semaphore.clone().try_acquire_many_owned(3).unwrap();
+    /// let part = permit.split(1).unwrap();
+    /// permit.merge(part);
+    /// assert_eq!(permit.count(), 3);
+    /// ```
+    ///
+    /// **Go:** one `s.Release` for several acquisitions.
+    #[track_caller]
+    pub fn merge(&mut self, mut other: Self) {
+        assert!(
+            Arc::ptr_eq(&self.semaphore, &other.semaphore),
+            "OwnedSemaphorePermit::merge: the permits are of different semaphores; keep both guards"
+        );
+        self.count += std::mem::take(&mut other.count);
     }
 }
 

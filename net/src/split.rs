@@ -9,9 +9,10 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-use super::TcpStream;
+use crate::kind::{StreamKind, Tcp};
+use crate::stream::Stream;
 
-/// The receiving half of a borrowed stream, from [`TcpStream::split`].
+/// The receiving half of a borrowed stream, from [`Stream::split`].
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -25,16 +26,16 @@ use super::TcpStream;
 /// ```
 ///
 /// **Go:** none.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadHalf<'a>(&'a TcpStream);
+#[derive(Debug)]
+pub struct ReadHalf<'a, K: StreamKind = Tcp>(&'a Stream<K>);
 
-/// The sending half of a borrowed stream, from [`TcpStream::split`]. Dropping it ends nothing.
+/// The sending half of a borrowed stream, from [`Stream::split`]. Dropping it ends nothing.
 ///
 /// **Go:** none.
-#[derive(Clone, Copy, Debug)]
-pub struct WriteHalf<'a>(&'a TcpStream);
+#[derive(Debug)]
+pub struct WriteHalf<'a, K: StreamKind = Tcp>(&'a Stream<K>);
 
-/// The receiving half of a stream, from [`TcpStream::into_split`].
+/// The receiving half of a stream, from [`Stream::into_split`].
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -54,35 +55,51 @@ pub struct WriteHalf<'a>(&'a TcpStream);
 ///
 /// **Go:** none.
 #[derive(Debug)]
-pub struct OwnedReadHalf(TcpStream);
+pub struct OwnedReadHalf<K: StreamKind = Tcp>(Stream<K>);
 
-/// The sending half of a stream, from [`TcpStream::into_split`]. Dropping it ends sending: the peer reads to the end.
+/// The sending half of a stream, from [`Stream::into_split`]. Dropping it ends sending: the peer reads to the end.
 ///
 /// **Go:** none; `CloseWrite` ends sending there.
 #[derive(Debug)]
-pub struct OwnedWriteHalf {
+pub struct OwnedWriteHalf<K: StreamKind = Tcp> {
     /// `None` only when it is reunited.
-    stream: Option<TcpStream>,
+    stream: Option<Stream<K>>,
 }
 
-pub(super) fn borrowed(stream: &TcpStream) -> (ReadHalf<'_>, WriteHalf<'_>) {
+pub(crate) fn borrowed<K: StreamKind>(stream: &Stream<K>) -> (ReadHalf<'_, K>, WriteHalf<'_, K>) {
     (ReadHalf(stream), WriteHalf(stream))
 }
 
-pub(super) fn owned(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+pub(crate) fn owned<K: StreamKind>(stream: Stream<K>) -> (OwnedReadHalf<K>, OwnedWriteHalf<K>) {
     let write = OwnedWriteHalf {
         stream: Some(stream.clone()),
     };
     (OwnedReadHalf(stream), write)
 }
 
-impl<'a> ReadHalf<'a> {
+impl<K: StreamKind> Clone for ReadHalf<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K: StreamKind> Copy for ReadHalf<'_, K> {}
+
+impl<K: StreamKind> Clone for WriteHalf<'_, K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K: StreamKind> Copy for WriteHalf<'_, K> {}
+
+impl<'a, K: StreamKind> ReadHalf<'a, K> {
     /// The whole stream.
-    pub fn stream(&self) -> &'a TcpStream {
+    pub fn stream(&self) -> &'a Stream<K> {
         self.0
     }
 
-    /// See [`TcpStream::read`].
+    /// See [`Stream::read`].
     ///
     /// # Errors
     ///
@@ -99,7 +116,7 @@ impl<'a> ReadHalf<'a> {
         self.0.read(buf)
     }
 
-    /// See [`TcpStream::read_exact`].
+    /// See [`Stream::read_exact`].
     ///
     /// # Errors
     ///
@@ -117,13 +134,13 @@ impl<'a> ReadHalf<'a> {
     }
 }
 
-impl<'a> WriteHalf<'a> {
+impl<'a, K: StreamKind> WriteHalf<'a, K> {
     /// The whole stream.
-    pub fn stream(&self) -> &'a TcpStream {
+    pub fn stream(&self) -> &'a Stream<K> {
         self.0
     }
 
-    /// See [`TcpStream::write`].
+    /// See [`Stream::write`].
     ///
     /// # Errors
     ///
@@ -140,7 +157,7 @@ impl<'a> WriteHalf<'a> {
         self.0.write(buf)
     }
 
-    /// See [`TcpStream::write_vectored`].
+    /// See [`Stream::write_vectored`].
     ///
     /// # Errors
     ///
@@ -157,7 +174,7 @@ impl<'a> WriteHalf<'a> {
         self.0.write_vectored(bufs)
     }
 
-    /// See [`TcpStream::write_all`].
+    /// See [`Stream::write_all`].
     ///
     /// # Errors
     ///
@@ -175,9 +192,9 @@ impl<'a> WriteHalf<'a> {
     }
 }
 
-impl OwnedReadHalf {
+impl<K: StreamKind> OwnedReadHalf<K> {
     /// The whole stream.
-    pub fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &Stream<K> {
         &self.0
     }
 
@@ -186,7 +203,7 @@ impl OwnedReadHalf {
     /// # Errors
     ///
     /// They are not of one stream; both come back in the error.
-    pub fn reunite(self, mut write: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, mut write: OwnedWriteHalf<K>) -> Result<Stream<K>, ReuniteError<K>> {
         if !Arc::ptr_eq(&self.0.inner, &write.stream().inner) {
             return Err(ReuniteError(self, write));
         }
@@ -195,7 +212,7 @@ impl OwnedReadHalf {
         Ok(self.0)
     }
 
-    /// See [`TcpStream::read`].
+    /// See [`Stream::read`].
     ///
     /// # Errors
     ///
@@ -212,7 +229,7 @@ impl OwnedReadHalf {
         self.0.read(buf)
     }
 
-    /// See [`TcpStream::read_exact`].
+    /// See [`Stream::read_exact`].
     ///
     /// # Errors
     ///
@@ -230,9 +247,9 @@ impl OwnedReadHalf {
     }
 }
 
-impl OwnedWriteHalf {
+impl<K: StreamKind> OwnedWriteHalf<K> {
     /// The whole stream.
-    pub fn stream(&self) -> &TcpStream {
+    pub fn stream(&self) -> &Stream<K> {
         self.stream.as_ref().expect("a half that is not reunited")
     }
 
@@ -241,7 +258,7 @@ impl OwnedWriteHalf {
         self.stream = None;
     }
 
-    /// See [`TcpStream::write`].
+    /// See [`Stream::write`].
     ///
     /// # Errors
     ///
@@ -258,7 +275,7 @@ impl OwnedWriteHalf {
         self.stream().write(buf)
     }
 
-    /// See [`TcpStream::write_vectored`].
+    /// See [`Stream::write_vectored`].
     ///
     /// # Errors
     ///
@@ -275,7 +292,7 @@ impl OwnedWriteHalf {
         self.stream().write_vectored(bufs)
     }
 
-    /// See [`TcpStream::write_all`].
+    /// See [`Stream::write_all`].
     ///
     /// # Errors
     ///
@@ -293,7 +310,7 @@ impl OwnedWriteHalf {
     }
 }
 
-impl Drop for OwnedWriteHalf {
+impl<K: StreamKind> Drop for OwnedWriteHalf<K> {
     fn drop(&mut self) {
         if let Some(stream) = &self.stream {
             // It fails where the connection has ended already, which is what was wanted.
@@ -304,12 +321,12 @@ impl Drop for OwnedWriteHalf {
 
 /// The error of [`OwnedReadHalf::reunite`]: the halves are of different streams. It holds both.
 #[derive(Debug)]
-pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);
+pub struct ReuniteError<K: StreamKind = Tcp>(pub OwnedReadHalf<K>, pub OwnedWriteHalf<K>);
 
-impl fmt::Display for ReuniteError {
+impl<K: StreamKind> fmt::Display for ReuniteError<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the halves are of different streams")
     }
 }
 
-impl Error for ReuniteError {}
+impl<K: StreamKind> Error for ReuniteError<K> {}

@@ -1,0 +1,88 @@
+//! Who is in the room.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sync::{Receiver, Sender, channel};
+
+/// Lines that may wait for one member. A guess: some seconds of a lively room.
+const WAITING: usize = 256;
+
+/// See the story of this file.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    members: Mutex<Members>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    next: u64,
+    inboxes: BTreeMap<u64, Sender<Arc<str>>>,
+}
+
+/// A member's place; left when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    room: Arc<Room>,
+    number: u64,
+    name: String,
+}
+
+impl Room {
+    /// Takes a seat. The channel ends when the member is too slow.
+    pub(crate) fn enter(self: &Arc<Self>, name: &str) -> (Seat, Receiver<Arc<str>>) {
+        let (inbox, lines) = channel(WAITING);
+        // The first line of a channel that nobody else knows: there is room for it.
+        let _ = inbox.try_send(format!("* welcome, {name}\n").into());
+        let number = {
+            let mut members = self.lock();
+            let number = members.next;
+            members.next += 1;
+            members.inboxes.insert(number, inbox);
+            number
+        };
+        let seat = Seat {
+            room: Arc::clone(self),
+            number,
+            name: name.to_owned(),
+        };
+        seat.say(format!("* {name} is here\n"));
+        (seat, lines)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seat {
+    /// Puts a line into the inboxes of all others. Nobody is waited for: who has no room for it loses the seat.
+    pub(crate) fn say(&self, line: String) {
+        let line: Arc<str> = line.into();
+        // Copied, for sending wakes tasks, and a lock is not held for that.
+        let others: Vec<_> = {
+            let members = self.room.lock();
+            let inboxes = members.inboxes.iter();
+            let others = inboxes.filter(|(number, _)| **number != self.number);
+            others
+                .map(|(number, inbox)| (*number, inbox.clone()))
+                .collect()
+        };
+        let slow = others
+            .iter()
+            .filter(|(_, inbox)| inbox.try_send(Arc::clone(&line)).is_err());
+        for (number, inbox) in slow {
+            self.room.lock().inboxes.remove(number);
+            inbox.close();
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let inbox = self.room.lock().inboxes.remove(&self.number);
+        drop(inbox);
+        self.say(format!("* {} has left\n", self.name));
+    }
+}

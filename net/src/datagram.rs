@@ -1,0 +1,337 @@
+//! Datagrams of whatever kind: what UDP and Unix datagram sockets have in common.
+//!
+//! A datagram is taken whole or not at all; a short count says nothing about the next one, so that the socket is asked until it says that
+//! it would block.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::Location;
+use std::sync::Arc;
+
+use runtime::io::Direction;
+use runtime::time::Instant;
+
+use crate::kind::{DatagramDevice, DatagramKind};
+use crate::socket::{Socket, shared};
+use crate::sys;
+
+/// A socket for datagrams: a [`UdpSocket`](crate::UdpSocket) or a [`UnixDatagram`](crate::UnixDatagram). This is what they have in common.
+///
+/// Everything takes `&self`: one task may receive while others send. Clones share the socket.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let (a, b) = net::UnixDatagram::pair()?;
+/// a.send(b"hello").await?;
+/// let mut buf = [0; 64];
+/// assert_eq!(b.recv(&mut buf).await?, 5);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `net.PacketConn`.
+pub struct Datagram<K: DatagramKind> {
+    pub(crate) inner: Arc<Socket<K::Device>>,
+}
+
+impl<K: DatagramKind> Datagram<K> {
+    #[track_caller]
+    pub(crate) fn register(device: K::Device) -> io::Result<Self> {
+        Ok(Self {
+            inner: Arc::new(Socket::new(device)?),
+        })
+    }
+
+    /// Sends a datagram to the peer; waits while the system's buffer, or the Unix peer's queue, is full. Returns its length.
+    ///
+    /// # Errors
+    ///
+    /// What the system says: there is no peer (`connect` first), the datagram is too long, nothing listened at the peer
+    /// when an earlier one came ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: it is sent only when the future is ready.
+    ///
+    /// **Go:** `Write`.
+    #[track_caller]
+    pub fn send<'a>(
+        &'a self,
+        datagram: &'a [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
+        let place = Location::caller();
+        self.inner
+            .io(Direction::Write, place, false, move |socket, _| {
+                socket.transmit(datagram)
+            })
+    }
+
+    /// Receives a datagram; returns its length. What does not fit into the buffer is lost.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) when nothing listens at the peer; after
+    /// [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a datagram is taken only when the future is ready.
+    ///
+    /// **Go:** `Read`.
+    #[track_caller]
+    pub fn recv<'a>(
+        &'a self,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
+        let place = Location::caller();
+        self.inner
+            .io(Direction::Read, place, false, move |socket, _| {
+                socket.receive(buf)
+            })
+    }
+
+    /// Receives a datagram; returns its length and who sent it. What does not fit into the buffer is lost.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a datagram is taken only when the future is ready.
+    ///
+    /// **Go:** `ReadFromUDP`.
+    #[track_caller]
+    pub fn recv_from<'a>(
+        &'a self,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<(usize, K::Address)>> + Send + 'a {
+        let place = Location::caller();
+        self.inner
+            .io(Direction::Read, place, false, move |socket, _| {
+                socket.receive_from(buf)
+            })
+    }
+
+    /// Receives a datagram without taking it: the next call receives it again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is taken.
+    ///
+    /// **Go:** none.
+    #[track_caller]
+    pub fn peek<'a>(
+        &'a self,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
+        let place = Location::caller();
+        self.inner
+            .io(Direction::Read, place, false, move |socket, _| {
+                sys::peek(socket.as_fd(), buf)
+            })
+    }
+
+    /// [`send`](Self::send) without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for [`send`](Self::send).
+    pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
+        let inner = &self.inner;
+        inner.try_io(Direction::Write, |socket, _| socket.transmit(datagram))
+    }
+
+    /// [`recv`](Self::recv) without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv`](Self::recv).
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let inner = &self.inner;
+        inner.try_io(Direction::Read, |socket, _| socket.receive(buf))
+    }
+
+    /// [`recv_from`](Self::recv_from) without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv_from`](Self::recv_from).
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, K::Address)> {
+        let inner = &self.inner;
+        inner.try_io(Direction::Read, |socket, _| socket.receive_from(buf))
+    }
+
+    /// Waits until a datagram may be there, holding no buffer; [`try_recv`](Self::try_recv) tells.
+    ///
+    /// # Errors
+    ///
+    /// After [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows; the runtime has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is taken.
+    #[track_caller]
+    pub fn readable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
+        self.inner.registration().ready(Direction::Read)
+    }
+
+    /// Waits until a datagram may be sent; [`try_send`](Self::try_send) tells.
+    ///
+    /// # Errors
+    ///
+    /// As for [`readable`](Self::readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is sent.
+    #[track_caller]
+    pub fn writable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
+        self.inner.registration().ready(Direction::Write)
+    }
+
+    /// Sets the time at which sends and receives fail; see [`Stream::set_deadline`](crate::Stream::set_deadline).
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetDeadline`.
+    #[track_caller]
+    pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        let at = at.into();
+        self.inner.set_deadline(Direction::Read, at)?;
+        self.inner.set_deadline(Direction::Write, at)
+    }
+
+    /// [`set_deadline`](Self::set_deadline) for receives alone.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetReadDeadline`.
+    #[track_caller]
+    pub fn set_read_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.set_deadline(Direction::Read, at.into())
+    }
+
+    /// [`set_deadline`](Self::set_deadline) for sends alone.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetWriteDeadline`.
+    #[track_caller]
+    pub fn set_write_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.set_deadline(Direction::Write, at.into())
+    }
+
+    /// Closes the socket for all clones; whoever waits on it is told by an error that [`is_closed`](crate::is_closed) knows.
+    ///
+    /// # Errors
+    ///
+    /// It was closed before.
+    ///
+    /// **Go:** `Close`.
+    pub fn close(&self) -> io::Result<()> {
+        self.inner.close()
+    }
+
+    /// The local address, with the port that the system has chosen.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    pub fn local_addr(&self) -> io::Result<K::Address> {
+        self.inner.with(|socket| socket.local())
+    }
+
+    /// The peer that `connect` fixed.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or the socket has been closed.
+    pub fn peer_addr(&self) -> io::Result<K::Address> {
+        self.inner.with(|socket| socket.peer())
+    }
+
+    /// The error that the system holds for this socket, if any; it is taken.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.inner.with(|socket| socket.error())
+    }
+
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed; what `f` returns.
+    ///
+    /// **Go:** `SyscallConn().Control(f)`.
+    pub fn control<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+        self.inner.control(f)
+    }
+
+    /// Takes a socket of the standard library into the current runtime; it is made non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    #[track_caller]
+    pub fn from_std(socket: K::Std) -> io::Result<Self> {
+        Self::register(K::Device::adopt(socket)?)
+    }
+
+    /// Takes the socket out of the runtime. It stays non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed, or there are clones of it ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
+    pub fn into_std(self) -> io::Result<K::Std> {
+        let socket = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
+        socket.into_device().map(DatagramDevice::release)
+    }
+}
+
+/// Another handle to the same socket.
+impl<K: DatagramKind> Clone for Datagram<K> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<K: DatagramKind> fmt::Debug for Datagram<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(K::SOCKET)
+            .field("socket", &self.inner)
+            .finish()
+    }
+}

@@ -1,0 +1,150 @@
+//! [`Answer`]: whatever can answer a request. A closure, a tower service (an axum `Router`), a hyper service.
+//!
+//! There are three kinds, and a type may in principle be of several; so each kind is its own trait, `Answer<Kind>`, and the compiler finds the
+//! one that fits. Nobody writes the kind down.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use ::hyper::body::{Body, Incoming};
+use ::hyper::service::Service;
+use ::hyper::{Request, Response};
+use pin_project_lite::pin_project;
+
+/// What [`serve`](super::serve()) takes as an error.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Answers requests: `async` closures and functions from `Request<Incoming>` to `Result<Response<_>, _>`; tower services, among them axum's
+/// `Router`; hyper services. It is implemented for all of these and not meant to be implemented by hand.
+///
+/// Each connection has a clone. An error ends its connection without an answer; to answer with a status, make a response of it.
+///
+/// **Go:** `http.Handler`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot answer HTTP requests",
+    note = "a handler is a closure or function `Fn(Request<Incoming>) -> impl Future<Output = Result<Response<B>, E>>`, \
+            a tower service such as axum's `Router`, or a hyper service; it has to be `Clone + Send + 'static`"
+)]
+pub trait Answer<Kind>: Clone + Send + 'static {
+    /// The body of its responses.
+    type Body: Body<Data: Send, Error: Into<BoxError>> + Send + 'static;
+    /// Why it cannot answer.
+    type Error: Into<BoxError>;
+    /// A response on its way.
+    type Answering: Future<Output = Result<Response<Self::Body>, Self::Error>> + Send + 'static;
+
+    /// Begins to answer.
+    fn answer(&self, request: Request<Incoming>) -> Self::Answering;
+}
+
+/// The kind of closures and functions.
+#[derive(Debug)]
+pub enum Function {}
+
+/// The kind of tower's services.
+#[derive(Debug)]
+pub enum Tower {}
+
+/// The kind of hyper's services.
+#[derive(Debug)]
+pub enum Hyper {}
+
+impl<F, R, B, E> Answer<Function> for F
+where
+    F: Fn(Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Future<Output = Result<Response<B>, E>> + Send + 'static,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+    E: Into<BoxError>,
+{
+    type Body = B;
+    type Error = E;
+    type Answering = R;
+
+    fn answer(&self, request: Request<Incoming>) -> R {
+        self(request)
+    }
+}
+
+impl<S, B> Answer<Hyper> for S
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+    type Error = S::Error;
+    type Answering = S::Future;
+
+    fn answer(&self, request: Request<Incoming>) -> S::Future {
+        self.call(request)
+    }
+}
+
+impl<S, B> Answer<Tower> for S
+where
+    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
+{
+    type Body = B;
+    type Error = S::Error;
+    type Answering = Ask<S>;
+
+    fn answer(&self, request: Request<Incoming>) -> Ask<S> {
+        Ask {
+            state: Asking::Waiting {
+                service: self.clone(),
+                request: Some(request),
+            },
+        }
+    }
+}
+
+pin_project! {
+    /// A request to a tower service: waits until the service is ready for it, then calls it.
+    #[derive(Debug)]
+    pub struct Ask<S>
+    where
+        S: tower_service::Service<Request<Incoming>>,
+    {
+        #[pin]
+        state: Asking<S, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = AskingNow]
+    #[derive(Debug)]
+    enum Asking<S, F> {
+        // The request is there until the service is ready.
+        Waiting { service: S, request: Option<Request<Incoming>> },
+        Called { #[pin] response: F },
+    }
+}
+
+impl<S> Future for Ask<S>
+where
+    S: tower_service::Service<Request<Incoming>>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let response = match state.as_mut().project() {
+                AskingNow::Called { response } => return response.poll(cx),
+                AskingNow::Waiting { service, request } => {
+                    ready!(service.poll_ready(cx))?;
+                    let request = request.take();
+                    service.call(request.expect("a service is called once"))
+                }
+            };
+            state.set(Asking::Called { response });
+        }
+    }
+}

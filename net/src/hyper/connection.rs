@@ -1,0 +1,184 @@
+//! One connection of a server: from its handshake to its end, in a task of its own.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::marker::PhantomData;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use ::hyper::body::Incoming;
+use ::hyper::server::conn::http1;
+use ::hyper::service::Service;
+use ::hyper::{Request, Response};
+use runtime::time::timeout;
+
+use super::crowd::{Member, Word};
+use super::serve::Establish;
+use super::talk::Protocols;
+use super::{Answer, BoxError};
+
+/// What all connections of a server have in common.
+pub(super) struct Manner<H> {
+    pub(super) establish: H,
+    pub(super) protocols: Protocols,
+    /// For the handshake, and for what HTTP begins with.
+    pub(super) header_timeout: Option<Duration>,
+    pub(super) trouble: Option<Box<dyn Fn(BoxError) + Send + Sync>>,
+}
+
+impl<H> fmt::Debug for Manner<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Manner")
+            .field("protocols", &self.protocols)
+            .field("header_timeout", &self.header_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Serves one connection. What goes wrong with it is its own affair, and is told to whoever wants to know.
+pub(super) async fn connection<R, S, P, Kind, H>(
+    raw: R,
+    caller: Caller<S, P, Kind>,
+    manner: Arc<Manner<H>>,
+    member: Member,
+) where
+    S: Answer<Kind>,
+    P: Clone + Send + Sync + 'static,
+    Kind: 'static,
+    H: Establish<R>,
+{
+    if let (Err(error), Some(trouble)) =
+        (speak(raw, caller, &manner, member).await, &manner.trouble)
+    {
+        trouble(error);
+    }
+}
+
+async fn speak<R, S, P, Kind, H>(
+    raw: R,
+    caller: Caller<S, P, Kind>,
+    manner: &Manner<H>,
+    mut member: Member,
+) -> Result<(), BoxError>
+where
+    S: Answer<Kind>,
+    P: Clone + Send + Sync + 'static,
+    Kind: 'static,
+    H: Establish<R>,
+{
+    let limit = manner.header_timeout;
+    let handshake = manner.establish.establish(raw);
+    let handshake = timeout(limit.unwrap_or(Duration::MAX), handshake);
+    let stream = match member.unless_told(handshake).await {
+        None => return Ok(()),
+        Some(stream) => stream.map_err(io::Error::from)??,
+    };
+    let protocols = &manner.protocols;
+    protocols.talk(stream, caller, member, limit).await
+}
+
+/// A connection of hyper's, of whatever version.
+pub(super) trait Conversation: Future<Output = ::hyper::Result<()>> {
+    /// Answers what has been asked, and ends.
+    fn finish(self: Pin<&mut Self>);
+}
+
+impl<T, S, P, Kind> Conversation for http1::UpgradeableConnection<T, Caller<S, P, Kind>>
+where
+    T: ::hyper::rt::Read + ::hyper::rt::Write + Unpin + Send + 'static,
+    S: Answer<Kind>,
+    P: Clone + Send + Sync + 'static,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+#[cfg(feature = "http2")]
+impl<T, S, P, Kind> Conversation
+    for ::hyper::server::conn::http2::Connection<T, Caller<S, P, Kind>, super::Executor>
+where
+    T: ::hyper::rt::Read + ::hyper::rt::Write + Unpin + Send + 'static,
+    S: Answer<Kind>,
+    P: Clone + Send + Sync + 'static,
+{
+    fn finish(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// Goes on until the connection ends, or the server says so.
+pub(super) async fn converse<C: Conversation>(
+    connection: C,
+    mut member: Member,
+) -> Result<(), BoxError> {
+    let mut connection = pin!(connection);
+    let mut told = false;
+    poll_fn(|cx| {
+        match member.word(cx) {
+            Word::Serve => {}
+            Word::Finish if told => {}
+            Word::Finish => {
+                told = true;
+                connection.as_mut().finish();
+            }
+            Word::Cut => return Poll::Ready(Ok(())),
+        }
+        connection.as_mut().poll(cx).map_err(BoxError::from)
+    })
+    .await
+}
+
+/// The address of the client, in the extensions of each request if [`Serve::tell_peer`](super::Serve::tell_peer) asks for it.
+///
+/// ```
+/// use hyper::Request;
+/// use hyper::body::Incoming;
+///
+/// fn who(request: &Request<Incoming>) -> Option<std::net::SocketAddr> {
+///     let net::hyper::Peer(address) = request.extensions().get()?;
+///     Some(*address)
+/// }
+/// ```
+///
+/// **Go:** `Request.RemoteAddr`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer<P>(pub P);
+
+/// Hands hyper's requests to the handler.
+pub(super) struct Caller<S, P, Kind> {
+    answer: S,
+    peer: Option<P>,
+    kind: PhantomData<fn() -> Kind>,
+}
+
+impl<S, P, Kind> Caller<S, P, Kind> {
+    pub(super) fn new(answer: S, peer: Option<P>) -> Self {
+        Self {
+            answer,
+            peer,
+            kind: PhantomData,
+        }
+    }
+}
+
+impl<S, P, Kind> Service<Request<Incoming>> for Caller<S, P, Kind>
+where
+    S: Answer<Kind>,
+    P: Clone + Send + Sync + 'static,
+{
+    type Response = Response<S::Body>;
+    type Error = S::Error;
+    type Future = S::Answering;
+
+    fn call(&self, mut request: Request<Incoming>) -> S::Answering {
+        if let Some(peer) = &self.peer {
+            request.extensions_mut().insert(Peer(peer.clone()));
+        }
+        self.answer.answer(request)
+    }
+}

@@ -1,0 +1,447 @@
+//! [`serve()`]: an HTTP server, with limits and a graceful end.
+//!
+//! One task accepts; each connection is a task of its own, and does its handshake there, so that a slow client holds up nobody else. What
+//! they share is a [`Crowd`]. The server ends by words, not by force: no new connections, then "finish", and, when patience runs out, "end
+//! now". Dropping the server's future says "finish", so that `select!`, a timeout or a context around it do what one expects.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::os::unix;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use ::hyper::rt::{Read, Write};
+use ::hyper::server::conn::http1;
+use runtime::time::timeout;
+
+use super::connection::{Caller, Manner, connection};
+use super::crowd::{Crowd, Word};
+use super::talk::Protocols;
+use super::{Answer, BoxError};
+use crate::{TcpListener, TcpStream, UnixListener, UnixStream, is_closed};
+
+/// The header timeout where nothing else is said; hyper's own default.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The patience at the end where nothing else is said: what container managers wait after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Serves HTTP on a listener: `serve(listener, router).await` for axum, tower, hyper and plain closures ([`Answer`]).
+///
+/// It listens until [`shutdown_on`](Serve::shutdown_on) is ready or the listener is closed, then lets the connections finish
+/// what they have begun. Nothing happens before it is awaited.
+///
+/// - A client has 30 s to send the head of a request, which is also how long a connection may be idle between two: see
+///   [`header_timeout`](Serve::header_timeout). How long a body may take, and an answer, is the handler's affair
+///   ([`runtime::time::timeout`]).
+/// - As many connections as there are descriptors: see [`max_connections`](Serve::max_connections).
+/// - Accepting never fails because descriptors have run out: it pauses, as [`TcpListener::accept`] says.
+/// - A handler that panics ends its connection, and the panic is reported as any task's.
+///
+/// # Errors
+///
+/// The listener fails; or some connections had to be [cut off](Serve::drain) at the end
+/// ([`TimedOut`](io::ErrorKind::TimedOut)). What happens to single connections is told by [`on_error`](Serve::on_error).
+///
+/// # Cancel safety
+///
+/// Dropping the future stops accepting; connections finish what they have begun, and nobody waits for them.
+///
+/// ```
+/// use std::convert::Infallible;
+///
+/// use hyper::body::Incoming;
+/// use hyper::{Request, Response};
+///
+/// async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> {
+///     Ok(Response::new("Hello, World!".to_owned()))
+/// }
+///
+/// async fn server() -> std::io::Result<()> {
+///     let listener = net::TcpListener::bind("127.0.0.1:8080").await?;
+///     net::hyper::serve(listener, hello).await
+/// }
+/// ```
+///
+/// **Go:** `http.Serve(listener, handler)`.
+pub fn serve<L, S, Kind>(listener: L, handler: S) -> Serve<L, S, Kind>
+where
+    L: Accept,
+    S: Answer<Kind>,
+{
+    Serve {
+        listener,
+        handler,
+        kind: PhantomData,
+        establish: Plain,
+        settings: Settings {
+            protocols: Protocols::new(),
+            header_timeout: Some(HEADER_TIMEOUT),
+            most: usize::MAX,
+            stop: None,
+            drain: DRAIN,
+            tell_peer: false,
+            trouble: None,
+        },
+    }
+}
+
+/// A server that [`serve()`] has made: set its limits, then await it.
+#[must_use = "a server does nothing unless awaited"]
+pub struct Serve<L, S, Kind, H = Plain> {
+    listener: L,
+    handler: S,
+    kind: PhantomData<fn() -> Kind>,
+    establish: H,
+    settings: Settings,
+}
+
+struct Settings {
+    protocols: Protocols,
+    header_timeout: Option<Duration>,
+    most: usize,
+    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    drain: Duration,
+    tell_peer: bool,
+    trouble: Option<Box<dyn Fn(BoxError) + Send + Sync>>,
+}
+
+impl<L, S, Kind, H> Serve<L, S, Kind, H> {
+    /// Stops when the future is ready, with whatever: a context that is done, a signal. No new connection is accepted, idle ones are closed, and those
+    /// that answer a request finish that.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// async fn server(ctx: sync::context::Context) -> std::io::Result<()> {
+    ///     let listener = net::TcpListener::bind("127.0.0.1:8080").await?;
+    ///     net::hyper::serve(listener, hello)
+    ///         .shutdown_on(async move { ctx.done().await })
+    ///         .await
+    /// }
+    /// ```
+    ///
+    /// **Go:** `server.Shutdown(ctx)`.
+    pub fn shutdown_on<F>(mut self, stop: F) -> Self
+    where
+        F: Future + Send + 'static,
+    {
+        self.settings.stop = Some(Box::pin(async { drop(stop.await) }));
+        self
+    }
+
+    /// How long connections have to finish after the stop. Those that have not are cut off, and the server returns an error that says how
+    /// many. 30 s by default.
+    ///
+    /// **Go:** the context of `server.Shutdown(ctx)`.
+    pub fn drain(mut self, patience: Duration) -> Self {
+        self.settings.drain = patience;
+        self
+    }
+
+    /// How long a client may take for its handshake, and then for the head of each request, counted from the end of the one before:
+    /// a connection without requests is closed after as long. `None`: for ever, which lets anybody hold connections for nothing.
+    /// 30 s by default.
+    ///
+    /// An HTTP/2 client that is silent for as long is asked whether it is still there.
+    ///
+    /// **Go:** `ReadHeaderTimeout` and `IdleTimeout`.
+    pub fn header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.header_timeout = limit.into();
+        self
+    }
+
+    /// The number of connections open at once. When it is reached nothing is accepted until one has ended; clients wait in the backlog.
+    /// A connection that has been upgraded (a WebSocket) is its handler's, and no longer counts.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    ///
+    /// **Go:** `netutil.LimitListener`.
+    #[track_caller]
+    pub fn max_connections(mut self, most: usize) -> Self {
+        assert!(
+            most > 0,
+            "max_connections: a server without connections serves nobody; give it one at least"
+        );
+        self.settings.most = most;
+        self
+    }
+
+    /// Puts the client's address, as a [`Peer`](super::Peer), into the extensions of each request. Off by default: it costs an allocation a
+    /// request.
+    ///
+    /// **Go:** `Request.RemoteAddr`.
+    pub fn tell_peer(mut self) -> Self {
+        self.settings.tell_peer = true;
+        self
+    }
+
+    /// Is told why a connection ended before its time: a handshake that failed, a client that was too slow or spoke nonsense, a handler's
+    /// error. By default nobody is. It is called in the connection's task, and must not block.
+    ///
+    /// **Go:** `Server.ErrorLog`.
+    pub fn on_error(mut self, tell: impl Fn(BoxError) + Send + Sync + 'static) -> Self {
+        self.settings.trouble = Some(Box::new(tell));
+        self
+    }
+
+    /// Changes what hyper offers for HTTP/1: header sizes, pipelining, the date header.
+    /// ([`header_timeout`](Self::header_timeout) is set when the server starts.)
+    ///
+    /// **Go:** `Server.MaxHeaderBytes` and the like.
+    pub fn http1(mut self, set: impl FnOnce(&mut http1::Builder)) -> Self {
+        set(self.settings.protocols.http1());
+        self
+    }
+
+    /// Changes what hyper offers for HTTP/2: windows, the number of streams. Feature `http2`.
+    ///
+    /// **Go:** `http.HTTP2Config`.
+    #[cfg(feature = "http2")]
+    pub fn http2(
+        mut self,
+        set: impl FnOnce(&mut ::hyper::server::conn::http2::Builder<super::Executor>),
+    ) -> Self {
+        set(self.settings.protocols.http2());
+        self
+    }
+
+    /// Makes a stream of what was accepted, in the connection's own task: TLS. It has as long as
+    /// [`header_timeout`](Self::header_timeout) says.
+    ///
+    /// The stream has hyper's traits: wrap it in [`Io`](super::Io) or `TokioIo` if it has others. With tokio-rustls:
+    ///
+    /// ```ignore
+    /// serve(listener, router).through(move |stream| {
+    ///     let accepting = tls.accept(stream); // tls: tokio_rustls::TlsAcceptor
+    ///     async move { Ok(TokioIo::new(accepting.await?)) }
+    /// })
+    /// ```
+    ///
+    /// **Go:** `http.ServeTLS`.
+    pub fn through<F, R, T>(self, handshake: F) -> Serve<L, S, Kind, Through<F>>
+    where
+        L: Accept,
+        F: Fn(L::Stream) -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<T>> + Send,
+        T: Read + Write + Unpin + Send + 'static,
+    {
+        Serve {
+            listener: self.listener,
+            handler: self.handler,
+            kind: PhantomData,
+            establish: Through(handshake),
+            settings: self.settings,
+        }
+    }
+}
+
+impl<L, S, Kind, H> Serve<L, S, Kind, H>
+where
+    L: Accept,
+    S: Answer<Kind>,
+    Kind: 'static,
+    H: Establish<L::Stream>,
+{
+    async fn run(self) -> io::Result<()> {
+        let mut settings = self.settings;
+        settings.protocols.header_timeout(settings.header_timeout);
+        let crowd = Crowd::new(settings.most);
+        let _finish = FinishOnDrop(&crowd);
+        let ended = {
+            let server = Accepting {
+                listener: self.listener,
+                handler: self.handler,
+                kind: self.kind,
+                tell_peer: settings.tell_peer,
+                manner: Arc::new(Manner {
+                    establish: self.establish,
+                    protocols: settings.protocols,
+                    header_timeout: settings.header_timeout,
+                    trouble: settings.trouble,
+                }),
+            };
+            let mut accepting = pin!(server.accept_all(&crowd));
+            let mut stop = settings.stop;
+            poll_fn(|cx| {
+                let stop = stop.as_mut().map(|stop| stop.as_mut().poll(cx));
+                if stop.is_some_and(|stop| stop.is_ready()) {
+                    return Poll::Ready(Ok(()));
+                }
+                accepting.as_mut().poll(cx).map(Err)
+            })
+            .await
+            // The listener ends here: nobody new.
+        };
+        crowd.say(Word::Finish);
+        let drained = timeout(settings.drain, crowd.empty()).await;
+        match ended {
+            Err(error) if !is_closed(&error) => Err(error),
+            _ if drained.is_ok() => Ok(()),
+            _ => Err(cut_off(&crowd, settings.drain)),
+        }
+    }
+}
+
+impl<L, S, Kind, H> IntoFuture for Serve<L, S, Kind, H>
+where
+    L: Accept,
+    S: Answer<Kind>,
+    Kind: 'static,
+    H: Establish<L::Stream>,
+{
+    type Output = io::Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// A server that listens.
+struct Accepting<L, S, Kind, H> {
+    listener: L,
+    handler: S,
+    kind: PhantomData<fn() -> Kind>,
+    tell_peer: bool,
+    manner: Arc<Manner<H>>,
+}
+
+impl<L, S, Kind, H> Accepting<L, S, Kind, H>
+where
+    L: Accept,
+    S: Answer<Kind>,
+    Kind: 'static,
+    H: Establish<L::Stream>,
+{
+    /// Accepts until that fails. Room is made first, so that nobody is accepted who would have to wait.
+    async fn accept_all(self, crowd: &Arc<Crowd>) -> io::Error {
+        loop {
+            let member = crowd.enter().await;
+            let (stream, peer) = match self.listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => return error,
+            };
+            let peer = self.tell_peer.then_some(peer);
+            let caller = Caller::<S, L::Peer, Kind>::new(self.handler.clone(), peer);
+            let manner = Arc::clone(&self.manner);
+            drop(runtime::spawn(connection(stream, caller, manner, member)));
+        }
+    }
+}
+
+/// However the server ends, its connections are told.
+struct FinishOnDrop<'a>(&'a Crowd);
+
+impl Drop for FinishOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.say(Word::Finish);
+    }
+}
+
+/// Ends those that are left. They hear it at their next poll; nobody waits for that, as the reason may be that they are stuck in one.
+fn cut_off(crowd: &Crowd, patience: Duration) -> io::Error {
+    let left = crowd.open();
+    crowd.say(Word::Cut);
+    let text = format!("{left} connections did not finish within {patience:?} and were cut off");
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
+/// What [`serve()`] accepts connections from.
+///
+/// **Go:** `net.Listener`.
+pub trait Accept: Send + Sync + 'static {
+    /// A connection.
+    type Stream: Send + 'static;
+    /// Where it comes from.
+    type Peer: Clone + Send + Sync + 'static;
+
+    /// Waits for a connection. An error ends the server; one that [`is_closed`] knows ends it well.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+    type Peer = SocketAddr;
+
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
+        TcpListener::accept(self)
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+    type Peer = unix::net::SocketAddr;
+
+    fn accept(
+        &self,
+    ) -> impl Future<Output = io::Result<(UnixStream, unix::net::SocketAddr)>> + Send {
+        UnixListener::accept(self)
+    }
+}
+
+/// What stands between a connection and HTTP: nothing ([`Plain`]), or a handshake ([`Through`]).
+pub trait Establish<R>: Send + Sync + 'static {
+    /// What HTTP is spoken over.
+    type Stream: Read + Write + Unpin + Send + 'static;
+
+    /// Makes it of what was accepted.
+    fn establish(&self, raw: R) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+/// HTTP straight over what was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain;
+
+impl<R: Read + Write + Unpin + Send + 'static> Establish<R> for Plain {
+    type Stream = R;
+
+    async fn establish(&self, raw: R) -> io::Result<R> {
+        Ok(raw)
+    }
+}
+
+/// HTTP over what a handshake makes: see [`Serve::through`].
+#[derive(Clone, Copy)]
+pub struct Through<F>(F);
+
+impl<R, F, A, T> Establish<R> for Through<F>
+where
+    R: Send,
+    F: Fn(R) -> A + Send + Sync + 'static,
+    A: Future<Output = io::Result<T>> + Send,
+    T: Read + Write + Unpin + Send + 'static,
+{
+    type Stream = T;
+
+    fn establish(&self, raw: R) -> impl Future<Output = io::Result<T>> + Send {
+        (self.0)(raw)
+    }
+}
+
+impl<F> fmt::Debug for Through<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Through").finish_non_exhaustive()
+    }
+}
+
+impl<L: fmt::Debug, S, Kind, H> fmt::Debug for Serve<L, S, Kind, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("listener", &self.listener)
+            .field("protocols", &self.settings.protocols)
+            .field("header_timeout", &self.settings.header_timeout)
+            .field("max_connections", &self.settings.most)
+            .field("drain", &self.settings.drain)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,245 @@
+//! The kinds of sockets, and what they differ in: the device, and what an address is.
+//!
+//! A kind is a type without values, so that `Stream<Tcp>` reads as what it is, and the device below does not show.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+
+use mio::event::Source;
+
+/// A kind of [`Stream`](crate::Stream): [`Tcp`] or [`Unix`]. There are no others.
+pub trait StreamKind: sealed::Kind {
+    /// What this kind calls an address.
+    type Address: fmt::Debug;
+    /// The standard library's stream of this kind.
+    type Std;
+    /// The device below.
+    #[doc(hidden)]
+    type Device: StreamDevice<Address = Self::Address, Std = Self::Std>;
+    /// What `Debug` calls it.
+    #[doc(hidden)]
+    const STREAM: &'static str;
+}
+
+/// The kind of a [`TcpStream`](crate::TcpStream).
+#[derive(Debug)]
+pub enum Tcp {}
+
+/// The kind of a [`UnixStream`](crate::UnixStream).
+#[derive(Debug)]
+pub enum Unix {}
+
+impl StreamKind for Tcp {
+    type Address = std::net::SocketAddr;
+    type Std = std::net::TcpStream;
+    type Device = mio::net::TcpStream;
+    const STREAM: &'static str = "TcpStream";
+}
+
+impl StreamKind for Unix {
+    type Address = std::os::unix::net::SocketAddr;
+    type Std = std::os::unix::net::UnixStream;
+    type Device = mio::net::UnixStream;
+    const STREAM: &'static str = "UnixStream";
+}
+
+/// A kind of [`Datagram`](crate::Datagram) socket: [`Udp`] or [`Unixgram`]. There are no others.
+pub trait DatagramKind: sealed::Kind {
+    /// What this kind calls an address.
+    type Address: fmt::Debug;
+    /// The standard library's socket of this kind.
+    type Std;
+    /// The device below.
+    #[doc(hidden)]
+    type Device: DatagramDevice<Address = Self::Address, Std = Self::Std>;
+    /// What `Debug` calls it.
+    #[doc(hidden)]
+    const SOCKET: &'static str;
+}
+
+/// The kind of a [`UdpSocket`](crate::UdpSocket).
+#[derive(Debug)]
+pub enum Udp {}
+
+/// The kind of a [`UnixDatagram`](crate::UnixDatagram).
+#[derive(Debug)]
+pub enum Unixgram {}
+
+impl DatagramKind for Udp {
+    type Address = std::net::SocketAddr;
+    type Std = std::net::UdpSocket;
+    type Device = mio::net::UdpSocket;
+    const SOCKET: &'static str = "UdpSocket";
+}
+
+impl DatagramKind for Unixgram {
+    type Address = std::os::unix::net::SocketAddr;
+    type Std = std::os::unix::net::UnixDatagram;
+    type Device = mio::net::UnixDatagram;
+    const SOCKET: &'static str = "UnixDatagram";
+}
+
+mod sealed {
+    pub trait Kind: std::fmt::Debug + Send + Sync + 'static {}
+    impl Kind for super::Tcp {}
+    impl Kind for super::Unix {}
+    impl Kind for super::Udp {}
+    impl Kind for super::Unixgram {}
+}
+
+/// What a stream needs of its device.
+#[doc(hidden)]
+pub trait StreamDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
+    type Address;
+    type Std;
+
+    fn recv(&self, buf: &mut [u8]) -> io::Result<usize>;
+    fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+    fn send(&self, buf: &[u8]) -> io::Result<usize>;
+    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
+    fn end(&self, how: Shutdown) -> io::Result<()>;
+    fn peer(&self) -> io::Result<Self::Address>;
+    fn local(&self) -> io::Result<Self::Address>;
+    fn error(&self) -> io::Result<Option<io::Error>>;
+    /// Makes it non-blocking.
+    fn adopt(stream: Self::Std) -> io::Result<Self>
+    where
+        Self: Sized;
+    fn release(self) -> Self::Std;
+}
+
+macro_rules! stream_device {
+    ($device:ty, $address:ty, $std:ty) => {
+        impl StreamDevice for $device {
+            type Address = $address;
+            type Std = $std;
+
+            fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+                (&mut &*self).read(buf)
+            }
+
+            fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+                (&mut &*self).read_vectored(bufs)
+            }
+
+            fn send(&self, buf: &[u8]) -> io::Result<usize> {
+                (&mut &*self).write(buf)
+            }
+
+            fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                (&mut &*self).write_vectored(bufs)
+            }
+
+            fn end(&self, how: Shutdown) -> io::Result<()> {
+                self.shutdown(how)
+            }
+
+            fn peer(&self) -> io::Result<$address> {
+                self.peer_addr()
+            }
+
+            fn local(&self) -> io::Result<$address> {
+                self.local_addr()
+            }
+
+            fn error(&self) -> io::Result<Option<io::Error>> {
+                self.take_error()
+            }
+
+            fn adopt(stream: $std) -> io::Result<Self> {
+                stream.set_nonblocking(true)?;
+                Ok(Self::from_std(stream))
+            }
+
+            fn release(self) -> $std {
+                OwnedFd::from(self).into()
+            }
+        }
+    };
+}
+
+stream_device!(
+    mio::net::TcpStream,
+    std::net::SocketAddr,
+    std::net::TcpStream
+);
+stream_device!(
+    mio::net::UnixStream,
+    std::os::unix::net::SocketAddr,
+    std::os::unix::net::UnixStream
+);
+
+/// What a datagram socket needs of its device.
+#[doc(hidden)]
+pub trait DatagramDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
+    type Address;
+    type Std;
+
+    fn transmit(&self, datagram: &[u8]) -> io::Result<usize>;
+    fn receive(&self, buf: &mut [u8]) -> io::Result<usize>;
+    fn receive_from(&self, buf: &mut [u8]) -> io::Result<(usize, Self::Address)>;
+    fn peer(&self) -> io::Result<Self::Address>;
+    fn local(&self) -> io::Result<Self::Address>;
+    fn error(&self) -> io::Result<Option<io::Error>>;
+    /// Makes it non-blocking.
+    fn adopt(socket: Self::Std) -> io::Result<Self>
+    where
+        Self: Sized;
+    fn release(self) -> Self::Std;
+}
+
+macro_rules! datagram_device {
+    ($device:ty, $address:ty, $std:ty) => {
+        impl DatagramDevice for $device {
+            type Address = $address;
+            type Std = $std;
+
+            fn transmit(&self, datagram: &[u8]) -> io::Result<usize> {
+                self.send(datagram)
+            }
+
+            fn receive(&self, buf: &mut [u8]) -> io::Result<usize> {
+                self.recv(buf)
+            }
+
+            fn receive_from(&self, buf: &mut [u8]) -> io::Result<(usize, $address)> {
+                self.recv_from(buf)
+            }
+
+            fn peer(&self) -> io::Result<$address> {
+                self.peer_addr()
+            }
+
+            fn local(&self) -> io::Result<$address> {
+                self.local_addr()
+            }
+
+            fn error(&self) -> io::Result<Option<io::Error>> {
+                self.take_error()
+            }
+
+            fn adopt(socket: $std) -> io::Result<Self> {
+                socket.set_nonblocking(true)?;
+                Ok(Self::from_std(socket))
+            }
+
+            fn release(self) -> $std {
+                OwnedFd::from(self).into()
+            }
+        }
+    };
+}
+
+datagram_device!(
+    mio::net::UdpSocket,
+    std::net::SocketAddr,
+    std::net::UdpSocket
+);
+datagram_device!(
+    mio::net::UnixDatagram,
+    std::os::unix::net::SocketAddr,
+    std::os::unix::net::UnixDatagram
+);

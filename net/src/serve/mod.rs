@@ -1,0 +1,316 @@
+//! A server in one line, for any protocol: a task a connection, a bound on how many, and an end that drops nobody in mid-sentence.
+//!
+//! The loop that everybody writes is short: accept, spawn. What it lacks is what this adds: it stops when it is told to; connections
+//! hear of it and finish what they have begun; the server waits for them, but not for ever. The server ends by words, not by force:
+//! "finish", and, when patience runs out, "end now" ([`crowd`]).
+#![forbid(unsafe_code)]
+
+mod crowd;
+
+use std::fmt;
+use std::future::{Future, IntoFuture, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use runtime::time::timeout;
+
+use self::crowd::{Crowd, Word};
+use crate::{TcpListener, TcpStream, UnixListener, UnixStream, is_closed};
+
+/// The patience at the end where nothing else is said: what container managers wait after SIGTERM.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Serves the connections of a listener, each with a call of `handler`, in a task of its own; await it.
+///
+/// It goes on until [`shutdown_on`](Serve::shutdown_on) is ready, or the listener is closed. Then nobody new is accepted, and the
+/// connections have [some time](Serve::drain) to finish: what the handler is to do then it learns from its [`Stopping`].
+///
+/// - A shortage of descriptors is waited out, as [`TcpListener::accept`] says.
+/// - What a handler returns is dropped. A panic ends its connection, and is reported as any task's.
+///
+/// # Errors
+///
+/// The listener fails; or some connections had to be cut off at the end ([`TimedOut`](io::ErrorKind::TimedOut)).
+///
+/// # Cancel safety
+///
+/// Dropping the future stops accepting and tells the connections to finish; nobody waits for them.
+///
+/// ```
+/// # use std::time::Duration;
+/// use net::{Stopping, TcpStream};
+///
+/// /// Echoes, and ends between two messages when the server does.
+/// async fn echo(stream: TcpStream, stopping: Stopping) -> std::io::Result<()> {
+///     let mut buf = [0; 1024];
+///     while let Some(n) = stopping.unless(stream.read(&mut buf)).await {
+///         match n? {
+///             0 => break,
+///             n => stream.write_all(&buf[..n]).await?,
+///         }
+///     }
+///     Ok(())
+/// }
+///
+/// # runtime::block_on(async {
+/// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+/// # let address = listener.local_addr()?;
+/// let server = net::serve(listener, |stream, _peer, stopping| echo(stream, stopping))
+///     .max_connections(10_000)
+///     .shutdown_on(runtime::signal::ctrl_c())
+///     .drain(Duration::from_secs(10));
+/// # let server = runtime::spawn(server.into_future());
+/// # let client = TcpStream::connect(address).await?;
+/// # client.write_all(b"hello").await?;
+/// # client.read_exact(&mut [0; 5]).await?;
+/// # unsafe { libc::raise(libc::SIGINT) };
+/// # assert_eq!(client.read(&mut [0]).await?, 0);
+/// # server.await.unwrap()?;
+/// # let server = std::future::ready(std::io::Result::Ok(()));
+/// server.await?;
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** the accept loop, with `http.Server`'s `Shutdown` for any protocol.
+pub fn serve<L, H, F>(listener: L, handler: H) -> Serve<L, H>
+where
+    L: Accept,
+    H: Fn(L::Stream, L::Peer, Stopping) -> F + Send,
+    F: Future + Send + 'static,
+{
+    Serve {
+        listener,
+        handler,
+        most: usize::MAX,
+        stop: None,
+        drain: DRAIN,
+    }
+}
+
+/// A server that [`serve()`] has made: set its limits, then await it.
+#[must_use = "a server does nothing unless awaited"]
+pub struct Serve<L, H> {
+    listener: L,
+    handler: H,
+    most: usize,
+    stop: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    drain: Duration,
+}
+
+impl<L, H> Serve<L, H> {
+    /// Stops when the future is ready, with whatever: a signal, a context that is done.
+    ///
+    /// **Go:** `server.Shutdown(ctx)`.
+    pub fn shutdown_on<F>(mut self, stop: F) -> Self
+    where
+        F: Future + Send + 'static,
+    {
+        self.stop = Some(Box::pin(async { drop(stop.await) }));
+        self
+    }
+
+    /// How long connections have to finish after the stop. Those that have not are dropped, and the server returns an error that says how
+    /// many. 30 s by default.
+    ///
+    /// **Go:** the context of `server.Shutdown(ctx)`.
+    pub fn drain(mut self, patience: Duration) -> Self {
+        self.drain = patience;
+        self
+    }
+
+    /// The number of connections open at once. When it is reached nobody is accepted until one has ended; clients wait in the backlog.
+    ///
+    /// # Panics
+    ///
+    /// If it is zero.
+    ///
+    /// **Go:** `netutil.LimitListener`.
+    #[track_caller]
+    pub fn max_connections(mut self, most: usize) -> Self {
+        assert!(
+            most > 0,
+            "max_connections: a server without connections serves nobody; give it one at least"
+        );
+        self.most = most;
+        self
+    }
+}
+
+impl<L, H, F> Serve<L, H>
+where
+    L: Accept,
+    H: Fn(L::Stream, L::Peer, Stopping) -> F + Send + 'static,
+    F: Future + Send + 'static,
+{
+    async fn run(self) -> io::Result<()> {
+        let crowd = Crowd::new(self.most);
+        let _finish = FinishOnDrop(&crowd);
+        let ended = {
+            let mut accepting = pin!(accept_all(self.listener, self.handler, &crowd));
+            let mut stop = self.stop;
+            poll_fn(|cx| {
+                let stop = stop.as_mut().map(|stop| stop.as_mut().poll(cx));
+                if stop.is_some_and(|stop| stop.is_ready()) {
+                    return Poll::Ready(Ok(()));
+                }
+                accepting.as_mut().poll(cx).map(Err)
+            })
+            .await
+            // The listener ends here: nobody new.
+        };
+        crowd.say(Word::Finish);
+        let drained = timeout(self.drain, crowd.empty()).await;
+        match ended {
+            Err(error) if !is_closed(&error) => Err(error),
+            _ if drained.is_ok() => Ok(()),
+            _ => Err(cut_off(&crowd, self.drain)),
+        }
+    }
+}
+
+/// Accepts until that fails. Room is made first, so that nobody is accepted who would have to wait.
+async fn accept_all<L, H, F>(listener: L, handler: H, crowd: &Arc<Crowd>) -> io::Error
+where
+    L: Accept,
+    H: Fn(L::Stream, L::Peer, Stopping) -> F,
+    F: Future + Send + 'static,
+{
+    loop {
+        let member = crowd.enter().await;
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => return error,
+        };
+        let handling = handler(stream, peer, Stopping(Arc::clone(crowd)));
+        drop(runtime::spawn(async move {
+            drop(member.unless_cut(handling).await);
+        }));
+    }
+}
+
+impl<L, H, F> IntoFuture for Serve<L, H>
+where
+    L: Accept,
+    H: Fn(L::Stream, L::Peer, Stopping) -> F + Send + 'static,
+    F: Future + Send + 'static,
+{
+    type Output = io::Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+/// However the server ends, its connections are told.
+struct FinishOnDrop<'a>(&'a Crowd);
+
+impl Drop for FinishOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.say(Word::Finish);
+    }
+}
+
+/// Ends those that are left. They hear it at their next poll; nobody waits for that, as the reason may be that they are stuck in one.
+fn cut_off(crowd: &Crowd, patience: Duration) -> io::Error {
+    let left = crowd.open();
+    crowd.say(Word::Cut);
+    let text = format!("{left} connections did not finish within {patience:?} and were cut off");
+    io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
+/// Tells a handler of [`serve()`] when the server wants to end: finish what was begun, and return.
+///
+/// A handler that does not care may ignore it, and is waited for until [patience](Serve::drain) runs out.
+///
+/// **Go:** a context's `Done()`.
+#[derive(Clone)]
+pub struct Stopping(Arc<Crowd>);
+
+impl Stopping {
+    /// Whether the server wants to end.
+    pub fn is_requested(&self) -> bool {
+        self.0.is_told()
+    }
+
+    /// Waits until the server wants to end.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is lost, it stays so.
+    pub async fn requested(&self) {
+        self.0.told().await;
+    }
+
+    /// Waits for the future, or, with `None`, until the server wants to end; the future goes first, so that what is ready is not lost.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of the future inside, which is dropped when the server wants to end.
+    pub async fn unless<F: Future>(&self, future: F) -> Option<F::Output> {
+        let (mut future, mut told) = (pin!(future), self.0.told());
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            Pin::new(&mut told).poll(cx).map(|()| None)
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Stopping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopping")
+            .field("requested", &self.is_requested())
+            .finish()
+    }
+}
+
+/// What [`serve()`] accepts connections from.
+///
+/// **Go:** `net.Listener`.
+pub trait Accept: Send + Sync + 'static {
+    /// A connection.
+    type Stream: Send + 'static;
+    /// Where it comes from.
+    type Peer: Clone + Send + Sync + 'static;
+
+    /// Waits for a connection. An error ends the server; one that [`is_closed`] knows ends it well.
+    fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Stream = TcpStream;
+    type Peer = SocketAddr;
+
+    fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
+        TcpListener::accept(self)
+    }
+}
+
+impl Accept for UnixListener {
+    type Stream = UnixStream;
+    type Peer = unix::net::SocketAddr;
+
+    fn accept(
+        &self,
+    ) -> impl Future<Output = io::Result<(UnixStream, unix::net::SocketAddr)>> + Send {
+        UnixListener::accept(self)
+    }
+}
+
+impl<L: fmt::Debug, H> fmt::Debug for Serve<L, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Serve")
+            .field("listener", &self.listener)
+            .field("max_connections", &self.most)
+            .field("drain", &self.drain)
+            .finish_non_exhaustive()
+    }
+}

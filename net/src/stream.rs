@@ -1,0 +1,524 @@
+//! A connection of whatever kind: what a TCP and a Unix stream have in common, which is nearly everything. How it reads and writes:
+//! `bytes.rs`; what the kinds differ in: `kind.rs`.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::Location;
+use std::sync::Arc;
+
+use runtime::io::Direction;
+use runtime::time::Instant;
+
+use crate::kind::{StreamDevice, StreamKind};
+use crate::socket::{Socket, shared};
+use crate::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+use crate::sys;
+
+/// A connection: a [`TcpStream`](crate::TcpStream) or a [`UnixStream`](crate::UnixStream). This is what they have in common.
+///
+/// Reads and writes take `&self`: one task may read while another writes. Clones share the connection. Two tasks that write at
+/// once each write whole calls of [`write`](Self::write), but the pieces of two [`write_all`](Self::write_all) may mingle.
+///
+/// It closes when it is [closed](Self::close) or the last clone is dropped.
+///
+/// ```
+/// use net::{Stream, StreamKind};
+///
+/// // For connections of either kind.
+/// async fn greet<K: StreamKind>(stream: &Stream<K>) -> std::io::Result<()> {
+///     stream.write_all(b"hello").await
+/// }
+///
+/// # runtime::block_on(async {
+/// let (a, b) = net::UnixStream::pair()?;
+/// greet(&a).await?;
+/// b.read_exact(&mut [0; 5]).await?;
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `net.Conn`.
+pub struct Stream<K: StreamKind> {
+    pub(crate) inner: Arc<Socket<K::Device>>,
+}
+
+impl<K: StreamKind> Stream<K> {
+    #[track_caller]
+    pub(crate) fn register(device: K::Device) -> io::Result<Self> {
+        Socket::new(device).map(Self::from_socket)
+    }
+
+    pub(crate) fn from_socket(socket: Socket<K::Device>) -> Self {
+        Self {
+            inner: Arc::new(socket),
+        }
+    }
+
+    // ---- reading ----
+
+    /// Reads what is there, up to the buffer's length, waiting while there is nothing. Returns the number of bytes; zero means that the peer
+    /// has finished sending, or that the buffer is empty, in which case it returns at once.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as [`ConnectionReset`](io::ErrorKind::ConnectionReset); after [`close`](Self::close) one that
+    /// [`is_closed`](crate::is_closed) knows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: bytes are taken only when the future is ready.
+    ///
+    /// **Go:** `conn.Read(buf)`, with `0` in place of `io.EOF`.
+    #[track_caller]
+    pub fn read<'a>(
+        &'a self,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
+        self.inner.read(Location::caller(), buf)
+    }
+
+    /// Fills the buffer.
+    ///
+    /// # Errors
+    ///
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the peer finishes sending before it is full; otherwise as for
+    /// [`read`](Self::read). What has been read is in the buffer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: bytes may have been read into the buffer, and how many is forgotten.
+    ///
+    /// **Go:** `io.ReadFull(conn, buf)`.
+    #[track_caller]
+    pub fn read_exact<'a>(
+        &'a self,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send + 'a {
+        self.inner.read_exact(Location::caller(), buf)
+    }
+
+    /// Reads into several buffers, one after the other, with one system call; see [`read`](Self::read).
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: bytes are taken only when the future is ready.
+    ///
+    /// **Go:** none.
+    #[track_caller]
+    pub fn read_vectored<'a>(
+        &'a self,
+        bufs: &'a mut [IoSliceMut<'a>],
+    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
+        self.inner.read_vectored(Location::caller(), bufs)
+    }
+
+    /// Reads what is there without taking it: the next read returns it again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read`](Self::read).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is taken.
+    ///
+    /// **Go:** `bufio.Reader.Peek`.
+    #[track_caller]
+    pub fn peek<'a>(
+        &'a self,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
+        let (place, empty) = (Location::caller(), buf.is_empty());
+        self.inner
+            .io(Direction::Read, place, empty, move |stream, _| {
+                if buf.is_empty() {
+                    return Ok(0);
+                }
+                sys::peek(stream.as_fd(), buf)
+            })
+    }
+
+    /// Waits until a read may succeed, holding no buffer. It may return for nothing: [`try_read`](Self::try_read) tells.
+    ///
+    /// # Errors
+    ///
+    /// After [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows; the runtime has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is taken.
+    ///
+    /// **Go:** none; a goroutine holds its buffer while it waits.
+    #[track_caller]
+    pub fn readable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
+        self.inner.registration().ready(Direction::Read)
+    }
+
+    /// Reads what is there, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is nothing; the next [`readable`](Self::readable) waits then. Otherwise as for
+    /// [`read`](Self::read).
+    ///
+    /// **Go:** none.
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.inner.try_read(buf)
+    }
+
+    /// [`try_read`](Self::try_read) into several buffers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_read`](Self::try_read).
+    ///
+    /// **Go:** none.
+    pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.inner.try_read_vectored(bufs)
+    }
+
+    // ---- writing ----
+
+    /// Writes what the system takes of the buffer, waiting while it takes nothing. Returns the number of bytes, which may be short.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as [`BrokenPipe`](io::ErrorKind::BrokenPipe) or
+    /// [`ConnectionReset`](io::ErrorKind::ConnectionReset); after [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: bytes are sent only when the future is ready.
+    ///
+    /// **Go:** `conn.Write` writes all; that is [`write_all`](Self::write_all).
+    #[track_caller]
+    pub fn write<'a>(
+        &'a self,
+        buf: &'a [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
+        self.inner.write(Location::caller(), buf)
+    }
+
+    /// Writes the whole buffer.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Self::write); part of the buffer may have been sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: how much has been sent is forgotten.
+    ///
+    /// **Go:** `conn.Write(buf)`. Go also keeps the writes of two goroutines apart.
+    #[track_caller]
+    pub fn write_all<'a>(
+        &'a self,
+        buf: &'a [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send + 'a {
+        self.inner.write_all(Location::caller(), buf)
+    }
+
+    /// Writes several buffers, one after the other, with one system call; see [`write`](Self::write).
+    ///
+    /// # Errors
+    ///
+    /// As for [`write`](Self::write).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: bytes are sent only when the future is ready.
+    ///
+    /// **Go:** `net.Buffers.WriteTo`, which writes all.
+    #[track_caller]
+    pub fn write_vectored<'a>(
+        &'a self,
+        bufs: &'a [IoSlice<'a>],
+    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
+        self.inner.write_vectored(Location::caller(), bufs)
+    }
+
+    /// Waits until a write may succeed. It may return for nothing: [`try_write`](Self::try_write) tells.
+    ///
+    /// # Errors
+    ///
+    /// As for [`readable`](Self::readable).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is sent.
+    ///
+    /// **Go:** none.
+    #[track_caller]
+    pub fn writable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
+        self.inner.registration().ready(Direction::Write)
+    }
+
+    /// Writes what the system takes, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing; the next [`writable`](Self::writable) waits then. Otherwise as for
+    /// [`write`](Self::write).
+    ///
+    /// **Go:** none.
+    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.inner.try_write(buf)
+    }
+
+    /// [`try_write`](Self::try_write) of several buffers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_write`](Self::try_write).
+    ///
+    /// **Go:** none.
+    pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.inner.try_write_vectored(bufs)
+    }
+
+    // ---- deadlines ----
+
+    /// Sets the time at which reads and writes fail: those that wait, and those to come, until another deadline is set. A time that has
+    /// passed fails them now, even where data are ready; `None` lifts the deadline.
+    ///
+    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and the text `i/o timeout`; [`is_deadline`](crate::is_deadline)
+    /// knows it. The connection stays usable: set another deadline. Putting it off for each message is cheap and sets no timer.
+    ///
+    /// For one operation [`runtime::time::timeout`] does as well.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = net::TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_deadline(Instant::now() + Duration::from_millis(5))?;
+    /// let error = stream.read(&mut [0; 8]).await.unwrap_err();
+    /// assert!(net::is_deadline(&error));
+    /// stream.set_deadline(None)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `SetDeadline`.
+    #[track_caller]
+    pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        let at = at.into();
+        self.inner.set_deadline(Direction::Read, at)?;
+        self.inner.set_deadline(Direction::Write, at)
+    }
+
+    /// [`set_deadline`](Self::set_deadline) for reads alone.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetReadDeadline`.
+    #[track_caller]
+    pub fn set_read_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.set_deadline(Direction::Read, at.into())
+    }
+
+    /// [`set_deadline`](Self::set_deadline) for writes alone.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// **Go:** `SetWriteDeadline`.
+    #[track_caller]
+    pub fn set_write_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
+        self.inner.set_deadline(Direction::Write, at.into())
+    }
+
+    // ---- ending ----
+
+    /// Ends one direction or both, and keeps the connection: after `Shutdown::Write` the peer reads to the end and may still answer.
+    ///
+    /// # Errors
+    ///
+    /// What the system says, such as [`NotConnected`](io::ErrorKind::NotConnected) when the peer has reset the connection.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (server, _) = listener.accept().await?;
+    /// client.shutdown(std::net::Shutdown::Write)?;
+    /// assert_eq!(server.read(&mut [0; 8]).await?, 0);
+    /// server.write_all(b"goodbye").await?;
+    /// client.read_exact(&mut [0; 7]).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `CloseWrite`, `CloseRead`.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.inner.with(|stream| stream.end(how))
+    }
+
+    /// Closes the connection for all clones and halves. Whoever waits on it is told by an error that [`is_closed`](crate::is_closed)
+    /// knows, as is whoever uses it afterwards. The descriptor is given back once the calls under way have returned; its number is never
+    /// used after that.
+    ///
+    /// # Errors
+    ///
+    /// It was closed before.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let client = net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let reading = client.clone();
+    /// let reader = runtime::spawn(async move { reading.read(&mut [0; 8]).await });
+    /// runtime::yield_now().await;
+    /// client.close()?;
+    /// let error = reader.await.unwrap().unwrap_err();
+    /// assert!(net::is_closed(&error));
+    /// assert_eq!(error.to_string(), "use of closed network connection");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `conn.Close()`.
+    pub fn close(&self) -> io::Result<()> {
+        self.inner.close()
+    }
+
+    // ---- halves ----
+
+    /// Two borrowed halves, to lend a reader and a writer to code that wants one of each. It costs nothing.
+    ///
+    /// **Go:** none; both directions are used through one `Conn`, and so they may be here.
+    pub fn split(&self) -> (ReadHalf<'_, K>, WriteHalf<'_, K>) {
+        split::borrowed(self)
+    }
+
+    /// Two owned halves, for two tasks. They are put together again by [`OwnedReadHalf::reunite`].
+    ///
+    /// **Go:** none; both goroutines hold the same `Conn`. So may two clones here.
+    pub fn into_split(self) -> (OwnedReadHalf<K>, OwnedWriteHalf<K>) {
+        split::owned(self)
+    }
+
+    // ---- addresses, and the descriptor ----
+
+    /// The peer's address; that of a Unix client is unnamed.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed, or the peer has reset the connection.
+    ///
+    /// **Go:** `conn.RemoteAddr()`.
+    pub fn peer_addr(&self) -> io::Result<K::Address> {
+        self.inner.with(|stream| stream.peer())
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// **Go:** `conn.LocalAddr()`.
+    pub fn local_addr(&self) -> io::Result<K::Address> {
+        self.inner.with(|stream| stream.local())
+    }
+
+    /// The error that the system holds for this connection, if any; it is taken.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.inner.with(|stream| stream.error())
+    }
+
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, and must not read or write: the
+    /// readiness would not be known.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed; what `f` returns.
+    ///
+    /// **Go:** `SyscallConn().Control(f)`.
+    pub fn control<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
+        self.inner.control(f)
+    }
+
+    /// Takes a stream of the standard library into the current runtime; it is made non-blocking. Its settings stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// What the system says.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// **Go:** `net.FileConn`.
+    #[track_caller]
+    pub fn from_std(stream: K::Std) -> io::Result<Self> {
+        Self::register(K::Device::adopt(stream)?)
+    }
+
+    /// Takes the stream out of the runtime. It stays non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed, or there are clones of it ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = stream.into_std()?;
+    /// stream.set_nonblocking(false)?;
+    /// let stream = net::TcpStream::from_std(stream)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `conn.File()`, which duplicates the descriptor.
+    pub fn into_std(self) -> io::Result<K::Std> {
+        let socket = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
+        socket.into_device().map(StreamDevice::release)
+    }
+}
+
+/// Another handle to the same connection.
+impl<K: StreamKind> Clone for Stream<K> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+impl<K: StreamKind> fmt::Debug for Stream<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(K::STREAM)
+            .field("socket", &self.inner)
+            .finish()
+    }
+}

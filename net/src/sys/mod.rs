@@ -1,0 +1,45 @@
+//! ⚠ System calls that the libraries below have no function for. The only unsafe code of this crate but for `copy/ours.rs`.
+//!
+//! What one system alone has is in a file of its own; the others have a stand-in there that says so.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux.rs"]
+mod platform;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "other.rs"]
+mod platform;
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+pub(crate) use self::platform::{
+    bind_address_no_port, pipe, recv_batch, send_batch, send_file, splice,
+};
+
+/// Receives what is there and leaves it there.
+pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the kernel writes at most the buffer's length into it, and the descriptor is open for as long as it is borrowed.
+    let n = unsafe {
+        libc::recv(
+            socket.as_raw_fd(),
+            buf.as_mut_ptr().cast(),
+            buf.len(),
+            libc::MSG_PEEK,
+        )
+    };
+    moved(n)
+}
+
+/// Whether an error says that this call does not work on these descriptors, or not at all here, so that another way is to be taken.
+/// Nothing has been moved then.
+pub(crate) fn is_refused(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM)
+    )
+}
+
+/// The result of a call that returns a count, or minus one.
+fn moved(n: isize) -> io::Result<usize> {
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
+}

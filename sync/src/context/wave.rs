@@ -1,0 +1,105 @@
+//! The second round of a cancelling: who waits is woken, what was registered is started, and the nodes leave their parents.
+//!
+//! By then all nodes are marked, so nothing depends on when that happens, and it need not happen at once. Inside a task a wave does so much and
+//! leaves the rest to a task of its own, which lets others run in between. So a context for which a hundred thousand wait stops no worker for
+//! longer than some of them take.
+//!
+//! A wave that is dropped before its end, with the runtime of that task, ends there: those who wait may belong to another runtime.
+#![forbid(unsafe_code)]
+
+use std::mem;
+
+use super::node::Marked;
+use crate::waiters::Batch;
+
+/// How many are woken, or started, before others get to run. At some hundred nanoseconds each, that is about a tenth of a millisecond.
+const AT_ONCE: usize = 1024;
+
+/// See the module.
+pub(super) struct Wave {
+    /// The next one last.
+    ahead: Vec<Marked>,
+    batch: Batch,
+}
+
+impl Wave {
+    pub(super) fn new(mut marked: Vec<Marked>) -> Self {
+        marked.reverse();
+        Self {
+            ahead: marked,
+            batch: Batch::default(),
+        }
+    }
+
+    /// Does it all, if need be in a task of its own.
+    pub(super) fn roll(mut self) {
+        if self.advance(AT_ONCE) {
+            return self.end();
+        }
+        if runtime::task::id().is_none() {
+            // A thread that has nobody to hold up.
+            self.advance(usize::MAX);
+            return self.end();
+        }
+        drop(runtime::spawn(async move {
+            while !self.advance(AT_ONCE) {
+                runtime::yield_now().await;
+            }
+            self.end();
+        }));
+    }
+
+    /// Goes on, for about so many steps. Says whether it is at its end.
+    fn advance(&mut self, mut steps: usize) -> bool {
+        while let Some(marked) = self.ahead.last_mut() {
+            if !marked.wake_some(&mut steps, &mut self.batch) || steps == 0 {
+                return false;
+            }
+            steps = steps.saturating_sub(1 + marked.jobs.len());
+            self.ahead.pop().into_iter().for_each(Marked::leave);
+        }
+        true
+    }
+
+    /// Carries on the first panic of a waker, if there was one.
+    fn end(mut self) {
+        mem::take(&mut self.batch).finish();
+    }
+}
+
+impl Drop for Wave {
+    fn drop(&mut self) {
+        self.advance(usize::MAX);
+    }
+}
+
+impl Marked {
+    /// Wakes those in `done`, as many as there are steps. Says whether nobody is left.
+    fn wake_some(&self, steps: &mut usize, batch: &mut Batch) -> bool {
+        while *steps > 0 {
+            let mut locked = self.node.waiters.lock();
+            // Nobody queues up any more, since the node is marked.
+            let until = locked.ticket();
+            let more = locked.take_until(until, batch);
+            drop(locked);
+            *steps = steps.saturating_sub(batch.len());
+            batch.wake();
+            if !more {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn leave(self) {
+        if let Some(timer) = self.timer {
+            timer.stop();
+        }
+        for job in self.jobs.into_values() {
+            job.start();
+        }
+        for link in self.parents {
+            link.cut();
+        }
+    }
+}
