@@ -196,7 +196,7 @@ const SELECT: &[&str] = &[
     "kanal",
     "crossfire",
 ];
-const HTTP: &[&str] = &["weftline", "go", "tokio"];
+const HTTP: &[&str] = &["weftline", "go", "tokio", "smol"];
 const TIMERS: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
 const TIMEOUTS: &[&str] = &["weftline", "go", "tokio", "smol"];
 const LOCKS: &[&str] = &["weftline", "go", "tokio", "smol", "tokio-sync"];
@@ -210,7 +210,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("spawn_join_handles", 1_000_000, Unit::Ns, RUNTIMES, "spawn tasks, await every handle"),
     row("skynet", 1_000_000, Unit::Ms, CHANNELS, "a tree of tasks, ten children each, sums through channels"),
     row("skynet_join", 1_000_000, Unit::Ms, &["weftline", "tokio", "smol", "may"], "the same through join handles"),
-    row("yield", 1_000, Unit::Ns, RUNTIMES, "1,000 tasks yield 1,000 times each"),
+    row("yield", 1_000, Unit::Ns, &["weftline", "go", "tokio", "smol", "may", "raw"], "1,000 tasks yield 1,000 times each"),
     row("pingpong", 1_000_000, Unit::Ns, CHANNELS, "2 tasks, 2 unbuffered channels, a round trip"),
     row("pingpong_pairs", 10_000, Unit::Ns, CHANNELS, "100 such pairs"),
     row("ring", 1_000_000, Unit::Ns, CHANNELS, "1,000 tasks in a ring, one token, a hop"),
@@ -224,7 +224,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("select_send", 500_000, Unit::Ns, SELECT, "select over a send and a receive"),
     row("sieve", 2_000, Unit::Ms, CHANNELS, "chain of filter tasks up to the 2,000th prime"),
     row("sleep100k", 100_000, Unit::Ms, TIMERS, "100,000 tasks sleep 10 ms each"),
-    row("timer_churn", 10_000, Unit::Ns, TIMEOUTS, "a limit of 10 s on what is ready at once"),
+    row("timer_churn", 10_000, Unit::Ns, &["weftline", "go", "tokio", "smol", "raw"], "a limit of 10 s on what is ready at once"),
     row("timer_churn_yield", 10_000, Unit::Ns, TIMEOUTS, "a limit of 10 s on what yields once"),
     row("mutex", 250_000, Unit::Ns, RUNTIMES, "8 tasks take one async mutex"),
     row("lock_alone", 10_000_000, Unit::Ns, LOCKS, "1 task locks and unlocks an async mutex"),
@@ -238,6 +238,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("oneshot_same", 5_000_000, Unit::Ns, LOCKS, "make a oneshot, send and receive in 1 task"),
     row("oneshot_across", 1_000_000, Unit::Ns, LOCKS, "2 tasks, a oneshot each way, a round trip"),
     row("watch", 200_000, Unit::Ns, WATCHES, "1 value, 8 tasks that see each change"),
+    row("broadcast", 20_000, Unit::Ns, WATCHES, "1 task sends bursts of 64 values, 8 tasks get them all"),
     row("group_bare", 20, Unit::Ns, TIMEOUTS, "spawn 100,000 tasks bare, as what the groups are held against"),
     row("group_wait", 20, Unit::Ns, GROUPS, "the same with a WaitGroup's spawn, or a JoinSet"),
     row("group_err", 20, Unit::Ns, GROUPS, "the same with an errgroup, or a JoinSet"),

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+pub use crate::histogram::Histogram;
 use crate::scheduler::{Scheduler, Slot};
 
 /// Counters and gauges of a runtime: from [`Handle::metrics`](crate::Handle::metrics).
@@ -46,17 +47,23 @@ pub struct Metrics {
     pub spawned: u64,
     /// Tasks in the queue that all workers share.
     pub shared_queue: usize,
+    /// Tasks queued there by threads that are no workers of this runtime: spawned, or woken. Counter.
+    pub injected: u64,
     /// Workers woken because there was work. Counter.
     pub wakes: u64,
+    /// The time from a task's wake (or spawn, or yield) to its poll, in which it waited for a worker. It is taken of some wakes, each of
+    /// which is counted as many times as there were wakes like it: of all wakes in one poll of some five hundred, of every sixteenth by
+    /// a timer or the reactor, of every eighth by a thread that is no worker. The counts are estimates, therefore. Counter.
+    pub wake_to_run: Histogram,
     /// Times that the monitor asked a task to yield at its next operation. Counter.
     pub preemptions: u64,
     /// Times that a worker did not come back from a poll, and what it owned was served by others. Counter.
     pub handoffs: u64,
+    /// Timers that are set and have not fired: sleeps, timeouts, tickers, deadlines.
+    pub timers_armed: usize,
     /// Times that ready tasks had to wait, since [`Builder::max_threads`](crate::Builder::max_threads) workers were there and all of them
     /// stuck. Counter.
     pub threads_exhausted: u64,
-    /// Timers that are set and have not fired: sleeps, timeouts, tickers, deadlines.
-    pub timers_armed: usize,
     /// Timers fired. Counter.
     pub timers_fired: u64,
     /// Descriptors registered with the reactor.
@@ -158,11 +165,17 @@ impl Scheduler {
             tasks: self.num_tasks(),
             spawned: self.num_spawned(),
             shared_queue: self.injected(),
+            injected: self.tally().injected.load(Relaxed),
             wakes: self.tally().wakes.load(Relaxed),
+            wake_to_run: {
+                let mut all = Histogram::new();
+                self.started_slots().for_each(|s| all.add(&s.latencies));
+                all
+            },
             preemptions: self.tally().preemptions.load(Relaxed),
             handoffs: self.tally().handoffs.load(Relaxed),
-            threads_exhausted: self.tally().exhausted.load(Relaxed),
             timers_armed: self.started_slots().map(|s| s.timers.armed()).sum(),
+            threads_exhausted: self.tally().exhausted.load(Relaxed),
             timers_fired: timers_fired.sum::<u64>() + self.tally().timers_fired.load(Relaxed),
             descriptors: self.driver().registered(),
             io_events: self.driver().events(),
@@ -178,6 +191,7 @@ impl Scheduler {
 /// What happens too seldom to be counted by each worker for itself.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
+    pub(crate) injected: AtomicU64,
     pub(crate) wakes: AtomicU64,
     pub(crate) preemptions: AtomicU64,
     pub(crate) handoffs: AtomicU64,

@@ -66,9 +66,12 @@ use crate::deadlock::{self, Bystanders};
 use crate::io::Driver;
 use crate::metrics::{Tally, count};
 use crate::procs::CpuLimits;
-use crate::task::{Cookie, Names, Runnable, Slab};
+use crate::task::{Cookie, Names, Runnable, Slab, Stamp};
 use crate::time::{Timeline, Timers};
 use crate::unhandled_panic::{Downfall, UnhandledPanic};
+
+/// Of so many tasks from outside one tells how long it waits. A look at the clock is little beside the lock and the wake-up here. A guess.
+const INJECTIONS_STAMPED: u64 = 8;
 
 /// How a scheduler is set up.
 #[derive(Clone, Debug)]
@@ -88,13 +91,13 @@ pub(crate) struct Config {
     pub(crate) deadlock: Option<Bystanders>,
     /// Print a line about the scheduler each time this has passed.
     pub(crate) schedtrace: Option<Duration>,
-    /// Whether somebody watches the workers.
-    pub(crate) monitor: bool,
     pub(crate) unhandled_panic: UnhandledPanic,
     /// The clock is paused from the beginning.
     pub(crate) start_paused: bool,
     /// What all choices of the scheduler are made by; `None`: by chance and speed.
     pub(crate) seed: Option<u64>,
+    /// Whether somebody watches the workers.
+    pub(crate) monitor: bool,
 }
 
 /// See the module.
@@ -267,6 +270,9 @@ impl Scheduler {
 
     /// Queues a task from a thread that is no worker of this scheduler. The caller keeps the scheduler alive.
     pub(crate) fn inject(&self, task: Runnable) {
+        if self.tally.injected.fetch_add(1, Relaxed) % INJECTIONS_STAMPED == 0 {
+            task.header().stamp(Stamp::now(INJECTIONS_STAMPED));
+        }
         match self.injector.push(task) {
             Ok(()) => self.notify(),
             // The runtime has shut down: nobody will run it.

@@ -328,8 +328,8 @@ impl Scheduler {
             let trace = self.config.schedtrace;
             let patient = patience.filter(|_| self.why_clock_stands().is_some());
             let due = self.due_in_vacant();
-            let time = again.into_iter().chain(trace).chain(patient);
-            let time = time.chain(due).min();
+            let times = [again, trace, patient, due];
+            let time = times.into_iter().flatten().min();
             if self.monitor.sleep(self, seen, time) || trace.is_some() || due.is_some() {
                 return;
             }
@@ -391,12 +391,15 @@ impl Scheduler {
         }
     }
 
-    /// When the first timer is due in a slot without a worker; not while the clock stands.
+    /// When the first timer is due in a slot without a worker.
     fn due_in_vacant(&self) -> Option<Duration> {
+        if self.timeline.is_paused() {
+            return None;
+        }
+        let now = self.timeline.now();
         let vacant = self.started_slots().filter(|slot| slot.is_vacant());
         let due = vacant.map(|slot| slot.timers.next_deadline()).min()?;
-        (due != u64::MAX && !self.timeline.is_paused())
-            .then(|| Duration::from_nanos(due.saturating_sub(self.timeline.now())))
+        (due != u64::MAX).then(|| Duration::from_nanos(due.saturating_sub(now)))
     }
 
     /// What the owner of a vacant slot would do.
@@ -409,7 +412,7 @@ impl Scheduler {
     }
 
     fn fire_timers_of(&self, slot: &Slot) {
-        // Not by the system's time: the tasks' clock may be paused.
+        // By the tasks' clock, which may be paused.
         let fired = slot.timers.fire(self.timeline.now(), TIMER_BATCH) as u64;
         self.tally.timers_fired.fetch_add(fired, Relaxed);
     }

@@ -27,12 +27,13 @@ const UNNEEDED: u64 = 1_000_000_000;
 pub(super) const NEEDED: u64 = u64::MAX;
 
 impl Worker {
-    /// For how long to sleep with this deadline: a worker that is one too many sleeps no longer than [`UNNEEDED`].
+    /// For how long to sleep with this deadline: a worker that is one too many sleeps no longer than [`UNNEEDED`], of the system's time.
     pub(super) fn nap(&self, deadline: u64) -> Option<Duration> {
+        let wait = self.until(deadline);
         let idle = &self.scheduler.idle;
         if !idle.is_surplus() || self.scheduler.timeline.is_paused() {
             self.unneeded_since.set(NEEDED);
-            return self.until(deadline);
+            return wait;
         }
         let now = clock::real();
         let new = self.unneeded_since.get() == NEEDED;
@@ -43,11 +44,11 @@ impl Worker {
             if new {
                 self.scheduler.unpark_surplus();
             }
-            return self.until(deadline);
+            return wait;
         }
         let end = self.unneeded_since.get().saturating_add(UNNEEDED);
         let left = Duration::from_nanos(end.saturating_sub(now));
-        Some(self.until(deadline).map_or(left, |time| time.min(left)))
+        Some(wait.map_or(left, |wait| wait.min(left)))
     }
 
     /// Whether it has been one too many for so long that it is to end.

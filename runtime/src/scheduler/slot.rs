@@ -19,6 +19,7 @@ use super::mark::Mark;
 use super::parker::{Bed, Parker};
 use super::run_queue::RunQueue;
 use super::threads::{self, ThreadNumber};
+use crate::histogram::Counts as LatencyCounts;
 use crate::io::Driver;
 use crate::task::coop::Preempt;
 use crate::task::{Id, Names, Place};
@@ -32,6 +33,8 @@ pub(crate) struct Slot {
     /// What the owner writes at each poll, and the monitor reads now and then.
     pub(crate) poll: CachePadded<PollMark>,
     pub(crate) counters: Counters,
+    /// How long tasks waited that the owner ran. Written by it alone.
+    pub(crate) latencies: LatencyCounts,
     pub(crate) parker: Parker,
     /// The number of the owner's thread; 0: unknown.
     thread: AtomicU32,
@@ -48,6 +51,7 @@ impl Slot {
             timers: Timers::acquire(resolution),
             poll: CachePadded::new(PollMark::new()),
             counters: Counters::default(),
+            latencies: LatencyCounts::default(),
             parker: Parker::new(),
             thread: AtomicU32::new(0),
             owner: Mutex::new(None),
