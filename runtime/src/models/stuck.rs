@@ -449,7 +449,7 @@ fn as_many_workers_as_are_needed_stay() {
 /// The monitor marks a worker that is about to end; nobody takes the mark off but the monitor itself.
 #[test]
 fn a_mark_that_comes_when_the_worker_has_ended_is_taken_off() {
-    explore(2, || {
+    explore(1, || {
         let pool = Pool::new(2, 1, 1);
         let stays = Pool::start(&pool, 0, false);
         let ends = Pool::start(&pool, 1, true);
