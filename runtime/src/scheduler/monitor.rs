@@ -49,8 +49,12 @@ const CALM: Duration = Duration::from_millis(100);
 /// Between two looks at what the process may use of the CPUs, as in Go.
 const LIMITS: Duration = Duration::from_secs(1);
 
-/// A poll may use the slice up where nobody waits; where ready tasks wait and no worker is free, this part of it.
+/// A poll may use the slice up where nobody waits; where ready tasks wait and no worker is free, this part of it, and half as much again for
+/// each set of `max_procs` workers that are stuck already: where many tasks block, the next one will too.
 const IMPATIENT: u64 = 8;
+
+/// But no less than this, in nanoseconds: what it takes to start a thread, and some.
+const LEAST_PATIENCE: u64 = 150_000;
 
 /// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker.
 const BRISK: u64 = 5_000;
@@ -374,6 +378,11 @@ impl Scheduler {
             self.monitor.exhausted.store(false, Relaxed);
         } else if !served {
             self.replace_stuck();
+            if next.is_some() && !self.idle.has_sleeper() {
+                // Whoever was started just now may be stuck next.
+                let (_, again) = self.impatience();
+                next = next.map(|next| next.min(again));
+            }
         }
         Seen {
             again: next,
@@ -438,10 +447,10 @@ impl Scheduler {
     fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64) -> Duration {
         self.fire_timers_of(slot);
         let waiting = self.has_work() || slot.queue.has_next();
-        let patience = if waiting && !self.idle.has_sleeper() {
-            self.monitor.slice / IMPATIENT
+        let (patience, again) = if waiting && !self.idle.has_sleeper() {
+            self.impatience()
         } else {
-            self.monitor.slice
+            (self.monitor.slice, FAST)
         };
         if time >= patience {
             slot.poll.preempt.set();
@@ -450,7 +459,7 @@ impl Scheduler {
             }
         }
         // One look later, so that a task that can yield has had its chance.
-        if time >= patience + nanos(FAST) / 2
+        if time >= patience + nanos(again) / 2
             && !slot.poll.is_stuck()
             && slot.poll.sequence() == watched.sequence
             && slot.poll.stick()
@@ -470,12 +479,20 @@ impl Scheduler {
             slot.poll.report(time, &self.names);
         }
         if !slot.poll.is_stuck() {
-            return FAST;
+            return again;
         }
         // Its owner will not fire them.
         let due = slot.timers.next_deadline();
         let due = due.saturating_sub(self.timeline.now());
         SLOW.min(Duration::from_nanos(due))
+    }
+
+    /// How long a poll may last where ready tasks wait and no worker is free, and when to look again then.
+    fn impatience(&self) -> (u64, Duration) {
+        let stuck = self.started_slots().filter(|slot| slot.poll.is_stuck());
+        let halvings = (stuck.count() / self.max_procs()).min(3);
+        let patience = ((self.monitor.slice / IMPATIENT) >> halvings).max(LEAST_PATIENCE);
+        (patience, Duration::from_nanos(patience / 2).min(FAST))
     }
 
     /// Ready tasks, fewer workers awake than there should be, and none to wake: one more is started.

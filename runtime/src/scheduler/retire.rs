@@ -31,7 +31,7 @@ impl Worker {
     pub(super) fn nap(&self, deadline: u64) -> Option<Duration> {
         let wait = self.until(deadline);
         let idle = &self.scheduler.idle;
-        if !idle.is_surplus() {
+        if !idle.is_surplus() || self.scheduler.timeline.is_paused() {
             self.unneeded_since.set(NEEDED);
             return wait;
         }
@@ -57,6 +57,8 @@ impl Worker {
         since != NEEDED
             && self.index >= self.scheduler.idle.max_procs()
             && clock::real().saturating_sub(since) >= UNNEEDED
+            // Whoever goes to sleep then may have to move the clock.
+            && !self.scheduler.timeline.is_paused()
     }
 
     /// Ends this worker if it is due. `true`: it counts no more, has nothing, and its thread is to end.

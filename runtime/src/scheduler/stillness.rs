@@ -110,7 +110,7 @@ impl Scheduler {
         };
         for (index, slot) in self.started_slots().enumerate() {
             let polls = slot.poll.sequence();
-            let asleep = me == Some(index) || self.idle.is_asleep(index);
+            let asleep = me == Some(index) || self.idle.is_asleep(index) || slot.is_vacant();
             if !asleep || polls % 2 == 1 || slot.queue.has_next() {
                 return Err(Obstacle::Task);
             }
@@ -251,6 +251,8 @@ impl Scheduler {
         for (index, _) in self.started_slots().enumerate() {
             self.unpark(index);
         }
+        // So does it, and fires the timers of slots without a worker.
+        self.monitor.hurry();
     }
 
     /// What a new worker's wheel is to have.
