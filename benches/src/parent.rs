@@ -203,16 +203,20 @@ impl Launcher {
             .filter(|peer| plan.peers.contains(peer) && (*peer != "go" || self.go.is_ok()))
             .collect();
         let mut runs = Runs::new();
-        let mut longest = BTreeMap::new();
+        let mut longest: BTreeMap<&str, Duration> = BTreeMap::new();
         for round in 0..plan.runs {
             // Each round starts with another peer, so that none always follows the same one.
             for at in 0..peers.len() {
                 let peer = peers[(round + at) % peers.len()];
                 let mine = runs.entry(peer).or_default();
-                if is_hopeless(mine) {
+                let took = longest.entry(peer).or_default();
+                if is_hopeless(mine) || (*took > PATIENCE && mine.len() >= 2) {
                     continue;
                 }
-                let run = line_of(&mut self.command(plan, workload, peer, workers), self.limit);
+                let start = Instant::now();
+                let mut command = self.command(plan, workload, peer, workers);
+                let run = line_of(&mut command, self.limit);
+                *took = start.elapsed().max(*took);
                 progress(workload, peer, workers, round, &run);
                 mine.push(run);
             }
