@@ -3,7 +3,8 @@
 
 use std::io::{self, Read, Write};
 
-use super::{HELLO, Net, http, may, raw, requests};
+use super::http::{Http, http};
+use super::{HELLO, Net, may, raw, requests};
 use crate::rt::smol::Smol;
 use crate::rt::tokio::Tokio;
 use crate::rt::weftline::Weftline;
@@ -15,7 +16,6 @@ pub(crate) fn serve(kind: &str, peer: &str, workers: usize) -> Result<(), String
     end_with_stdin();
     match peer {
         "weftline" => runtime::<Weftline>(kind, workers),
-        "tokio" if kind == "http" => http::tokio(workers),
         "tokio" => runtime::<Tokio>(kind, workers),
         "smol" => runtime::<Smol>(kind, workers),
         "may" => may::serve(kind, workers),
@@ -40,13 +40,14 @@ fn end_with_stdin() {
     });
 }
 
-fn runtime<N: Net>(kind: &str, workers: usize) -> io::Result<()> {
+fn runtime<N: Http>(kind: &str, workers: usize) -> io::Result<()> {
     let listener = sys::listen(0, false)?;
     let port = listener.local_addr()?.port();
     match kind {
         "echo" => N::run(workers, accept::<N, _, _>(port, listener, echo::<N>)),
         "lazy" => N::run(workers, accept::<N, _, _>(port, listener, lazy::<N>)),
         "httpmin" => N::run(workers, accept::<N, _, _>(port, listener, httpmin::<N>)),
+        "http" => N::run(workers, accept::<N, _, _>(port, listener, http::<N>)),
         _ => Err(io::Error::other(format!("no server {kind}"))),
     }
 }

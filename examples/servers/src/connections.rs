@@ -30,6 +30,7 @@ impl Default for Limits {
     }
 }
 
+// cookbook: loop
 /// Runs `handle` for each connection, in a task of its own, until `stop` is done; then waits for those that are left.
 ///
 /// The handler's context is done when the server has lost patience.
@@ -75,3 +76,4 @@ where
     connections.wait().await;
     Ok(())
 }
+// cookbook: end

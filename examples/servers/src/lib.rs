@@ -28,6 +28,7 @@ pub fn announce(address: impl Display) {
     let _ = io::stdout().flush();
 }
 
+// cookbook: stop
 /// A context that is done when the program is asked to stop: by Ctrl-C, or by SIGTERM, which is what systemd and container managers send.
 pub fn until_asked_to_stop() -> io::Result<Context> {
     let mut signals = notify([SignalKind::interrupt(), SignalKind::terminate()])?;
@@ -38,3 +39,4 @@ pub fn until_asked_to_stop() -> io::Result<Context> {
     });
     Ok(context)
 }
+// cookbook: end

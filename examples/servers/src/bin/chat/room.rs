@@ -56,6 +56,7 @@ impl Room {
     }
 }
 
+// cookbook: say
 impl Seat {
     /// Puts a line into the inboxes of all others. Nobody is waited for: who has no room for it loses the seat.
     pub(crate) fn say(&self, line: String) {
@@ -78,6 +79,7 @@ impl Seat {
         }
     }
 }
+// cookbook: end
 
 impl Drop for Seat {
     fn drop(&mut self) {
