@@ -1,6 +1,7 @@
 //! The parent: who runs when, and what becomes of a run that fails or hangs.
 #![forbid(unsafe_code)]
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -57,8 +58,8 @@ struct Plan {
 /// The runtimes whose workers are swept; the channel crates run on one of them.
 const SWEPT: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
 
-/// A sweep asks whether something collapses, for which a fifth of the size is enough.
-const SWEEP_SCALE: f64 = 0.2;
+/// A sweep asks whether something collapses, for which a tenth of the size is enough.
+const SWEEP_SCALE: f64 = 0.1;
 
 fn plans(options: &Options) -> Result<Vec<Plan>, String> {
     let workloads = chosen(options)?;
@@ -202,15 +203,20 @@ impl Launcher {
             .filter(|peer| plan.peers.contains(peer) && (*peer != "go" || self.go.is_ok()))
             .collect();
         let mut runs = Runs::new();
+        let mut longest: BTreeMap<&str, Duration> = BTreeMap::new();
         for round in 0..plan.runs {
             // Each round starts with another peer, so that none always follows the same one.
             for at in 0..peers.len() {
                 let peer = peers[(round + at) % peers.len()];
                 let mine = runs.entry(peer).or_default();
-                if is_hopeless(mine) {
+                let took = longest.entry(peer).or_default();
+                if is_hopeless(mine) || (*took > PATIENCE && mine.len() >= 2) {
                     continue;
                 }
-                let run = line_of(&mut self.command(plan, workload, peer, workers), self.limit);
+                let start = Instant::now();
+                let mut command = self.command(plan, workload, peer, workers);
+                let run = line_of(&mut command, self.limit);
+                *took = start.elapsed().max(*took);
                 progress(workload, peer, workers, round, &run);
                 mine.push(run);
             }
@@ -247,6 +253,9 @@ impl Launcher {
         }
     }
 }
+
+/// Who takes longer runs twice and no more: it is many times as slow as the others, and more runs would only say so again.
+const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What failed twice or hung once will do so again.
 fn is_hopeless(runs: &[Run]) -> bool {

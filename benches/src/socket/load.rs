@@ -40,8 +40,8 @@ pub(crate) fn run(order: &Order, size: usize) -> io::Result<Value> {
     }
 }
 
-/// How long a load lasts at full scale. Twice as long gives no steadier medians; what differs is from run to run.
-const TIME: Duration = Duration::from_millis(1500);
+/// How long a load lasts at full scale: tens of thousands of exchanges. What differs is from run to run, not within one.
+const TIME: Duration = Duration::from_secs(1);
 
 /// System calls are counted for no less: at both ends of the count some are on their way.
 const LEAST: Duration = Duration::from_millis(100);
