@@ -238,6 +238,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("oneshot_same", 5_000_000, Unit::Ns, LOCKS, "make a oneshot, send and receive in 1 task"),
     row("oneshot_across", 1_000_000, Unit::Ns, LOCKS, "2 tasks, a oneshot each way, a round trip"),
     row("watch", 200_000, Unit::Ns, WATCHES, "1 value, 8 tasks that see each change"),
+    row("broadcast", 20_000, Unit::Ns, WATCHES, "1 task sends bursts of 64 values, 8 tasks get them all"),
     row("group_bare", 20, Unit::Ns, TIMEOUTS, "spawn 100,000 tasks bare, as what the groups are held against"),
     row("group_wait", 20, Unit::Ns, GROUPS, "the same with a WaitGroup's spawn, or a JoinSet"),
     row("group_err", 20, Unit::Ns, GROUPS, "the same with an errgroup, or a JoinSet"),
