@@ -25,8 +25,8 @@ mod raw;
 pub use guard::{MutexGuard, OwnedMutexGuard};
 pub use mapped::MappedMutexGuard;
 pub use mapped_owned::OwnedMappedMutexGuard;
-use raw::RawLock;
 pub(crate) use raw::RawMutex;
+use raw::{Owner, RawLock};
 
 use crate::blocking;
 
@@ -114,6 +114,13 @@ impl<T> Mutex<T> {
     }
 }
 
+impl<T: ?Sized> Owner for Mutex<T> {
+    #[inline]
+    fn raw(&self) -> &RawMutex {
+        &self.raw
+    }
+}
+
 impl<T: ?Sized> Mutex<T> {
     /// Locks; waits while another holds the lock. It is unlocked when the guard is dropped.
     ///
@@ -143,8 +150,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     pub(crate) fn lock_at(&self, place: &'static Location<'static>) -> MutexLock<'_, T> {
         MutexLock {
-            raw: self.raw.lock(place),
-            mutex: self,
+            raw: RawLock::new(self, place),
         }
     }
 
@@ -201,7 +207,7 @@ impl<T: ?Sized> Mutex<T> {
     pub fn lock_owned(self: Arc<Self>) -> impl Future<Output = OwnedMutexGuard<T>> {
         let place = Location::caller();
         async move {
-            self.raw.lock(place).await;
+            RawLock::new(&*self, place).await;
             OwnedMutexGuard::new(self)
         }
     }
@@ -306,8 +312,7 @@ pin_project! {
     #[must_use = "futures do nothing unless awaited"]
     pub struct MutexLock<'a, T: ?Sized> {
         #[pin]
-        raw: RawLock<'a>,
-        mutex: &'a Mutex<T>,
+        raw: RawLock<'a, Mutex<T>>,
     }
 }
 
@@ -316,9 +321,9 @@ impl<'a, T: ?Sized> Future for MutexLock<'a, T> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        ready!(this.raw.poll(cx));
-        Poll::Ready(MutexGuard::new(this.mutex))
+        let mut raw = self.project().raw;
+        ready!(raw.as_mut().poll(cx));
+        Poll::Ready(MutexGuard::new(raw.owner()))
     }
 }
 

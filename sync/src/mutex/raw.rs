@@ -82,7 +82,7 @@ impl RawMutex {
     }
 
     /// Takes the lock if it is free and owed to nobody.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_lock(&self) -> bool {
         // Acquire: pairs with the `Release` in `unlock`, here and wherever the lock is taken.
         let free = (self.state).compare_exchange(0, LOCKED, Ordering::Acquire, Ordering::Relaxed);
@@ -162,14 +162,8 @@ impl RawMutex {
     }
 
     /// A future that takes the lock.
-    #[inline]
-    pub(crate) fn lock(&self, place: &'static Location<'static>) -> RawLock<'_> {
-        RawLock {
-            mutex: self,
-            waiter: Waiter::new(&self.waiters, Call::Compete),
-            since: None,
-            place,
-        }
+    pub(crate) fn lock(&self, place: &'static Location<'static>) -> impl Future<Output = ()> {
+        RawLock::new(self, place)
     }
 
     pub(crate) fn is_locked(&self) -> bool {
@@ -186,12 +180,28 @@ impl fmt::Debug for RawMutex {
     }
 }
 
+/// What has a raw mutex.
+pub(super) trait Owner {
+    fn raw(&self) -> &RawMutex;
+}
+
+impl Owner for RawMutex {
+    fn raw(&self) -> &RawMutex {
+        self
+    }
+}
+
 pin_project! {
-    /// Completes with the lock held.
+    /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its drop, which most often are all there is to
+    /// it, are compiled where it is awaited, and become part of the code around.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
-    pub(crate) struct RawLock<'a> {
-        mutex: &'a RawMutex,
+    pub(super) struct RawLock<'a, M>
+    where
+        M: ?Sized,
+        M: Owner,
+    {
+        owner: &'a M,
         #[pin]
         waiter: Waiter<'a, (), Call>,
         // Since when it waits; `None` before it does.
@@ -199,33 +209,51 @@ pin_project! {
         place: &'static Location<'static>,
     }
 
-    impl PinnedDrop for RawLock<'_> {
+    impl<M> PinnedDrop for RawLock<'_, M>
+    where
+        M: ?Sized,
+        M: Owner,
+    {
         #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if this.waiter.is_under_way() {
-                give_up(this.mutex, this.waiter);
+                give_up(this.owner.raw(), this.waiter);
             }
         }
     }
 }
 
-impl Future for RawLock<'_> {
+impl<'a, M: Owner + ?Sized> RawLock<'a, M> {
+    #[inline]
+    pub(super) fn new(owner: &'a M, place: &'static Location<'static>) -> Self {
+        Self {
+            owner,
+            waiter: Waiter::new(&owner.raw().waiters, Call::Compete),
+            since: None,
+            place,
+        }
+    }
+
+    /// Whose lock it is.
+    #[inline]
+    pub(super) fn owner(&self) -> &'a M {
+        self.owner
+    }
+}
+
+impl<M: Owner + ?Sized> Future for RawLock<'_, M> {
     type Output = ();
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(poll_proceed(cx));
         let mut this = self.project();
+        let mutex = this.owner.raw();
         let waiter = this.waiter.as_mut();
-        let taken = if waiter.is_idle() {
-            this.mutex.try_lock() || queue_up(this.mutex, waiter, this.since, cx)
-        } else {
-            let since = this.since.expect("polled after it took the lock");
-            go_on(this.mutex, waiter, since, cx)
-        };
+        let taken = (waiter.is_idle() && mutex.try_lock())
+            || poll_slow(mutex, waiter, this.since, this.place, cx);
         if !taken {
-            waiting(WaitReason::MutexLock, this.place);
             return Poll::Pending;
         }
         this.waiter.finish();
@@ -234,8 +262,28 @@ impl Future for RawLock<'_> {
     }
 }
 
-/// Into the queue, or the lock after all if it has just become free.
+/// It is taken, or this is not the first poll.
 #[cold]
+fn poll_slow(
+    mutex: &RawMutex,
+    waiter: Pin<&mut Waiter<'_, (), Call>>,
+    since: &mut Option<Since>,
+    place: &'static Location<'static>,
+    cx: &mut Context<'_>,
+) -> bool {
+    let taken = if waiter.is_idle() {
+        queue_up(mutex, waiter, since, cx)
+    } else {
+        let since = since.expect("polled after it took the lock");
+        go_on(mutex, waiter, since, cx)
+    };
+    if !taken {
+        waiting(WaitReason::MutexLock, place);
+    }
+    taken
+}
+
+/// Into the queue, or the lock after all if it has just become free.
 fn queue_up(
     mutex: &RawMutex,
     waiter: Pin<&mut Waiter<'_, (), Call>>,
