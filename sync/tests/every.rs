@@ -378,7 +378,7 @@ fn debug_waits_for_nobody() {
         shows(&group, "running: 0");
         shows(&group.spawner(), "Spawner");
         shows(&group.spawn(async { Ok(()) }), "Spawn");
-        shows(&singleflight::Group::<u32, u32>::new(), "running: Some(0)");
+        shows(&singleflight::Group::<u32, u32>::new(), "running: 0");
         let pool: Pool<u32> = Pool::new(|| 7);
         shows(&pool.get(), "7");
         shows(&pool, "len: 1");

@@ -18,8 +18,6 @@ use std::sync::Arc;
 
 mod member;
 mod members;
-#[cfg(all(test, loom))]
-mod models;
 mod shared;
 mod spawn;
 mod wait;

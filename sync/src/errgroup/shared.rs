@@ -172,12 +172,10 @@ impl<E> Shared<E> {
         let mut state = self.waiters.lock();
         state.aborts = true;
         // There may have been an error already.
-        let mut abort = Vec::new();
-        if state.stopped {
-            // Relaxed: under the lock (5).
-            self.word.fetch_or(ABORTING, Ordering::Relaxed);
-            abort = state.members.tell_all();
-        }
+        let abort = match state.stopped {
+            true => self.abort_all(&mut state),
+            false => Vec::new(),
+        };
         drop(state);
         abort.into_iter().for_each(Waker::wake);
     }
@@ -341,9 +339,7 @@ impl<E> Shared<E> {
         let mut state = self.waiters.lock();
         state.closed = true;
         state.stopped = true;
-        // Relaxed: under the lock (5).
-        self.word.fetch_or(GATED | ABORTING, Ordering::Relaxed);
-        let (abort, panic) = (state.members.tell_all(), state.panic.take());
+        let (abort, panic) = (self.abort_all(&mut state), state.panic.take());
         let errors = mem::take(&mut state.errors);
         let waiting = state.ticket();
         drop(state);
@@ -462,17 +458,19 @@ impl<E> Shared<E> {
         if mem::replace(&mut state.stopped, true) {
             return false;
         }
-        let bits = if state.aborts {
-            GATED | ABORTING
-        } else {
-            GATED
-        };
         // Relaxed: under the lock (5).
-        self.word.fetch_or(bits, Ordering::Relaxed);
+        self.word.fetch_or(GATED, Ordering::Relaxed);
         if state.aborts {
-            aftermath.abort = state.members.tell_all();
+            aftermath.abort = self.abort_all(state);
         }
         true
+    }
+
+    /// Members are to give up; those who wait are to be woken for it, after the lock.
+    fn abort_all(&self, state: &mut State<E>) -> Vec<Waker> {
+        // Relaxed: under the lock (5).
+        self.word.fetch_or(GATED | ABORTING, Ordering::Relaxed);
+        state.members.tell_all()
     }
 }
 
