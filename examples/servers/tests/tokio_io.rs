@@ -59,7 +59,9 @@ fn megabytes_go_through_tcp_and_unix_streams() {
 fn references_and_halves_read_and_write_too() {
     run(async {
         let (client, server) = pair().await;
-        (&client).write_all(b"by reference").await.unwrap();
+        AsyncWriteExt::write_all(&mut &client, b"by reference")
+            .await
+            .unwrap();
         let (mut reader, mut writer) = server.split();
         let mut buf = [0; 12];
         AsyncReadExt::read_exact(&mut reader, &mut buf)
