@@ -20,6 +20,7 @@ func init() {
 		"oneshot_same":   oneshotSame,
 		"oneshot_across": oneshotAcross,
 		"watch":          watch,
+		"broadcast":      broadcast,
 		"group_bare":     groupBare,
 		"group_wait":     groupWait,
 		"group_err":      groupErr,
@@ -269,6 +270,45 @@ func watch(n int) *sample {
 	}
 	over.Wait()
 	return m.stop(contenders * n)
+}
+
+// A channel for each receiver.
+func broadcast(n int) *sample {
+	const burst = 64
+	m := start()
+	var lap, over sync.WaitGroup
+	over.Add(contenders)
+	channels := make([]chan int, contenders)
+	for t := range channels {
+		channels[t] = make(chan int, 2*burst)
+		go func(c chan int) {
+			last := 0
+			for value := range c {
+				if value != last+1 {
+					fail("wrong value")
+				}
+				last = value
+				if value%burst == 0 {
+					lap.Done()
+				}
+			}
+			over.Done()
+		}(channels[t])
+	}
+	for b := 0; b < n; b++ {
+		lap.Add(contenders)
+		for i := 1; i <= burst; i++ {
+			for _, c := range channels {
+				c <- b*burst + i
+			}
+		}
+		lap.Wait()
+	}
+	for _, c := range channels {
+		close(c)
+	}
+	over.Wait()
+	return m.stop(contenders * burst * n)
 }
 
 const members = 100_000

@@ -16,7 +16,7 @@ use crate::rt::weftline::Weftline;
 use crate::rt::{Lock, Rt};
 use crate::socket::load;
 use crate::suite::Workload;
-use crate::work::{chan, fair, memory, select, spawn, switch, timer, twice};
+use crate::work::{chan, fair, limit, memory, select, spawn, switch, timer, twice};
 
 /// Runs the workload and prints its line.
 pub(crate) fn obey(order: &Order) -> Result<(), String> {
@@ -45,6 +45,7 @@ pub(crate) fn obey(order: &Order) -> Result<(), String> {
             .or_else(|| task.lock::<Smol, smol::lock::Mutex<usize>>())
             .or_else(|| task.channel::<Smol, AsyncChannel>()),
         "may" => may::run(task.name, task.workers, task.size),
+        "raw" => limit::run(task.name, task.size),
         "async-channel" => task.channel::<Tokio, AsyncChannel>(),
         "flume" => task.channel::<Tokio, Flume>(),
         "kanal" => task.channel::<Tokio, Kanal>(),

@@ -4,6 +4,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::results::{Results, Row};
 use crate::suite::Group;
 use crate::{charts, machine, model, tables};
@@ -30,12 +32,12 @@ pub(crate) fn renew(results: &Results, docs: &Path) -> Result<(), String> {
 fn parts(results: &Results) -> Vec<(&'static str, String)> {
     let machine = &results.machine;
     let summary = format!(
-        "{}. Medians of {} runs{}, measured in {} minutes. The load of the machine was {} when it began.\n\n\
+        "{}. Medians of {} runs{}{}. The load of the machine was {} when it began.\n\n\
          ![How many times as good as the best peer, one line a workload](performance/overview.svg)\n\n{}",
         machine::line(machine),
         machine["runs"],
         scales(&results.rows),
-        machine["seconds"].as_u64().unwrap_or(0).div_ceil(60),
+        took(machine),
         machine["load"],
         standing(&results.rows),
     );
@@ -45,6 +47,14 @@ fn parts(results: &Results) -> Vec<(&'static str, String)> {
         ("workers", workers(results)),
         ("model", model::markdown()),
     ]
+}
+
+/// How long all of it took; rows that were measured again one by one do not say.
+fn took(machine: &Value) -> String {
+    match machine["seconds"].as_u64() {
+        Some(seconds) => format!(", measured in {} minutes", seconds.div_ceil(60)),
+        None => ", some of them measured one by one".to_owned(),
+    }
 }
 
 fn scales(rows: &[Row]) -> String {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::results::{Outcome, Row, Spread, is_peer};
+use crate::results::{Outcome, Row, Spread, is_compared};
 use crate::suite::{Group, Unit, Workload};
 
 /// One column of a chart or a table.
@@ -102,7 +102,7 @@ impl Measure {
             return row.best().map(|(_, best)| best);
         }
         let medians = (row.runs.keys())
-            .filter(|peer| is_peer(peer))
+            .filter(|peer| is_compared(row.workload, peer))
             .filter_map(|peer| Some(self.spread(row, peer)?.median));
         if self.rises(row.workload.unit) {
             medians.max_by(f64::total_cmp)

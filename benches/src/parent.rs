@@ -121,7 +121,9 @@ fn measure(options: &Options) -> Result<Results, String> {
                 };
                 Results::put(rows, row);
                 results.machine["runs"] = json!(options.runs);
-                results.machine["seconds"] = json!(start.elapsed().as_secs());
+                if options.only.is_empty() {
+                    results.machine["seconds"] = json!(start.elapsed().as_secs());
+                }
                 results.machine["load_at_end"] = json!(machine::load());
                 // What a stop half-way leaves is worth having.
                 if let Some(file) = &kept {

@@ -189,10 +189,8 @@ impl Row {
 
     /// The best peer and its figure.
     pub(crate) fn best(&self) -> Option<(&'static str, f64)> {
-        // May runs what slept on its timer thread, outside its workers: shown, but no measure for a scheduler.
-        let late = self.workload.unit == Unit::LateMs;
         let figures = (self.runs.keys())
-            .filter(|peer| is_peer(peer) && !(late && **peer == "may"))
+            .filter(|peer| is_compared(self.workload, peer))
             .filter_map(|peer| match self.outcome(peer) {
                 Outcome::Figure(spread) => Some((*peer, spread.median)),
                 _ => None,
@@ -223,9 +221,11 @@ impl Row {
     }
 }
 
-/// The raw loops are limits, not peers.
-pub(crate) fn is_peer(name: &str) -> bool {
-    name != "weftline" && !name.starts_with("raw")
+/// Whether we are held against it. The raw loops are limits, not peers. May runs what slept on its timer thread, outside its workers:
+/// shown, but no measure for a scheduler.
+pub(crate) fn is_compared(workload: &Workload, peer: &str) -> bool {
+    let late = workload.unit == Unit::LateMs;
+    peer != "weftline" && !peer.starts_with("raw") && !(late && peer == "may")
 }
 
 impl Spread {

@@ -318,6 +318,7 @@ impl Builder {
             },
             schedtrace: debug.schedtrace,
             unhandled_panic: self.unhandled_panic,
+            monitor: debug.monitor != Some(false),
             deadlock: detect_deadlock.then(|| self.bystanders.clone()),
             start_paused: self.start_paused,
             seed,

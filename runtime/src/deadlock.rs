@@ -182,6 +182,11 @@ impl Scheduler {
             if slot.queue.has_next() {
                 return Err(Motion);
             }
+            if slot.is_vacant() {
+                // Its last owner may be about to end: then it is a strange thread. A new one would count its sleep.
+                still.sleeps.push(slot.counters.parks());
+                continue;
+            }
             still.add(slot.asleep(self.driver()), slot.thread())?;
         }
         still.add(self.monitor().resting(), self.monitor().thread())?;

@@ -17,6 +17,9 @@ pub(crate) struct DebugOptions {
     pub(crate) deadlock: Option<bool>,
     /// `sigquit=0`: SIGQUIT is left to the system.
     pub(crate) sigquit: Option<bool>,
+    /// `monitor=0`: nobody watches the workers. For measuring what that costs; a task that holds its worker up then stalls others, and
+    /// whatever else the monitor does is left undone.
+    pub(crate) monitor: Option<bool>,
 }
 
 impl DebugOptions {
@@ -42,6 +45,7 @@ impl DebugOptions {
                 "schedtrace" => options.schedtrace = milliseconds(part, value)?,
                 "deadlock" => options.deadlock = Some(switch(part, value)?),
                 "sigquit" => options.sigquit = Some(switch(part, value)?),
+                "monitor" => options.monitor = Some(switch(part, value)?),
                 _ => {}
             }
         }
@@ -78,11 +82,13 @@ mod tests {
     #[test]
     fn several_options_are_read_and_unknown_ones_ignored() {
         let options =
-            DebugOptions::parse("schedtrace=250, gctrace=1,deadlock=0,sigquit=1,").unwrap();
+            DebugOptions::parse("schedtrace=250, gctrace=1,deadlock=0,sigquit=1,monitor=0,")
+                .unwrap();
         let expected = DebugOptions {
             schedtrace: Some(Duration::from_millis(250)),
             deadlock: Some(false),
             sigquit: Some(true),
+            monitor: Some(false),
         };
         assert_eq!(options, expected);
         assert_eq!(

@@ -44,6 +44,7 @@ pub mod time;
 
 mod deadlock;
 pub mod dump;
+mod histogram;
 pub mod leaks;
 pub mod metrics;
 pub mod signal;

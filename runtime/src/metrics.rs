@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
+pub use crate::histogram::Histogram;
 use crate::scheduler::{Scheduler, Slot};
 
 /// Counters and gauges of a runtime: from [`Handle::metrics`](crate::Handle::metrics).
@@ -31,13 +32,14 @@ use crate::scheduler::{Scheduler, Slot};
 pub struct Metrics {
     /// Workers that run tasks at a time, as set.
     pub max_procs: usize,
-    /// Every worker that there is, stuck ones and those asleep included.
+    /// Every worker that there is or was, stuck ones and those asleep included. One whose thread has ended, since it was not needed, stays
+    /// here with what it has done, until another thread takes its place.
     pub workers: Vec<WorkerMetrics>,
     /// Workers that are awake and not stuck.
     pub workers_running: usize,
     /// Of these, those that look for work.
     pub workers_searching: usize,
-    /// Workers beyond `max_procs`, started because others were stuck. They stay, asleep, until the next is stuck.
+    /// Worker threads beyond `max_procs`, started because others were stuck. They end when they have not been needed for a second.
     pub spares: usize,
     /// Tasks that were spawned and have not ended; blocking jobs are counted apart.
     pub tasks: usize,
@@ -45,14 +47,23 @@ pub struct Metrics {
     pub spawned: u64,
     /// Tasks in the queue that all workers share.
     pub shared_queue: usize,
+    /// Tasks queued there by threads that are no workers of this runtime: spawned, or woken. Counter.
+    pub injected: u64,
     /// Workers woken because there was work. Counter.
     pub wakes: u64,
+    /// The time from a task's wake (or spawn, or yield) to its poll, in which it waited for a worker. It is taken of some wakes, each of
+    /// which is counted as many times as there were wakes like it: of all wakes in one poll of some five hundred, of every sixteenth by
+    /// a timer or the reactor, of every eighth by a thread that is no worker. The counts are estimates, therefore. Counter.
+    pub wake_to_run: Histogram,
     /// Times that the monitor asked a task to yield at its next operation. Counter.
     pub preemptions: u64,
     /// Times that a worker did not come back from a poll, and what it owned was served by others. Counter.
     pub handoffs: u64,
     /// Timers that are set and have not fired: sleeps, timeouts, tickers, deadlines.
     pub timers_armed: usize,
+    /// Times that ready tasks had to wait, since [`Builder::max_threads`](crate::Builder::max_threads) workers were there and all of them
+    /// stuck. Counter.
+    pub threads_exhausted: u64,
     /// Timers fired. Counter.
     pub timers_fired: u64,
     /// Descriptors registered with the reactor.
@@ -69,7 +80,7 @@ pub struct Metrics {
     pub blocking_jobs: u64,
 }
 
-/// What one worker has done: in [`Metrics`]. All but `queue` and `is_stuck` are counters.
+/// What one worker has done: in [`Metrics`]. All but `queue`, `is_stuck` and `has_thread` are counters.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct WorkerMetrics {
@@ -89,6 +100,8 @@ pub struct WorkerMetrics {
     pub queue: usize,
     /// It is inside a poll that does not return, and does not count as running.
     pub is_stuck: bool,
+    /// Its thread is there.
+    pub has_thread: bool,
 }
 
 impl Metrics {
@@ -132,6 +145,7 @@ impl WorkerMetrics {
             parks: counters.parks(),
             queue: slot.queue.len() + usize::from(slot.queue.has_next()),
             is_stuck: slot.poll.is_stuck(),
+            has_thread: !slot.is_vacant(),
         }
     }
 }
@@ -140,20 +154,28 @@ impl Scheduler {
     /// See [`Handle::metrics`](crate::Handle::metrics).
     pub(crate) fn metrics(&self) -> Metrics {
         let workers: Vec<_> = self.started_slots().map(|s| WorkerMetrics::of(s)).collect();
+        let threads = workers.iter().filter(|worker| worker.has_thread).count();
         let pool = self.blocking().gauges();
         let timers_fired = self.started_slots().map(|s| s.counters.timers_fired());
         Metrics {
             max_procs: self.max_procs(),
             workers_running: self.running(),
             workers_searching: self.searching(),
-            spares: workers.len().saturating_sub(self.max_procs()),
+            spares: threads.saturating_sub(self.max_procs()),
             tasks: self.num_tasks(),
             spawned: self.num_spawned(),
             shared_queue: self.injected(),
+            injected: self.tally().injected.load(Relaxed),
             wakes: self.tally().wakes.load(Relaxed),
+            wake_to_run: {
+                let mut all = Histogram::new();
+                self.started_slots().for_each(|s| all.add(&s.latencies));
+                all
+            },
             preemptions: self.tally().preemptions.load(Relaxed),
             handoffs: self.tally().handoffs.load(Relaxed),
             timers_armed: self.started_slots().map(|s| s.timers.armed()).sum(),
+            threads_exhausted: self.tally().exhausted.load(Relaxed),
             timers_fired: timers_fired.sum::<u64>() + self.tally().timers_fired.load(Relaxed),
             descriptors: self.driver().registered(),
             io_events: self.driver().events(),
@@ -169,9 +191,11 @@ impl Scheduler {
 /// What happens too seldom to be counted by each worker for itself.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
+    pub(crate) injected: AtomicU64,
     pub(crate) wakes: AtomicU64,
     pub(crate) preemptions: AtomicU64,
     pub(crate) handoffs: AtomicU64,
+    pub(crate) exhausted: AtomicU64,
     /// By the monitor.
     pub(crate) timers_fired: AtomicU64,
 }
@@ -187,11 +211,9 @@ pub(crate) struct TraceLine<'a>(pub(crate) &'a Metrics, pub(crate) Duration);
 impl fmt::Display for TraceLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(metrics, time) = self;
+        let threads = metrics.workers.iter().filter(|w| w.has_thread).count();
         let stuck = metrics.workers.iter().filter(|w| w.is_stuck).count();
-        let asleep = metrics
-            .workers
-            .len()
-            .saturating_sub(stuck + metrics.workers_running);
+        let asleep = threads.saturating_sub(stuck + metrics.workers_running);
         write!(
             f,
             "SCHED {}ms: maxprocs={} idleprocs={} threads={} spinningthreads={} stuckthreads={stuck} idlethreads={asleep} \
@@ -200,7 +222,7 @@ impl fmt::Display for TraceLine<'_> {
             metrics.max_procs,
             metrics.max_procs.saturating_sub(metrics.workers_running),
             // And the monitor.
-            metrics.workers.len() + metrics.blocking_threads + 1,
+            threads + metrics.blocking_threads + 1,
             metrics.workers_searching,
             metrics.tasks,
             metrics.blocking_threads - metrics.blocking_idle.min(metrics.blocking_threads),
@@ -227,6 +249,7 @@ mod tests {
             polls,
             queue,
             is_stuck,
+            has_thread: true,
             ..WorkerMetrics::default()
         };
         let metrics = Metrics {

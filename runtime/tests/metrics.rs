@@ -160,3 +160,106 @@ fn work_taken_from_others_is_counted() {
     rt.block_on(task).unwrap();
     assert!(growth(&before, &rt.handle().metrics(), Metrics::steals) >= 1);
 }
+
+#[test]
+fn yields_tell_how_long_they_wait_for_their_turn() {
+    let _watchdog = watchdog("");
+    let rt = runtime(1);
+    let before = rt.handle().metrics().wake_to_run;
+    let task = rt.spawn(async {
+        let tasks: Vec<_> = (0..100)
+            .map(|_| {
+                runtime::spawn(async {
+                    for _ in 0..1000 {
+                        runtime::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    });
+    rt.block_on(task).unwrap();
+    let latency = rt.handle().metrics().wake_to_run.since(&before);
+    // 100,000 of them, and one in some five hundred was looked at and stands for all.
+    assert!((90_000..110_000).contains(&latency.count()), "{latency}");
+    assert!(
+        latency.percentile(50.0).unwrap() > Duration::ZERO,
+        "{latency}"
+    );
+}
+
+#[test]
+fn wakes_within_polls_are_counted_also_where_the_worker_sleeps_in_between() {
+    let _watchdog = watchdog("");
+    let rt = runtime(1);
+    let before = rt.handle().metrics().wake_to_run;
+    loop {
+        // A wake from outside, and five spawns by it.
+        let task = rt.spawn(async {
+            let tasks = [(); 5].map(|()| runtime::spawn(async {}));
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        rt.block_on(task).unwrap();
+        let metrics = rt.handle().metrics();
+        // More than come from outside, and more than one look at those stands for.
+        if metrics.wake_to_run.since(&before).count() > metrics.injected + 100 {
+            return;
+        }
+    }
+}
+
+#[test]
+fn tasks_that_wait_behind_a_long_poll_show_it() {
+    let _watchdog = watchdog("");
+    const LONG: Duration = Duration::from_millis(20);
+    // Nobody comes to the rescue.
+    let slice = Duration::from_secs(100);
+    let rt = Builder::new()
+        .max_procs(1)
+        .time_slice(slice)
+        .build()
+        .unwrap();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (tell, told) = std::sync::mpsc::channel();
+    let long = rt.spawn(async move {
+        tell.send(()).unwrap();
+        wait.recv().unwrap();
+    });
+    told.recv().unwrap();
+    let before = rt.handle().metrics();
+    let tasks: Vec<_> = (0..64).map(|_| rt.spawn(async {})).collect();
+    thread::sleep(LONG);
+    go.send(()).unwrap();
+    for task in tasks {
+        rt.block_on(task).unwrap();
+    }
+    rt.block_on(long).unwrap();
+    let after = rt.handle().metrics();
+    assert!(growth(&before, &after, |m| m.injected) >= 64);
+    let latency = after.wake_to_run.since(&before.wake_to_run);
+    assert!(latency.count() >= 64, "{latency}");
+    assert!(latency.percentile(20.0).unwrap() >= LONG, "{latency}");
+    assert!(
+        latency.percentile(100.0).unwrap() < Duration::from_secs(60),
+        "{latency}"
+    );
+}
+
+#[test]
+fn timers_tell_how_long_their_tasks_wait() {
+    let _watchdog = watchdog("");
+    let rt = runtime(1);
+    let before = rt.handle().metrics().wake_to_run;
+    let task = rt.spawn(async {
+        for _ in 0..160 {
+            runtime::time::sleep(Duration::from_micros(100)).await;
+        }
+    });
+    rt.block_on(task).unwrap();
+    let latency = rt.handle().metrics().wake_to_run.since(&before);
+    assert!(latency.count() >= 144, "{latency}");
+}

@@ -11,7 +11,6 @@
 pub(crate) use std::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]
-#[allow(unused_imports, reason = "as above")]
 pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 
 #[cfg(loom)]

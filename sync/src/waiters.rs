@@ -32,23 +32,25 @@
 //! *Rejected*: a slab of wakers, which allocates and has to be kept in step with the futures; a lock-free queue, whose cancellation costs
 //! more than this lock, which is taken only by those who wait or have somebody to wake.
 
-use std::any::Any;
 use std::fmt;
 use std::marker::{PhantomData, PhantomPinned};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ops::{Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 use std::task::{Context, Poll, Waker};
 
 use runtime::leaks::trial::{self, On};
 
+mod batch;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub(crate) use batch::Batch;
+
 use crate::primitive::atomic::{AtomicU8, Ordering};
-use crate::primitive::{Held, Lock, UnsafeCell, WAKE_BATCH};
+use crate::primitive::{Held, Lock, UnsafeCell};
 
 /// The queue, and beside it the state `S` of the primitive that it serves.
 pub(crate) struct Waiters<S, T> {
@@ -621,62 +623,5 @@ fn exchange(stored: &mut Waker, fresh: &mut Option<Waker>, cx: &Context<'_>) -> 
     match fresh.take() {
         Some(fresh) => Exchange::Done(Some(std::mem::replace(stored, fresh))),
         None => Exchange::NeedsClone,
-    }
-}
-
-/// Wakers on their way from the queue to being called.
-///
-/// A waker that panics does not keep the others from being called: the first panic is carried on when all is done.
-#[derive(Default)]
-pub(crate) struct Batch {
-    wakers: [Option<Waker>; WAKE_BATCH],
-    len: usize,
-    panic: Option<Box<dyn Any + Send>>,
-}
-
-impl Batch {
-    /// Whether it has to be [called](Self::wake) before more goes in.
-    pub(crate) fn is_full(&self) -> bool {
-        self.len == WAKE_BATCH
-    }
-
-    /// How many wakers are in it.
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Calls all wakers, oldest first, and empties the batch. No lock may be held.
-    pub(crate) fn wake(&mut self) {
-        for waker in &mut self.wakers[..self.len] {
-            let Some(waker) = waker.take() else { continue };
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                self.panic.get_or_insert(panic);
-            }
-        }
-        self.len = 0;
-    }
-
-    /// Carries on the first panic of a waker, if there was one.
-    pub(crate) fn finish(self) {
-        if let Some(panic) = self.panic {
-            resume_unwind(panic);
-        }
-    }
-}
-
-impl Extend<Waker> for Batch {
-    fn extend<I: IntoIterator<Item = Waker>>(&mut self, wakers: I) {
-        for waker in wakers {
-            self.wakers[self.len] = Some(waker);
-            self.len += 1;
-        }
-    }
-}
-
-impl fmt::Debug for Batch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batch")
-            .field("len", &self.len)
-            .finish_non_exhaustive()
     }
 }

@@ -136,8 +136,10 @@ mod tests {
 
     #[test]
     fn a_file_gives_back_what_was_written() {
-        let mut baseline = Baseline::default();
-        baseline.compiler = "1.95.0".to_owned();
+        let mut baseline = Baseline {
+            compiler: "1.95.0".to_owned(),
+            ..Baseline::default()
+        };
         baseline.put("yield", 52.349);
         baseline.put("channel", 7.0);
         let again = Baseline::parse(&baseline.to_string()).expect("well formed");

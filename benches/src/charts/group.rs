@@ -63,7 +63,7 @@ fn block(svg: &mut Svg, row: &Row, measures: &[Measure], top: f64) -> f64 {
     svg.text((room, y), Anchor::Start, "muted", row.workload.what);
     if let (Some(ahead), Some((peer, _))) = (row.ahead(), row.best()) {
         let class = format!("strong {}", verdict(ahead));
-        let says = format!("{} {peer}", times(ahead));
+        let says = format!("{} as good as {peer}", times(ahead));
         svg.text((WIDTH - MARGIN, y), Anchor::End, &class, &says);
     }
     y += 20.0;

@@ -3,8 +3,8 @@
 
 use super::{MARGIN, WIDTH, of_group, verdict};
 use crate::measure::{short, times};
-use crate::results::{Outcome, Results, Row, is_peer};
-use crate::suite::{Group, Unit};
+use crate::results::{Outcome, Results, Row, is_compared};
+use crate::suite::Group;
 use crate::svg::{Anchor, Svg};
 
 const LEFT: f64 = 176.0;
@@ -78,8 +78,7 @@ fn one(svg: &mut Svg, row: &Row, scale: &Scale, y: f64) {
         return;
     };
     let one = scale.x(1.0);
-    let late = row.workload.unit == Unit::LateMs;
-    let peers = (row.runs.keys()).filter(|other| is_peer(other) && !(late && **other == "may"));
+    let peers = (row.runs.keys()).filter(|other| is_compared(row.workload, other));
     for other in peers {
         if let Outcome::Figure(spread) = row.outcome(other) {
             let ratio = row.times(spread.median, best);

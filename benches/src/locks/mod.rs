@@ -117,6 +117,23 @@ pub(crate) trait Watch: 'static {
     fn next(rx: &mut Self::Rx) -> impl Future<Output = Option<usize>> + Send;
 }
 
+/// Many values, which everybody gets all of.
+pub(crate) trait Broadcast: 'static {
+    /// The sending end.
+    type Tx: Send + 'static;
+    /// The receiving end.
+    type Rx: Send + 'static;
+
+    /// A channel that keeps so many values, and so many receivers.
+    fn broadcast(capacity: usize, receivers: usize) -> (Self::Tx, Vec<Self::Rx>);
+
+    /// Sends.
+    fn send(tx: &Self::Tx, value: usize);
+
+    /// The next value; nothing when the sender is gone.
+    fn recv(rx: &mut Self::Rx) -> impl Future<Output = Option<usize>> + Send;
+}
+
 /// A group of tasks that is waited for as a whole.
 pub(crate) trait Group: Send + 'static {
     /// An empty one.
@@ -141,13 +158,15 @@ pub(crate) fn run(peer: &str, name: &str, workers: usize, size: usize) -> Option
     match peer {
         "weftline" => (order.kit::<Weftline, weftline::Kit>())
             .or_else(|| order.watch::<Weftline, weftline::Kit>())
+            .or_else(|| order.broadcast::<Weftline, weftline::Kit>())
             .or_else(|| order.waited::<Weftline, weftline::Waited>())
             .or_else(|| order.failing::<Weftline, weftline::Failing>()),
-        "tokio-sync" => {
-            (order.kit::<Weftline, tokio::Kit>()).or_else(|| order.watch::<Weftline, tokio::Kit>())
-        }
+        "tokio-sync" => (order.kit::<Weftline, tokio::Kit>())
+            .or_else(|| order.watch::<Weftline, tokio::Kit>())
+            .or_else(|| order.broadcast::<Weftline, tokio::Kit>()),
         "tokio" => (order.kit::<Tokio, tokio::Kit>())
             .or_else(|| order.watch::<Tokio, tokio::Kit>())
+            .or_else(|| order.broadcast::<Tokio, tokio::Kit>())
             .or_else(|| order.waited::<Tokio, tokio::Joined>())
             .or_else(|| order.failing::<Tokio, tokio::Joined>()),
         "smol" => order.kit::<Smol, smol::Kit>(),
@@ -184,6 +203,11 @@ impl Order<'_> {
 
     fn watch<R: Rt, W: Watch>(&self) -> Option<Sample> {
         (self.name == "watch").then(|| R::run(self.workers, twice(self.size, work::watch::<R, W>)))
+    }
+
+    fn broadcast<R: Rt, B: Broadcast>(&self) -> Option<Sample> {
+        (self.name == "broadcast")
+            .then(|| R::run(self.workers, twice(self.size, work::broadcast::<R, B>)))
     }
 
     fn waited<R: Rt, G: Group>(&self) -> Option<Sample> {

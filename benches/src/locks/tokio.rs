@@ -3,10 +3,10 @@
 
 use std::future::Future;
 
-use ::tokio::sync::{oneshot, watch};
+use ::tokio::sync::{broadcast, oneshot, watch};
 use ::tokio::task::JoinSet;
 
-use super::{Group, Mutex, Notify, RwLock, Semaphore, Watch};
+use super::{Broadcast, Group, Mutex, Notify, RwLock, Semaphore, Watch};
 
 /// All of them.
 pub(crate) struct Kit;
@@ -103,6 +103,30 @@ impl Watch for Kit {
     async fn next(rx: &mut Self::Rx) -> Option<usize> {
         let changed = rx.changed().await;
         changed.is_ok().then(|| *rx.borrow())
+    }
+}
+
+impl Broadcast for Kit {
+    type Tx = broadcast::Sender<usize>;
+    type Rx = broadcast::Receiver<usize>;
+
+    fn broadcast(capacity: usize, receivers: usize) -> (Self::Tx, Vec<Self::Rx>) {
+        let (tx, rx) = broadcast::channel(capacity);
+        drop(rx);
+        let receivers = (0..receivers).map(|_| tx.subscribe()).collect();
+        (tx, receivers)
+    }
+
+    fn send(tx: &Self::Tx, value: usize) {
+        assert!(tx.send(value).is_ok(), "there are receivers");
+    }
+
+    async fn recv(rx: &mut Self::Rx) -> Option<usize> {
+        match rx.recv().await {
+            Ok(value) => Some(value),
+            Err(broadcast::error::RecvError::Closed) => None,
+            Err(lagged) => panic!("{lagged}"),
+        }
     }
 }
 

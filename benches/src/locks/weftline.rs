@@ -3,9 +3,9 @@
 
 use std::future::Future;
 
-use ::sync::{WaitGroup, errgroup, oneshot, watch};
+use ::sync::{WaitGroup, broadcast, errgroup, oneshot, watch};
 
-use super::{Group, Mutex, Notify, RwLock, Semaphore, Watch};
+use super::{Broadcast, Group, Mutex, Notify, RwLock, Semaphore, Watch};
 
 /// All of them.
 pub(crate) struct Kit;
@@ -102,6 +102,30 @@ impl Watch for Kit {
     async fn next(rx: &mut Self::Rx) -> Option<usize> {
         let changed = rx.changed().await;
         changed.then(|| *rx.borrow())
+    }
+}
+
+impl Broadcast for Kit {
+    type Tx = broadcast::Sender<usize>;
+    type Rx = broadcast::Receiver<usize>;
+
+    fn broadcast(capacity: usize, receivers: usize) -> (Self::Tx, Vec<Self::Rx>) {
+        let (tx, rx) = broadcast::channel(capacity);
+        drop(rx);
+        let receivers = (0..receivers).map(|_| tx.subscribe()).collect();
+        (tx, receivers)
+    }
+
+    fn send(tx: &Self::Tx, value: usize) {
+        assert!(tx.send(value).is_ok(), "there are receivers");
+    }
+
+    async fn recv(rx: &mut Self::Rx) -> Option<usize> {
+        match rx.recv().await {
+            Ok(value) => Some(value),
+            Err(broadcast::RecvError::Closed) => None,
+            Err(lagged) => panic!("{lagged}"),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use super::lap::Lap;
-use super::{Kit, Mutex, Notify, RwLock, Semaphore, Watch};
+use super::{Broadcast, Kit, Mutex, Notify, RwLock, Semaphore, Watch};
 use crate::gate::Gate;
 use crate::meter::{Meter, Sample};
 use crate::rt::Rt;
@@ -271,4 +271,36 @@ pub(crate) async fn watch<R: Rt, W: Watch>(n: usize) -> Sample {
     drop(tx);
     gate.wait().await;
     meter.stop(TASKS * n)
+}
+
+/// One task sends `n` bursts of 64 values, which 8 receive all of, and waits after each until they have.
+pub(crate) async fn broadcast<R: Rt, B: Broadcast>(n: usize) -> Sample {
+    const BURST: usize = 64;
+    let meter = Meter::start();
+    let (tx, receivers) = B::broadcast(2 * BURST, TASKS);
+    let (lap, gate) = (Lap::new(), Gate::new(TASKS));
+    for mut rx in receivers {
+        let (lap, gate) = (lap.clone(), gate.clone());
+        R::detach(async move {
+            let mut last = 0;
+            while let Some(value) = B::recv(&mut rx).await {
+                assert_eq!(value, last + 1);
+                last = value;
+                if value % BURST == 0 {
+                    lap.done();
+                }
+            }
+            gate.done();
+        });
+    }
+    for burst in 0..n {
+        lap.begin(TASKS);
+        for i in 1..=BURST {
+            B::send(&tx, burst * BURST + i);
+        }
+        lap.wait().await;
+    }
+    drop(tx);
+    gate.wait().await;
+    meter.stop(TASKS * BURST * n)
 }

@@ -9,12 +9,18 @@ pub(crate) mod tokio;
 pub(crate) mod weftline;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::gate::Gate;
 
 /// What a workload asks of a runtime.
 pub(crate) trait Rt: Send + Sync + 'static {
     /// Waits for the output of a task; a task that panicked makes it panic.
     type Join<T: Send + 'static>: Future<Output = T> + Send;
+
+    /// Its WaitGroup, or the plainest one there is where it brings none.
+    type WaitGroup: WaitGroup;
 
     /// Runs `future` as a task on a runtime with so many workers, and waits for it.
     fn run<F>(workers: usize, future: F) -> F::Output
@@ -44,6 +50,32 @@ pub(crate) trait Rt: Send + Sync + 'static {
         limit: Duration,
         future: F,
     ) -> impl Future<Output = Option<F::Output>> + Send;
+}
+
+/// Counts tasks down, and lets one wait for the last.
+pub(crate) trait WaitGroup: Clone + Send + Sync + 'static {
+    /// For so many tasks.
+    fn of(tasks: usize) -> Self;
+
+    /// One less.
+    fn done(&self);
+
+    /// Waits for zero.
+    fn wait(&self) -> impl Future<Output = ()> + Send;
+}
+
+impl WaitGroup for Arc<Gate> {
+    fn of(tasks: usize) -> Self {
+        Gate::new(tasks)
+    }
+
+    fn done(&self) {
+        Gate::done(self);
+    }
+
+    fn wait(&self) -> impl Future<Output = ()> + Send {
+        Gate::wait(self)
+    }
 }
 
 /// An async mutex round a counter.

@@ -2,12 +2,14 @@
 #![forbid(unsafe_code)]
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use smol::future::FutureExt;
 use smol::{Executor, Task, Timer};
 
 use super::{Lock, Rt};
+use crate::gate::Gate;
 
 /// smol.
 pub(crate) struct Smol;
@@ -16,6 +18,7 @@ static EXECUTOR: Executor<'static> = Executor::new();
 
 impl Rt for Smol {
     type Join<T: Send + 'static> = Task<T>;
+    type WaitGroup = Arc<Gate>;
 
     fn run<F>(workers: usize, future: F) -> F::Output
     where

@@ -3,12 +3,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use super::{Lock, Rt};
+use crate::gate::Gate;
 
 /// Tokio.
 pub(crate) struct Tokio;
@@ -28,6 +30,7 @@ impl<T> Future for Join<T> {
 
 impl Rt for Tokio {
     type Join<T: Send + 'static> = Join<T>;
+    type WaitGroup = Arc<Gate>;
 
     fn run<F>(workers: usize, future: F) -> F::Output
     where

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::{Lock, Rt};
+use super::{Lock, Rt, WaitGroup};
 
 /// Weftline.
 pub(crate) struct Weftline;
@@ -31,6 +31,7 @@ impl<T> Future for Join<T> {
 
 impl Rt for Weftline {
     type Join<T: Send + 'static> = Join<T>;
+    type WaitGroup = sync::WaitGroup;
 
     fn run<F>(workers: usize, future: F) -> F::Output
     where
@@ -87,5 +88,21 @@ impl Lock for sync::Mutex<usize> {
 
     async fn total(&self) -> usize {
         *self.lock().await
+    }
+}
+
+impl WaitGroup for sync::WaitGroup {
+    fn of(tasks: usize) -> Self {
+        let group = sync::WaitGroup::new();
+        group.add(tasks);
+        group
+    }
+
+    fn done(&self) {
+        sync::WaitGroup::done(self);
+    }
+
+    async fn wait(&self) {
+        sync::WaitGroup::wait(self).await;
     }
 }

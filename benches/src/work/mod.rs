@@ -5,6 +5,7 @@
 
 pub(crate) mod chan;
 pub(crate) mod fair;
+pub(crate) mod limit;
 pub(crate) mod memory;
 pub(crate) mod select;
 pub(crate) mod spawn;

@@ -2,19 +2,18 @@
 #![forbid(unsafe_code)]
 
 use crate::chan::Chan;
-use crate::gate::Gate;
 use crate::meter::{Meter, Sample};
-use crate::rt::Rt;
+use crate::rt::{Rt, WaitGroup};
 
 /// One task spawns `n` tasks that count down a WaitGroup, and waits.
 pub(crate) async fn spawn_join<R: Rt>(n: usize) -> Sample {
     let meter = Meter::start();
-    let gate = Gate::new(n);
+    let group = R::WaitGroup::of(n);
     for _ in 0..n {
-        let gate = gate.clone();
-        R::detach(async move { gate.done() });
+        let group = group.clone();
+        R::detach(async move { group.done() });
     }
-    gate.wait().await;
+    group.wait().await;
     meter.stop(n)
 }
 

@@ -37,13 +37,13 @@ pub(super) struct Copy {
     gone: bool,
 }
 
-/// Makes a copy, and runs `prepare` there, which may still read files, and then, cut off, `act`, whose writes [`Copy::hear`] returns.
+/// Makes a copy, and runs `prepare` there, which may still read files, and then, cut off, `act`. What they write [`Copy::hear`] hears.
 ///
 /// # Errors
 ///
 /// If the system refuses a process or a pipe.
 pub(super) fn copy<P>(
-    prepare: impl FnOnce() -> io::Result<P>,
+    prepare: impl FnOnce(&File) -> io::Result<P>,
     act: impl FnOnce(P, &File, &Inside),
 ) -> io::Result<Copy> {
     let (told, tell) = pipe()?;
@@ -71,11 +71,11 @@ pub(super) fn copy<P>(
 /// The life of the copy.
 fn perform<P>(
     tell: File,
-    prepare: impl FnOnce() -> io::Result<P>,
+    prepare: impl FnOnce(&File) -> io::Result<P>,
     act: impl FnOnce(P, &File, &Inside),
 ) {
     // The panic hook stays what it is: some thread may be using it just now, which would have it locked here for ever.
-    let prepared = prepare().and_then(|prepared| {
+    let prepared = prepare(&tell).and_then(|prepared| {
         close_shared_memory()?;
         cut_off(&tell)?;
         Ok(prepared)
@@ -85,27 +85,21 @@ fn perform<P>(
     }
 }
 
-/// What a copy has said.
-#[derive(Debug)]
-pub(super) struct Heard {
-    pub(super) said: Vec<u8>,
-    /// It has ended by itself, and was not given up.
-    pub(super) ended: bool,
-}
-
 impl Copy {
-    /// Everything that it says until it ends, or until it has been silent for so long. Whether it is all there the text must tell.
-    pub(super) fn hear(mut self, patience: Duration) -> io::Result<Heard> {
-        let mut said = Vec::new();
-        let mut piece = [0; 16 * 1024];
+    /// Passes on what it says until it ends by itself, or has been silent for so long and is given up: `false`.
+    pub(super) fn hear(
+        mut self,
+        patience: Duration,
+        mut listen: impl FnMut(&[u8]),
+    ) -> io::Result<bool> {
+        let mut piece = vec![0; 64 * 1024];
         while !self.gone && self.speaks(Instant::now() + patience)? {
             match self.told.read(&mut piece)? {
                 0 => self.gone = true,
-                n => said.extend_from_slice(&piece[..n]),
+                n => listen(&piece[..n]),
             }
         }
-        let ended = self.gone;
-        Ok(Heard { said, ended })
+        Ok(self.gone)
     }
 
     /// Waits until there is something to read, or the end; `false`: the deadline has passed.
@@ -181,19 +175,24 @@ fn restore_signals(before: &libc::sigset_t) {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, ptr::null_mut()) };
 }
 
-/// The contents of some stretches of this process' memory, initialised or not: it is the system that reads them.
+/// The contents of some stretches of this process' memory, initialised or not: it is the system that reads them. `goes_on` is called before
+/// each.
 ///
 /// # Errors
 ///
-/// If it refuses.
-pub(super) fn read_memory(stretches: &[Range<usize>]) -> io::Result<Vec<Box<[u8]>>> {
+/// If the system refuses.
+pub(super) fn read_memory(
+    stretches: impl Iterator<Item = Range<usize>>,
+    mut goes_on: impl FnMut(),
+) -> io::Result<Vec<Box<[u8]>>> {
     let memory = File::open("/proc/self/mem")?;
-    let read = |stretch: &Range<usize>| {
+    let read = |stretch: Range<usize>| {
+        goes_on();
         let mut bytes = vec![0; stretch.len()].into_boxed_slice();
         memory.read_exact_at(&mut bytes, stretch.start as u64)?;
         Ok(bytes)
     };
-    stretches.iter().map(read).collect()
+    stretches.map(read).collect()
 }
 
 /// What other processes, or a device, would see.

@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How many trials there are at the most, until one comes to its end. Each that does not tells which task's future was to blame.
 const TRIALS: usize = 8;
 
+/// After how many tasks whose memory was read the copy says that it still lives. A guess: some milliseconds.
+const SIGN_OF_LIFE: usize = 4096;
+
 /// One at a time: each holds references, which another would not account for.
 static ONE: Mutex<()> = Mutex::new(());
 
@@ -72,8 +75,8 @@ fn nobody_refers_to(task: &Header) -> bool {
 fn out_of_reach(candidates: &mut Vec<Kept>) -> io::Result<()> {
     let mut suspect = None;
     for _ in 0..TRIALS {
-        let heard = hold_trial(candidates)?;
-        let transcript = Transcript::read(&heard.said);
+        let mut transcript = Transcript::default();
+        let ended = hold_trial(candidates)?.hear(PATIENCE, |said| transcript.add(said))?;
         if transcript.is_complete {
             let leaked = judge(&subjects(candidates, &transcript), &transcript.findings);
             let leaked: HashSet<usize> = (transcript.parked.iter().zip(leaked))
@@ -84,7 +87,7 @@ fn out_of_reach(candidates: &mut Vec<Kept>) -> io::Result<()> {
         }
         // One that crashes the copy would do so again. One that waits for a lock may have met another thread there by chance.
         let last = transcript.parked.last().map(|&(task, _)| task);
-        if last.is_some() && (heard.ended || suspect == last) {
+        if last.is_some() && (ended || suspect == last) {
             retain(candidates, |task| Some(task) != last);
             suspect = None;
         } else {
@@ -112,37 +115,49 @@ fn subjects(candidates: &[Kept], transcript: &Transcript) -> Vec<Subject> {
     transcript.parked.iter().map(subject).collect()
 }
 
-/// Drops all candidates' futures in a copy of the process, and returns what it said.
-fn hold_trial(candidates: &[Kept]) -> io::Result<sandbox::Heard> {
-    let copy = sandbox::copy(
-        || {
-            let stretches: Vec<_> = candidates.iter().map(Kept::memory).collect();
-            sandbox::read_memory(&stretches)
+/// Begins to drop all candidates' futures in a copy of the process.
+fn hold_trial(candidates: &[Kept]) -> io::Result<sandbox::Copy> {
+    sandbox::copy(
+        |mut tell| {
+            let mut read = 0;
+            sandbox::read_memory(candidates.iter().map(Kept::memory), || {
+                read += 1;
+                if read % SIGN_OF_LIFE == 0 {
+                    let _ = tell.write_all(&Entry::Lives.encode());
+                }
+            })
         },
-        |memory, tell, inside| perform(candidates, &memory, tell, inside),
-    )?;
-    copy.hear(PATIENCE)
+        |memory, tell, inside| {
+            let _ = perform(candidates, &memory, tell, inside);
+        },
+    )
 }
 
-/// The trial itself.
-fn perform(candidates: &[Kept], memory: &[Box<[u8]>], mut tell: &File, inside: &sandbox::Inside) {
+/// The trial itself. It fails if nobody listens any more.
+fn perform(
+    candidates: &[Kept],
+    memory: &[Box<[u8]>],
+    mut tell: &File,
+    inside: &sandbox::Inside,
+) -> io::Result<()> {
     trial::begin();
     // All are stopped before the first is dropped, so that nobody is queued who is woken by that.
     let parked: Vec<_> = (0..candidates.len())
         .filter_map(|task| Some((task, candidates[task].stop(inside)?)))
         .collect();
     let notebook = Notebook::new(candidates, memory);
+    let mut text = Vec::new();
     for (subject, &(task, references)) in parked.iter().enumerate() {
-        // The parent's end is there as long as anybody is interested.
-        let begins = Entry::Begins { task, references };
-        if tell.write_all(&begins.encode()).is_err() {
-            return;
-        }
+        // With what is known of the one before: a call of the system costs more than most drops.
+        text.extend(Entry::Begins { task, references }.encode());
+        tell.write_all(&text)?;
         candidates[task].rehearse(inside);
-        let text = notebook.copy_out(&parked, subject, trial::take());
-        if tell.write_all(&text).is_err() {
-            return;
+        text.clear();
+        let notes = trial::take().into_iter();
+        for finding in notes.filter_map(|note| notebook.find(task, subject, note)) {
+            text.extend(Entry::Found(finding).encode());
         }
     }
-    let _ = tell.write_all(&Entry::Ends.encode());
+    text.extend(Entry::Ends.encode());
+    tell.write_all(&text)
 }

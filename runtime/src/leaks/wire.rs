@@ -24,6 +24,8 @@ pub(super) enum Entry {
     Found(Finding),
     /// All have been.
     Ends,
+    /// Nothing so far.
+    Lives,
 }
 
 impl Entry {
@@ -48,6 +50,7 @@ impl Entry {
                 0,
             ],
             Self::Ends => [4, 0, 0, 0, 0, 0, 0],
+            Self::Lives => [5, 0, 0, 0, 0, 0, 0],
         };
         let mut bytes = [0; WORDS * WORD];
         for (bytes, word) in bytes.chunks_exact_mut(WORD).zip(words) {
@@ -87,6 +90,7 @@ impl Entry {
                 place: size(5)?,
             }),
             4 => Self::Ends,
+            5 => Self::Lives,
             _ => return None,
         })
     }
@@ -99,22 +103,32 @@ pub(super) struct Transcript {
     pub(super) parked: Vec<(usize, u64)>,
     pub(super) findings: Vec<Finding>,
     pub(super) is_complete: bool,
+    /// The beginning of an entry.
+    rest: Vec<u8>,
 }
 
 impl Transcript {
-    pub(super) fn read(said: &[u8]) -> Self {
-        let mut transcript = Self::default();
-        for entry in said.chunks_exact(WORDS * WORD) {
-            match Entry::decode(entry) {
-                Some(Entry::Begins { task, references }) => {
-                    transcript.parked.push((task, references));
-                }
-                Some(Entry::Found(finding)) => transcript.findings.push(finding),
-                Some(Entry::Ends) => transcript.is_complete = true,
-                None => return Self::default(),
-            }
+    /// More was said.
+    pub(super) fn add(&mut self, mut said: &[u8]) {
+        while self.rest.len() + said.len() >= WORDS * WORD {
+            let (now, later) = said.split_at(WORDS * WORD - self.rest.len());
+            self.rest.extend_from_slice(now);
+            said = later;
+            let entry = Entry::decode(&self.rest);
+            self.rest.clear();
+            self.enter(entry);
         }
-        transcript
+        self.rest.extend_from_slice(said);
+    }
+
+    fn enter(&mut self, entry: Option<Entry>) {
+        match entry {
+            Some(Entry::Begins { task, references }) => self.parked.push((task, references)),
+            Some(Entry::Found(finding)) => self.findings.push(finding),
+            Some(Entry::Ends) => self.is_complete = true,
+            // What makes no sense was not said by the code in this file.
+            Some(Entry::Lives) | None => {}
+        }
     }
 }
 
@@ -122,30 +136,17 @@ impl Transcript {
 pub(super) struct Notebook<'a> {
     candidates: &'a [Kept],
     memory: &'a [Box<[u8]>],
-    /// The candidates in the order of their memory.
-    sorted: Vec<usize>,
 }
 
 impl<'a> Notebook<'a> {
     /// For these candidates, with the contents of their memory when the copy was made.
     pub(super) fn new(candidates: &'a [Kept], memory: &'a [Box<[u8]>]) -> Self {
-        let mut sorted: Vec<usize> = (0..candidates.len()).collect();
-        sorted.sort_unstable_by_key(|&task| candidates[task].memory().start);
-        Self {
-            candidates,
-            memory,
-            sorted,
-        }
+        Self { candidates, memory }
     }
 
-    /// The entries for what was noted while the future of `subject` was dropped.
-    pub(super) fn copy_out(
-        &self,
-        parked: &[(usize, u64)],
-        subject: usize,
-        notes: Vec<Note>,
-    ) -> Vec<u8> {
-        let finding = |note| match note {
+    /// What a note says that was taken while the future of `task`, which is this subject, was dropped.
+    pub(super) fn find(&self, task: usize, subject: usize, note: Note) -> Option<Finding> {
+        match note {
             Note::Waker { task, slot, on } => Some(Finding::Waker { task, slot, on }),
             Note::Handle {
                 of,
@@ -153,31 +154,16 @@ impl<'a> Notebook<'a> {
                 size,
                 target,
             } => {
-                // What another task's destructor drops in this one's memory is nobody's.
-                let holder = self
-                    .task_at(place)
-                    .filter(|&task| task == parked[subject].0)?;
-                self.was_there(holder, place, size, target)
-                    .then_some(Finding::Handle {
-                        of,
-                        holder: subject,
-                        place,
-                    })
+                // What is dropped elsewhere, be it in another task's memory, was not in this one's hands.
+                let holds = self.candidates[task].memory().contains(&place)
+                    && self.was_there(task, place, size, target);
+                holds.then_some(Finding::Handle {
+                    of,
+                    holder: subject,
+                    place,
+                })
             }
-        };
-        (notes.into_iter().filter_map(finding))
-            .flat_map(|finding| Entry::Found(finding).encode())
-            .collect()
-    }
-
-    fn task_at(&self, address: usize) -> Option<usize> {
-        let starts_before = |&task: &usize| self.candidates[task].memory().start <= address;
-        let after = self.sorted.partition_point(starts_before);
-        let last = *self.sorted.get(after.checked_sub(1)?)?;
-        self.candidates[last]
-            .memory()
-            .contains(&address)
-            .then_some(last)
+        }
     }
 
     /// Whether the memory of `task` had a pointer to `target` there.
@@ -230,6 +216,7 @@ mod tests {
                 place: 0x1010,
             }),
             Entry::Ends,
+            Entry::Lives,
         ];
         for entry in entries {
             assert_eq!(Entry::decode(&entry.encode()), Some(entry));
@@ -242,7 +229,8 @@ mod tests {
             .iter()
             .flat_map(|&(task, references)| Entry::Begins { task, references }.encode())
             .collect();
-        let transcript = Transcript::read(&said);
+        let mut transcript = Transcript::default();
+        said.chunks(5).for_each(|said| transcript.add(said));
         assert!(!transcript.is_complete);
         assert_eq!(transcript.parked.last(), Some(&(9, 2)));
     }

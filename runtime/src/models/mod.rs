@@ -8,5 +8,6 @@ mod item;
 mod readiness;
 mod run_queue;
 mod slab;
+mod stuck;
 mod task_state;
 mod timers;

@@ -26,6 +26,10 @@ impl Worker {
     /// The poll of a task was long, and it is runnable still.
     #[cold]
     pub(super) fn requeue_heavy(&self, task: Runnable) {
+        if self.scheduler.seed().is_some() {
+            // Side by side with others it would end what a seed is for.
+            return self.requeue::<false>(task);
+        }
         self.slot.counters.count_yield();
         if let Err(task) = self.scheduler.heavy.push(task) {
             // The runtime has shut down.
@@ -45,14 +49,14 @@ impl Worker {
         }
         let poll = &self.slot.poll;
         poll.begin(task.header().id().as_u64(), task.header().spawned_at());
-        let began = clock::now();
+        let began = clock::real();
         self.step_aside();
         self.slot.set_slice(Slice::Longest);
         self.scheduler.notify();
         let ran = task.run(self.arena());
         let was_stuck = poll.end();
-        let long = clock::now() - began >= LONG;
-        self.ran(ran, long && was_stuck);
+        let long = clock::real() - began >= LONG;
+        self.ran::<false>(ran, long && was_stuck);
         if was_stuck {
             self.back_from_stuck();
         }

@@ -34,6 +34,8 @@ struct Counts {
     /// See invariant 4.
     running: AtomicIsize,
     searching: AtomicUsize,
+    /// Workers that have a thread and are not stuck, awake or asleep. Like `running`, it may be too low for a moment.
+    present: AtomicIsize,
     /// How many are to run at a time.
     max_procs: AtomicUsize,
 }
@@ -48,6 +50,18 @@ pub(crate) enum StepDown {
     Stay,
     /// Nor is it, and it was chosen meanwhile: it counts as searching, and a token is on its way.
     Search,
+}
+
+/// What came of [`Idle::retire`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Retire {
+    /// It is not one too many.
+    Stay,
+    /// It does not count any more, and is to look at the queues.
+    Look,
+    /// It does not count any more.
+    Go,
 }
 
 /// Whom to wake for work that was pushed.
@@ -68,6 +82,7 @@ impl Idle {
             counts: CachePadded::new(Counts {
                 running: AtomicIsize::new(0),
                 searching: AtomicUsize::new(0),
+                present: AtomicIsize::new(0),
                 max_procs: AtomicUsize::new(max_procs),
             }),
             sleeping: (0..slots.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
@@ -206,12 +221,55 @@ impl Idle {
 
     /// A worker's thread has begun, or a stuck worker's poll has returned.
     pub(crate) fn add_running(&self) {
+        self.counts.present.fetch_add(1, SeqCst);
         self.counts.running.fetch_add(1, SeqCst);
     }
 
     /// A worker is stuck in a poll.
     pub(crate) fn remove_running(&self) {
+        self.counts.present.fetch_sub(1, SeqCst);
         self.counts.running.fetch_sub(1, SeqCst);
+    }
+
+    /// Whether there are more threads that are not stuck than are ever to run at a time.
+    pub(crate) fn is_surplus(&self) -> bool {
+        self.counts.present.load(Relaxed) > signed(self.counts.max_procs.load(Relaxed))
+    }
+
+    /// A worker that is awake is about to end, if there is one too many. It has nothing in its queue, and for `Look` it must look at all
+    /// others once more, as one that falls asleep does: if it finds something it [comes back](Self::unretire).
+    pub(crate) fn retire(&self, searching: bool) -> Retire {
+        let max_procs = signed(self.counts.max_procs.load(SeqCst));
+        let surplus = self
+            .counts
+            .present
+            .fetch_update(SeqCst, SeqCst, |present| {
+                (present > max_procs).then(|| present - 1)
+            })
+            .is_ok();
+        if !surplus {
+            return Retire::Stay;
+        }
+        let running = self.counts.running.fetch_sub(1, SeqCst);
+        if searching {
+            self.counts.searching.fetch_sub(1, SeqCst);
+        }
+        // As in `fall_asleep`: who pushes sees the lower counts, or we see what was pushed.
+        fence(SeqCst);
+        if running > max_procs && !searching {
+            // So many others are awake, and will look.
+            Retire::Go
+        } else {
+            Retire::Look
+        }
+    }
+
+    /// It found something, and stays, searching if it did before.
+    pub(crate) fn unretire(&self, searching: bool) {
+        if searching {
+            self.counts.searching.fetch_add(1, SeqCst);
+        }
+        self.add_running();
     }
 
     /// Whether more workers are awake than there are meant to be.
@@ -253,6 +311,12 @@ impl Idle {
     #[inline]
     pub(crate) fn running(&self) -> usize {
         usize::try_from(self.counts.running.load(Relaxed)).unwrap_or(0)
+    }
+
+    /// Workers that have a thread and are not stuck.
+    #[cfg(all(test, loom))]
+    pub(crate) fn present(&self) -> usize {
+        usize::try_from(self.counts.present.load(Relaxed)).unwrap_or(0)
     }
 
     /// Whether nobody is awake, asked by the monitor after it announced that it will sleep, or gave up its turn at the reactor.

@@ -22,6 +22,8 @@ use crate::task::Runnable;
 const KEPT: usize = 4096;
 
 /// See the module.
+// Two cache lines, as the hardware fetches pairs: its neighbours in the scheduler are read at each spawn.
+#[repr(align(128))]
 pub(crate) struct Injector<T = Runnable> {
     list: Mutex<List<T>>,
     /// Written under the lock.

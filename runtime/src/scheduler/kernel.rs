@@ -32,7 +32,7 @@ impl Slice {
         match self {
             Self::Shortest => 100_000,
             Self::Default => 0,
-            Self::Longest => 100_000_000,
+            Self::Longest => 20_000_000,
         }
     }
 }
@@ -135,7 +135,7 @@ mod tests {
         set_slice(me, Slice::Default);
         // An older kernel says 0 each time, and one without the call nothing.
         if before.is_some_and(|slice| slice > 0) {
-            assert_eq!(longest, Some(100_000_000));
+            assert_eq!(longest, Some(20_000_000));
             assert_eq!(system::slice_of(me), before);
         }
     }

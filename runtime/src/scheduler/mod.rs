@@ -5,7 +5,7 @@
 //!
 //! - [`spawning`]: how it comes into being;
 //! - [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what these demand of a task);
-//! - [`worker`], [`slot`]: who takes them out, and what belongs to it (`worker::heavy`: tasks that hold it up);
+//! - [`worker`], [`slot`], [`mark`]: who takes them out, what belongs to it, and whether it is in a poll (`worker::heavy`: tasks that hold it up);
 //! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
 //! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the system for that);
 //! - [`blocking`]: threads for code that blocks;
@@ -19,6 +19,7 @@ use std::io;
 use std::sync::atomic::{
     AtomicBool, AtomicU64, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
+    fence,
 };
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::task::{Wake, Waker};
@@ -31,6 +32,7 @@ pub(crate) mod current;
 pub(crate) mod idle;
 pub(crate) mod injector;
 mod kernel;
+pub(crate) mod mark;
 pub(crate) mod monitor;
 pub(crate) mod parker;
 mod prefetch;
@@ -64,9 +66,12 @@ use crate::deadlock::{self, Bystanders};
 use crate::io::Driver;
 use crate::metrics::{Tally, count};
 use crate::procs::CpuLimits;
-use crate::task::{Cookie, Names, Runnable, Slab};
+use crate::task::{Cookie, Names, Runnable, Slab, Stamp};
 use crate::time::{Timeline, Timers};
 use crate::unhandled_panic::{Downfall, UnhandledPanic};
+
+/// Of so many tasks from outside one tells how long it waits. A look at the clock is little beside the lock and the wake-up here. A guess.
+const INJECTIONS_STAMPED: u64 = 8;
 
 /// How a scheduler is set up.
 #[derive(Clone, Debug)]
@@ -91,6 +96,8 @@ pub(crate) struct Config {
     pub(crate) start_paused: bool,
     /// What all choices of the scheduler are made by; `None`: by chance and speed.
     pub(crate) seed: Option<u64>,
+    /// Whether somebody watches the workers.
+    pub(crate) monitor: bool,
 }
 
 /// See the module.
@@ -98,7 +105,7 @@ pub(crate) struct Scheduler {
     config: Config,
     /// Filled from the front, one for each thread that was ever needed at a time.
     slots: Box<[OnceLock<Arc<Slot>>]>,
-    /// How many there are; written under `starting`.
+    /// From this one on all are vacant; written under `starting`.
     started: AtomicUsize,
     starting: Mutex<()>,
     injector: Injector,
@@ -161,42 +168,64 @@ impl Scheduler {
         for _ in 0..workers {
             if let Err(error) = scheduler.start_worker() {
                 scheduler.shut_down(None);
-                return Err(error);
+                return Err(error.into());
             }
         }
-        if let Err(error) = scheduler.start_monitor() {
-            scheduler.shut_down(None);
-            return Err(error);
+        if scheduler.config.monitor {
+            if let Err(error) = scheduler.start_monitor() {
+                scheduler.shut_down(None);
+                return Err(error);
+            }
         }
         deadlock::enter(&scheduler);
         Ok(scheduler)
     }
 
-    /// Starts one more worker, in a slot of its own.
-    ///
-    /// # Errors
-    ///
-    /// If `max_threads` are there already, or the system refuses one.
-    fn start_worker(self: &Arc<Self>) -> io::Result<()> {
+    /// Starts one more worker, in the first slot that has none.
+    fn start_worker(self: &Arc<Self>) -> Result<(), NotStarted> {
         let _starting = self.starting();
-        let index = self.started.load(Relaxed);
         if self.is_stopping() {
-            return Err(io::Error::other("the runtime is shutting down"));
+            return Err(NotStarted::Stopping);
         }
-        if index == self.slots.len() {
-            return Err(io::Error::other("Builder::max_threads is reached"));
-        }
-        let resolution = self.resolution();
-        let slot = self.slots[index].get_or_init(|| Arc::new(Slot::new(resolution)));
-        let interrupt = Interrupt {
-            scheduler: Arc::downgrade(self),
-            index,
+        let is_free = |slot: &OnceLock<Arc<Slot>>| slot.get().is_none_or(|slot| slot.is_vacant());
+        let Some(index) = self.slots.iter().position(is_free) else {
+            return Err(NotStarted::TooMany);
         };
-        slot.timers.set_interrupt(Waker::from(Arc::new(interrupt)));
-        self.start_thread(index)?;
-        // Release: who sees the number finds the slot.
-        self.started.store(index + 1, Release);
-        Ok(())
+        let slot = self.slots[index].get_or_init(|| {
+            let slot = Slot::new(self.resolution());
+            let interrupt = Interrupt {
+                scheduler: Arc::downgrade(self),
+                index,
+            };
+            slot.timers.set_interrupt(Waker::from(Arc::new(interrupt)));
+            Arc::new(slot)
+        });
+        slot.set_vacant(false);
+        let started = self.started.load(Relaxed);
+        // Release: who sees the number finds the slot. Before the thread: what it pushes is looked for.
+        self.started.store(started.max(index + 1), Release);
+        self.start_thread(index).map_err(|error| {
+            self.vacate(index);
+            NotStarted::Refused(error)
+        })
+    }
+
+    /// A slot has no thread from now on. Called under `starting`.
+    fn vacate(&self, index: usize) {
+        let slot = self.slot(index);
+        slot.set_vacant(true);
+        let mut started = self.started.load(Relaxed);
+        while started > 0 && self.slot(started - 1).is_vacant() {
+            started -= 1;
+        }
+        self.started.store(started, Release);
+        // Pairs with the fence in `Interrupt`: either we see the timer, or whoever inserts it sees that the slot is vacant.
+        fence(SeqCst);
+        if slot.timers.next_deadline() != u64::MAX {
+            self.monitor.hurry();
+        }
+        // It may have had the turn at the reactor a moment ago.
+        self.hand_turn_on();
     }
 
     /// Only one at a time starts a worker, and nobody once the runtime is stopping.
@@ -216,8 +245,12 @@ impl Scheduler {
         self.ending.worker_starts();
         self.idle.add_running();
         let started = builder.spawn(move || {
-            let _ended = WorkerEnds(&scheduler);
-            Worker::new(scheduler.clone(), index).run();
+            let ended = WorkerEnds(&scheduler);
+            let retired = Worker::new(scheduler.clone(), index).run();
+            drop(ended);
+            if retired {
+                shutdown::thread_retires(scheduler);
+            }
         });
         match started {
             Ok(thread) => {
@@ -237,6 +270,9 @@ impl Scheduler {
 
     /// Queues a task from a thread that is no worker of this scheduler. The caller keeps the scheduler alive.
     pub(crate) fn inject(&self, task: Runnable) {
+        if self.tally.injected.fetch_add(1, Relaxed) % INJECTIONS_STAMPED == 0 {
+            task.header().stamp(Stamp::now(INJECTIONS_STAMPED));
+        }
         match self.injector.push(task) {
             Ok(()) => self.notify(),
             // The runtime has shut down: nobody will run it.
@@ -271,7 +307,7 @@ impl Scheduler {
     pub(crate) fn has_work(&self) -> bool {
         !self.injector.is_empty()
             || !self.heavy.is_empty()
-            || self.started_slots().any(|slot| !slot.queue.is_empty())
+            || self.occupied_slots().any(|slot| !slot.queue.is_empty())
     }
 
     // ---- what workers and the rest of the crate look at ----
@@ -280,6 +316,13 @@ impl Scheduler {
         self.slots[index]
             .get()
             .expect("a worker's slot is there before the worker")
+    }
+
+    /// Those among which all are that have a worker now.
+    fn occupied_slots(&self) -> impl Iterator<Item = &Arc<Slot>> {
+        // Acquire pairs with the Release in `start_worker`.
+        let slots = &self.slots[..self.started.load(Acquire)];
+        slots.iter().filter_map(OnceLock::get)
     }
 
     /// The slots that have had a worker.
@@ -293,6 +336,12 @@ impl Scheduler {
         let start = rng.below(started);
         let (before, from) = self.slots[..started].split_at(start);
         from.iter().chain(before).filter_map(OnceLock::get)
+    }
+
+    /// Lets those that sleep without need notice that they may be surplus.
+    fn unpark_surplus(&self) {
+        let started = self.started.load(Acquire);
+        (self.max_procs()..started).for_each(|index| self.unpark(index));
     }
 
     pub(crate) fn max_procs(&self) -> usize {
@@ -326,6 +375,9 @@ impl Scheduler {
     fn change_max_procs(&self, n: usize) -> usize {
         let before = self.idle.set_max_procs(n);
         self.monitor.hurry();
+        if n < before {
+            self.unpark_surplus();
+        }
         before
     }
 
@@ -462,6 +514,26 @@ pub(crate) fn schedule(task: Runnable) {
     });
 }
 
+/// Why there is no further worker.
+#[derive(Debug)]
+enum NotStarted {
+    Stopping,
+    /// `Builder::max_threads` are there.
+    TooMany,
+    /// By the system.
+    Refused(io::Error),
+}
+
+impl From<NotStarted> for io::Error {
+    fn from(reason: NotStarted) -> Self {
+        match reason {
+            NotStarted::Stopping => Self::other("the runtime is shutting down"),
+            NotStarted::TooMany => Self::other("Builder::max_threads is reached"),
+            NotStarted::Refused(error) => error,
+        }
+    }
+}
+
 /// Signs a worker off when its loop has returned.
 struct WorkerEnds<'a>(&'a Arc<Scheduler>);
 
@@ -478,7 +550,7 @@ impl Drop for WorkerEnds<'_> {
     }
 }
 
-/// Wakes the worker of a slot so that it looks at its timers anew.
+/// Wakes the worker of a slot so that it looks at its timers anew; where it cannot, the monitor.
 struct Interrupt {
     scheduler: Weak<Scheduler>,
     index: usize,
@@ -490,7 +562,15 @@ impl Wake for Interrupt {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if let Some(scheduler) = self.scheduler.upgrade() {
+        let Some(scheduler) = self.scheduler.upgrade() else {
+            return;
+        };
+        // Pairs with the fence in `Scheduler::vacate`.
+        fence(SeqCst);
+        let slot = scheduler.slot(self.index);
+        if slot.is_vacant() || slot.poll.is_stuck() {
+            scheduler.monitor.hurry();
+        } else {
             scheduler.unpark(self.index);
         }
     }

@@ -5,7 +5,8 @@
 //! 1. the task is asked to yield at its next operation (the preempt flag in `coop`);
 //! 2. if it does not, its worker is marked as stuck, counts as running no more, and another one is woken or started in its place. What
 //!    the stuck worker owns needs no hand-over: ring and run-next are stolen from, its timers are fired from here;
-//! 3. when the poll returns at last, the worker finds itself marked; if it is one too many now, it sleeps until it is needed.
+//! 3. when the poll returns at last, the worker finds itself marked; if it is one too many now, it sleeps until it is needed, and ends
+//!    if it is not needed for a second.
 //!
 //! It also repairs what the workers leave undone for speed's sake: a run-next that nobody was woken for, a reactor that nobody looks at
 //! because all workers are in long polls.
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use super::kernel::{self, KernelThread, Slice};
 use super::threads::ThreadNumber;
-use super::{Scheduler, Slot};
+use super::{NotStarted, Scheduler, Slot};
 use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT, TEST_DOUBT};
 use crate::metrics::{TraceLine, count};
 use crate::stderr::say;
@@ -69,6 +70,8 @@ pub(crate) struct Monitor {
     state: AtomicU8,
     /// All workers are stuck and there is work: look now.
     hurry: AtomicBool,
+    /// No worker could be added when it was last tried, since there are as many as may be. Used by the monitor alone.
+    exhausted: AtomicBool,
     /// Odd while it looks: one more with each beginning and end.
     looks: AtomicU64,
     /// The number of its thread, once it has begun.
@@ -86,6 +89,8 @@ const STOPPED: u8 = 2;
 struct Seen {
     /// When to look again because of a long poll, if there is one.
     again: Option<Duration>,
+    /// When a timer is due that no worker will fire.
+    due: Option<Duration>,
     /// Some poll is long that was not known to be.
     new: bool,
 }
@@ -128,6 +133,7 @@ impl Monitor {
             report: report.map(nanos),
             state: AtomicU8::new(WATCHING),
             hurry: AtomicBool::new(false),
+            exhausted: AtomicBool::new(false),
             looks: AtomicU64::new(0),
             thread: OnceLock::new(),
             lock: Mutex::new(()),
@@ -278,7 +284,11 @@ impl Scheduler {
                 alert_until = now + nanos(ALERT);
             }
             let most = if now < alert_until { FAST } else { SLOW };
-            pause = seen.again.map_or(most, |again| again.min(most));
+            pause = seen
+                .again
+                .into_iter()
+                .chain(seen.due)
+                .fold(most, Duration::min);
             if seen.again.is_some() || self.idle.running() > 0 {
                 calm_since = None;
             } else if now - *calm_since.get_or_insert(now) > nanos(CALM) {
@@ -313,8 +323,10 @@ impl Scheduler {
             };
             let trace = self.config.schedtrace;
             let patient = patience.filter(|_| self.why_clock_stands().is_some());
-            let time = again.into_iter().chain(trace).chain(patient).min();
-            if self.monitor.sleep(self, seen, time) || trace.is_some() {
+            let due = self.due_in_vacant();
+            let times = [again, trace, patient, due];
+            let time = times.into_iter().flatten().min();
+            if self.monitor.sleep(self, seen, time) || trace.is_some() || due.is_some() {
                 return;
             }
             doubt = doubt.saturating_mul(2);
@@ -342,6 +354,9 @@ impl Scheduler {
         let mut pace = Pace { polls: 0, time };
         for (slot, watched) in self.started_slots().zip(watched.iter_mut()) {
             pace.polls += watched.polls(slot);
+            if slot.is_vacant() {
+                self.look_after(slot);
+            }
             if let Some(time) = watched.time_in_poll(slot, now) {
                 long += usize::from(!slot.poll.is_stuck());
                 let again = self.attend(slot, watched, time);
@@ -354,13 +369,43 @@ impl Scheduler {
         // One worker made way for another, and that one is through with its tasks before a second could help.
         let served =
             next.is_none() && self.contention.is_recent(now) && pace.is_brisk(self.idle.running());
-        if !served && self.has_work() {
+        let has_work = self.has_work();
+        if !has_work {
+            self.monitor.exhausted.store(false, Relaxed);
+        } else if !served {
             self.replace_stuck();
         }
         Seen {
             again: next,
+            due: self.due_in_vacant(),
             new: long > 0,
         }
+    }
+
+    /// When the first timer is due in a slot without a worker.
+    fn due_in_vacant(&self) -> Option<Duration> {
+        if self.timeline.is_paused() {
+            return None;
+        }
+        let now = self.timeline.now();
+        let vacant = self.started_slots().filter(|slot| slot.is_vacant());
+        let due = vacant.map(|slot| slot.timers.next_deadline()).min()?;
+        (due != u64::MAX).then(|| Duration::from_nanos(due.saturating_sub(now)))
+    }
+
+    /// What the owner of a vacant slot would do.
+    fn look_after(&self, slot: &Slot) {
+        self.fire_timers_of(slot);
+        if slot.poll.is_stuck() && slot.poll.unstick() {
+            // Marked a moment too late: it had ended.
+            self.idle.add_running();
+        }
+    }
+
+    fn fire_timers_of(&self, slot: &Slot) {
+        // By the tasks' clock, which may be paused.
+        let fired = slot.timers.fire(self.timeline.now(), TIMER_BATCH) as u64;
+        self.tally.timers_fired.fetch_add(fired, Relaxed);
     }
 
     /// Nobody may be left to do it.
@@ -381,7 +426,7 @@ impl Scheduler {
     ///
     /// `is_quiet` fences between our giving the turn up and the look at the count; `fall_asleep` between the count and the try for the
     /// turn: either that worker gets the turn, or we see it asleep.
-    fn hand_turn_on(&self) {
+    pub(super) fn hand_turn_on(&self) {
         if self.idle.is_quiet() {
             self.notify();
         }
@@ -391,9 +436,7 @@ impl Scheduler {
     ///
     /// Returns when to look at it again.
     fn attend(&self, slot: &Slot, watched: &mut Watched, time: u64) -> Duration {
-        // Not `now`, which is the system's time: the tasks' clock may be paused.
-        let fired = slot.timers.fire(self.timeline.now(), TIMER_BATCH) as u64;
-        self.tally.timers_fired.fetch_add(fired, Relaxed);
+        self.fire_timers_of(slot);
         let waiting = self.has_work() || slot.queue.has_next();
         let patience = if waiting && !self.idle.has_sleeper() {
             self.monitor.slice / IMPATIENT
@@ -441,13 +484,30 @@ impl Scheduler {
             if self.idle.has_sleeper() {
                 return self.notify();
             }
-            if let Err(error) = self.start_worker() {
-                if self.is_stopping() {
-                    return;
-                }
-                self.ending.complain(&format!("ready tasks wait, since every worker is stuck in a task and none can be added: {error}"));
-                return;
+            match self.start_worker() {
+                Ok(()) => {}
+                Err(NotStarted::Stopping) => return,
+                Err(NotStarted::TooMany) => return self.no_thread_left(),
+                Err(NotStarted::Refused(error)) => return self.ending.complain(&format!(
+                    "ready tasks wait, since every worker is stuck in a task and none can be added: {error}"
+                )),
             }
+        }
+        self.monitor.exhausted.store(false, Relaxed);
+    }
+
+    /// `Builder::max_threads` are there, and all are stuck: counted each time that it comes to this, and said the first time.
+    fn no_thread_left(&self) {
+        if self.monitor.exhausted.swap(true, Relaxed) {
+            return;
+        }
+        let before = self.tally.exhausted.fetch_add(1, Relaxed);
+        if before == 0 {
+            say(format_args!(
+                "ready tasks wait, since all {} worker threads are stuck in tasks that block or compute: \
+                 move blocking work to runtime::spawn_blocking, or raise Builder::max_threads; this is said once",
+                self.slots.len()
+            ));
         }
     }
 }

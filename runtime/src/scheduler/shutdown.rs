@@ -28,6 +28,8 @@ pub(crate) struct Ending {
 #[derive(Debug, Default)]
 struct Book {
     threads: Vec<ThreadHandle<()>>,
+    /// The worker's thread that ended last, of those that ended since nobody needed them. It joins the one before.
+    retired: Option<ThreadHandle<()>>,
     running: usize,
     /// The owner has done what it could without the workers that are still there: the last of them gives the slab up.
     owner_done: bool,
@@ -60,6 +62,16 @@ impl Ending {
         self.lock().threads.push(thread);
     }
 
+    /// The calling thread ends before the runtime does. Returns the one that did so last, to be joined: so one handle at most is kept for
+    /// all that are gone, and the end of the runtime waits until the system has taken every thread back.
+    fn retires(&self) -> Option<ThreadHandle<()>> {
+        let me = thread::current().id();
+        let mut book = self.lock();
+        let mine = book.threads.iter().position(|t| t.thread().id() == me)?;
+        let mine = book.threads.swap_remove(mine);
+        book.retired.replace(mine)
+    }
+
     /// Waits for the workers; `false`: some are still busy.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut book = self.lock();
@@ -81,7 +93,8 @@ impl Ending {
                 .unwrap_or_else(|poisoned| poisoned.into_inner())
                 .0;
         }
-        let threads = std::mem::take(&mut book.threads);
+        let mut threads = std::mem::take(&mut book.threads);
+        threads.extend(book.retired.take());
         drop(book);
         let me = thread::current().id();
         for thread in threads {
@@ -220,5 +233,16 @@ impl Scheduler {
                 drop(task);
             }
         }
+    }
+}
+
+/// The last act of a worker's thread that ends since nobody needs it.
+pub(super) fn thread_retires(scheduler: Arc<Scheduler>) {
+    let before = scheduler.ending.retires();
+    // It may be the last count, and must be gone when somebody has joined this thread.
+    drop(scheduler);
+    if let Some(thread) = before {
+        // A panic there has been printed.
+        let _ = thread.join();
     }
 }

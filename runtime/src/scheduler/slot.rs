@@ -1,13 +1,13 @@
 //! A worker's slot: what a worker owns, and what others may take from it at any time.
 //!
-//! A slot is not a thread. The thread that runs with it is the owner of the ring's tail and of the slab arena of the same number; ring,
+//! A slot is not a thread: threads end when they are not needed, and slots stay, and wait for another one. The thread that runs with it is the owner of the ring's tail and of the slab arena of the same number; ring,
 //! run-next and timers can be taken from or fired by anybody, so that nothing is stranded when the owner is busy or gone.
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{AcqRel, Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -15,9 +15,11 @@ use std::time::Duration;
 use crossbeam_utils::CachePadded;
 
 use super::kernel::{self, KernelThread, Slice};
+use super::mark::Mark;
 use super::parker::{Bed, Parker};
 use super::run_queue::RunQueue;
 use super::threads::{self, ThreadNumber};
+use crate::histogram::Counts as LatencyCounts;
 use crate::io::Driver;
 use crate::task::coop::Preempt;
 use crate::task::{Id, Names, Place};
@@ -31,11 +33,15 @@ pub(crate) struct Slot {
     /// What the owner writes at each poll, and the monitor reads now and then.
     pub(crate) poll: CachePadded<PollMark>,
     pub(crate) counters: Counters,
+    /// How long tasks waited that the owner ran. Written by it alone.
+    pub(crate) latencies: LatencyCounts,
     pub(crate) parker: Parker,
     /// The number of the owner's thread; 0: unknown.
     thread: AtomicU32,
     /// The owner, while it lives: whoever holds the lock keeps it from ending.
     owner: Mutex<Option<KernelThread>>,
+    /// It has no owner: the monitor fires its timers. Written under the scheduler's `starting`.
+    vacant: AtomicBool,
 }
 
 impl Slot {
@@ -45,9 +51,11 @@ impl Slot {
             timers: Timers::acquire(resolution),
             poll: CachePadded::new(PollMark::new()),
             counters: Counters::default(),
+            latencies: LatencyCounts::default(),
             parker: Parker::new(),
             thread: AtomicU32::new(0),
             owner: Mutex::new(None),
+            vacant: AtomicBool::new(false),
         }
     }
 
@@ -63,6 +71,17 @@ impl Slot {
     /// The owner's thread is about to end.
     pub(crate) fn leave(&self) {
         *self.owner() = None;
+        self.thread.store(0, Release);
+    }
+
+    /// Whether it waits for an owner, or has one. SeqCst: a two-sided race with whoever inserts a timer here, see `Interrupt`.
+    pub(crate) fn set_vacant(&self, vacant: bool) {
+        self.vacant.store(vacant, SeqCst);
+    }
+
+    /// Whether its owner has ended, and no other one has come.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.vacant.load(SeqCst)
     }
 
     /// How long the kernel lets the owner run.
@@ -95,17 +114,13 @@ impl Slot {
     }
 }
 
-/// Which poll the owner is in. All of it is written by plain stores, but for `stuck`, which the monitor sets.
+/// Which poll the owner is in. All of it is written by the owner, by plain stores, but for the mark that the monitor sets.
 #[derive(Debug)]
 pub(crate) struct PollMark {
-    /// Odd inside a poll; two more with each.
-    sequence: AtomicU64,
+    mark: Mark,
     /// The task, and where it was spawned: copies, since the task itself may be gone when they are read.
     task: AtomicU64,
     spawned_at: Place,
-    /// The owner does not count as running: it is in a poll that does not return, or in `block_in_place`. Set by the monitor or the
-    /// owner, cleared by the owner.
-    stuck: AtomicBool,
     /// The task said that it would block, so that nobody need be told of it.
     on_purpose: AtomicBool,
     /// The task is to yield at its next budgeted operation.
@@ -115,10 +130,9 @@ pub(crate) struct PollMark {
 impl PollMark {
     fn new() -> Self {
         Self {
-            sequence: AtomicU64::new(0),
+            mark: Mark::new(),
             task: AtomicU64::new(0),
             spawned_at: Place::unknown(),
-            stuck: AtomicBool::new(false),
             on_purpose: AtomicBool::new(false),
             preempt: Preempt::acquire(),
         }
@@ -129,28 +143,23 @@ impl PollMark {
     pub(crate) fn begin(&self, task: u64, spawned_at: &'static Location<'static>) {
         self.task.store(task, Relaxed);
         self.spawned_at.set(spawned_at);
-        // Release: who sees the new number sees the task that goes with it.
-        self.sequence
-            .store(self.sequence.load(Relaxed) + 1, Release);
+        self.mark.begin();
     }
 
-    /// The owner's poll has returned. `true`: it was stuck, and is not any more.
+    /// See [`Mark::end`].
     #[inline]
     pub(crate) fn end(&self) -> bool {
-        self.sequence
-            .store(self.sequence.load(Relaxed) + 1, Release);
-        self.stuck.load(Relaxed) && self.unstick()
+        self.mark.end()
     }
 
-    /// The owner counts as running again. `false`: it did already.
-    #[cold]
+    /// See [`Mark::unstick`].
     pub(crate) fn unstick(&self) -> bool {
-        self.stuck.swap(false, AcqRel)
+        self.mark.unstick()
     }
 
-    /// The owner does not count as running from now on. `false`: it was marked already.
+    /// See [`Mark::stick`].
     pub(crate) fn stick(&self) -> bool {
-        !self.stuck.swap(true, AcqRel)
+        self.mark.stick()
     }
 
     /// The owner notes whether its task blocks because it says so.
@@ -163,11 +172,11 @@ impl PollMark {
     }
 
     pub(crate) fn is_stuck(&self) -> bool {
-        self.stuck.load(Relaxed)
+        self.mark.is_stuck()
     }
 
     pub(crate) fn sequence(&self) -> u64 {
-        self.sequence.load(Relaxed)
+        self.mark.sequence()
     }
 
     /// Names a task that has been in its poll for `time` nanoseconds.

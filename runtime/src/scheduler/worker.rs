@@ -20,11 +20,13 @@ use super::rand::Rng;
 use super::run_queue::CAPACITY;
 use super::stillness::Next;
 use super::{Scheduler, Slot, contention, current};
-use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable, random};
+use crate::task::{self, Arena, ArenaIndex, Cookie, IdBlock, Ran, Runnable, Stamp, random};
 use crate::time::{Timers, clock};
 
 #[path = "heavy.rs"]
 mod heavy;
+#[path = "retire.rs"]
+mod retire;
 
 /// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
 /// always be at the same place when it comes.
@@ -51,6 +53,13 @@ const INJECTED_BATCH: usize = CAPACITY as usize / 2;
 /// channel operation, so that a worker that is about to run it itself gets the chance.
 const STEAL_NEXT_SPINS: u32 = 100;
 
+/// Of so many polls that follow a `maintain` one is watched: of some 500 in all, so that the looks at the clock cost less than a
+/// hundredth of the cheapest operations.
+const MAINTAINS_WATCHED: u8 = 8;
+
+/// Of so many tasks that a timer or the reactor wakes one tells how long it waits: some nanoseconds an event. A guess.
+const DELIVERIES_STAMPED: u8 = 16;
+
 /// With a seed: among how many tasks at the head of the ring the next is chosen. Each that is passed over goes to the ring's end.
 const CHOICE: usize = 8;
 
@@ -66,12 +75,22 @@ pub(crate) struct Worker {
     /// Polls until the next `maintain`.
     countdown: Cell<u32>,
     interval: Cell<u32>,
-    /// When `maintain` last ran, and when it last looked at the reactor, in nanoseconds of `time::clock`.
+    /// With a seed, where `interval` stays 1: polls until the next real `maintain`.
+    until_maintain: Cell<u32>,
+    /// When `maintain` last ran, and when it last looked at the reactor, in nanoseconds of the system's clock.
     maintained: Cell<u64>,
     reactor_seen: Cell<u64>,
     /// Counted in `Idle::searching`.
     searching: Cell<bool>,
     mode: Cell<Mode>,
+    /// Since when this worker has been one too many; `NEEDED`: it is not, or was needed.
+    unneeded_since: Cell<u64>,
+    /// The number of the last poll that was watched.
+    watched: Cell<u64>,
+    /// Calls of `maintain` until the next that is followed by such a poll.
+    unwatched: Cell<u8>,
+    /// Deliveries until the next that is stamped.
+    unstamped: Cell<u8>,
     ids: Cell<IdBlock>,
     rng: Rng,
 }
@@ -81,7 +100,9 @@ pub(crate) struct Worker {
 enum Mode {
     /// It polls a task: what that wakes runs next.
     Running,
-    /// The same with a seed: what that wakes runs next, or goes to the end of the ring.
+    /// The same, in a poll whose wakes tell how long they wait.
+    Watched,
+    /// It polls a task, with a seed: what that wakes runs next, or goes to the end of the ring.
     Shuffling,
     /// It delivers events or fires timers: what they wake goes into the ring, and others are woken once at the end.
     Delivering,
@@ -94,54 +115,50 @@ impl Worker {
     pub(crate) fn new(scheduler: Arc<Scheduler>, index: usize) -> Self {
         let slot = scheduler.slot(index).clone();
         slot.adopt();
+        let seeded = scheduler.seed().is_some();
         Self {
             scheduler,
             slot,
             index,
-            countdown: Cell::new(MAX_INTERVAL),
-            interval: Cell::new(MAX_INTERVAL),
-            maintained: Cell::new(clock::now()),
+            countdown: Cell::new(if seeded { 1 } else { MAX_INTERVAL }),
+            interval: Cell::new(if seeded { 1 } else { MAX_INTERVAL }),
+            until_maintain: Cell::new(MAX_INTERVAL),
+            maintained: Cell::new(UNKNOWN),
             reactor_seen: Cell::new(0),
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),
+            unneeded_since: Cell::new(retire::NEEDED),
+            watched: Cell::new(0),
+            unwatched: Cell::new(1),
+            unstamped: Cell::new(DELIVERIES_STAMPED),
             ids: Cell::new(IdBlock::new()),
             rng: Rng::new(index as u64 + 1),
         }
     }
 
-    /// Runs tasks until the runtime stops.
-    pub(crate) fn run(&self) {
+    /// Runs tasks until the runtime stops, or until this worker has not been needed for a while, which is `true`.
+    pub(crate) fn run(&self) -> bool {
         current::with_worker_set(self, || {
-            match self.scheduler.seed() {
-                None => self.run_until_stop(|| {}),
-                Some(seed) => {
-                    let _seeded = random::reseed(seed, self.index as u64);
-                    self.mode.set(self.running());
-                    self.run_until_stop(|| self.shuffle());
+            let seed = self.scheduler.seed();
+            let _seeded = seed.map(|seed| random::reseed(seed, self.index as u64));
+            self.mode.set(self.running());
+            while !self.scheduler.is_stopping() {
+                match self.next_task() {
+                    Some(task) => self.run_task::<false>(task),
+                    None if self.run_heavy() => {}
+                    None if self.retire() => return true,
+                    None => self.sleep(),
                 }
             }
             if self.searching.replace(false) {
                 let _ = self.scheduler.idle.stop_searching();
             }
             self.slot.leave();
-        });
-    }
-
-    /// `first` is done before each look for a task.
-    #[inline]
-    fn run_until_stop(&self, first: impl Fn()) {
-        while !self.scheduler.is_stopping() {
-            first();
-            match self.next_task() {
-                Some(task) => self.run_task(task),
-                None if self.run_heavy() => {}
-                None => self.sleep(),
-            }
-        }
+            false
+        })
     }
 
     /// With a seed: brings a task to the head of the ring that chance has chosen.
-    #[cold]
     fn shuffle(&self) {
         let queue = &self.slot.queue;
         let waiting = queue.len().min(CHOICE);
@@ -192,26 +209,69 @@ impl Worker {
 
     // ---- running ----
 
-    #[inline]
-    fn run_task(&self, task: Runnable) {
+    /// `WATCHED`: what the task wakes, and the task itself if it yields, tells how long it waits. A constant, so that a poll that is not
+    /// watched asks nothing.
+    #[inline(always)] // Twice: into the loop, and into `run_watched`.
+    fn run_task<const WATCHED: bool>(&self, task: Runnable) {
         let poll = &self.slot.poll;
         poll.begin(task.header().id().as_u64(), task.header().spawned_at());
         let ran = task.run(self.arena());
         let was_stuck = poll.end();
-        self.ran(ran, was_stuck);
+        self.ran::<WATCHED>(ran, was_stuck);
         if was_stuck {
             self.back_from_stuck();
         }
     }
 
-    #[inline]
-    fn ran(&self, ran: Ran, was_long: bool) {
+    #[inline(always)] // As above.
+    fn ran<const WATCHED: bool>(&self, ran: Ran, was_long: bool) {
         match ran {
             Ran::Parked | Ran::Gone => {}
             Ran::Completed => self.slot.counters.count_completed(),
             Ran::Requeue(task) if was_long => self.requeue_heavy(task),
-            Ran::Requeue(task) => self.requeue(task),
+            Ran::Requeue(task) => self.requeue::<WATCHED>(task),
         }
+    }
+
+    /// Runs a task, one of some five hundred, and has those whom it wakes note the time.
+    ///
+    /// Here, off the loop, since it then costs nothing where nobody is watched: the mode is asked at each wake anyway.
+    #[cold]
+    fn run_watched(&self, task: Runnable) {
+        self.mode.set(Mode::Watched);
+        self.run_task::<true>(task);
+        self.mode.set(Mode::Running);
+        self.watched.set(self.slot.poll.sequence());
+    }
+
+    /// A wake or a yield in a poll that is watched stands for those in all polls since the last such one.
+    fn stamp(&self, task: &Runnable, sequence: u64) {
+        // Two numbers a poll.
+        let polls = (sequence - self.watched.get()) / 2;
+        task.header().stamp(Stamp::now(polls.max(1)));
+    }
+
+    #[cold]
+    fn stamp_watched(&self, task: &Runnable) {
+        // Odd inside the poll, which counts too.
+        self.stamp(task, self.slot.poll.sequence() + 1);
+    }
+
+    /// A timer or the reactor has woken a task.
+    fn push_delivered(&self, task: Runnable) {
+        let left = self.unstamped.get() - 1;
+        self.unstamped.set(left);
+        if left == 0 {
+            self.unstamped.set(DELIVERIES_STAMPED);
+            task.header()
+                .stamp(Stamp::now(u64::from(DELIVERIES_STAMPED)));
+        }
+        self.push(task);
+    }
+
+    /// A task is about to be polled here that was stamped when it was woken.
+    pub(crate) fn note_latency(&self, stamp: Stamp) {
+        self.slot.latencies.count(stamp.age(), stamp.stands_for());
     }
 
     /// The poll that was given up has returned. While it lasted another worker was woken or started in place of this one.
@@ -223,7 +283,11 @@ impl Worker {
     }
 
     /// A task that yielded goes to the back.
-    fn requeue(&self, task: Runnable) {
+    #[inline(always)] // Into its one caller, for a call costs as much as what it does.
+    fn requeue<const WATCHED: bool>(&self, task: Runnable) {
+        if WATCHED {
+            self.stamp(&task, self.slot.poll.sequence());
+        }
         self.slot.counters.count_yield();
         let others = !self.slot.queue.is_empty() || self.slot.queue.has_next();
         self.push(task);
@@ -236,12 +300,14 @@ impl Worker {
     // ---- queueing, called from within polls ----
 
     /// A task was woken or spawned by this worker: it runs next.
-    #[inline]
+    #[inline(always)] // Left to itself the compiler makes it a call from the one that it is most of.
     pub(crate) fn schedule(&self, task: Runnable) {
         match self.mode.get() {
             Mode::Running => {}
+            Mode::Watched => self.stamp_watched(&task),
+            Mode::Delivering => return self.push_delivered(task),
             Mode::Shuffling if random::random() >> 63 == 0 => {}
-            Mode::Shuffling | Mode::Delivering => return self.push(task),
+            Mode::Shuffling => return self.push(task),
             // Nobody looks at this worker's queue until the call returns.
             Mode::Away => return self.scheduler.inject(task),
         }
@@ -310,7 +376,7 @@ impl Worker {
     fn injected(&self) -> Option<Runnable> {
         let injector = &self.scheduler.injector;
         let len = injector.len();
-        if len == 0 {
+        if len == 0 || self.is_due_to_retire() {
             return None;
         }
         let share = (len / self.scheduler.max_procs() + 1).min(INJECTED_BATCH);
@@ -325,12 +391,13 @@ impl Worker {
     /// Looks at what a busy worker would forget: the shared queue, timers, the reactor.
     #[cold]
     fn maintain(&self) -> Option<Runnable> {
-        let now = clock::now();
+        if self.scheduler.seed().is_some() {
+            return self.maintain_by_count();
+        }
+        let now = clock::real();
         let before = self.maintained.replace(now);
         let fights = contention::take_fights();
-        // With a seed nothing may depend on how fast this machine is.
-        let seeded = self.scheduler.seed().is_some();
-        if before != UNKNOWN && !seeded {
+        if before != UNKNOWN {
             let elapsed = now - before;
             self.interval
                 .set(next_interval(self.interval.get(), elapsed));
@@ -338,7 +405,51 @@ impl Worker {
                 self.make_way(now);
             }
         }
-        // The end of run-next's slice.
+        self.end_slice();
+        self.fire_timers(self.scheduler.timeline.at(now));
+        self.make_room();
+        if self.is_due_to_retire() {
+            // It has given away what it had.
+            return None;
+        }
+        if now - self.reactor_seen.get() >= MAINTAIN_EVERY {
+            self.reactor_seen.set(now);
+            self.look_at_reactor();
+        }
+        let _ = self.run_heavy();
+        let task = self.scheduler.injector.pop();
+        let left = self.unwatched.get() - 1;
+        // Not while this worker searches, which somebody may rely on: that has to be ended first.
+        if left > 0 || self.searching.get() {
+            self.unwatched.set(left.max(1));
+            return task;
+        }
+        self.unwatched.set(MAINTAINS_WATCHED);
+        let task = task.or_else(|| self.local());
+        task.into_iter().for_each(|task| self.run_watched(task));
+        None
+    }
+
+    /// With a seed: called before each look for a task, and does what `maintain` does after so many of them. Nothing depends on how fast
+    /// this machine is.
+    fn maintain_by_count(&self) -> Option<Runnable> {
+        self.shuffle();
+        let left = self.until_maintain.get() - 1;
+        self.until_maintain
+            .set(if left == 0 { MAX_INTERVAL } else { left });
+        if left > 0 {
+            return None;
+        }
+        self.end_slice();
+        self.fire_timers(clock::now());
+        self.make_room();
+        self.look_at_reactor();
+        let _ = self.run_heavy();
+        self.scheduler.injector.pop()
+    }
+
+    /// The end of run-next's slice.
+    fn end_slice(&self) {
         let queue = &self.slot.queue;
         if !queue.is_empty() {
             queue
@@ -346,14 +457,6 @@ impl Worker {
                 .into_iter()
                 .for_each(|next| self.push(next));
         }
-        self.fire_timers(now);
-        self.make_room();
-        if seeded || now.saturating_sub(self.reactor_seen.get()) >= MAINTAIN_EVERY {
-            self.reactor_seen.set(now);
-            self.look_at_reactor();
-        }
-        let _ = self.run_heavy();
-        self.scheduler.injector.pop()
     }
 
     fn fire_timers(&self, now: u64) {
@@ -399,6 +502,9 @@ impl Worker {
     /// Takes from the other workers.
     #[cold]
     fn search(&self) -> Option<Runnable> {
+        if self.is_due_to_retire() {
+            return None;
+        }
         if !self.searching.get() {
             if !self.scheduler.idle.start_searching() {
                 return None;
@@ -469,7 +575,7 @@ impl Worker {
             woken = if scheduler.timeline.is_paused() {
                 self.sleep_while_paused()
             } else {
-                self.park(self.until(deadline))
+                self.park(self.nap(deadline))
             };
             self.maintained.set(UNKNOWN);
         }
@@ -495,8 +601,11 @@ impl Worker {
         if !self.scheduler.idle.wake_up(self.index) {
             // Chosen by somebody who pushed work, and counted as searching.
             self.searching.set(true);
+            self.unneeded_since.set(retire::NEEDED);
         }
-        self.countdown.set(self.interval.get());
+        // The countdown goes on, so that a worker that seldom has much to do is watched, too. With a seed it begins anew,
+        // for how often a worker sleeps and wakes depends on the machine.
+        self.until_maintain.set(MAX_INTERVAL);
         self.scheduler.monitor.wake();
     }
 
@@ -510,7 +619,7 @@ impl Worker {
             if self.give_away() {
                 self.scheduler.notify();
             }
-            if !self.step_down(idle.max_procs()) {
+            if !self.step_down(idle.max_procs()) || self.is_due_to_retire() {
                 return;
             }
         }
@@ -540,7 +649,7 @@ impl Worker {
                 return false;
             }
         }
-        let woken = self.park(self.until(self.timers().next_deadline()));
+        let woken = self.park(self.nap(self.timers().next_deadline()));
         self.maintained.set(UNKNOWN);
         self.awake();
         self.share(woken);

@@ -24,6 +24,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::id::Id;
 use super::join::JoinHandle;
+use super::latency::Stamp;
 use super::panic::{drop_quietly, forget};
 use super::runnable::Runnable;
 use super::state::State;
@@ -324,6 +325,16 @@ impl Header {
     #[inline]
     pub(crate) fn set_waiting(&self, reason: WaitReason, place: &'static Location<'static>) {
         self.waits.set(reason, place);
+    }
+
+    /// See `latency`.
+    pub(super) fn set_stamp(&self, stamp: Stamp) {
+        self.waits.set_stamp(stamp);
+    }
+
+    /// What `set_stamp` noted, until the poll begins.
+    pub(super) fn stamped(&self) -> Stamp {
+        self.waits.stamp()
     }
 
     /// What the task noted in its last poll, to be trusted while it is parked.

@@ -94,6 +94,8 @@ impl Runnable {
         let state = unsafe { &header.as_ref().state };
         match state.start_poll() {
             StartPoll::Poll => {}
+            // SAFETY: the runner's reference.
+            StartPoll::PollStamped => note_latency(unsafe { header.as_ref() }),
             StartPoll::Cancel => return cancel(header, here),
             StartPoll::Gone => {
                 // SAFETY: the queue's reference.
@@ -137,6 +139,17 @@ impl Drop for Runnable {
         // SAFETY: the queue's reference ends here.
         unsafe { release(self.0, 1, std::ptr::null()) };
     }
+}
+
+/// The task has waited in a queue since its stamp.
+#[cold]
+fn note_latency(task: &Header) {
+    let stamp = task.stamped();
+    current::with_worker(|worker| {
+        if let Some(worker) = worker {
+            worker.note_latency(stamp);
+        }
+    });
 }
 
 /// `true`: the task ended.
@@ -211,14 +224,24 @@ unsafe fn complete(header: NonNull<Header>, here: *const Arena<Cookie>) {
 /// # Safety
 ///
 /// The caller holds a reference.
+#[inline]
 pub(crate) unsafe fn report(header: NonNull<Header>, unseen: Option<Box<dyn Any + Send>>) {
     if let Some(payload) = unseen {
-        // SAFETY: the caller's promise; the task's slot keeps its chunk, and the chunk the scheduler.
-        let (task, scheduler) = unsafe { (header.as_ref(), &*Header::scheduler(header)) };
-        let name = scheduler.names().take(task.id());
-        panic::unhandled(scheduler, task, name, payload.as_ref());
-        panic::drop_quietly(payload);
+        // SAFETY: the caller's promise.
+        unsafe { report_panic(header, payload) };
     }
+}
+
+/// # Safety
+///
+/// As for `report`.
+#[cold]
+unsafe fn report_panic(header: NonNull<Header>, payload: Box<dyn Any + Send>) {
+    // SAFETY: the caller's promise; the task's slot keeps its chunk, and the chunk the scheduler.
+    let (task, scheduler) = unsafe { (header.as_ref(), &*Header::scheduler(header)) };
+    let name = scheduler.names().take(task.id());
+    panic::unhandled(scheduler, task, name, payload.as_ref());
+    panic::drop_quietly(payload);
 }
 
 /// The name that a task which panicked has left behind.

@@ -1,10 +1,10 @@
 //! The packed word that owns a task: where it is in its life, who is interested, and how many references point at it.
 //!
 //! ```text
-//!   63                                   6      5            4           3         2         1         0
-//!  ┌──────────────────────────────────────┬───────────┬──────────────┬─────────┬──────────┬─────────┬───────────┐
-//!  │              references              │JOIN_WAKER │JOIN_INTEREST │ ABORTED │ COMPLETE │ RUNNING │ SCHEDULED │
-//!  └──────────────────────────────────────┴───────────┴──────────────┴─────────┴──────────┴─────────┴───────────┘
+//!   63                         7     6         5            4           3         2         1         0
+//!  ┌────────────────────────────┬─────────┬───────────┬──────────────┬─────────┬──────────┬─────────┬───────────┐
+//!  │         references         │ STAMPED │JOIN_WAKER │JOIN_INTEREST │ ABORTED │ COMPLETE │ RUNNING │ SCHEDULED │
+//!  └────────────────────────────┴─────────┴───────────┴──────────────┴─────────┴──────────┴─────────┴───────────┘
 //!
 //!    spawn ──► SCHEDULED ──start_poll──► RUNNING ──end_poll──► idle ──wake──► SCHEDULED …
 //!                                          │  ▲ woken meanwhile: SCHEDULED too, end_poll says Requeue
@@ -46,8 +46,11 @@ const ABORTED: u64 = 1 << 3;
 const JOIN_INTEREST: u64 = 1 << 4;
 /// The join waker is there for whoever completes the task.
 const JOIN_WAKER: u64 = 1 << 5;
+/// The wait note holds the time of the wake instead: see [`latency`](super::latency). Set by whoever queues the task, cleared by
+/// [`State::start_poll`]. It shares that function's one test for what is unusual, and so costs nothing where it is not set.
+const STAMPED: u64 = 1 << 6;
 /// One reference.
-const REF: u64 = 1 << 6;
+const REF: u64 = 1 << 7;
 
 /// At birth: the task's own reference, the queue's and the handle's.
 const INITIAL: u64 = SCHEDULED | JOIN_INTEREST | (3 * REF);
@@ -61,6 +64,8 @@ pub(crate) struct State(AtomicU64);
 pub(crate) enum StartPoll {
     /// Poll it.
     Poll,
+    /// The same, and the time of its wake has been noted.
+    PollStamped,
     /// It was aborted: cancel it.
     Cancel,
     /// Another thread runs or has ended it: drop the reference.
@@ -133,8 +138,8 @@ impl State {
     pub(crate) fn start_poll(&self) -> StartPoll {
         let mut now = self.0.load(Relaxed);
         loop {
-            if now & (RUNNING | COMPLETE) != 0 {
-                return StartPoll::Gone;
+            if now & (RUNNING | COMPLETE | STAMPED) != 0 {
+                return self.start_unusual_poll();
             }
             let next = (now & !SCHEDULED) | RUNNING;
             // Acquire: what the waking thread wrote before its wake is visible to the poll. Release: nothing rides on it but the chain.
@@ -144,6 +149,30 @@ impl State {
                 Err(seen) => now = seen,
             }
         }
+    }
+
+    #[cold]
+    fn start_unusual_poll(&self) -> StartPoll {
+        let mut now = self.0.load(Relaxed);
+        loop {
+            if now & (RUNNING | COMPLETE) != 0 {
+                return StartPoll::Gone;
+            }
+            let next = (now & !(SCHEDULED | STAMPED)) | RUNNING;
+            // As in `start_poll`; what whoever stamped it has written is visible, too.
+            match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
+                Ok(_) if now & ABORTED != 0 => return StartPoll::Cancel,
+                Ok(_) if now & STAMPED != 0 => return StartPoll::PollStamped,
+                Ok(_) => return StartPoll::Poll,
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
+    /// Whoever is about to queue the task has noted the time of its wake. Release pairs with the Acquire of `start_poll`.
+    pub(crate) fn set_stamped(&self) {
+        let before = self.0.fetch_or(STAMPED, Release);
+        debug_assert!(before & SCHEDULED != 0);
     }
 
     /// The poll returned `Pending`.

@@ -12,6 +12,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::latency::Stamp;
 use super::place::Place;
 use crate::time::clock;
 
@@ -165,6 +166,17 @@ impl WaitNote {
     #[inline]
     pub(crate) fn clear(&self) {
         self.what.store(0, Relaxed);
+    }
+
+    /// The task is being queued: until it is polled, the note holds a stamp. The dump does not look at notes of queued tasks; where it
+    /// races with this it may see a wrong time.
+    pub(super) fn set_stamp(&self, stamp: Stamp) {
+        let reason = self.what.load(Relaxed) & 0xff;
+        self.what.store(stamp.into_raw() | reason, Relaxed);
+    }
+
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp::from_raw(self.what.load(Relaxed))
     }
 
     /// `None`: nothing was noted in this poll.

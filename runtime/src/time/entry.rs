@@ -76,6 +76,7 @@ impl Alert {
 }
 
 impl Entry {
+    #[inline]
     pub(crate) fn new() -> Self {
         Self {
             node: Node::new(),
@@ -232,6 +233,13 @@ impl Entry {
         self.state()
     }
 
+    #[inline(never)]
+    fn drop_armed(&mut self) {
+        // SAFETY: it was pinned when it was armed, and is not moved from here on.
+        let waker = unsafe { Pin::new_unchecked(self) }.cancel();
+        drop(waker);
+    }
+
     /// Moves the waker out of a node that the owner has unlinked, or has failed to link.
     fn take_waker(&self) -> Waker {
         self.node.waker.with_mut(|slot| {
@@ -243,10 +251,11 @@ impl Entry {
 }
 
 impl Drop for Entry {
+    #[inline]
     fn drop(&mut self) {
-        // SAFETY: it was pinned if it was ever armed, and is not moved from here on.
-        let waker = unsafe { Pin::new_unchecked(&mut *self) }.cancel();
-        drop(waker);
+        if self.state() == State::Armed {
+            self.drop_armed();
+        }
         // Writes nothing; in a model it claims the node for this thread, and so finds a wheel that still looks at it.
         self.node.waker.with_mut(|_| ());
     }

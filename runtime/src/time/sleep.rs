@@ -17,7 +17,7 @@ use std::time::Duration;
 use pin_project_lite::pin_project;
 
 use super::Instant;
-use super::clock::{self, RELATIVE};
+use super::clock::{self, NEVER, RELATIVE};
 use super::entry::{Entry, NotArmed, State};
 use super::wheel::IDLE;
 use crate::scheduler::current;
@@ -114,7 +114,9 @@ pin_project! {
 }
 
 impl Sleep {
-    /// `deadline`: of `clock::deadline_after`, or a moment in its reach.
+    /// `deadline`: of `clock::deadline_after`, or a moment in its reach. Inlined, as are the other parts of a timer that is made and
+    /// dropped without being armed: a limit around what is ready is a few stores then.
+    #[inline]
     pub(super) fn new(deadline: u64, location: &'static Location<'static>) -> Self {
         Self {
             entry: Entry::new(),
@@ -230,10 +232,12 @@ impl Sleep {
         cx: &mut Context<'_>,
     ) -> Poll<()> {
         let now = clock::now();
-        *self.as_mut().project().deadline = clock::in_reach(now.saturating_add(limit));
-        if self.deadline >= FOREVER {
+        let deadline = now.saturating_add(limit);
+        if deadline >= RELATIVE {
+            *self.as_mut().project().deadline = NEVER;
             return Poll::Pending;
         }
+        *self.as_mut().project().deadline = deadline;
         self.start(now, cx)
     }
 

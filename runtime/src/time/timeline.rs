@@ -100,6 +100,15 @@ impl Timeline {
         }
     }
 
+    /// The time, where the system's clock has just been read.
+    pub(crate) fn at(&self, real: u64) -> u64 {
+        match self.frozen.load(SeqCst) {
+            // Relaxed: as above.
+            0 => real.wrapping_add(self.ahead.load(Relaxed)),
+            at => at,
+        }
+    }
+
     pub(crate) fn is_paused(&self) -> bool {
         self.frozen.load(SeqCst) != 0
     }

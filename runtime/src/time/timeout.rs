@@ -3,7 +3,8 @@
 //! The future goes first in every poll, so that one that is ready wins even when the limit has passed. Only when it has to wait is the
 //! clock read and a timer armed: a limit around an operation that is ready costs nothing but the poll.
 //!
-//! The limit is looked at without a budget. Otherwise a future that spends the whole budget of each poll could never be stopped.
+//! A limit that has passed spends a unit of the budget, so that a loop over such limits yields now and then. Where there is none left it
+//! yields once and then has passed in any case: otherwise a future that spends the whole budget of each poll could never be stopped.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -19,6 +20,9 @@ use pin_project_lite::pin_project;
 use super::clock;
 use super::{Instant, Sleep};
 use crate::task::coop;
+
+/// In place of a limit: it has passed, and was put off to this poll.
+const PUT_OFF: u64 = u64::MAX;
 
 /// Gives `future` at most `limit` to wait.
 ///
@@ -61,7 +65,7 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
         future: future.into_future(),
         // What counts when the limit is zero: a deadline that has passed since ever.
         sleep: Sleep::new(0, Location::caller()),
-        unstarted: clock::nanos(limit),
+        unstarted: clock::nanos(limit).min(PUT_OFF - 1),
     }
 }
 
@@ -118,7 +122,7 @@ pin_project! {
         future: F,
         #[pin]
         sleep: Sleep,
-        // The limit in nanoseconds until it starts to run, then zero.
+        // The limit in nanoseconds until it starts to run, then zero, or `PUT_OFF`.
         unstarted: u64,
     }
 }
@@ -127,19 +131,26 @@ impl<F: Future> Future for Timeout<F> {
     type Output = Result<F::Output, Elapsed>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Asked before the future can spend it, so that a loop over limits that have passed yields now and then.
-        let proceed = ready!(coop::poll_proceed(cx));
         let this = self.project();
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
         let passed = match std::mem::take(this.unstarted) {
             0 => this.sleep.poll_deadline(cx),
+            PUT_OFF => return Poll::Ready(Err(Elapsed(()))),
             limit => this.sleep.poll_first(limit, cx),
         };
         ready!(passed);
-        proceed.made_progress();
-        Poll::Ready(Err(Elapsed(())))
+        match coop::poll_proceed(cx) {
+            Poll::Ready(proceed) => {
+                proceed.made_progress();
+                Poll::Ready(Err(Elapsed(())))
+            }
+            Poll::Pending => {
+                *this.unstarted = PUT_OFF;
+                Poll::Pending
+            }
+        }
     }
 }
 
@@ -147,7 +158,7 @@ impl<F> fmt::Debug for Timeout<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Timeout");
         match self.unstarted {
-            0 => debug.field("deadline", &self.sleep.deadline()),
+            0 | PUT_OFF => debug.field("deadline", &self.sleep.deadline()),
             limit => debug.field("limit", &Duration::from_nanos(limit)),
         };
         debug.finish_non_exhaustive()

@@ -90,11 +90,14 @@ unsafe impl Send for Node {}
 unsafe impl Sync for Node {}
 
 impl Node {
+    #[inline]
     pub(super) fn new() -> Self {
         Self {
             link: Link::new(),
             word: AtomicU64::new(IDLE),
-            waker: UnsafeCell::new(MaybeUninit::uninit()),
+            // Zeros, which are nobody's waker: they are stored in place. What is not initialised is copied there from wherever the node was
+            // made, and processors stall on such a copy of what was just written in smaller pieces, for longer than all the rest takes.
+            waker: UnsafeCell::new(MaybeUninit::zeroed()),
         }
     }
 }
@@ -106,6 +109,7 @@ struct Link {
 }
 
 impl Link {
+    #[inline]
     const fn new() -> Self {
         Self {
             next: Cell::new(ptr::null()),
@@ -117,7 +121,7 @@ impl Link {
 /// One list of the wheel.
 struct Slot {
     sentinel: Link,
-    /// The earliest tick that was linked here since the slot was last empty; that node may have left.
+    /// When the earliest tick begins, in nanoseconds, that was linked here since the slot was last empty; that node may have left.
     earliest: Cell<u64>,
 }
 
@@ -223,11 +227,11 @@ impl Wheel {
         let Some(first) = self.lowest() else {
             return u64::MAX;
         };
-        let mut tick = self.slot(first).earliest.get();
+        let mut earliest = self.slot(first).earliest.get();
         if let Some(rest) = self.unfinished() {
-            tick = tick.min(self.slot(rest).earliest.get());
+            earliest = earliest.min(self.slot(rest).earliest.get());
         }
-        self.nanos_of(tick)
+        earliest
     }
 
     /// Links a node for the deadline in its word, and returns when it will fire in nanoseconds (at most a tick later). `now` is a time
@@ -236,6 +240,7 @@ impl Wheel {
     /// # Safety
     ///
     /// The node is linked nowhere, its word is a deadline and its waker initialised; the caller keeps invariant 2.
+    #[inline]
     pub(super) unsafe fn insert(&mut self, node: &Node, now: u64) -> Result<u64, Due> {
         if self.is_empty() {
             // Nothing to expire on the way: catch up, so that the node starts on the lowest level that it can.
@@ -246,9 +251,8 @@ impl Wheel {
         if tick <= self.elapsed {
             return Err(Due);
         }
-        self.link(node, tick);
         self.len += 1;
-        Ok(self.nanos_of(tick))
+        Ok(self.link(node, tick))
     }
 
     /// Unlinks a node whose owner has found a deadline in its word under the lock. The owner then takes the waker out and changes the
@@ -264,6 +268,7 @@ impl Wheel {
 
     /// Moves time forward to `now` and fires what is due, in the order of ticks, until the batch is full: the nodes are unlinked and
     /// their words [`FIRED`], and their wakers are in the batch, to be woken after unlocking.
+    #[inline]
     pub(super) fn advance(&mut self, now: u64, batch: &mut Batch) -> Progress {
         let target = now >> self.shift;
         let mut moves = MOVES;
@@ -343,19 +348,20 @@ impl Wheel {
         }
     }
 
-    /// Appends the node to the slot of its tick, which is later than `elapsed`.
-    fn link(&mut self, node: &Node, tick: u64) {
+    /// Appends the node to the slot of its tick, which is later than `elapsed`, and returns when that tick begins.
+    fn link(&mut self, node: &Node, tick: u64) -> u64 {
         let index = slot_for(self.elapsed, tick);
         let newly = self.occupy(index);
+        let at = self.nanos_of(tick);
         let slot = self.slot(index);
         let sentinel = &raw const slot.sentinel;
         // From the whole node, not from its field: the way back must be allowed to reach all of it.
         let link = ptr::from_ref(node).cast::<Link>();
         if newly {
-            slot.earliest.set(tick);
+            slot.earliest.set(at);
             slot.sentinel.prev.set(sentinel);
-        } else if tick < slot.earliest.get() {
-            slot.earliest.set(tick);
+        } else if at < slot.earliest.get() {
+            slot.earliest.set(at);
         }
         let last = slot.sentinel.prev.get();
         node.link.prev.set(last);
@@ -363,6 +369,7 @@ impl Wheel {
         slot.sentinel.prev.set(link);
         // SAFETY: `last` is the sentinel or the last node of the list, which is linked and therefore alive (invariant 2).
         unsafe { (*last).next.set(link) };
+        at
     }
 
     /// Takes a linked node out of its list; returns whether that has emptied its slot.

@@ -205,6 +205,7 @@ impl<T: Clone> Receiver<T> {
     /// **Go:** `select { case v, ok := <-c: default: }`.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         match self.shared.receive(&mut self.next) {
+            None if self.shared.waiters.lock().is_over_at(self.next) => Err(TryRecvError::Closed),
             None => Err(TryRecvError::Empty),
             Some(Ok(taken)) => Ok(taken.into_value()),
             Some(Err(error)) => Err(error.into()),

@@ -88,7 +88,11 @@ pub(super) fn poll_receive<T>(
         let waker = cx.waker().clone();
         let mut tail = shared.waiters.lock();
         // Under the lock, so that whoever sends it either is seen here or finds this waiter (1).
-        if tail.next == *next && !tail.is_closed() {
+        if tail.is_over_at(*next) {
+            drop(tail);
+            return Poll::Ready(Err(RecvError::Closed));
+        }
+        if tail.next == *next {
             waiter.enqueue(&mut tail, waker);
             return Poll::Pending;
         }

@@ -140,7 +140,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// The value that a receiver wants next, which it then has seen, or why there is none; `None` if it is still to come.
+    /// The value that a receiver wants next, which it then has seen, or why it has missed it; `None` if it has not been sent.
     pub(super) fn receive(&self, next: &mut u64) -> Option<Result<Taken<T>, RecvError>> {
         match self.look(*next) {
             Look::Value(taken) => {
@@ -148,11 +148,7 @@ impl<T> Shared<T> {
                 Some(Ok(taken))
             }
             Look::Overwritten => Some(Err(self.catch_up(next))),
-            Look::Nothing => {
-                let tail = self.waiters.lock();
-                let closed = tail.closed && tail.next == *next;
-                closed.then_some(Err(RecvError::Closed))
-            }
+            Look::Nothing => None,
         }
     }
 
@@ -256,6 +252,11 @@ impl<T> Drop for Leaving<'_, T> {
 impl Tail {
     pub(super) fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// Whether a receiver that wants this number next will never get it.
+    pub(super) fn is_over_at(&self, next: u64) -> bool {
+        self.closed && self.next == next
     }
 }
 

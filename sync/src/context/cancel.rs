@@ -36,7 +36,8 @@ impl CancelFunc {
         Self { node: Some(node) }
     }
 
-    /// Cancels the context; when it returns, all below are done.
+    /// Cancels the context; when it returns, all below are done. Those who wait for that are woken, in a task of their own if they are
+    /// very many, so that no worker is held up.
     ///
     /// # Memory ordering
     ///

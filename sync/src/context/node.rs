@@ -180,6 +180,11 @@ impl Node {
 
     /// Ends the node and everything below it. The first to do so says how and why.
     pub(super) fn cancel(self: &Arc<Self>, err: ContextError, cause: Option<Cause>) {
+        self.mark_all(err, cause).roll();
+    }
+
+    /// The first round: when it returns, the node and everything below it have ended.
+    pub(super) fn mark_all(self: &Arc<Self>, err: ContextError, cause: Option<Cause>) -> Wave {
         let mut marked = Vec::new();
         let mut visited = Vec::new();
         let mut ahead = vec![(self.clone(), End { err, cause })];
@@ -195,7 +200,7 @@ impl Node {
         for node in visited {
             node.forget_children();
         }
-        Wave::new(marked).roll();
+        Wave::new(marked)
     }
 
     /// Ends this node alone, unless it has ended. Returns its end.

@@ -103,3 +103,76 @@ impl Marked {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::future::Future;
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::*};
+    use std::task::{Context as TaskContext, Wake, Waker};
+
+    use super::super::node::Node;
+    use super::super::{Context, ContextError, Done};
+    use super::*;
+    use crate::primitive::WAKE_BATCH;
+
+    /// Counts how often it is called.
+    struct Counting(AtomicUsize);
+
+    impl Wake for Counting {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn wait<'a>(ctx: &'a Context, counting: &Arc<Counting>) -> Pin<Box<Done<'a>>> {
+        let waker = Waker::from(counting.clone());
+        let mut done = Box::pin(ctx.done());
+        let polled = done.as_mut().poll(&mut TaskContext::from_waker(&waker));
+        assert!(polled.is_pending());
+        done
+    }
+
+    #[test]
+    fn a_hundred_thousand_are_woken_in_bounded_steps() {
+        const CROWD: usize = 100_000;
+        let (root, _cancel) = Context::background().with_cancel();
+        // Most wait for the same, some each for one of its own below.
+        let below: Vec<_> = (0..CROWD / 10).map(|_| root.with_cancel()).collect();
+        let woken = Arc::new(Counting(AtomicUsize::new(0)));
+        let mut waiting: Vec<_> = below.iter().map(|(ctx, _)| wait(ctx, &woken)).collect();
+        waiting.resize_with(CROWD, || wait(&root, &woken));
+
+        let node: &Arc<Node> = root.node.as_ref().unwrap();
+        let mut wave = node.mark_all(ContextError::Canceled, None);
+        assert!(root.is_done() && below.iter().all(|(ctx, _)| ctx.is_done()));
+        let (mut before, mut steps) = (0, 0);
+        let mut ended = false;
+        while !ended {
+            ended = wave.advance(AT_ONCE);
+            let now = woken.0.load(SeqCst);
+            assert!(
+                now - before < AT_ONCE + WAKE_BATCH,
+                "{} in one go",
+                now - before
+            );
+            (before, steps) = (now, steps + 1);
+        }
+        assert_eq!(before, CROWD);
+        assert!(steps >= CROWD / (AT_ONCE + WAKE_BATCH), "{steps}");
+        wave.end();
+    }
+
+    #[test]
+    fn a_wave_that_is_dropped_wakes_all() {
+        let (root, _cancel) = Context::background().with_cancel();
+        let woken = Arc::new(Counting(AtomicUsize::new(0)));
+        let waiting: Vec<_> = (0..5000).map(|_| wait(&root, &woken)).collect();
+        let node = root.node.as_ref().unwrap();
+        let mut wave = node.mark_all(ContextError::Canceled, None);
+        assert!(!wave.advance(10));
+        drop(wave);
+        assert_eq!(woken.0.load(SeqCst), waiting.len());
+    }
+}

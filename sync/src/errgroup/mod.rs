@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 mod member;
 mod members;
+#[cfg(all(test, loom))]
+mod models;
 mod shared;
 mod spawn;
 mod wait;

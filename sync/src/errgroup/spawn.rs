@@ -120,14 +120,21 @@ where
     if shared.ctx().is_some_and(Context::is_done) {
         return false;
     }
-    let mut state = shared.waiters.lock();
-    if !state.has_place() || !state.is_empty() {
+    if !shared.try_take_place() && !try_take_place_slow(shared) {
         return false;
     }
-    state.take_place();
-    drop(state);
     member::start(shared, future, location);
     true
+}
+
+#[cold]
+fn try_take_place_slow<E>(shared: &Shared<E>) -> bool {
+    let state = shared.waiters.lock();
+    let free = shared.has_place(&state) && state.is_empty();
+    if free {
+        shared.take_place();
+    }
+    free
 }
 
 pin_project! {
@@ -233,25 +240,26 @@ pub(super) fn ask<E>(
         ready!(waiter.as_mut().poll_notified(cx));
         return Poll::Ready(waiter.note() == Some(Call::Granted) && still_open(shared));
     }
+    if shared.try_take_place() {
+        return Poll::Ready(true);
+    }
+    ask_slow(shared, waiter, cx)
+}
+
+#[cold]
+fn ask_slow<E>(
+    shared: &Shared<E>,
+    waiter: Pin<&mut Place<'_, E>>,
+    cx: &mut TaskContext<'_>,
+) -> Poll<bool> {
+    let waker = cx.waker().clone();
     let mut state = shared.waiters.lock();
     if state.is_stopped() {
         return Poll::Ready(false);
     }
-    if state.has_place() && state.is_empty() {
-        state.take_place();
+    if shared.has_place(&state) && state.is_empty() {
+        shared.take_place();
         return Poll::Ready(true);
-    }
-    drop(state);
-    let waker = cx.waker().clone();
-    let mut state = shared.waiters.lock();
-    // Again: it may have changed while the waker was cloned, which is foreign code.
-    if state.is_stopped() || state.has_place() && state.is_empty() {
-        let granted = !state.is_stopped();
-        if granted {
-            state.take_place();
-        }
-        drop(state);
-        return Poll::Ready(granted);
     }
     waiter.enqueue(&mut state, waker);
     Poll::Pending

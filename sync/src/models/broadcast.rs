@@ -38,6 +38,27 @@ fn two_receivers_get_both_values() {
 }
 
 #[test]
+fn a_value_that_is_sent_while_one_queues_up_is_not_missed() {
+    loom::model(|| {
+        let (tx, mut rx) = channel(1);
+        let receiver = thread::spawn(move || block_on(rx.recv()));
+        // The sender stays: its end would wake the receiver, too.
+        tx.send(1).unwrap();
+        assert_eq!(receiver.join().unwrap(), Ok(1));
+    });
+}
+
+#[test]
+fn the_end_of_the_last_sender_is_not_missed() {
+    loom::model(|| {
+        let (tx, mut rx) = channel::<u32>(1);
+        let receiver = thread::spawn(move || block_on(rx.recv()));
+        drop(tx);
+        assert_eq!(receiver.join().unwrap(), Err(RecvError::Closed));
+    });
+}
+
+#[test]
 fn who_lags_is_told_how_many_it_missed() {
     loom::model(|| {
         let (tx, rx) = channel(1);

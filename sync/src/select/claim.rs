@@ -115,9 +115,15 @@ impl Claim {
 
     /// The owner gives up. Whether an arm had won before is seen in the state of that arm's waiter, under its channel's lock.
     pub(crate) fn cancel(&self) {
-        let _ = self
+        let waited = self
             .word
-            .compare_exchange(WAITING, CANCELLED, AcqRel, Acquire);
+            .compare_exchange(WAITING, CANCELLED, AcqRel, Acquire)
+            .is_ok();
+        if waited && trial::is_on() {
+            // Also where it has no arms that would tell.
+            // SAFETY: a trial has one thread.
+            unsafe { self.rehearse(On::Nothing) };
+        }
     }
 
     /// In a trial: notes the task to wake. All arms share this one waker.

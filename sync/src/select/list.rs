@@ -9,7 +9,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use runtime::leaks::trial::{self, On};
 use runtime::task::{coop, waiting};
 
 use super::arm::{Arm, IsChannel, IsFuture, SelectArm, candidate};
@@ -343,10 +342,6 @@ struct ListSelecting<'a, R> {
 
 impl<R> Drop for ListSelecting<'_, R> {
     fn drop(&mut self) {
-        if trial::is_on() {
-            // SAFETY: a trial has one thread.
-            unsafe { self.claim.rehearse(On::Nothing) };
-        }
         // From here on nobody completes an arm; one that was completed before gives its value back when it is dropped.
         self.claim.cancel();
     }

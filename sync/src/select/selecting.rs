@@ -6,7 +6,6 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use runtime::leaks::trial::{self, On};
 use runtime::task::{WaitReason, coop, waiting};
 
 use super::arm::{Arm, ArmList};
@@ -25,10 +24,6 @@ pub struct Selecting<L, const N: usize> {
 
 impl<L, const N: usize> Drop for Selecting<L, N> {
     fn drop(&mut self) {
-        if trial::is_on() {
-            // SAFETY: a trial has one thread.
-            unsafe { self.claim.rehearse(On::Nothing) };
-        }
         // From here on nobody completes an arm; one that was completed before gives its value back when it is dropped.
         self.claim.cancel();
     }

@@ -8,8 +8,9 @@
 //! Invariants:
 //!
 //! 1. [`QUEUED`] changes only under the queue's lock, and under it says whether the queue is empty.
-//! 2. While it is set, permits are taken only under the lock, for the first in the queue.
-//! 3. Whoever adds permits while it is set, or changes who is first, calls [`Inner::hand_out`] afterwards.
+//! 2. While it is set, the word changes only under the lock: permits are taken for the first in the queue, and given back by
+//!    [`Inner::hand_out`], which needs no atomic operation but the lock's.
+//! 3. Whoever adds permits while it is set, or changes who is first, calls `hand_out`.
 //! 4. The free permits and those that somebody holds are [`size`](Semaphore::size) together.
 //!
 //! *Rejected*: `add_permits` and `close`, as Tokio has them. With a fixed size a request that can never be met is a mistake that is seen at
@@ -446,7 +447,7 @@ impl Inner {
     #[inline]
     fn give_back(&self, n: usize) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
-        loop {
+        while state & QUEUED == 0 {
             if n > self.size - state / ONE {
                 return false;
             }
@@ -457,57 +458,54 @@ impl Inner {
                 Ordering::Release,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => break,
+                Ok(_) => return true,
                 Err(now) => state = now,
             }
         }
-        if state & QUEUED != 0 {
-            self.hand_out_slow();
+        self.give_back_slow(n)
+    }
+
+    /// Somebody waits for them.
+    #[cold]
+    fn give_back_slow(&self, n: usize) -> bool {
+        let locked = self.waiters.lock();
+        // Relaxed: under the lock (1).
+        let state = self.state.load(Ordering::Relaxed);
+        if state & QUEUED == 0 {
+            drop(locked);
+            return self.give_back(n);
         }
+        if n > self.size - state / ONE {
+            return false;
+        }
+        self.hand_out(locked, n);
         true
     }
 
-    #[cold]
-    fn hand_out_slow(&self) {
-        self.hand_out(self.waiters.lock());
-    }
-
-    /// Serves those in front as long as there are enough permits (invariant 3).
-    fn hand_out<'a>(&'a self, mut locked: Locked<'a, (), usize>) {
+    /// Adds permits, while QUEUED is set, and serves those in front as long as there are enough (invariant 3).
+    fn hand_out<'a>(&'a self, mut locked: Locked<'a, (), usize>, n: usize) {
         let mut batch = Batch::default();
-        while self.serve(&mut locked, &mut batch) {
+        // Acquire: pairs with the `Release` of those who gave these permits back; the notifications, and the store, pass it on.
+        // Not more than there are: a `release` of too many may have been quicker than the one whose permits these were.
+        let mut free = (self.state.load(Ordering::Acquire) / ONE + n).min(self.size);
+        loop {
+            let more = serve(&mut locked, &mut batch, &mut free);
+            let queued = if locked.is_empty() { 0 } else { QUEUED };
+            // A plain store, since nobody else changes the word (2). Release: as in `give_back`.
+            self.state.store(free * ONE + queued, Ordering::Release);
             drop(locked);
             batch.wake();
+            if !more {
+                return batch.finish();
+            }
             locked = self.waiters.lock();
-        }
-        drop(locked);
-        batch.wake();
-        batch.finish();
-    }
-
-    /// Fills the batch; says whether it has to be emptied to go on.
-    fn serve(&self, locked: &mut Locked<'_, (), usize>, batch: &mut Batch) -> bool {
-        while let Some(&mut wanted) = locked.front_mut() {
-            if batch.is_full() {
-                return true;
+            // Acquire: as above.
+            let state = self.state.load(Ordering::Acquire);
+            if state & QUEUED == 0 {
+                drop(locked);
+                return batch.finish();
             }
-            // Acquire: pairs with the `Release` in `give_back`; the notification passes it on.
-            let free = self.state.load(Ordering::Acquire) / ONE;
-            if free < wanted {
-                return false;
-            }
-            // While QUEUED is set, others only add (2).
-            self.state.fetch_sub(wanted * ONE, Ordering::Acquire);
-            batch.extend(locked.take_front());
-            self.note_if_empty(locked);
-        }
-        false
-    }
-
-    fn note_if_empty(&self, locked: &Locked<'_, (), usize>) {
-        if locked.is_empty() {
-            // Relaxed: under the lock (1).
-            self.state.fetch_and(!QUEUED, Ordering::Relaxed);
+            free = state / ONE;
         }
     }
 
@@ -521,6 +519,21 @@ impl Inner {
             place,
         }
     }
+}
+
+/// Serves those in front until the batch is full; says whether it was.
+fn serve(locked: &mut Locked<'_, (), usize>, batch: &mut Batch, free: &mut usize) -> bool {
+    while let Some(&mut wanted) = locked.front_mut() {
+        if wanted > *free {
+            return false;
+        }
+        if batch.is_full() {
+            return true;
+        }
+        *free -= wanted;
+        batch.extend(locked.take_front());
+    }
+    false
 }
 
 pin_project! {
@@ -605,14 +618,19 @@ fn queue_up(
 fn give_up(inner: &Inner, waiter: Pin<&mut Waiter<'_, (), usize>>, wanted: usize) {
     let mut locked = inner.waiters.lock();
     let withdrawn = waiter.withdraw(&mut locked);
-    if let Withdrawn::Notified = withdrawn {
-        // Release: as in `give_back`.
-        inner.state.fetch_add(wanted * ONE, Ordering::Release);
+    let n = match withdrawn {
+        Withdrawn::Notified => wanted,
+        _ => 0,
+    };
+    // Relaxed: under the lock (1).
+    if inner.state.load(Ordering::Relaxed) & QUEUED == 0 {
+        drop(locked);
+        // There is room for them, unless somebody has released what was not his, and then he was told.
+        inner.give_back(n);
     } else {
-        inner.note_if_empty(&locked);
+        // There may be enough now for who is first now (3).
+        inner.hand_out(locked, n);
     }
-    // There may be enough now for who is first now (3).
-    inner.hand_out(locked);
     drop(withdrawn);
 }
 

@@ -1,0 +1,66 @@
+//! Whether a worker is in a poll, in which one, and whether it has been given up.
+//!
+//! The owner numbers its polls by plain stores. The monitor looks at the number twice: an odd one that stays the same is a poll that lasts.
+//! Then it marks the worker as stuck; so does the owner itself when it knows that it will block. Whoever sets the mark takes the worker out
+//! of [`Idle`](super::idle::Idle)'s counts, and whoever takes it off, which is the owner when the poll is over, puts it back. The monitor may
+//! set it a moment too late, when that poll has ended. The owner then finds it at the end of the next poll, or before it sleeps; and if it has
+//! ended meanwhile, the monitor at its next look.
+#![forbid(unsafe_code)]
+
+use crate::primitive::atomic::{
+    AtomicBool, AtomicU64,
+    Ordering::{AcqRel, Relaxed, Release},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    /// Odd inside a poll; two more with each. Written by the owner.
+    sequence: AtomicU64,
+    stuck: AtomicBool,
+}
+
+impl Mark {
+    pub(crate) fn new() -> Self {
+        Self {
+            sequence: AtomicU64::new(0),
+            stuck: AtomicBool::new(false),
+        }
+    }
+
+    /// The owner begins a poll.
+    #[inline]
+    pub(crate) fn begin(&self) {
+        // Release: who sees the new number sees the task that goes with it.
+        self.sequence
+            .store(self.sequence.load(Relaxed) + 1, Release);
+    }
+
+    /// The owner's poll has returned. `true`: it was stuck, and is not any more.
+    #[inline]
+    pub(crate) fn end(&self) -> bool {
+        self.sequence
+            .store(self.sequence.load(Relaxed) + 1, Release);
+        self.stuck.load(Relaxed) && self.unstick()
+    }
+
+    /// The owner counts as running again. `false`: it did already.
+    #[cold]
+    pub(crate) fn unstick(&self) -> bool {
+        self.stuck.swap(false, AcqRel)
+    }
+
+    /// The owner does not count as running from now on. `false`: it was marked already.
+    pub(crate) fn stick(&self) -> bool {
+        !self.stuck.swap(true, AcqRel)
+    }
+
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Relaxed)
+    }
+
+    /// Relaxed: an older number is as good.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence.load(Relaxed)
+    }
+}
