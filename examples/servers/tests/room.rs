@@ -34,62 +34,92 @@ fn chat() -> (Chat, String) {
     (chat, address.to_owned())
 }
 
-/// Reads until so many lines have come from the one who speaks.
-async fn hear(stream: net::TcpStream) -> Vec<String> {
-    let (mut text, mut buf) = (String::new(), vec![0; 4096]);
-    let said = |text: &str| -> Vec<String> {
-        let whole = text
-            .split_inclusive('\n')
-            .filter(|line| line.ends_with('\n'));
-        let said = whole.filter(|line| line.starts_with("speaker: "));
-        said.map(|line| line.trim_end().to_owned()).collect()
-    };
-    loop {
-        let heard = said(&text);
-        if heard.len() == LINES {
-            return heard;
-        }
-        let n = stream.read(&mut buf).await.unwrap();
-        assert_ne!(n, 0, "shown out after {} lines", heard.len());
-        text.push_str(std::str::from_utf8(&buf[..n]).unwrap());
-    }
+/// Someone in the room, who reads by lines.
+struct Member {
+    stream: net::TcpStream,
+    text: String,
 }
 
-/// Enters the room: the name is said, and the welcome has come.
-async fn enter(address: &str, name: &str) -> net::TcpStream {
-    let stream = net::TcpStream::connect(address).await.unwrap();
-    stream
-        .write_all(format!("{name}\n").as_bytes())
-        .await
-        .unwrap();
-    let welcome = format!("* welcome, {name}\n");
-    let mut buf = vec![0; welcome.len()];
-    stream.read_exact(&mut buf).await.unwrap();
-    assert_eq!(buf, welcome.as_bytes());
-    stream
+impl Member {
+    /// Says a name, and waits for the welcome.
+    async fn enter(address: &str, name: &str) -> Self {
+        let stream = net::TcpStream::connect(address).await.unwrap();
+        let text = String::new();
+        let mut member = Self { stream, text };
+        member.say(name).await;
+        assert_eq!(member.hear().await, format!("* welcome, {name}"));
+        member
+    }
+
+    async fn say(&self, line: &str) {
+        self.stream
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .unwrap();
+    }
+
+    async fn hear(&mut self) -> String {
+        let mut buf = [0; 4096];
+        loop {
+            if let Some((line, rest)) = self.text.split_once('\n') {
+                let line = line.to_owned();
+                self.text = rest.to_owned();
+                return line;
+            }
+            let n = self.stream.read(&mut buf).await.unwrap();
+            assert_ne!(n, 0, "shown out");
+            self.text.push_str(std::str::from_utf8(&buf[..n]).unwrap());
+        }
+    }
 }
 
 #[test]
 fn what_one_says_all_others_read() {
     run(async {
         let (_chat, address) = chat();
-        let _deaf = enter(&address, "deaf").await;
         let mut members = Vec::new();
         for number in 0..MEMBERS {
-            let stream = enter(&address, &format!("member-{number}")).await;
-            // From now on it reads, so that those who come after do not fill its channel.
-            members.push(runtime::spawn(hear(stream)));
+            let mut member = Member::enter(&address, &format!("member-{number}")).await;
+            // From now on it reads, so that what is said does not fill its channel.
+            members.push(runtime::spawn(async move {
+                for i in 0..LINES {
+                    let mut line = member.hear().await;
+                    while line.starts_with('*') {
+                        line = member.hear().await;
+                    }
+                    assert_eq!(line, format!("speaker: line {i}"));
+                }
+                member
+            }));
         }
-        let speaker = enter(&address, "speaker").await;
-        let expected: Vec<_> = (0..LINES).map(|i| format!("speaker: line {i}")).collect();
+        let speaker = Member::enter(&address, "speaker").await;
         for i in 0..LINES {
-            speaker
-                .write_all(format!("line {i}\n").as_bytes())
-                .await
-                .unwrap();
+            speaker.say(&format!("line {i}")).await;
         }
         for member in members {
-            assert_eq!(member.await.unwrap(), expected);
+            member.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn one_who_reads_nothing_is_shown_out_and_holds_up_nobody() {
+    run(async {
+        let (_chat, address) = chat();
+        let _deaf = Member::enter(&address, "deaf").await;
+        let mut hearer = Member::enter(&address, "hearer").await;
+        let speaker = Member::enter(&address, "speaker").await;
+        assert_eq!(hearer.hear().await, "* speaker is here");
+        let text = "x".repeat(4000);
+        // Each line is waited for, so that the one who reads is never too slow.
+        for number in 0.. {
+            speaker.say(&format!("{number} {text}")).await;
+            let mut line = hearer.hear().await;
+            if line == "* deaf has left" {
+                return;
+            }
+            assert_eq!(line.split_off(line.len() - 4000), text);
+            assert_eq!(line, format!("speaker: {number} "));
         }
     });
 }

@@ -43,6 +43,10 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The listener fails; or some connections had to be [cut off](Serve::drain) at the end
 /// ([`TimedOut`](io::ErrorKind::TimedOut)). What happens to single connections is told by [`on_error`](Serve::on_error).
 ///
+/// # Panics
+///
+/// The future panics outside a runtime.
+///
 /// # Cancel safety
 ///
 /// Dropping the future stops accepting; connections finish what they have begun, and nobody waits for them.

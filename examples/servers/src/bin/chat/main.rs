@@ -25,7 +25,7 @@ use sync::context::Context;
 use sync::{Receiver, select};
 
 /// How long a newcomer may take to say a name, and a line to be taken.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 // cookbook: chat
 async fn member(stream: TcpStream, room: Arc<Room>, stop: Context) -> io::Result<()> {

@@ -9,6 +9,9 @@ use sync::{Receiver, Sender, channel};
 /// Lines that may wait for one member. A guess: some seconds of a lively room.
 const WAITING: usize = 256;
 
+/// In a crowd nobody is told who comes and goes: with thousands that is all one would read, and the work grows with their square.
+const CROWD: usize = 100;
+
 /// See the story of this file.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
@@ -47,7 +50,7 @@ impl Room {
             number,
             name: name.to_owned(),
         };
-        seat.say(format!("* {name} is here\n"));
+        seat.announce("is here");
         (seat, lines)
     }
 
@@ -81,10 +84,19 @@ impl Seat {
 }
 // cookbook: end
 
+impl Seat {
+    fn announce(&self, what: &str) {
+        let members = self.room.lock().inboxes.len();
+        if members < CROWD {
+            self.say(format!("* {} {what}\n", self.name));
+        }
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let inbox = self.room.lock().inboxes.remove(&self.number);
         drop(inbox);
-        self.say(format!("* {} has left\n", self.name));
+        self.announce("has left");
     }
 }
