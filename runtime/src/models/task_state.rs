@@ -96,7 +96,7 @@ impl Task {
     fn run(&self) {
         self.touch();
         match self.state.start_poll() {
-            StartPoll::Poll => {}
+            StartPoll::Poll | StartPoll::PollStamped => {}
             StartPoll::Cancel => return self.cancel(),
             StartPoll::Gone => return self.release(1),
         }
