@@ -446,29 +446,6 @@ fn as_many_workers_as_are_needed_stay() {
     });
 }
 
-/// The monitor marks a worker that is about to end; nobody takes the mark off but the monitor itself.
-#[test]
-fn a_mark_that_comes_when_the_worker_has_ended_is_taken_off() {
-    explore(1, || {
-        let pool = Pool::new(2, 1, 1);
-        let stays = Pool::start(&pool, 0, false);
-        let ends = Pool::start(&pool, 1, true);
-        let monitor = {
-            let pool = pool.clone();
-            thread::spawn(move || {
-                let before = pool.workers[1].mark.sequence();
-                pool.look(1, before);
-                pool.look_after_vacant();
-            })
-        };
-        pool.inject(PLAIN);
-        monitor.join().unwrap();
-        ends.join().unwrap();
-        stays.join().unwrap();
-        pool.check();
-    });
-}
-
 /// The runtime stops while one worker is marked and returns, and another one ends.
 #[test]
 fn a_stop_in_between_reaches_everybody() {
