@@ -18,11 +18,11 @@ use std::sync::Arc;
 
 mod member;
 mod members;
-#[cfg(all(test, loom))]
-mod models;
 mod shared;
 mod spawn;
 mod wait;
+#[cfg(all(test, loom))]
+mod word_models;
 
 #[cfg(all(test, loom))]
 #[path = "../models/errgroup.rs"]

@@ -20,7 +20,8 @@ fn group(limit: usize, running: usize) -> Arc<Shared<u32>> {
     let shared = Shared::new(None);
     shared.set_limit(Some(limit)).unwrap();
     for _ in 0..running {
-        shared.waiters.lock().take_place();
+        let _locked = shared.waiters.lock();
+        shared.take_place();
     }
     shared
 }
