@@ -205,12 +205,3 @@ fn a_device_of_one_s_own_is_read_to_its_end() {
         ]
     );
 }
-
-#[test]
-fn paused_time_takes_none() {
-    let ended = run("paused_time", &[]);
-    assert_eq!(
-        ended.lines(),
-        ["answered after 7s, at the 4th attempt", "gave up after 60s"]
-    );
-}
