@@ -129,7 +129,10 @@ fn who_does_not_finish_in_time_is_cut_off_and_counted() {
         for client in &clients {
             assert_eq!(client.read(&mut [0]).await?, 0);
         }
-        assert_eq!(gone.load(Ordering::SeqCst), 2);
+        // A connection closes while its handler's future is being dropped: the rest of what that owned may go a moment later.
+        while gone.load(Ordering::SeqCst) < 2 {
+            runtime::yield_now().await;
+        }
         Ok(())
     });
 }
