@@ -15,7 +15,7 @@ use std::time::Duration;
 use net::{TcpListener, TcpStream};
 
 /// Only a hang lasts as long.
-pub const HANG: Duration = Duration::from_secs(60);
+pub const HANG: Duration = Duration::from_secs(300);
 
 /// Runs a test on a runtime of its own with two workers, and fails it when it hangs.
 pub fn run<F>(test: F)
