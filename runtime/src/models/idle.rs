@@ -1,7 +1,7 @@
 //! Falling asleep against pushing: an element in a queue is never left while all workers sleep, and each that was announced finds a
 //! second worker where the first is busy.
 //!
-//! [`Idle`], [`Parker`], [`RunQueue`] and [`Injector`] are the real ones. Round them is the skeleton of `worker.rs`: find, run, sleep, and
+//! [`Idle`], [`Parker`], [`RunQueue`] and [`Injector`] are the real ones. Round them is the skeleton of `worker/`: find, run, sleep, and
 //! nothing of tasks, timers and the monitor; the reactor is a lock and an eventfd. Where the monitor would repair something, the model
 //! does not. A lost wake-up leaves every thread blocked, which loom reports as a deadlock.
 

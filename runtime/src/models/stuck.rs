@@ -2,7 +2,7 @@
 //! the shutdown fall, every element of a queue is run, and in the end the counts are right.
 //!
 //! [`Idle`], [`Mark`], [`Parker`], [`RunQueue`] and [`Injector`] are the real ones. Mirrored round them, in as few lines as will do, are the
-//! worker's loop (`worker.rs`, `retire.rs`, `heavy.rs`), the monitor's look, and the reactor: a lock and an eventfd. As in the model of falling
+//! worker's loop (`worker/`), the monitor's look, and the reactor: a lock and an eventfd. As in the model of falling
 //! asleep, a lost wake-up leaves every thread blocked, which loom reports.
 
 use std::cell::Cell;

@@ -1,0 +1,155 @@
+//! What a worker that always has work would forget: the shared queue, timers, the reactor, and that there may be too many workers.
+#![forbid(unsafe_code)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::{MAX_INTERVAL, Mode, REACTOR_SHARE, UNKNOWN, Worker};
+use crate::scheduler::contention;
+use crate::task::Runnable;
+use crate::time::clock;
+
+/// How long a worker with work may go without `maintain`, in nanoseconds: long polls shorten the interval accordingly. A compromise: a
+/// look at the clock and the reactor costs some hundred nanoseconds.
+const MAINTAIN_EVERY: u64 = 50_000;
+
+/// Timers that one call fires at the most, so that tasks get their turn in between.
+const TIMER_BATCH: usize = 256;
+
+/// Of so many polls that follow a `maintain` one is watched: of some 500 in all, so that the looks at the clock cost less than a
+/// hundredth of the cheapest operations.
+const MAINTAINS_WATCHED: u8 = 8;
+
+impl Worker {
+    /// Looks at what a busy worker would forget: the shared queue, timers, the reactor.
+    #[cold]
+    pub(super) fn maintain(&self) -> Option<Runnable> {
+        if self.scheduler.seed().is_some() {
+            return self.maintain_by_count();
+        }
+        let now = clock::real();
+        let before = self.maintained.replace(now);
+        let fights = contention::take_fights();
+        if before != UNKNOWN {
+            let elapsed = now - before;
+            self.interval
+                .set(next_interval(self.interval.get(), elapsed));
+            if contention::is_too_much(fights, elapsed) {
+                self.make_way(now);
+            }
+        }
+        self.end_slice();
+        self.fire_timers(self.scheduler.timeline.at(now));
+        self.make_room();
+        if self.is_due_to_retire() {
+            // It has given away what it had.
+            return None;
+        }
+        if now - self.reactor_seen.get() >= MAINTAIN_EVERY {
+            self.reactor_seen.set(now);
+            self.look_at_reactor();
+        }
+        let _ = self.run_heavy();
+        let task = self.scheduler.injector.pop();
+        let left = self.unwatched.get() - 1;
+        // Not while this worker searches, which somebody may rely on: that has to be ended first.
+        if left > 0 || self.searching.get() {
+            self.unwatched.set(left.max(1));
+            return task;
+        }
+        self.unwatched.set(MAINTAINS_WATCHED);
+        let task = task.or_else(|| self.local());
+        task.into_iter().for_each(|task| self.run_watched(task));
+        None
+    }
+
+    /// With a seed: called before each look for a task, and does what `maintain` does after so many of them. Nothing depends on how fast
+    /// this machine is.
+    fn maintain_by_count(&self) -> Option<Runnable> {
+        self.shuffle();
+        let left = self.until_maintain.get() - 1;
+        self.until_maintain
+            .set(if left == 0 { MAX_INTERVAL } else { left });
+        if left > 0 {
+            return None;
+        }
+        self.end_slice();
+        self.fire_timers(clock::now());
+        self.make_room();
+        self.look_at_reactor();
+        let _ = self.run_heavy();
+        self.scheduler.injector.pop()
+    }
+
+    /// The end of run-next's slice.
+    fn end_slice(&self) {
+        let queue = &self.slot.queue;
+        if !queue.is_empty() {
+            queue
+                .take_next()
+                .into_iter()
+                .for_each(|next| self.push(next));
+        }
+    }
+
+    pub(super) fn fire_timers(&self, now: u64) {
+        let timers = self.timers();
+        if timers.next_deadline() <= now {
+            let woken = self.deliver(|| timers.fire(now, TIMER_BATCH));
+            self.slot.counters.count_timers_fired(woken);
+            self.share(woken);
+        }
+    }
+
+    fn look_at_reactor(&self) {
+        if self.scheduler.driver.registered() == 0 {
+            return;
+        }
+        if let Some(mut turn) = self.scheduler.driver.try_turn() {
+            let woken = self.deliver(|| {
+                self.scheduler
+                    .reactor_result(turn.wait(Some(Duration::ZERO)))
+            });
+            drop(turn);
+            self.share(woken);
+        }
+    }
+
+    /// Runs `f`, which wakes tasks, so that they land in the ring.
+    ///
+    /// A waker may be anybody's code. If one panics, that is said where it happens, and this worker goes on.
+    pub(super) fn deliver<R: Default>(&self, f: impl FnOnce() -> R) -> R {
+        self.mode.set(Mode::Delivering);
+        let result = catch_unwind(AssertUnwindSafe(f));
+        self.mode.set(self.running());
+        result.unwrap_or_default()
+    }
+
+    /// A batch of tasks was woken into the ring: a large one is shared.
+    pub(super) fn share(&self, woken: usize) {
+        if woken >= REACTOR_SHARE {
+            self.scheduler.notify();
+        }
+    }
+}
+
+/// Aims at one `maintain` every `MAINTAIN_EVERY`, or every `MAX_INTERVAL` polls where that is more often.
+fn next_interval(interval: u32, elapsed: u64) -> u32 {
+    let per_poll = (elapsed / u64::from(interval)).max(1);
+    u32::try_from(MAINTAIN_EVERY / per_poll)
+        .unwrap_or(MAX_INTERVAL)
+        .clamp(1, MAX_INTERVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interval_follows_the_length_of_polls() {
+        assert_eq!(next_interval(61, 61 * 50), 61);
+        assert_eq!(next_interval(61, 61 * 5_000), 10);
+        assert_eq!(next_interval(10, 10 * 1_000_000), 1);
+        assert_eq!(next_interval(1, 40), 61);
+    }
+}
