@@ -275,8 +275,7 @@ impl Scheduler {
         }
         match self.injector.push(task) {
             Ok(()) => self.notify(),
-            // The runtime has shut down: nobody will run it.
-            Err(task) => task.cancel(),
+            Err(task) => self.refuse(task),
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! In this order: workers stop after the poll they are in; blocking jobs that have not started are forgotten, those that run are waited
 //! for; then every task that is left is cancelled where it lies, so that its destructors run and its handle learns of it; timers and
-//! reactor are closed; the slab is given up.
+//! reactor are closed; the slab is given up. A task that is woken meanwhile is refused by the queue, and cancelled by who woke it:
+//! that is waited for, too, so that all destructors have run when the runtime is gone.
 //!
 //! With a deadline, threads that are still busy then are left to themselves. What they share stays alive until the last of them ends,
 //! and that one does the rest.
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::{Scheduler, current};
 use crate::deadlock;
-use crate::task::{Header, shut_down};
+use crate::task::{Header, Runnable, shut_down};
 
 /// The book of the workers' threads.
 #[derive(Debug)]
@@ -70,6 +71,34 @@ impl Ending {
         let mine = book.threads.iter().position(|t| t.thread().id() == me)?;
         let mine = book.threads.swap_remove(mine);
         book.retired.replace(mine)
+    }
+
+    /// Waits for somebody to end a task, or for the deadline, unless `done` says that there is nothing to wait for; `false`: it has passed.
+    fn wait_unless(&self, done: impl FnOnce() -> bool, deadline: Option<Instant>) -> bool {
+        // Whoever has ended a task takes this lock next, so that it is either seen by `done` or wakes us.
+        let book = self.lock();
+        if done() {
+            return true;
+        }
+        match deadline {
+            None => drop(
+                self.ended
+                    .wait(book)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner()),
+            ),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return false;
+                }
+                drop(
+                    self.ended
+                        .wait_timeout(book, left)
+                        .unwrap_or_else(|poisoned| poisoned.into_inner()),
+                );
+            }
+        }
+        true
     }
 
     /// Waits for the workers; `false`: some are still busy.
@@ -155,7 +184,10 @@ impl Scheduler {
         let workers_ended = self.ending.wait(deadline);
         let jobs_left = self.blocking.wait(deadline);
         let _entered = current::enter(self.clone());
-        let tasks_ended = self.cancel_all();
+        let mut tasks_ended = self.cancel_all();
+        if workers_ended && jobs_left == 0 {
+            tasks_ended = tasks_ended || self.wait_for_refused(deadline);
+        }
         self.driver.shutdown();
         if self.ending.owner_is_done() {
             self.give_up();
@@ -190,6 +222,37 @@ impl Scheduler {
         self.driver.close();
         // SAFETY: no worker is left, and from `close_outside` on nobody else allocates.
         unsafe { self.slab.abandon(self.clone()) };
+    }
+
+    /// Ends a task that comes too late to be run, on the thread of who brings it.
+    #[cold]
+    pub(crate) fn refuse(&self, task: Runnable) {
+        task.cancel();
+        drop(self.ending.lock());
+        self.ending.ended.notify_all();
+    }
+
+    /// Nobody runs tasks any more, and those that are left are being cancelled by others: waits for that. `false`: not in time.
+    fn wait_for_refused(&self, deadline: Option<Instant>) -> bool {
+        // Their destructors may have spawned others.
+        while !self.cancel_all() {
+            if !self
+                .ending
+                .wait_unless(|| !self.has_living_tasks(), deadline)
+            {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn has_living_tasks(&self) -> bool {
+        let mut some = false;
+        self.slab.for_each(&mut |slot| {
+            // SAFETY: as in `cancel_all`.
+            some |= unsafe { Header::is_alive(slot.cast()) };
+        });
+        some
     }
 
     /// Cancels every task that nobody runs. Returns whether none is left.

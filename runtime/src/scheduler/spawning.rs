@@ -143,7 +143,7 @@ impl Scheduler {
             Err(refused) => return refused,
         };
         if let Err((job, error)) = self.blocking.submit(self, job) {
-            job.cancel();
+            self.refuse(job);
             if !self.is_stopping() {
                 panic!(
                     "spawn_blocking: cannot start a thread: {error}; raise the limit of processes (ulimit -u) or lower Builder::max_blocking_threads"

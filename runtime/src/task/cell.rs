@@ -321,6 +321,16 @@ impl Header {
         unsafe { (*this.as_ptr()).state.ref_inc_if_alive() }
     }
 
+    /// Whether a slot holds a task that is not complete.
+    ///
+    /// # Safety
+    ///
+    /// As for [`ref_inc_if_alive`](Self::ref_inc_if_alive).
+    pub(crate) unsafe fn is_alive(this: NonNull<Self>) -> bool {
+        // SAFETY: only the state word is referred to.
+        unsafe { (*this.as_ptr()).state.is_alive() }
+    }
+
     /// Notes why and where the task is about to wait.
     #[inline]
     pub(crate) fn set_waiting(&self, reason: WaitReason, place: &'static Location<'static>) {

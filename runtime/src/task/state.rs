@@ -294,6 +294,12 @@ impl State {
         assert!(before < u64::MAX / 2, "too many references to one task");
     }
 
+    /// Whether there is a task that is not complete, asked by visitors of the slab. Acquire: a task that is complete has dropped its future.
+    pub(crate) fn is_alive(&self) -> bool {
+        let now = self.0.load(Acquire);
+        now >= REF && now & COMPLETE == 0
+    }
+
     /// One more reference, unless the task is complete or the slot vacant: for visitors of the slab, who have none.
     #[must_use]
     pub(crate) fn ref_inc_if_alive(&self) -> bool {

@@ -32,8 +32,7 @@ impl Worker {
         }
         self.slot.counters.count_yield();
         if let Err(task) = self.scheduler.heavy.push(task) {
-            // The runtime has shut down.
-            task.cancel();
+            self.scheduler.refuse(task);
         }
     }
 
