@@ -4,6 +4,7 @@
 mod support;
 
 use std::fs;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,8 +41,12 @@ fn wait_for_calm(limit: Duration) {
     }
 }
 
+/// One test at a time: the switches and the descriptors are those of the process.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Returns the switches in `time`, the one of the measuring thread's own sleep included.
 fn idle(tasks: usize, connections: usize, time: Duration) -> u64 {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let rt = Builder::new().max_procs(2).build().unwrap();
     let (release, hold) = channel::<()>(0);
     let (measured, measurement) = channel(1);
