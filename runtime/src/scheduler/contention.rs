@@ -23,7 +23,7 @@ const HOLD: Duration = Duration::from_millis(50);
 const FIGHT: u64 = 100;
 
 /// A worker makes way if the fights took more than one part in this many of its time.
-const PART: u64 = 5;
+const PART: u64 = 20;
 
 thread_local! {
     static FIGHTS: Cell<u32> = const { Cell::new(0) };
