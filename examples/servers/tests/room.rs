@@ -13,6 +13,14 @@ const LINES: usize = 20;
 /// The server; ended when it is dropped.
 struct Chat(Child);
 
+impl Chat {
+    fn ask_to_end(&self) {
+        let id = self.0.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(asked.unwrap().success());
+    }
+}
+
 impl Drop for Chat {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -120,6 +128,29 @@ fn one_who_reads_nothing_is_shown_out_and_holds_up_nobody() {
             }
             assert_eq!(line.split_off(line.len() - 4000), text);
             assert_eq!(line, format!("speaker: {number} "));
+        }
+    });
+}
+
+#[test]
+fn when_the_room_closes_all_hear_it_and_nobody_hears_who_leaves() {
+    const FEW: usize = 20;
+    run(async {
+        let (chat, address) = chat();
+        let mut members = Vec::new();
+        for number in 0..FEW {
+            members.push(Member::enter(&address, &format!("member-{number}")).await);
+        }
+        // All have been told who came after them, before the end begins.
+        for (number, member) in members.iter_mut().enumerate() {
+            for later in number + 1..FEW {
+                assert_eq!(member.hear().await, format!("* member-{later} is here"));
+            }
+        }
+        chat.ask_to_end();
+        for member in &mut members {
+            assert_eq!(member.hear().await, "* the room is closing");
+            assert_eq!(member.stream.read(&mut [0; 1]).await.unwrap(), 0);
         }
     });
 }

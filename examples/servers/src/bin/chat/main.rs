@@ -73,7 +73,7 @@ async fn main() -> io::Result<()> {
     let stop = servers::until_asked_to_stop()?;
     let listener = TcpListener::bind(servers::address()).await?;
     servers::announce(listener.local_addr()?);
-    let room = Arc::new(Room::default());
+    let room = Arc::new(Room::new(stop.clone()));
     let limits = servers::Limits::default();
     let closing = stop.clone();
     servers::serve_each(listener, stop, limits, |stream, _peer, _| {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sync::context::Context;
 use sync::{Receiver, Sender, channel};
 
 /// Lines that may wait for one member. A guess: some seconds of a lively room.
@@ -13,9 +14,10 @@ const WAITING: usize = 256;
 const CROWD: usize = 100;
 
 /// See the story of this file.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Room {
     members: Mutex<Members>,
+    closing: Context,
 }
 
 #[derive(Debug, Default)]
@@ -33,6 +35,14 @@ pub(crate) struct Seat {
 }
 
 impl Room {
+    /// An empty room, open until `closing` is done. From then on all leave, each at a moment of their own, and nobody is told of the others.
+    pub(crate) fn new(closing: Context) -> Self {
+        Self {
+            members: Mutex::default(),
+            closing,
+        }
+    }
+
     /// Takes a seat. The channel ends when the member is too slow.
     pub(crate) fn enter(self: &Arc<Self>, name: &str) -> (Seat, Receiver<Arc<str>>) {
         let (inbox, lines) = channel(WAITING);
@@ -97,6 +107,8 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let inbox = self.room.lock().inboxes.remove(&self.number);
         drop(inbox);
-        self.announce("has left");
+        if self.room.closing.err().is_none() {
+            self.announce("has left");
+        }
     }
 }
