@@ -31,7 +31,7 @@ impl Watchdog {
     fn new(test: &'static str) -> Self {
         let (alive, gone) = mpsc::channel::<()>();
         let dog = thread::spawn(move || {
-            if gone.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            if gone.recv_timeout(Duration::from_secs(300)) == Err(mpsc::RecvTimeoutError::Timeout) {
                 eprintln!("{test} hangs");
                 std::process::abort();
             }
