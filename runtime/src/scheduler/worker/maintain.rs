@@ -14,8 +14,8 @@ use crate::time::clock;
 const MAINTAIN_EVERY: u64 = 50_000;
 
 /// How long the reactor may wait for tasks that it has woken before, in nanoseconds. They come first, or else connections that are quick to
-/// come back would keep those in the shared queue, or in the kernel's, waiting.
-const REACTOR_PATIENCE: u64 = 1_000_000;
+/// come back would keep those in the shared queue, or in the kernel's, waiting. Ten milliseconds, as Go's `sysmon` looks at the poller.
+const REACTOR_PATIENCE: u64 = 10_000_000;
 
 /// Timers that one call fires at the most, so that tasks get their turn in between.
 const TIMER_BATCH: usize = 256;
