@@ -27,3 +27,13 @@
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 pub struct Readme;
+
+/// So do those for who comes from Go.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/FROM_GO.md")]
+pub struct FromGo;
+
+/// And from Tokio.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/FROM_TOKIO.md")]
+pub struct FromTokio;
