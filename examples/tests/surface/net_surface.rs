@@ -71,7 +71,9 @@ async fn a_stream_reads_and_writes_unsplit() -> io::Result<()> {
     });
     assert_eq!(soon(sendable(client.write(b"ab"))).await?, 2);
     soon(sendable(client.write_all(b"cd"))).await?;
-    client.write_vectored(&[IoSlice::new(b"ef"), IoSlice::new(b"g")]).await?;
+    client
+        .write_vectored(&[IoSlice::new(b"ef"), IoSlice::new(b"g")])
+        .await?;
     client.writable().await?;
     assert_eq!(client.try_write(b"h")?, 1);
     assert_eq!(&soon(reader).await.unwrap()?, b"abcdefgh");
@@ -161,7 +163,10 @@ async fn listeners_and_dialers_are_set_up() -> io::Result<()> {
 
 #[runtime::test]
 async fn datagrams_go_both_ways() -> io::Result<()> {
-    let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    let (a, b) = (
+        UdpSocket::bind("127.0.0.1:0").await?,
+        UdpSocket::bind("127.0.0.1:0").await?,
+    );
     let mut buf = [0; 8];
     soon(sendable(a.send_to(b"one", b.local_addr()?))).await?;
     let (n, from) = soon(sendable(b.recv_from(&mut buf))).await?;
@@ -172,7 +177,10 @@ async fn datagrams_go_both_ways() -> io::Result<()> {
     a.try_send(b"three")?;
     soon(b.readable()).await?;
     assert_eq!(b.try_recv_from(&mut buf)?.0, 5);
-    assert_eq!(b.try_recv(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(
+        b.try_recv(&mut buf).unwrap_err().kind(),
+        ErrorKind::WouldBlock
+    );
     a.set_broadcast(true)?;
     a.set_multicast_loop(true)?;
     a.set_multicast_ttl(1)?;
@@ -201,7 +209,9 @@ async fn unix_sockets_are_the_same() -> io::Result<()> {
 async fn bytes_are_copied_one_way_and_both() -> io::Result<()> {
     let (mut a, mut b) = (pair().await?, pair().await?);
     let copying = runtime::spawn(async move {
-        net::copy_bidirectional(&mut a.1, &mut b.0).await.map(|_| ())?;
+        net::copy_bidirectional(&mut a.1, &mut b.0)
+            .await
+            .map(|_| ())?;
         io::Result::Ok(())
     });
     a.0.write_all(b"there").await?;
@@ -226,5 +236,8 @@ fn a_device_of_ones_own_plugs_in() {
     debug::<runtime::io::Source<mio::net::TcpStream>>();
     fn mio_is_there<S: mio::event::Source + AsFd>() {}
     mio_is_there::<mio::net::UdpSocket>();
-    says(net::os_error(&io::Error::from_raw_os_error(111)).unwrap(), "111");
+    says(
+        net::os_error(&io::Error::from_raw_os_error(111)).unwrap(),
+        "111",
+    );
 }

@@ -72,10 +72,7 @@ fn a_runtime_is_built_used_and_shut_down() -> io::Result<()> {
     assert_eq!(handle.max_procs(), 2);
     assert_eq!(rt.block_on(rt.spawn(async { 1 })).unwrap(), 1);
     assert_eq!(handle.block_on(handle.spawn(async { 2 })).unwrap(), 2);
-    assert_eq!(
-        handle.block_on(handle.spawn_blocking(|| 3)).unwrap(),
-        3
-    );
+    assert_eq!(handle.block_on(handle.spawn_blocking(|| 3)).unwrap(), 3);
     {
         let _entered = handle.enter();
         assert!(Handle::try_current().is_ok());
@@ -148,10 +145,16 @@ runtime::task_local! {
 #[runtime::test]
 async fn a_task_carries_values() {
     let user: &'static LocalKey<String> = &USER;
-    let both = user.scope("ann".into(), DEPTH.scope(1, async { (USER.get(), DEPTH.get()) }));
+    let both = user.scope(
+        "ann".into(),
+        DEPTH.scope(1, async { (USER.get(), DEPTH.get()) }),
+    );
     assert_eq!(soon(sendable(both)).await, ("ann".to_owned(), 1));
     assert_eq!(DEPTH.sync_scope(2, || DEPTH.with(|depth| *depth)), 2);
-    names(DEPTH.try_with(|_| ()).unwrap_err(), &["`scope`", "not inherit"]);
+    names(
+        DEPTH.try_with(|_| ()).unwrap_err(),
+        &["`scope`", "not inherit"],
+    );
 }
 
 #[runtime::test]
@@ -189,7 +192,9 @@ async fn time_has_its_names() {
     assert_eq!(begin.elapsed(), Duration::from_secs(2));
 
     let slow = std::future::pending::<()>();
-    let elapsed: Elapsed = time::timeout(Duration::from_secs(1), slow).await.unwrap_err();
+    let elapsed: Elapsed = time::timeout(Duration::from_secs(1), slow)
+        .await
+        .unwrap_err();
     says(elapsed, "deadline has elapsed");
     assert_eq!(io::Error::from(elapsed).kind(), io::ErrorKind::TimedOut);
     let at = Instant::now() + Duration::from_secs(1);
@@ -232,7 +237,7 @@ fn instants_are_values() {
         now.saturating_duration_since(now + Duration::from_secs(1)),
         Duration::ZERO
     );
-    std::collections::HashSet::from([now]);
+    let _: std::collections::HashSet<Instant> = [now].into();
 }
 
 #[runtime::test]
@@ -246,7 +251,11 @@ async fn a_ticker_is_a_stream() {
 async fn signals_have_their_names() -> io::Result<()> {
     let mut usr: Signal = signal::unix(SignalKind::user_defined1())?;
     let waits = pin!(sendable(usr.recv()));
-    assert!(time::timeout(Duration::from_millis(1), waits).await.is_err());
+    assert!(
+        time::timeout(Duration::from_millis(1), waits)
+            .await
+            .is_err()
+    );
     let both = signal::notify([SignalKind::interrupt(), SignalKind::terminate()])?;
     assert_eq!(both.kinds().count(), 2);
     drop(signal::ctrl_c());

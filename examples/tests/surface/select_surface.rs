@@ -32,9 +32,10 @@ async fn arms_take_channels_contexts_and_any_future() -> Result<(), SendError<u8
         _ = rx.recv() => unreachable!(),
     };
     assert_eq!(reason, "context canceled");
+    let nil = never::<u8>();
     let joined: u8 = select! {
         joined = task => joined.unwrap(),
-        _ = never::<u8>().recv() => unreachable!(),
+        _ = nil.recv() => unreachable!(),
     };
     assert_eq!(joined, 3);
     // A reference to a future, polled on elsewhere later.
@@ -63,7 +64,10 @@ async fn guards_default_and_biased_are_there() {
         }
     }
     // One that only tries.
-    assert_eq!(select! { msg = rx.recv() => msg, default => None }, Some('a'));
+    assert_eq!(
+        select! { msg = rx.recv() => msg, default => None },
+        Some('a')
+    );
 }
 
 #[runtime::test]
@@ -103,7 +107,10 @@ async fn a_value_stays_with_who_lost() {
         sent = tx.send_from(&mut value) => sent.unwrap(),
         default => {}
     }
-    assert_eq!((value, rx.recv().await), (None, Some("precious".to_owned())));
+    assert_eq!(
+        (value, rx.recv().await),
+        (None, Some("precious".to_owned()))
+    );
 }
 
 #[runtime::test]

@@ -10,9 +10,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use runtime::JoinHandle;
 use runtime::time::Instant;
-use sync::context::{
-    AfterFunc, CancelCauseFunc, CancelFunc, Cause, Context, ContextError, Key,
-};
+use sync::context::{AfterFunc, CancelCauseFunc, CancelFunc, Cause, Context, ContextError, Key};
 use sync::{
     Barrier, Cond, Mutex, Notify, Once, OnceCell, Pool, Receiver, RwLock, Select, Semaphore,
     SendError, Sender, TryRecvError, TrySendError, WaitGroup, broadcast, channel, errgroup, never,
@@ -46,19 +44,30 @@ fn the_types_go_where_users_take_them() {
     send_sync::<(Mutex<Parcel>, RwLock<u8>, Cond, Once, OnceCell<u8>)>();
     send_sync::<(Barrier, Semaphore, Notify, Pool<Parcel>)>();
     send_sync::<(sync::MutexGuard<'_, u8>, sync::OwnedMutexGuard<u8>)>();
-    send_sync::<(sync::RwLockReadGuard<'_, u8>, sync::RwLockWriteGuard<'_, u8>)>();
+    send_sync::<(
+        sync::RwLockReadGuard<'_, u8>,
+        sync::RwLockWriteGuard<'_, u8>,
+    )>();
     send_sync::<(sync::SemaphorePermit<'_>, sync::OwnedSemaphorePermit)>();
     send_sync::<(oneshot::Sender<Parcel>, oneshot::Receiver<Parcel>)>();
     send_sync::<(watch::Sender<u8>, watch::Receiver<u8>)>();
     send_sync::<(broadcast::Sender<u8>, broadcast::Receiver<u8>)>();
-    clone::<(watch::Sender<u8>, watch::Receiver<u8>, broadcast::Sender<u8>)>();
+    clone::<(
+        watch::Sender<u8>,
+        watch::Receiver<u8>,
+        broadcast::Sender<u8>,
+    )>();
     debug::<(Sender<Rc<u8>>, Receiver<Rc<u8>>, WaitGroup, Context)>();
     debug::<(SendError<Parcel>, TrySendError<Parcel>, TryRecvError)>();
-    debug::<(Select<'_, u8>, errgroup::Group<u8>, singleflight::Group<u8, u8>)>();
+    debug::<(
+        Select<'_, u8>,
+        errgroup::Group<u8>,
+        singleflight::Group<u8, u8>,
+    )>();
     debug::<(Mutex<u8>, RwLock<u8>, Cond, Once, OnceCell<u8>, Barrier)>();
     debug::<(Semaphore, Notify, Pool<u8>)>();
-    error::<SendError<Parcel>>();
-    error::<TrySendError<Parcel>>();
+    error::<SendError<u8>>();
+    error::<TrySendError<u8>>();
     error::<TryRecvError>();
     error::<ContextError>();
     error::<broadcast::RecvError>();
@@ -73,9 +82,15 @@ fn the_types_go_where_users_take_them() {
 #[runtime::test]
 async fn a_channel_has_gos_operations() {
     let (tx, rx) = channel::<u8>(1);
-    assert_eq!((tx.len(), tx.capacity(), tx.is_empty(), tx.is_full()), (0, 1, true, false));
+    assert_eq!(
+        (tx.len(), tx.capacity(), tx.is_empty(), tx.is_full()),
+        (0, 1, true, false)
+    );
     soon(sendable(tx.send(1))).await.unwrap();
-    assert_eq!((rx.len(), rx.capacity(), rx.is_empty(), rx.is_full()), (1, 1, false, true));
+    assert_eq!(
+        (rx.len(), rx.capacity(), rx.is_empty(), rx.is_full()),
+        (1, 1, false, true)
+    );
     assert_eq!(tx.try_send(2), Err(TrySendError::Full(2)));
     assert_eq!(soon(sendable(rx.recv())).await, Some(1));
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
@@ -92,7 +107,10 @@ async fn a_channel_has_gos_operations() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Closed));
     assert_eq!(rx.recv().await, None);
     let mut stream = pin!(rx);
-    assert_eq!(std::future::poll_fn(|cx| stream.as_mut().poll_next(cx)).await, None);
+    assert_eq!(
+        std::future::poll_fn(|cx| stream.as_mut().poll_next(cx)).await,
+        None
+    );
     assert_eq!(never::<u8>().try_recv(), Err(TryRecvError::Empty));
 }
 
@@ -111,10 +129,16 @@ fn the_errors_say_what_happened_and_give_back() {
     says(TrySendError::Full(1), "send on a full channel");
     says(TrySendError::Closed(1), "send on a closed channel");
     says(TryRecvError::Empty, "receive on an empty channel");
-    says(TryRecvError::Closed, "receive on a closed and drained channel");
+    says(
+        TryRecvError::Closed,
+        "receive on a closed and drained channel",
+    );
     says(ContextError::Canceled, "context canceled");
     says(ContextError::DeadlineExceeded, "context deadline exceeded");
-    says(broadcast::RecvError::Lagged(3), "the receiver lagged behind and missed 3 values");
+    says(
+        broadcast::RecvError::Lagged(3),
+        "the receiver lagged behind and missed 3 values",
+    );
     assert_eq!(SendError("back").into_inner(), "back");
     assert_eq!(TrySendError::from(SendError(1)), TrySendError::Closed(1));
     assert!(TrySendError::Full(1).is_full() && TrySendError::Closed(1).is_closed());
@@ -169,7 +193,10 @@ async fn a_context_is_gos() {
     assert_eq!(soon(sendable(below.done())).await, ContextError::Canceled);
     let cause: Cause = below.cause().unwrap();
     says(cause, "enough");
-    assert_eq!((below.err(), ctx.err()), (Some(ContextError::Canceled), None));
+    assert_eq!(
+        (below.err(), ctx.err()),
+        (Some(ContextError::Canceled), None)
+    );
 
     let (called, calls) = channel(1);
     let after: AfterFunc = ctx.after_func(move || called.try_send(()).unwrap());
@@ -178,7 +205,10 @@ async fn a_context_is_gos() {
     soon(calls.recv()).await.unwrap();
     assert!(!after.stop(), "it has run");
     assert!(valued.is_done() && !free.is_done());
-    assert_eq!(ctx.run(std::future::pending::<()>()).await, Err(ContextError::Canceled));
+    assert_eq!(
+        ctx.run(std::future::pending::<()>()).await,
+        Err(ContextError::Canceled)
+    );
     let (late, _cancel) = root.with_timeout(Duration::ZERO);
     assert_eq!(soon(late.done()).await, ContextError::DeadlineExceeded);
 }
@@ -188,7 +218,10 @@ async fn a_group_ends_with_its_first_error() {
     let (mut group, ctx) = errgroup::Group::with_context(&Context::background());
     group.set_limit(2);
     group.abort_on_error();
-    soon(sendable(group.spawn(async { Err(io::Error::other("full")) }))).await;
+    soon(sendable(
+        group.spawn(async { Err(io::Error::other("full")) }),
+    ))
+    .await;
     soon(group.spawn(std::future::pending())).await;
     let result: io::Result<()> = soon(sendable(group.wait())).await;
     says(result.unwrap_err(), "full");
@@ -213,7 +246,11 @@ async fn locks_have_gos_names_and_rusts_guards() {
     let mut guard = mutex.lock().await;
     let waits = cond.wait(guard);
     let mut waits = pin!(sendable(waits));
-    assert!(runtime::time::timeout(Duration::ZERO, &mut waits).await.is_err());
+    assert!(
+        runtime::time::timeout(Duration::ZERO, &mut waits)
+            .await
+            .is_err()
+    );
     cond.signal();
     guard = soon(waits).await;
     *guard += 1;
@@ -262,7 +299,10 @@ async fn what_counts_and_tells_is_there() {
     let (tx, mut rx) = broadcast::channel(1);
     tx.send(1).unwrap();
     tx.send(2).unwrap();
-    assert_eq!(soon(sendable(rx.recv())).await, Err(broadcast::RecvError::Lagged(1)));
+    assert_eq!(
+        soon(sendable(rx.recv())).await,
+        Err(broadcast::RecvError::Lagged(1))
+    );
     assert_eq!(soon(rx.recv()).await, Ok(2));
 
     let pool = Pool::new(Vec::<u8>::new);
