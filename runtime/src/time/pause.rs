@@ -61,7 +61,7 @@ use crate::task::{WaitReason, coop, waiting};
 /// **Go:** the clock inside `synctest.Test`, which runs from the beginning in this way.
 #[track_caller]
 pub fn pause() {
-    scheduler().pause_clock();
+    scheduler("pause").pause_clock();
 }
 
 /// Lets the clock of the current runtime run on from where it stands. Where it runs, nothing happens.
@@ -86,7 +86,7 @@ pub fn pause() {
 /// **Go:** nothing like it.
 #[track_caller]
 pub fn resume() {
-    scheduler().resume_clock();
+    scheduler("resume").resume_clock();
 }
 
 /// Whether the clock of the current runtime is paused; `false` where there is no runtime.
@@ -207,7 +207,7 @@ struct Wait {
 impl Wait {
     #[track_caller]
     fn new(name: &str, by: Option<Duration>) -> Self {
-        let scheduler = scheduler();
+        let scheduler = scheduler(name);
         assert!(
             scheduler.timeline().is_paused(),
             "time::{name}: the clock of this runtime runs; call time::pause() first, or use #[runtime::test(start_paused = true)]"
@@ -255,8 +255,12 @@ impl Drop for Wait {
 }
 
 #[track_caller]
-fn scheduler() -> Arc<Scheduler> {
-    current::scheduler().unwrap_or_else(|| panic!("{NO_RUNTIME}"))
+fn scheduler(name: &str) -> Arc<Scheduler> {
+    match current::scheduler() {
+        Some(scheduler) => scheduler,
+        // Not in a closure, for which the caller's place would be this one.
+        None => panic!("time::{name}: {NO_RUNTIME}"),
+    }
 }
 
 impl fmt::Debug for Wait {
