@@ -108,7 +108,9 @@ pub fn is_paused() -> bool {
 /// deadlines, and what it does then happens before anything later does. Tasks that wait for a socket do not keep it, other than they do
 /// the clock that moves by itself; blocking jobs do.
 ///
-/// *Cancel safety*: cancel safe; the clock stays where it has come to.
+/// # Cancel safety
+///
+/// Cancel safe; the clock stays where it has come to.
 ///
 /// # Panics
 ///
@@ -143,7 +145,9 @@ pub fn advance(duration: Duration) -> Advance {
 /// other, or for a socket that has nothing for them now; blocking jobs have ended. If several tasks wait for it they go on one by one, in
 /// the order in which they came, each when all others wait again. What the other tasks have done is visible to the one that goes on.
 ///
-/// *Cancel safety*: cancel safe; nothing happens by it.
+/// # Cancel safety
+///
+/// Cancel safe; nothing happens by it.
 ///
 /// # Panics
 ///
@@ -171,10 +175,32 @@ pub fn settle() -> Settle {
 }
 
 /// Future of [`advance`].
+///
+/// ```
+/// # let rt = runtime::Builder::new().start_paused(true).build()?;
+/// # rt.block_on(async {
+/// let advance: runtime::time::Advance = runtime::time::advance(std::time::Duration::from_secs(60));
+/// advance.await;
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// **Go:** none.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Advance(Wait);
 
 /// Future of [`settle`].
+///
+/// ```
+/// # let rt = runtime::Builder::new().start_paused(true).build()?;
+/// # rt.block_on(async {
+/// let settle: runtime::time::Settle = runtime::time::settle();
+/// settle.await;
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// **Go:** none.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Settle(Wait);
 

@@ -17,7 +17,9 @@ use crate::select::arm::{ChannelCase, ChannelOperation};
 pin_project! {
     /// Future of [`Receiver::recv`](super::Receiver::recv): the next value, or `None` once the channel is closed and drained.
     ///
-    /// *Cancel safety*: dropping it loses nothing; a value that it had been handed goes to the next receiver, in front of all others.
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing; a value that it had been handed goes to the next receiver, in front of all others.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Recv<'a, T> {
         #[pin]

@@ -17,7 +17,9 @@ use crate::select::arm::{ChannelCase, ChannelOperation};
 pin_project! {
     /// Future of [`Sender::send`](super::Sender::send).
     ///
-    /// *Cancel safety*: when it is dropped the value has been sent, once, or not at all, and then it is dropped too; to keep it, use
+    /// # Cancel safety
+    ///
+    /// When it is dropped the value has been sent, once, or not at all, and then it is dropped too; to keep it, use
     /// [`send_from`](super::Sender::send_from).
     #[must_use = "futures do nothing unless awaited"]
     pub struct Send<'a, T> {
@@ -76,7 +78,9 @@ impl<T> fmt::Debug for Send<'_, T> {
 pin_project! {
     /// Future of [`Sender::send_from`](super::Sender::send_from).
     ///
-    /// *Cancel safety*: when it is dropped the value has been sent, once, or it is back in its `Option`.
+    /// # Cancel safety
+    ///
+    /// When it is dropped the value has been sent, once, or it is back in its `Option`.
     #[must_use = "futures do nothing unless awaited"]
     pub struct SendFrom<'a, T> {
         #[pin]
