@@ -41,7 +41,7 @@
 //!
 //! | to | take |
 //! |---|---|
-//! | hand values from task to task | [`channel`]; with capacity 0 the two meet |
+//! | hand values from task to task | [`channel()`]; with capacity 0 the two meet |
 //! | wait for one of several things | [`select!`]; [`Select`] where they are known only at run time; [`never()`] for what is switched off |
 //! | wait for many tasks | [`WaitGroup`]; [`errgroup`] if they may fail; a [`JoinSet`](runtime::task::JoinSet) for their results |
 //! | give up together, after a time or on request | [`context`] |

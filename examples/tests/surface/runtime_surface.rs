@@ -179,7 +179,7 @@ async fn a_join_set_collects() {
 async fn the_budget_can_be_spent_and_lifted() {
     coop::consume_budget().await;
     soon(coop::unconstrained(runtime::yield_now())).await;
-    let proceed = std::future::poll_fn(|cx| coop::poll_proceed(cx)).await;
+    let proceed = std::future::poll_fn(coop::poll_proceed).await;
     proceed.made_progress();
     runtime::yield_now().await;
 }

@@ -66,7 +66,7 @@ async fn guards_default_and_biased_are_there() {
     // Words that mean something elsewhere are names like others.
     select! {
         case = async { 1 } => assert_eq!(case, 1),
-        biased: u8 = std::future::pending() => drop(biased),
+        biased: String = std::future::pending() => drop(biased),
     }
     // One that only tries.
     assert_eq!(

@@ -20,6 +20,17 @@ pin_project! {
     /// # Cancel safety
     ///
     /// Dropping it loses nothing; a value that it had been handed goes to the next receiver, in front of all others.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::channel(1);
+    /// let next: sync::Recv<'_, u32> = rx.recv();
+    /// tx.send(7).await.unwrap();
+    /// assert_eq!(next.await, Some(7));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `<-ch`.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Recv<'a, T> {
         #[pin]
