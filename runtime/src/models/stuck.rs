@@ -8,11 +8,7 @@
 use std::cell::Cell;
 
 use loom::model::Builder;
-use loom::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Release, SeqCst},
-    fence,
-};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
@@ -160,8 +156,9 @@ impl Pool {
 
     /// `Scheduler::hand_turn_on`.
     fn hand_turn_on(&self) {
-        if self.idle.is_quiet() {
-            self.notify();
+        let polling = |i: usize| self.workers[i].parker.is_polling();
+        if let Notify::Worker(worker) = self.idle.hand_turn_on(polling) {
+            self.unpark(worker);
         }
     }
 
@@ -361,7 +358,6 @@ impl<'a> Worker<'a> {
         }
         self.searching.set(false);
         self.slot().vacant.store(true, SeqCst);
-        fence(SeqCst);
         pool.hand_turn_on();
         true
     }
@@ -459,33 +455,5 @@ fn a_stop_in_between_reaches_everybody() {
             worker.join().unwrap();
         }
         pool.check();
-    });
-}
-
-/// A mirror of `Scheduler::vacate` and of the wheel's interrupt: a timer that is put into the slot while its owner ends is fired by
-/// somebody: by the owner, which has not ended; or by the monitor, which is told, or looks.
-#[test]
-fn a_timer_that_is_armed_while_the_owner_ends_is_not_forgotten() {
-    explore(3, || {
-        let deadline = Arc::new(AtomicU64::new(u64::MAX));
-        let vacant = Arc::new(AtomicBool::new(false));
-        let told = Arc::new(AtomicUsize::new(0));
-        let owner = {
-            let (deadline, vacant, told) = (deadline.clone(), vacant.clone(), told.clone());
-            thread::spawn(move || {
-                vacant.store(true, SeqCst);
-                fence(SeqCst);
-                if deadline.load(Acquire) != u64::MAX {
-                    told.fetch_add(1, SeqCst);
-                }
-            })
-        };
-        deadline.store(1, Release);
-        fence(SeqCst);
-        if vacant.load(SeqCst) {
-            told.fetch_add(1, SeqCst);
-        }
-        owner.join().unwrap();
-        assert!(told.load(SeqCst) > 0);
     });
 }
