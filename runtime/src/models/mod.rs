@@ -14,4 +14,5 @@ mod slab;
 mod stuck;
 mod task_state;
 mod timers;
+mod turn;
 mod vacancy;

@@ -10,13 +10,14 @@ use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
+use super::turn::Turn;
 use crate::scheduler::idle::{Idle, Notify, Retire};
 use crate::scheduler::parker::{Parker, Unpark};
 
 struct World {
     idle: Idle,
     parkers: Vec<Parker>,
-    taken: AtomicBool,
+    turn: Turn,
     told: Mutex<Told>,
     changed: Condvar,
     served: AtomicBool,
@@ -42,18 +43,13 @@ impl World {
         let world = Self {
             idle: Idle::new(workers, max_procs),
             parkers: (0..workers).map(|_| Parker::new()).collect(),
-            taken: AtomicBool::new(false),
+            turn: Turn::new(),
             told: Mutex::new(Told::default()),
             changed: Condvar::new(),
             served: AtomicBool::new(false),
         };
         (0..workers).for_each(|_| world.idle.add_running());
         Arc::new(world)
-    }
-
-    fn spawn(self: &Arc<Self>, f: impl FnOnce(&Self) + Send + 'static) -> thread::JoinHandle<()> {
-        let world = self.clone();
-        thread::spawn(move || f(&world))
     }
 
     // ---- the reactor ----
@@ -100,12 +96,12 @@ impl World {
     /// `Worker::park`.
     fn park(&self, me: usize, nap: Nap) {
         let parker = &self.parkers[me];
-        if self.taken.swap(true, SeqCst) {
+        if !self.turn.take() {
             let limit = (nap == Nap::Limited).then_some(std::time::Duration::ZERO);
             return parker.park(limit);
         }
         let event = parker.poll(|| self.wait(nap)).unwrap_or(false);
-        self.taken.store(false, SeqCst);
+        self.turn.give_up();
         if event {
             self.serve();
         }
@@ -143,16 +139,21 @@ impl World {
 
     /// `look_at_reactor` of the monitor.
     fn look(&self) {
-        if self.taken.swap(true, SeqCst) {
+        if !self.turn.take() {
             return;
         }
         let event = self.wait(Nap::Limited);
-        self.taken.store(false, SeqCst);
+        self.turn.give_up();
         if event {
             self.serve();
         }
         self.hand_turn_on();
     }
+}
+
+fn spawn(world: &Arc<World>, f: fn(&World)) -> thread::JoinHandle<()> {
+    let world = world.clone();
+    thread::spawn(move || f(&world))
 }
 
 fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
@@ -165,8 +166,8 @@ fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
 fn a_worker_that_ends_leaves_the_reactor_to_one_that_sleeps() {
     explore(3, || {
         let world = World::new(2, 1);
-        let stays = world.spawn(|world| world.live(0, false));
-        let ends = world.spawn(|world| world.retire(1));
+        let stays = spawn(&world, |world| world.live(0, false));
+        let ends = spawn(&world, |world| world.retire(1));
         world.tell(|told| told.event = true);
         stays.join().unwrap();
         ends.join().unwrap();
@@ -177,8 +178,8 @@ fn a_worker_that_ends_leaves_the_reactor_to_one_that_sleeps() {
 fn a_monitor_that_looks_leaves_the_reactor_to_one_that_sleeps() {
     explore(3, || {
         let world = World::new(1, 1);
-        let stays = world.spawn(|world| world.live(0, false));
-        let monitor = world.spawn(World::look);
+        let stays = spawn(&world, |world| world.live(0, false));
+        let monitor = spawn(&world, World::look);
         world.tell(|told| told.event = true);
         stays.join().unwrap();
         monitor.join().unwrap();
@@ -189,8 +190,8 @@ fn a_monitor_that_looks_leaves_the_reactor_to_one_that_sleeps() {
 fn a_worker_that_ends_while_the_monitor_looks_leaves_the_reactor_to_one_that_sleeps() {
     explore(2, || {
         let world = World::new(2, 1);
-        let stays = world.spawn(|world| world.live(0, false));
-        let ends = world.spawn(|world| world.retire(1));
+        let stays = spawn(&world, |world| world.live(0, false));
+        let ends = spawn(&world, |world| world.retire(1));
         world.look();
         world.tell(|told| told.event = true);
         stays.join().unwrap();

@@ -13,6 +13,7 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::item::Item;
+use super::turn::Turn;
 use crate::scheduler::idle::{Idle, Notify, Retire, StepDown};
 use crate::scheduler::injector::Injector;
 use crate::scheduler::mark::Mark;
@@ -48,7 +49,7 @@ struct Slot {
 
 /// The turn, and the eventfd.
 struct Reactor {
-    taken: AtomicBool,
+    turn: Turn,
     interrupt: Event,
 }
 
@@ -93,7 +94,7 @@ impl Pool {
             workers: (0..workers).map(|_| slot()).collect(),
             injector: Injector::new(),
             reactor: Reactor {
-                taken: AtomicBool::new(false),
+                turn: Turn::new(),
                 interrupt: Event::new(),
             },
             starting: Mutex::new(()),
@@ -307,11 +308,11 @@ impl<'a> Worker<'a> {
     fn park(&self) {
         let reactor = &self.pool.reactor;
         let parker = &self.slot().parker;
-        if reactor.taken.swap(true, SeqCst) {
+        if !reactor.turn.take() {
             return parker.park(None);
         }
         let _ = parker.poll(|| reactor.interrupt.wait());
-        reactor.taken.store(false, SeqCst);
+        reactor.turn.give_up();
     }
 
     fn make_room(&self) {
