@@ -258,6 +258,7 @@ impl Worker {
     /// The poll that was given up has returned. While it lasted another worker was woken or started in place of this one.
     #[cold]
     fn back_from_stuck(&self) {
+        self.slot.poll.set_blocks(false);
         self.scheduler.idle.add_running();
         self.slot.set_slice(Slice::Default);
         self.make_room();
