@@ -393,11 +393,7 @@ pub(crate) mod one_by_one {
     }
 
     /// An error if the first one cannot be sent; where another cannot, it and the rest are lost.
-    fn send_pieces(
-        socket: &mio::net::UdpSocket,
-        batch: &Batch,
-        place: usize,
-    ) -> io::Result<()> {
+    fn send_pieces(socket: &mio::net::UdpSocket, batch: &Batch, place: usize) -> io::Result<()> {
         for (i, (datagram, to)) in batch.pieces(place).enumerate() {
             let result = match to {
                 Some(to) => socket.send_to(datagram, to),

@@ -405,7 +405,11 @@ fn a_client_that_does_not_read_its_answer_is_closed() {
         let tell = Mutex::new(Some(tell));
         // More than the buffers on the way hold.
         let server = serve(listener, |request: Request<Incoming>| async move {
-            let bytes = if request.uri().path() == "/long" { 64 << 20 } else { 4 };
+            let bytes = if request.uri().path() == "/long" {
+                64 << 20
+            } else {
+                4
+            };
             Ok::<_, Infallible>(Response::new("x".repeat(bytes)))
         })
         .max_connections(1)
@@ -418,7 +422,9 @@ fn a_client_that_does_not_read_its_answer_is_closed() {
         });
         start(server);
         let stubborn = TcpStream::connect(address).await?;
-        stubborn.write_all(request("/long", false).as_bytes()).await?;
+        stubborn
+            .write_all(request("/long", false).as_bytes())
+            .await?;
         // There is room for this one when the other is gone.
         let next = TcpStream::connect(address).await?;
         assert!(ask(&next, "/short").await?.ends_with("xxxx"));

@@ -63,7 +63,9 @@ impl Load {
         let n = self.burst.receive(&self.socket)?;
         for datagram in self.burst.iter() {
             if datagram.len() != SIZE || datagram[..8] != self.received.to_le_bytes() {
-                return Err(io::Error::other("a datagram was lost, changed or overtaken"));
+                return Err(io::Error::other(
+                    "a datagram was lost, changed or overtaken",
+                ));
             }
             self.received += 1;
         }

@@ -130,10 +130,7 @@ struct Way {
 
 impl Pair {
     fn new(client: TcpStream, target: u16) -> io::Result<Pair> {
-        let ends = [
-            client,
-            TcpStream::connect((Ipv4Addr::LOCALHOST, target))?,
-        ];
+        let ends = [client, TcpStream::connect((Ipv4Addr::LOCALHOST, target))?];
         for end in &ends {
             end.set_nonblocking(true)?;
             end.set_nodelay(true)?;

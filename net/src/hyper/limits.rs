@@ -243,7 +243,9 @@ impl<T> Timed<T> {
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         // It may be another one when the time is up.
         while let Some(by) = self.progress.write_by() {
-            let patience = self.patience.get_or_insert_with(|| Box::pin(sleep_until(by)));
+            let patience = self
+                .patience
+                .get_or_insert_with(|| Box::pin(sleep_until(by)));
             if patience.deadline() != by {
                 patience.as_mut().reset(by);
             }

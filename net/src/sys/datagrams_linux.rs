@@ -233,7 +233,11 @@ fn send<'a>(
         if let Some(segment) = segment {
             // Larger than any datagram: refused by its length, whatever is said here.
             let segment = u16::try_from(segment).unwrap_or(u16::MAX);
-            say_segment(header, controls[i].write(Control { bytes: [0; 128] }), segment);
+            say_segment(
+                header,
+                controls[i].write(Control { bytes: [0; 128] }),
+                segment,
+            );
         }
         count += 1;
     }
