@@ -175,11 +175,11 @@ impl Way {
                     None => {}
                 }
             }
-            if self.held > 0 {
-                if let Some(n) = now(sys::splice(&self.pipe[0], to, self.held))? {
-                    self.held -= n;
-                    moving = true;
-                }
+            if self.held > 0
+                && let Some(n) = now(sys::splice(&self.pipe[0], to, self.held))?
+            {
+                self.held -= n;
+                moving = true;
             }
         }
         if self.ended && self.held == 0 && !self.told {
