@@ -367,6 +367,106 @@ fn a_client_that_dawdles_is_closed() {
 }
 
 #[test]
+fn between_two_requests_another_limit_holds_than_in_a_head() {
+    run(async {
+        let (listener, address) = listen().await?;
+        let seen = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&seen);
+        let server = serve(listener, hello)
+            .header_timeout(SOON * 40)
+            .idle_timeout(None)
+            .on_error(move |_| _ = count.fetch_add(1, Ordering::Relaxed));
+        start(server);
+        let slow = TcpStream::connect(address).await?;
+        for round in 0..2 {
+            slow.write_all(request("/", false).as_bytes()).await?;
+            read_until(&slow, "hello from /").await?;
+            // Longer than a head may take; it does so for nothing if the limit is one for both.
+            if round == 0 {
+                runtime::time::sleep(SOON * 50).await;
+            }
+        }
+        assert_eq!(seen.load(Ordering::Relaxed), 0);
+        slow.write_all(b"GET / HT").await?;
+        rest(&slow).await?;
+        // It is told when the connection is gone.
+        while seen.load(Ordering::Relaxed) == 0 {
+            runtime::yield_now().await;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn an_idle_connection_is_closed_and_that_is_no_error() {
+    run(async {
+        let (listener, address) = listen().await?;
+        let server = serve(listener, hello)
+            .header_timeout(HANG)
+            .idle_timeout(SOON)
+            .on_error(|error| panic!("{error}"));
+        start(server);
+        let idle = TcpStream::connect(address).await?;
+        idle.write_all(request("/", false).as_bytes()).await?;
+        assert!(rest(&idle).await?.ends_with("hello from /"));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answer_is_closed() {
+    run(async {
+        let (listener, address) = listen().await?;
+        let (tell, mut told) = oneshot::channel::<String>();
+        let tell = Mutex::new(Some(tell));
+        // More than the buffers on the way hold.
+        let server = serve(listener, |request: Request<Incoming>| async move {
+            let bytes = if request.uri().path() == "/long" {
+                64 << 20
+            } else {
+                4
+            };
+            Ok::<_, Infallible>(Response::new("x".repeat(bytes)))
+        })
+        .max_connections(1)
+        .write_timeout(SOON * 40)
+        .on_error(move |error| {
+            if let Some(tell) = tell.lock().unwrap().take() {
+                let source = error.source().map(ToString::to_string);
+                tell.send(source.unwrap_or_default()).unwrap();
+            }
+        });
+        start(server);
+        let stubborn = TcpStream::connect(address).await?;
+        stubborn
+            .write_all(request("/long", false).as_bytes())
+            .await?;
+        // There is room for this one when the other is gone.
+        let next = TcpStream::connect(address).await?;
+        assert!(ask(&next, "/short").await?.ends_with("xxxx"));
+        let why = (&mut told).await.unwrap();
+        assert!(why.contains("write timeout"), "{why}");
+        drop(stubborn);
+        Ok(())
+    });
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_not_written() {
+    run(async {
+        let (listener, address) = listen().await?;
+        let server = serve(listener, |request| async move {
+            runtime::time::sleep(SOON * 2).await;
+            hello(request).await
+        });
+        start(server.write_timeout(SOON));
+        let stream = TcpStream::connect(address).await?;
+        assert_eq!(ask(&stream, "/").await?, "");
+        Ok(())
+    });
+}
+
+#[test]
 fn at_the_limit_new_clients_wait_until_one_leaves() {
     run(async {
         let (listener, address) = listen().await?;

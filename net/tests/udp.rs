@@ -334,3 +334,46 @@ fn deadlines_end_receives_and_batches_and_a_peek_takes_nothing() {
         Ok(())
     });
 }
+
+#[test]
+fn a_train_arrives_as_its_datagrams_and_goes_back_as_it_came() {
+    run(async {
+        let (client, server) = (socket().await?, socket().await?);
+        // Where the system has no such thing, everything below holds as well.
+        let _ = server.set_gro(true);
+        let bytes: Vec<u8> = (0..6000u32).map(|i| (i % 251) as u8).collect();
+        let mut batch = Batch::new(8, 65_535);
+        batch.push(b"before", server.local_addr()?);
+        batch.push_segments(&bytes, 1400, server.local_addr()?);
+        batch.push(b"after", server.local_addr()?);
+        assert_eq!(batch.segment_size(0), None);
+        assert_eq!(batch.segment_size(1), Some(1400));
+        assert_eq!((batch.len(), batch.datagrams().count()), (3, 7));
+        let expected: Vec<Vec<u8>> = batch.datagrams().map(|(it, _)| it.to_vec()).collect();
+        client.send_batch(&batch).await?;
+
+        let mut seen = Vec::new();
+        while seen.len() < expected.len() {
+            server.recv_batch(&mut batch).await?;
+            for (datagram, from) in batch.datagrams() {
+                assert_eq!(from, Some(client.local_addr()?));
+                seen.push(datagram.to_vec());
+            }
+            // An echo server need not know how they came.
+            server.send_batch(&batch).await?;
+        }
+        assert_eq!(seen, expected);
+        let mut buf = [0; 2000];
+        for datagram in &expected {
+            let n = client.recv(&mut buf).await?;
+            assert_eq!(&buf[..n], datagram);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+#[should_panic(expected = "push each by itself")]
+fn datagrams_of_no_bytes_are_no_train() {
+    Batch::new(1, 8).push_segments(b"12345678", 0, None);
+}
