@@ -6,18 +6,18 @@ mod common;
 
 use std::env;
 use std::future::{Future, pending, poll_fn};
-use std::io::Write;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use common::{runtime, undisturbed, watchdog};
 use futures_util::future::join_all;
-use runtime::io::Source;
+use runtime::io::{Direction, Source};
 use runtime::task::{JoinSet, coop};
 use runtime::{JoinHandle, Runtime, time};
 
@@ -100,12 +100,18 @@ fn a_pair_that_wakes_each_other_does_not_starve_the_reactor() {
     let _pair = PingPong::start(&rt);
     let (mut near, far) = UnixStream::pair().unwrap();
     far.set_nonblocking(true).unwrap();
+    let (tell, told) = mpsc::channel();
     let reader = rt.spawn(async move {
         let far = Source::new(mio::net::UnixStream::from_std(far)).unwrap();
-        far.readable().await.unwrap();
+        // Taken for ready until a call says otherwise.
+        let nothing = far.try_io(Direction::Read, |mut far| far.read(&mut [0]));
+        assert_eq!(nothing.unwrap_err().kind(), ErrorKind::WouldBlock);
+        tell.send(()).unwrap();
+        far.read_with(|mut far| far.read(&mut [0])).await.unwrap()
     });
+    told.recv().unwrap();
     near.write_all(b"x").unwrap();
-    rt.block_on(reader).unwrap();
+    assert_eq!(rt.block_on(reader).unwrap(), 1);
 }
 
 #[test]
