@@ -22,6 +22,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use baseline::{Baseline, Verdict};
+use count::Counted;
+
+/// How often an operation that seems to cost too much is counted again at the most. A guess.
+const MORE: u32 = 4;
 
 /// What the command line asks for.
 #[derive(Debug, Default)]
@@ -72,11 +76,17 @@ fn run() -> Result<bool, String> {
             continue;
         }
         let before = old.count(operation.name);
-        let mut count = count::count(operation)?;
-        // The monitor's thread wakes up by the clock, and on a busy machine oftener in between: what chance adds is not there twice.
-        if options.write || Verdict::of(count, before) == Verdict::Worse {
-            count = count.min(count::count(operation)?);
+        let mut counted = Counted::new(operation)?;
+        // The monitor's thread wakes up by the clock, and on a busy machine oftener in between: what chance adds is not there each time.
+        if options.write {
+            counted = counted.again(operation)?;
         }
+        for _ in 0..MORE {
+            if Verdict::of(counted.each(operation), before) == Verdict::Worse {
+                counted = counted.again(operation)?;
+            }
+        }
+        let count = counted.each(operation);
         new.put(operation.name, count);
         let verdict = Verdict::of(count, before);
         good &= verdict != Verdict::Worse;
