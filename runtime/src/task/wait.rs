@@ -54,12 +54,20 @@ pub enum WaitReason {
     Join,
     /// A context's `done`.
     ContextDone,
-    /// Another primitive's notification.
+    /// `Notify::notified`.
     Notify,
     /// A signal of the operating system.
     SignalWait,
     /// That no other task can run: `time::settle`.
     Settle,
+    /// `Once::call`, or a `OnceCell`: another makes it.
+    OnceDo,
+    /// `Barrier::wait`.
+    BarrierWait,
+    /// A call that another makes: `singleflight`.
+    SingleFlight,
+    /// A new value of a `watch`.
+    WatchChanged,
 }
 
 impl WaitReason {
@@ -85,13 +93,17 @@ impl WaitReason {
             Self::Notify => "notify",
             Self::SignalWait => "signal wait",
             Self::Settle => "synctest.Wait",
+            Self::OnceDo => "sync.Once.Do",
+            Self::BarrierWait => "sync.Barrier.Wait",
+            Self::SingleFlight => "singleflight.Group.Do",
+            Self::WatchChanged => "watch.Receiver.Changed",
         }
     }
 }
 
 impl WaitReason {
     /// All of them, in the order of their numbers.
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 23] = [
         Self::Unknown,
         Self::ChanReceive,
         Self::ChanSend,
@@ -111,6 +123,10 @@ impl WaitReason {
         Self::Notify,
         Self::SignalWait,
         Self::Settle,
+        Self::OnceDo,
+        Self::BarrierWait,
+        Self::SingleFlight,
+        Self::WatchChanged,
     ];
 }
 

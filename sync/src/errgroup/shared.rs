@@ -316,22 +316,8 @@ impl<E> Shared<E> {
     /// Tells all who wait for a place, and came before `until`, that there will be none. Those who come later may belong to the next use
     /// of the group: by now, `wait` may have returned.
     fn refuse_all(&self, until: Ticket) {
-        let mut batch = Batch::default();
-        let mut state = self.waiters.lock();
-        loop {
-            while state.is_before(until) && !batch.is_full() {
-                let Some(call) = state.front_mut() else { break };
-                *call = Call::Refused;
-                batch.extend(state.take_front());
-            }
-            let more = state.is_before(until);
-            drop(state);
-            batch.wake();
-            if !more {
-                return batch.finish();
-            }
-            state = self.waiters.lock();
-        }
+        let state = self.waiters.lock();
+        state.wake_until(until, |call| *call = Call::Refused, |_| {});
     }
 
     /// The group is dropped.
