@@ -1,6 +1,6 @@
 //! ⚠ `oneshot`: one value, from one to another.
 //!
-//! The two ends share one allocation, [`shared`], which has the protocol; here are the ends themselves.
+//! The two ends share one allocation, `shared`, which has the protocol; here are the ends themselves.
 //!
 //! *Rejected*: a channel of capacity 1, which does the same with a lock, a buffer and two queues.
 
