@@ -302,11 +302,15 @@ impl<E> Shared<E> {
             tied.cancel.cancel_for(cause);
         }
         aftermath.abort.into_iter().for_each(Waker::wake);
+        // One that panics keeps no other from being called.
+        let mut batch = Batch::default();
+        batch.extend(aftermath.call);
+        batch.extend(aftermath.waker);
+        batch.wake();
         if let Some(waiting) = aftermath.refuse {
             self.refuse_all(waiting);
         }
-        aftermath.call.into_iter().for_each(Waker::wake);
-        aftermath.waker.into_iter().for_each(Waker::wake);
+        batch.finish();
         drop((aftermath.ended, aftermath.spare));
         if let Some(panic) = aftermath.panic {
             resume_unwind(panic);

@@ -32,7 +32,9 @@ use shared::{End, Shared};
 ///
 /// **Go:** `make(chan T, 1)` for an answer.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared::new());
+    // Not `new`, which moves it there; that costs more than all the rest here, as the processor waits for what has just been written in
+    // parts to be read as a whole.
+    let shared = Arc::<Shared<T>>::default();
     let sender = Sender {
         shared: Some(shared.clone()),
     };
@@ -75,6 +77,7 @@ impl<T> Sender<T> {
     /// ```
     ///
     /// **Go:** `c <- v` on a channel of capacity 1.
+    #[inline]
     pub fn send(mut self, value: T) -> Result<(), SendError<T>> {
         let shared = self.shared.take().expect("taken only here and by drop");
         match shared.send(value) {
@@ -130,6 +133,7 @@ impl<T> Sender<T> {
 }
 
 impl<T> Drop for Sender<T> {
+    #[inline]
     fn drop(&mut self) {
         if let Some(shared) = self.shared.take() {
             shared.end(End::Sender);
@@ -302,6 +306,7 @@ impl<T> Unpin for Receiver<T> {}
 impl<T> Future for Receiver<T> {
     type Output = Option<T>;
 
+    #[inline]
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let proceed = ready!(poll_proceed(cx));
@@ -323,6 +328,7 @@ impl<T> Future for Receiver<T> {
 }
 
 impl<T> Drop for Receiver<T> {
+    #[inline]
     fn drop(&mut self) {
         if self.stage == Stage::Open {
             self.close();

@@ -37,6 +37,8 @@ const RX_WAKER: usize = 1 << 2;
 /// The sender has left a waker.
 const TX_WAKER: usize = 1 << 3;
 
+/// In this order, so that the word is in the cache line of the `Arc`'s counts.
+#[repr(C)]
 pub(super) struct Shared<T> {
     /// Atomic; see the drawing.
     state: AtomicUsize,
@@ -87,9 +89,9 @@ impl End {
     }
 }
 
-impl<T> Shared<T> {
+impl<T> Default for Shared<T> {
     #[inline]
-    pub(super) fn new() -> Self {
+    fn default() -> Self {
         Self {
             state: AtomicUsize::new(0),
             value: UnsafeCell::new(None),
@@ -97,7 +99,9 @@ impl<T> Shared<T> {
             sender: UnsafeCell::new(None),
         }
     }
+}
 
+impl<T> Shared<T> {
     /// Whether this side has said its last word.
     #[inline]
     pub(super) fn has_ended(&self, end: End) -> bool {
@@ -167,6 +171,13 @@ impl<T> Shared<T> {
         if state & over != 0 {
             return false;
         }
+        self.register_slow(end, state, cx)
+    }
+
+    /// The other has not come yet.
+    #[cold]
+    fn register_slow(&self, end: End, state: usize, cx: &Context<'_>) -> bool {
+        let over = end.other().last_word();
         if state & end.waker() != 0 {
             // SAFETY: nobody writes it while the bit is set, but for us (2).
             let same = self.seat(end).with(|waker| unsafe {
