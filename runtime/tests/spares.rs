@@ -131,6 +131,7 @@ fn tasks_wait_where_no_thread_may_be_added_and_go_on_afterwards() {
     wait_until("it is counted", || {
         rt.handle().metrics().threads_exhausted >= 1
     });
+    wait_until("four of them block", || blocked.load(SeqCst) >= 4);
     assert_eq!(blocked.load(SeqCst), 4, "no more threads than allowed");
     drop(release);
     finish(&rt, tasks);
