@@ -20,6 +20,7 @@ mod machine;
 mod may;
 mod measure;
 mod meter;
+mod mmsg;
 mod model;
 mod monitor_cost;
 mod options;

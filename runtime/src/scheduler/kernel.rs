@@ -3,7 +3,7 @@
 //! **CPU time** tells a thread that computes from one that blocks: the clock of one that waits for a lock, a descriptor or a sleep stands.
 //! So does that of a thread which waits for a CPU; the two are told apart by its state, see [`threads`](super::threads::waits).
 //!
-//! **Slices.** //! A spare that takes the place of a stuck worker needs a CPU, and where the stuck one spins there may be none: with more spinning threads
+//! **Slices.** A spare that takes the place of a stuck worker needs a CPU, and where the stuck one spins there may be none: with more spinning threads
 //! than CPUs each waits for the others' slices, some milliseconds each, and so do the timers. Linux (from 6.12) lets a thread that wakes
 //! run at once if its slice is shorter than that of the one that runs, within what is its fair share. So the monitor gives stuck workers
 //! the longest slice there is, which they keep in the order of a hundred milliseconds anyway, and itself the shortest.
