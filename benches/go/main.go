@@ -1,7 +1,8 @@
 // Go's part of the comparison: the same workloads as src/work, and the same line of JSON.
 //
 // usage: benches-go WORKLOAD WORKERS SIZE
-//        benches-go serve KIND WORKERS
+//
+//	benches-go serve KIND WORKERS
 package main
 
 import (
@@ -362,7 +363,6 @@ func channel(capacity, senders, receivers, n int) *sample {
 	}
 	return m.stop(total)
 }
-
 
 // Sends without a select beside it; parked for ever in the end.
 func produce() chan int {
