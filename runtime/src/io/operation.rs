@@ -67,7 +67,8 @@ impl Future for Readiness<'_> {
     }
 }
 
-/// Future of [`Registration::io`]: makes a call, waiting as long as it would block.
+/// Future of [`Registration::io`]: makes a call, waiting as long as it would block. It may be polled again when it is done, and then makes
+/// the next call.
 ///
 /// ```
 /// use runtime::io::{Direction, Registration, mio};
