@@ -32,7 +32,7 @@ const LEAST_SHARE: Duration = Duration::from_secs(2);
 /// The handicap of the second address family. RFC 6555 suggests 150 to 250 ms, Go takes this.
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);
 
-/// Connections to itself that are given up before the address is. Go's value; each has a chance of one in the number of ports.
+/// Tries for a local port that leads to the peer: not to itself, and free. Go's value; each fails once in as many times as there are ports.
 const TRIES: usize = 3;
 
 /// Settings of a connection that is made.
@@ -316,19 +316,25 @@ impl Dialer {
         }
     }
 
-    /// Connects to one address; a connection to itself is not one (see `is_self_connected`).
+    /// Connects to one address; a connection to itself is not one (see `is_self_connected`). Linux may also choose a port that another
+    /// connect takes at that moment, and then says that there is none.
     async fn connect_one(
         &self,
         address: SocketAddr,
         place: &'static Location<'static>,
     ) -> io::Result<TcpStream> {
+        let port_is_free = self.local.is_none_or(|local| local.port() == 0);
+        let mut failed = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         for _ in 0..TRIES {
-            let stream = self.connect_once(address, place).await?;
-            if !is_self_connected(&stream)? {
-                return Ok(stream);
+            match self.connect_once(address, place).await {
+                Ok(stream) if is_self_connected(&stream)? => {}
+                Err(error) if port_is_free && error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => {
+                    failed = error;
+                }
+                connected => return connected,
             }
         }
-        Err(io::Error::from_raw_os_error(libc::ECONNREFUSED))
+        Err(failed)
     }
 
     async fn connect_once(

@@ -33,7 +33,7 @@ mod rest;
 mod spares;
 mod watched;
 
-pub(super) use look::delivers as monitor_delivers;
+pub(super) use look::delivers;
 
 use look::Notes;
 use rest::Traced;
