@@ -43,7 +43,8 @@ pub(crate) async fn accept<S: Source + AsFd, A, T>(
             Err(error) if is_shortage(&error) => {
                 // Relaxed: a count and nothing more.
                 shortages.fetch_add(1, Ordering::Relaxed);
-                wait_out(socket, pause).await?;
+                // Boxed: rare, and large.
+                Box::pin(wait_out(socket, pause)).await?;
                 pause = (pause * 2).min(LAST_PAUSE);
             }
             accepted => return accepted,

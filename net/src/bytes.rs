@@ -29,15 +29,24 @@ impl<S: StreamDevice> Socket<S> {
         })
     }
 
-    pub(crate) async fn read_exact(&self, place: Place, buf: &mut [u8]) -> io::Result<()> {
-        let mut rest = buf;
-        while !rest.is_empty() {
-            match self.read(place, rest).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                n => rest = &mut rest[n..],
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "its future would hold the buffer twice: as an argument, and as what is left of it"
+    )]
+    pub(crate) fn read_exact<'a>(
+        &'a self,
+        place: Place,
+        mut rest: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send + 'a {
+        async move {
+            while !rest.is_empty() {
+                match self.read(place, rest).await? {
+                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                    n => rest = &mut rest[n..],
+                }
             }
+            Ok(())
         }
-        Ok(())
     }
 
     pub(crate) fn read_vectored<'a>(
@@ -104,17 +113,23 @@ impl<S: StreamDevice> Socket<S> {
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let empty = buf.is_empty();
         self.io(Direction::Write, place, empty, move |stream, attempt| {
-            write_once(stream, attempt, buf)
+            self.write_once(stream, attempt, buf)
         })
     }
 
-    pub(crate) async fn write_all(&self, place: Place, buf: &[u8]) -> io::Result<()> {
-        let mut rest = buf;
-        while !rest.is_empty() {
-            let n = self.write(place, rest).await?;
-            rest = &rest[n..];
+    #[expect(clippy::manual_async_fn, reason = "as above")]
+    pub(crate) fn write_all<'a>(
+        &'a self,
+        place: Place,
+        mut rest: &'a [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send + 'a {
+        async move {
+            while !rest.is_empty() {
+                let n = self.write(place, rest).await?;
+                rest = &rest[n..];
+            }
+            Ok(())
         }
-        Ok(())
     }
 
     pub(crate) fn write_vectored<'a>(
@@ -133,7 +148,7 @@ impl<S: StreamDevice> Socket<S> {
             return self.with(|_| Ok(0));
         }
         self.try_io(Direction::Write, |stream, attempt| {
-            write_once(stream, attempt, buf)
+            self.write_once(stream, attempt, buf)
         })
     }
 
@@ -152,7 +167,7 @@ impl<S: StreamDevice> Socket<S> {
             return Poll::Ready(self.with(|_| Ok(0)));
         }
         self.poll_io(Direction::Write, cx, |stream, attempt| {
-            write_once(stream, attempt, buf)
+            self.write_once(stream, attempt, buf)
         })
     }
 
@@ -168,6 +183,19 @@ impl<S: StreamDevice> Socket<S> {
         self.poll_io(Direction::Write, cx, |stream, _| {
             write_vectored_once(stream, bufs)
         })
+    }
+
+    /// One `send`. Fewer bytes than offered: the kernel has no more room. But nobody tells of room before a call that would block has asked
+    /// for it (see `socket.rs`), nor, to us alone, where it tells everybody.
+    fn write_once(&self, stream: &S, attempt: &Attempt<'_>, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let n = stream.send(buf)?;
+        if n < buf.len() && S::TELLS_WRITERS_ALONE && self.are_writes_watched() {
+            attempt.drained();
+        }
+        Ok(n)
     }
 
     /// Ends sending. A connection that is gone has nothing left to end.
@@ -206,19 +234,6 @@ fn read_vectored_once<S: StreamDevice>(
     }
     let n = stream.recv_vectored(bufs)?;
     if 0 < n && n < room {
-        attempt.drained();
-    }
-    Ok(n)
-}
-
-/// One `send`. Fewer bytes than offered: the kernel has no more room. (Where it tells everybody of room, only a call that would block
-/// has it told to us: see `socket.rs`.)
-fn write_once<S: StreamDevice>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) -> io::Result<usize> {
-    if buf.is_empty() {
-        return Ok(0);
-    }
-    let n = stream.send(buf)?;
-    if n < buf.len() && S::TELLS_WRITERS_ALONE {
         attempt.drained();
     }
     Ok(n)

@@ -175,11 +175,13 @@ impl Way {
                     None => {}
                 }
             }
-            if self.held > 0 {
-                if let Some(n) = now(sys::splice(&self.pipe[0], to, self.held))? {
-                    self.held -= n;
-                    moving = true;
-                }
+            let written = match self.held {
+                0 => None,
+                held => now(sys::splice(&self.pipe[0], to, held))?,
+            };
+            if let Some(n) = written {
+                self.held -= n;
+                moving = true;
             }
         }
         if self.ended && self.held == 0 && !self.told {
