@@ -43,7 +43,7 @@ pub(crate) async fn accept<S: Source + AsFd, A, T>(
             Err(error) if is_shortage(&error) => {
                 // Relaxed: a count and nothing more.
                 shortages.fetch_add(1, Ordering::Relaxed);
-                // Boxed: rare, and large.
+                // Boxed, since it is rare, and every accept would be the larger for it.
                 Box::pin(wait_out(socket, pause)).await?;
                 pause = (pause * 2).min(LAST_PAUSE);
             }

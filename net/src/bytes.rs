@@ -4,10 +4,12 @@
 //! that it would block, and a short read or write shows that without asking twice.
 #![forbid(unsafe_code)]
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::panic::Location;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use runtime::io::{Attempt, Direction};
 
@@ -29,24 +31,21 @@ impl<S: StreamDevice> Socket<S> {
         })
     }
 
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "its future would hold the buffer twice: as an argument, and as what is left of it"
-    )]
     pub(crate) fn read_exact<'a>(
         &'a self,
         place: Place,
-        mut rest: &'a mut [u8],
+        buf: &'a mut [u8],
     ) -> impl Future<Output = io::Result<()>> + Send + 'a {
-        async move {
-            while !rest.is_empty() {
-                match self.read(place, rest).await? {
-                    0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                    n => rest = &mut rest[n..],
-                }
+        let (empty, mut filled) = (buf.is_empty(), 0);
+        let read = self.io(Direction::Read, place, empty, move |stream, attempt| {
+            let n = read_once(stream, attempt, &mut buf[filled..])?;
+            filled += n;
+            match filled == buf.len() {
+                false if n == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                all => Ok(all),
             }
-            Ok(())
-        }
+        });
+        repeat(read)
     }
 
     pub(crate) fn read_vectored<'a>(
@@ -113,23 +112,22 @@ impl<S: StreamDevice> Socket<S> {
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let empty = buf.is_empty();
         self.io(Direction::Write, place, empty, move |stream, attempt| {
-            self.write_once(stream, attempt, buf)
+            write_once(stream, attempt, buf)
         })
     }
 
-    #[expect(clippy::manual_async_fn, reason = "as above")]
     pub(crate) fn write_all<'a>(
         &'a self,
         place: Place,
-        mut rest: &'a [u8],
+        buf: &'a [u8],
     ) -> impl Future<Output = io::Result<()>> + Send + 'a {
-        async move {
-            while !rest.is_empty() {
-                let n = self.write(place, rest).await?;
-                rest = &rest[n..];
-            }
-            Ok(())
-        }
+        let (empty, mut rest) = (buf.is_empty(), buf);
+        let write = self.io(Direction::Write, place, empty, move |stream, attempt| {
+            let n = write_once(stream, attempt, rest)?;
+            rest = &rest[n..];
+            Ok(rest.is_empty())
+        });
+        repeat(write)
     }
 
     pub(crate) fn write_vectored<'a>(
@@ -148,7 +146,7 @@ impl<S: StreamDevice> Socket<S> {
             return self.with(|_| Ok(0));
         }
         self.try_io(Direction::Write, |stream, attempt| {
-            self.write_once(stream, attempt, buf)
+            write_once(stream, attempt, buf)
         })
     }
 
@@ -167,7 +165,7 @@ impl<S: StreamDevice> Socket<S> {
             return Poll::Ready(self.with(|_| Ok(0)));
         }
         self.poll_io(Direction::Write, cx, |stream, attempt| {
-            self.write_once(stream, attempt, buf)
+            write_once(stream, attempt, buf)
         })
     }
 
@@ -185,19 +183,6 @@ impl<S: StreamDevice> Socket<S> {
         })
     }
 
-    /// One `send`. Fewer bytes than offered: the kernel has no more room. But nobody tells of room before a call that would block has asked
-    /// for it (see `socket.rs`), nor, to us alone, where it tells everybody.
-    fn write_once(&self, stream: &S, attempt: &Attempt<'_>, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        let n = stream.send(buf)?;
-        if n < buf.len() && S::TELLS_WRITERS_ALONE && self.are_writes_watched() {
-            attempt.drained();
-        }
-        Ok(n)
-    }
-
     /// Ends sending. A connection that is gone has nothing left to end.
     pub(crate) fn finish(&self) -> io::Result<()> {
         match self.with(|stream| stream.end(Shutdown::Write)) {
@@ -205,6 +190,19 @@ impl<S: StreamDevice> Socket<S> {
             result => result,
         }
     }
+}
+
+/// Repeats an operation until it says that all is done. Each time takes a unit of the budget.
+///
+/// By hand, as an `async` function would hold the buffer twice, and futures of this kind lie in every connection's task.
+fn repeat<O>(mut operation: O) -> impl Future<Output = io::Result<()>>
+where
+    O: Future<Output = io::Result<bool>> + Unpin,
+{
+    poll_fn(move |cx| {
+        while !ready!(Pin::new(&mut operation).poll(cx))? {}
+        Poll::Ready(Ok(()))
+    })
 }
 
 /// One `recv`. Fewer bytes than there is room for: the kernel has no more. (Zero is the end, which comes again without an event.)
@@ -234,6 +232,19 @@ fn read_vectored_once<S: StreamDevice>(
     }
     let n = stream.recv_vectored(bufs)?;
     if 0 < n && n < room {
+        attempt.drained();
+    }
+    Ok(n)
+}
+
+/// One `send`. Fewer bytes than offered: the kernel has no more room. (Where it tells everybody of room, only a call that would block
+/// has it told to us: see `socket.rs`.)
+fn write_once<S: StreamDevice>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) -> io::Result<usize> {
+    if buf.is_empty() {
+        return Ok(0);
+    }
+    let n = stream.send(buf)?;
+    if n < buf.len() && S::TELLS_WRITERS_ALONE {
         attempt.drained();
     }
     Ok(n)

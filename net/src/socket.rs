@@ -4,7 +4,7 @@
 //! registration, which wakes whoever waits and turns away whoever comes, and then takes the descriptor under the lock for writing: it
 //! waits for the calls under way, and no descriptor number is ever used after it has been given back to the system.
 //!
-//! Sockets are watched for being writable only from the first write on that would have blocked, which few ever come to. Otherwise the first
+//! Sockets are watched for being writable only from the first write on that finds no room, which few ever come to. Otherwise the first
 //! event of each connection would be that it is writable, which is no news; and where the peer's every read makes a socket writable once
 //! more (all but TCP) each message would cost its sender an event, a turn of the poller, perhaps a worker's sleep. A socket that is
 //! being connected waits for just that event, and is watched from the start.
@@ -79,7 +79,7 @@ impl<S: Source + AsFd> Socket<S> {
         }
     }
 
-    /// One call in a direction. After a write that would block, the reactor is asked to tell when it would not.
+    /// One call in a direction. After a write that found no more room, the reactor is asked to tell when there is some.
     #[inline]
     fn attempt<R>(
         &self,
@@ -87,20 +87,30 @@ impl<S: Source + AsFd> Socket<S> {
         attempt: &Attempt<'_>,
         call: &mut impl FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.with(|device| match call(device, attempt) {
-            Err(error)
-                if error.kind() == io::ErrorKind::WouldBlock
-                    && direction == Direction::Write
-                    && !self.are_writes_watched() =>
-            {
-                self.watch_writes(device)?;
-                Err(error)
+        self.with(|device| {
+            let result = call(device, attempt);
+            if direction == Direction::Read || self.are_writes_watched() {
+                return result;
             }
-            result => result,
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.watch_writes(device)?;
+                    Err(error)
+                }
+                // It has moved less than it was offered, and said so.
+                Ok(_) if !self.registration.is_ready(Direction::Write) => {
+                    if self.watch_writes(device).is_err() {
+                        // The next write asks the system itself, and may return the error.
+                        self.registration.assume_ready();
+                    }
+                    result
+                }
+                result => result,
+            }
         })
     }
 
-    pub(crate) fn are_writes_watched(&self) -> bool {
+    fn are_writes_watched(&self) -> bool {
         // Acquire: pairs with the Release in `watch_writes`, before which the reactor has been asked.
         self.writes_watched.load(Ordering::Acquire)
     }
@@ -114,7 +124,8 @@ impl<S: Source + AsFd> Socket<S> {
         Ok(())
     }
 
-    /// Makes a call, and waits and repeats it while it would block. `eager`: it cannot block, do not ask.
+    /// Makes a call, and waits and repeats it while it would block. `eager`: it cannot block, do not ask. The future may be polled again when
+    /// it is done: it makes the next call.
     #[inline]
     pub(crate) fn io<'a, R, F>(
         &'a self,
@@ -122,7 +133,7 @@ impl<S: Source + AsFd> Socket<S> {
         place: &'static Location<'static>,
         eager: bool,
         mut call: F,
-    ) -> impl Future<Output = io::Result<R>> + use<'a, S, R, F>
+    ) -> impl Future<Output = io::Result<R>> + Unpin + use<'a, S, R, F>
     where
         F: FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     {

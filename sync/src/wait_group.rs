@@ -328,7 +328,7 @@ impl fmt::Debug for WaitGroup {
     }
 }
 
-/// What a caller got wrong, in Go's words.
+/// What a caller got wrong, in Go's words, and what helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mistake {
     Negative,
@@ -340,9 +340,15 @@ enum Mistake {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Negative => "sync: negative WaitGroup counter",
-            Self::AddDuringWait => "sync: WaitGroup misuse: Add called concurrently with Wait",
-            Self::Reused => "sync: WaitGroup is reused before previous Wait has returned",
+            Self::Negative => {
+                "sync: negative WaitGroup counter: more calls of done() than add() counted; spawn() and guard() keep the count themselves"
+            }
+            Self::AddDuringWait => {
+                "sync: WaitGroup misuse: Add called concurrently with Wait: count a task before it is started, not inside it"
+            }
+            Self::Reused => {
+                "sync: WaitGroup is reused before previous Wait has returned: add() again only when all wait() are back"
+            }
             Self::Overflow => "sync: WaitGroup counter overflow: at most i32::MAX at a time",
         })
     }

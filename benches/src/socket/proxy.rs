@@ -175,11 +175,9 @@ impl Way {
                     None => {}
                 }
             }
-            let written = match self.held {
-                0 => None,
-                held => now(sys::splice(&self.pipe[0], to, held))?,
-            };
-            if let Some(n) = written {
+            if self.held > 0
+                && let Some(n) = now(sys::splice(&self.pipe[0], to, self.held))?
+            {
                 self.held -= n;
                 moving = true;
             }

@@ -274,7 +274,7 @@ fn poll_slow(
     let taken = if waiter.is_idle() {
         queue_up(mutex, waiter, since, cx)
     } else {
-        let since = since.expect("polled after it took the lock");
+        let since = since.expect("MutexLock polled after it took the lock: await it once");
         go_on(mutex, waiter, since, cx)
     };
     if !taken {

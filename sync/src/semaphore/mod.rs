@@ -80,7 +80,7 @@ const ONE: usize = 2;
 /// The word has this much room for permits.
 const MAX_SIZE: usize = usize::MAX >> 2;
 
-const TOO_MANY: &str = "semaphore: released more than held";
+const TOO_MANY: &str = "semaphore: released more than held: dropping a permit gives it back; release() only what was forgotten";
 
 impl Semaphore {
     constant! {
