@@ -47,11 +47,7 @@ pub struct Stream<K: StreamKind> {
 impl<K: StreamKind> Stream<K> {
     #[track_caller]
     pub(crate) fn register(device: K::Device) -> io::Result<Self> {
-        let socket = match K::Device::TELLS_WRITERS_ALONE {
-            true => Socket::new(device)?,
-            false => Socket::new_reading(device)?,
-        };
-        Ok(Self::from_socket(socket))
+        Ok(Self::from_socket(Socket::new_reading(device)?))
     }
 
     pub(crate) fn from_socket(socket: Socket<K::Device>) -> Self {
