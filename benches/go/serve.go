@@ -19,6 +19,9 @@ func serve(kind string, workers int) {
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)
 	}()
+	if kind == "udp" || kind == "udp_batch" {
+		udp()
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		fail(err.Error())
@@ -32,6 +35,8 @@ func serve(kind string, workers int) {
 		handler = lazy
 	case "httpmin":
 		handler = httpmin
+	case "proxy":
+		handler = proxy
 	case "http":
 		fail(http.Serve(listener, http.HandlerFunc(hello)).Error())
 	default:
@@ -126,4 +131,43 @@ func hello(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain")
 	w.Header().Set("Content-Length", strconv.Itoa(13))
 	io.WriteString(w, "Hello, World!")
+}
+
+// Copies both ways, and passes an end on. Between two TCP connections io.Copy splices.
+func proxy(client net.Conn) {
+	defer client.Close()
+	server, err := net.Dial("tcp", "127.0.0.1:"+os.Getenv("BENCHES_TARGET"))
+	if err != nil {
+		return
+	}
+	defer server.Close()
+	ended := make(chan struct{})
+	oneWay := func(to, from net.Conn) {
+		io.Copy(to, from)
+		to.(*net.TCPConn).CloseWrite()
+		ended <- struct{}{}
+	}
+	go oneWay(server, client)
+	go oneWay(client, server)
+	<-ended
+	<-ended
+}
+
+// One socket, one goroutine, one datagram at a time: the standard library has no batches.
+func udp() {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		fail(err.Error())
+	}
+	fmt.Println(conn.LocalAddr().(*net.UDPAddr).Port)
+	buffer := make([]byte, 1500)
+	for {
+		n, from, err := conn.ReadFromUDPAddrPort(buffer)
+		if err != nil {
+			fail(err.Error())
+		}
+		if _, err := conn.WriteToUDPAddrPort(buffer[:n], from); err != nil {
+			fail(err.Error())
+		}
+	}
 }

@@ -20,6 +20,7 @@ mod machine;
 mod may;
 mod measure;
 mod meter;
+mod mmsg;
 mod model;
 mod options;
 mod parent;

@@ -93,7 +93,7 @@ pub(crate) enum Group {
     Memory,
     /// Tasks that do not yield.
     Fairness,
-    /// Plain TCP.
+    /// Plain TCP and UDP.
     Sockets,
     /// HTTP over TCP.
     Http,
@@ -141,7 +141,7 @@ impl Group {
             Group::Locks => "Locks and friends",
             Group::Memory => "Memory",
             Group::Fairness => "A ticker beside tasks that do not yield",
-            Group::Sockets => "TCP",
+            Group::Sockets => "TCP and UDP",
             Group::Http => "HTTP",
         }
     }
@@ -176,6 +176,7 @@ const CHANNELS: &[&str] = &[
     "crossfire",
 ];
 const SERVERS: &[&str] = &["weftline", "go", "tokio", "smol", "may", "raw", "raw2"];
+const RELAYS: &[&str] = &["weftline", "go", "tokio", "smol", "raw"];
 const MPMC: &[&str] = &[
     "weftline",
     "go",
@@ -250,6 +251,9 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("echo_1000", 1_000, Unit::PerSecond, SERVERS, "64 bytes there and back, 1,000 connections"),
     row("echo_8000", 8_000, Unit::PerSecond, SERVERS, "64 bytes there and back, 8,000 connections"),
     row("accept", 64, Unit::PerSecond, SERVERS, "64 at a time: connect, one byte there and back, close"),
+    row("proxy", 4, Unit::PerSecond, RELAYS, "MiB through a TCP proxy, one way, 4 connections as fast as they go"),
+    row("udp", 128, Unit::PerSecond, RELAYS, "datagrams of 64 bytes there and back, 128 under way, one at a time"),
+    row("udp_batch", 128, Unit::PerSecond, RELAYS, "the same in batches, where there are such; Go, Tokio and smol as above"),
     row("conn_mem", 9_000, Unit::Bytes, RUNTIMES, "9,000 idle connections, each with a buffer of 1 KiB"),
     row("conn_mem_lazy", 9_000, Unit::Bytes, TIMEOUTS, "9,000 idle connections that wait without a buffer"),
     row("httpmin_64", 64, Unit::PerSecond, SERVERS, "keep-alive Hello, World! by hand, 64 connections"),
@@ -285,7 +289,7 @@ impl Workload {
 
     /// It needs a server and a load generator.
     pub(crate) fn on_sockets(&self) -> bool {
-        ["echo", "accept", "conn", "http"]
+        ["echo", "accept", "conn", "http", "proxy", "udp"]
             .iter()
             .any(|part| self.name.starts_with(part))
     }
@@ -295,7 +299,7 @@ impl Workload {
         let starts = |parts: &[&str]| parts.iter().any(|part| self.name.starts_with(part));
         match () {
             () if starts(&["http"]) => Group::Http,
-            () if starts(&["echo", "accept"]) => Group::Sockets,
+            () if starts(&["echo", "accept", "proxy", "udp"]) => Group::Sockets,
             () if starts(&["conn_mem", "task_mem"]) => Group::Memory,
             () if starts(&["hog"]) => Group::Fairness,
             () if starts(&["sleep100k", "timer"]) => Group::Timers,

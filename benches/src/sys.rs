@@ -1,4 +1,4 @@
-//! The system calls that std does not have: epoll, connecting without blocking, a long backlog.
+//! The system calls that std does not have: epoll, connecting without blocking, a long backlog, splicing.
 //!
 //! One of the few files here with unsafe code. Every descriptor is owned by a std type as soon as it exists.
 
@@ -19,6 +19,8 @@ pub(crate) type Event = libc::epoll_event;
 pub(crate) const READABLE: u32 = libc::EPOLLIN as u32;
 /// Writable.
 pub(crate) const WRITABLE: u32 = libc::EPOLLOUT as u32;
+/// Told once for each change, in place of as long as it is so.
+pub(crate) const EDGE: u32 = libc::EPOLLET as u32;
 
 impl Epoll {
     /// A new instance.
@@ -30,7 +32,7 @@ impl Epoll {
         Ok(Epoll { fd })
     }
 
-    /// Watches a descriptor, level-triggered, until it is closed.
+    /// Watches a descriptor, level-triggered without [`EDGE`], until it is closed.
     pub(crate) fn add(&self, fd: &impl AsRawFd, token: usize, interest: u32) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, token, interest)
     }
@@ -126,6 +128,32 @@ pub(crate) fn reset_on_close(stream: &TcpStream) -> io::Result<()> {
         l_linger: 0,
     };
     option(stream, libc::SOL_SOCKET, libc::SO_LINGER, &linger)
+}
+
+/// Turns Nagle's algorithm off, on a connection, or on a listener for all that it will accept.
+pub(crate) fn send_at_once(socket: &impl AsRawFd) -> io::Result<()> {
+    option(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, &1_i32)
+}
+
+/// A pipe that does not block and holds so many bytes: the end to read from, and the end to write to.
+pub(crate) fn pipe(capacity: i32) -> io::Result<[OwnedFd; 2]> {
+    let mut ends = [0; 2];
+    // SAFETY: the pointer is to a live array of two, which the call only writes.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_NONBLOCK | libc::O_CLOEXEC) })?;
+    // SAFETY: both descriptors were made just now, and nobody else owns them.
+    let ends = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
+    // SAFETY: the call takes no pointer.
+    check(unsafe { libc::fcntl(ends[1].as_raw_fd(), libc::F_SETPIPE_SZ, capacity) })?;
+    Ok(ends)
+}
+
+/// Moves up to so many bytes, of which one end is a pipe, without blocking.
+pub(crate) fn splice(from: &impl AsRawFd, to: &impl AsRawFd, most: usize) -> io::Result<usize> {
+    let none = std::ptr::null_mut();
+    let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
+    // SAFETY: without offsets the call touches no memory of ours.
+    let n = unsafe { libc::splice(from.as_raw_fd(), none, to.as_raw_fd(), none, most, flags) };
+    usize::try_from(n).map_err(|_| io::Error::last_os_error())
 }
 
 /// Lets this process open as many files as the system lets it.

@@ -69,16 +69,14 @@ fn check(workload: &str, peer: &str, run: &Value) {
     positive("peak_kb");
     assert!(run["cpu_s"].as_f64().is_some_and(|cpu| cpu >= 0.0), "{at}");
     assert!(run["vcsw"].is_u64(), "{at}");
-    let loaded = ["echo", "accept", "http"]
-        .iter()
-        .any(|part| workload.starts_with(part));
-    if loaded {
+    let starts = |parts: &[&str]| parts.iter().any(|part| workload.starts_with(part));
+    if starts(&["echo", "accept", "http", "proxy", "udp"]) {
         let said = run["syscalls_by"].as_str().expect("how they were counted");
         if !said.starts_with("not counted") {
             positive("syscalls");
         }
     }
-    if loaded && workload != "accept" {
+    if starts(&["echo", "http"]) {
         positive("p50_us");
         assert!(run["p50_us"].as_f64() <= run["p99_us"].as_f64(), "{at}");
         assert!(run["p99_us"].as_f64() <= run["p999_us"].as_f64(), "{at}");

@@ -81,3 +81,41 @@ fn requests_are_let_through_at_the_rate() {
     let ended = run("rate_limit", &[]);
     assert_eq!(ended.lines().len(), 8);
 }
+
+#[test]
+fn a_tee_gives_all_to_both() {
+    prints("tee", &["printed 1", "printed 5", "the sum of all is 15"]);
+}
+
+#[test]
+fn a_bridge_hides_the_seams_and_ends_with_its_context() {
+    prints(
+        "bridge",
+        &["[0, 1, 2, 10, 11, 12, 20, 21, 22]", "after the end: None"],
+    );
+}
+
+#[test]
+fn the_owner_of_the_state_answers_everybody() {
+    prints(
+        "stateful",
+        &["10 readers and 5 writers, 150 requests; key 3 is now 9"],
+    );
+}
+
+#[test]
+fn walkers_end_when_nobody_listens() {
+    prints(
+        "tree_walk",
+        &["same: true", "same: false", "0 tasks are left"],
+    );
+}
+
+#[test]
+fn philosophers_eat_or_are_told() {
+    prints("philosophers", &["every one of 5 has eaten 100 times"]);
+    let ended = run("philosophers", &["left-first"]);
+    let said = &ended.stderr;
+    assert!(said.contains("all tasks are asleep - deadlock!"), "{said}");
+    assert_eq!(said.matches("[sync.Mutex.Lock]").count(), 5, "{said}");
+}

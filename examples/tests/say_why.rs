@@ -24,6 +24,9 @@ use support::{Ended, start};
 /// Many times as long as the check needs to make up its mind.
 const LATER: Duration = Duration::from_millis(1500);
 
+/// For cases in which the monitor has something to say within this time, also when it gets to run only now and then.
+const LONG: Duration = Duration::from_secs(8);
+
 /// A case: what runs in a process of its own, and what has to become of it.
 struct Case {
     name: &'static str,
@@ -415,12 +418,12 @@ const CASES: &[Case] = &[
         name: "stuck_task_is_named",
         run: || {
             let task = runtime::task::Builder::new().name("hog");
-            runtime::block_on(async { task.spawn(async { thread::sleep(LATER) }).await }).unwrap();
+            runtime::block_on(async { task.spawn(async { thread::sleep(LONG) }).await }).unwrap();
         },
         ends: Ends::WellSaying(
             "",
             &[
-                " \"hog\" has been running for 1.",
+                " \"hog\" has been running for ",
                 "created at examples/tests/say_why.rs:",
             ],
         ),
@@ -429,7 +432,7 @@ const CASES: &[Case] = &[
         name: "schedtrace",
         run: || {
             runtime::block_on(async {
-                runtime::spawn_blocking(|| thread::sleep(LATER))
+                runtime::spawn_blocking(|| thread::sleep(LONG))
                     .await
                     .unwrap();
             });

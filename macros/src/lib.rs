@@ -7,12 +7,15 @@
 //! 2. `options` reads what stands in the parentheses;
 //! 3. `expand` writes the new function, or the errors.
 //!
+//! `select` reads the arms of `sync::select!` and writes what becomes of them; `refusals` knows what people write there out of habit.
+//!
 //! Users reach the macros as `runtime::main` and `runtime::test`. Nothing here knows how tasks run.
 #![forbid(unsafe_code)]
 
 mod expand;
 mod function;
 mod options;
+mod refusals;
 mod select;
 #[cfg(test)]
 mod tests;

@@ -115,7 +115,7 @@ fn unknown(attribute: Attribute, name: &str, meta: &Meta) -> Error {
         attribute.options()
     );
     if name == "flavor" {
-        text.push_str("; for a single worker write `max_procs = 1`");
+        text.push_str("; there is one kind of runtime, so leave it out; for a single worker write `max_procs = 1`");
     }
     Error::new(meta.path().span(), text)
 }

@@ -22,10 +22,12 @@
 #![forbid(unsafe_code)]
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{format_ident, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, Pat, Path, Result, Token, Type, parenthesized, token};
+use syn::{Error, Expr, Ident, Pat, Path, Result, Token, Type, parenthesized};
+
+use crate::refusals;
 
 /// Expands the input of `select!`, which starts with the path of the `sync` crate in parentheses.
 pub(crate) fn expand(input: TokenStream) -> TokenStream {
@@ -54,7 +56,6 @@ struct Arm {
 
 mod keyword {
     syn::custom_keyword!(biased);
-    syn::custom_keyword!(complete);
 }
 
 impl Parse for Select {
@@ -102,7 +103,7 @@ impl Select {
             self.default = Some(parse_body(input)?);
             return Ok(());
         }
-        refuse_other_selects(input)?;
+        refusals::of_other_selects(input)?;
         self.arms.push(input.parse()?);
         Ok(())
     }
@@ -208,7 +209,10 @@ impl Select {
             } = arm;
             let ty = ty.as_ref().map(|ty| quote!(: #ty));
             let variant = variant(n);
-            quote!(#name::#variant(__output) => { let #pattern #ty = __output; #body })
+            // With the span of the future, so that a type which does not fit is told there.
+            let span = arm.future.span().resolved_at(Span::mixed_site());
+            let output = Ident::new("__output", span);
+            quote!(#name::#variant(#output) => { let #pattern #ty = #output; #body })
         });
         let default = self
             .default
@@ -225,7 +229,8 @@ fn variant(n: usize) -> Ident {
 impl Parse for Arm {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let pattern = Pat::parse_multi_with_leading_vert(input)?;
-        refuse_refutable(&pattern)?;
+        refusals::of_go(input)?;
+        refusals::of_refutable(&pattern)?;
         let ty = if input.peek(Token![:]) {
             input.parse::<Token![:]>()?;
             Some(input.parse()?)
@@ -300,62 +305,4 @@ fn is_block_like(body: &Expr) -> bool {
             | Expr::Const(_)
             | Expr::TryBlock(_)
     )
-}
-
-/// What other `select!`s have and this one has not.
-fn refuse_other_selects(input: ParseStream<'_>) -> Result<()> {
-    if input.peek(Token![else]) {
-        return Err(input.error(
-            "there is no `else` here: a closed channel is ready and yields `None`; `default => …` is for not waiting at all",
-        ));
-    }
-    if input.peek(keyword::complete) && input.peek2(Token![=>]) {
-        return Err(
-            input.error("there is no `complete` here: a closed channel is ready and yields `None`")
-        );
-    }
-    if input.peek(keyword::biased) && (input.peek2(Token![;]) || input.peek2(Token![,])) {
-        return Err(input.error("`biased;` stands once, with a semicolon, before the first arm"));
-    }
-    if input.peek(Ident)
-        && input.peek2(token::Paren)
-        && input
-            .cursor()
-            .ident()
-            .is_some_and(|(ident, _)| ident == "recv" || ident == "send")
-    {
-        return Err(input.error(
-            "an arm is `pattern = future => body`, for instance `msg = rx.recv() => …` or `sent = tx.send(v) => …`",
-        ));
-    }
-    Ok(())
-}
-
-/// A pattern that may fail to match has no meaning here: by then the value has been received. The compiler would say so too, but not
-/// what to do.
-fn refuse_refutable(pattern: &Pat) -> Result<()> {
-    let refutable = match pattern {
-        Pat::TupleStruct(pattern) => is_variant(&pattern.path),
-        Pat::Path(pattern) => is_variant(&pattern.path),
-        Pat::Ident(pattern) => pattern.ident == "None" && pattern.subpat.is_none(),
-        Pat::Lit(_) | Pat::Range(_) => true,
-        _ => false,
-    };
-    if !refutable {
-        return Ok(());
-    }
-    let shown = pattern.to_token_stream();
-    let message = format!(
-        "`{shown}` does not match every outcome, and by the time it is looked at the operation has happened; \
-         bind a name and match in the body: `msg = … => match msg {{ … }}`"
-    );
-    Err(Error::new_spanned(pattern, message))
-}
-
-fn is_variant(path: &Path) -> bool {
-    path.segments.last().is_some_and(|last| {
-        ["Some", "None", "Ok", "Err"]
-            .iter()
-            .any(|variant| last.ident == variant)
-    })
 }

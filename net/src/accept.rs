@@ -4,17 +4,23 @@
 //! does not fail: it waits and tries again, since a server that dies of a burst helps nobody, and one whose accept loop spins
 //! on the error helps even less. It says so in a counter instead, and whoever wants to handle the shortage (by closing idle
 //! connections) has it from `try_accept` undisguised.
+//!
+//! A close or a deadline ends such a pause. It is waited out in the direction of writing, in which nothing ever happens to a listener but that: in
+//! the other one connections come, and what is known of them must not be forgotten, as they are told of once.
 #![forbid(unsafe_code)]
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::AsFd;
 use std::panic::Location;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use mio::event::Source;
 use runtime::io::{Attempt, Direction};
-use runtime::time::sleep;
+use runtime::time::{Instant, sleep};
 
 use crate::socket::Socket;
 
@@ -37,12 +43,46 @@ pub(crate) async fn accept<S: Source + AsFd, A, T>(
             Err(error) if is_shortage(&error) => {
                 // Relaxed: a count and nothing more.
                 shortages.fetch_add(1, Ordering::Relaxed);
-                sleep(pause).await;
+                // Boxed, since it is rare, and every accept would be the larger for it.
+                Box::pin(wait_out(socket, pause)).await?;
                 pause = (pause * 2).min(LAST_PAUSE);
             }
             accepted => return accepted,
         }
     }
+}
+
+/// Waits, unless the listener is closed or its deadline passes meanwhile.
+async fn wait_out<S: Source + AsFd>(socket: &Socket<S>, pause: Duration) -> io::Result<()> {
+    // A new registration is taken to be ready until somebody has found that it is not.
+    let _ = socket.try_io(Direction::Write, |_, _| {
+        io::Result::<()>::Err(io::ErrorKind::WouldBlock.into())
+    });
+    let mut pausing = pin!(sleep(pause));
+    let mut ended = pin!(socket.registration().ready(Direction::Write));
+    let ended = poll_fn(|cx| match pausing.as_mut().poll(cx) {
+        Poll::Ready(()) => Poll::Ready(None),
+        Poll::Pending => ended.as_mut().poll(cx).map(Some),
+    });
+    match ended.await {
+        None => Ok(()),
+        // The system has shut it down: not our affair, and no reason to spin.
+        Some(Ok(())) => {
+            pausing.await;
+            Ok(())
+        }
+        Some(Err(error)) => Err(error),
+    }
+}
+
+/// Sets the time at which [`accept`] fails, in a pause too.
+#[track_caller]
+pub(crate) fn set_deadline<S: Source + AsFd>(
+    socket: &Socket<S>,
+    at: Option<Instant>,
+) -> io::Result<()> {
+    socket.set_deadline(Direction::Read, at)?;
+    socket.set_deadline(Direction::Write, at)
 }
 
 /// Repeats the call while it is about connections that are gone already.

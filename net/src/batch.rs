@@ -2,6 +2,10 @@
 //!
 //! A [`Batch`] is one piece of memory with a place for each datagram, made once and used again and again. The system fills or reads it with
 //! one call (`recvmmsg`, `sendmmsg` on Linux); elsewhere a loop of single calls does the same.
+//!
+//! A place may also hold a train: several datagrams of one size and one address, which Linux cuts apart as late, and puts together as early, as it
+//! can (GSO and GRO), so that most of its own work is done once a train. Where the system cannot cut, or the device that they would leave by
+//! cannot, they are sent one by one: what a train means does not depend on who cuts it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -18,6 +22,9 @@ use crate::udp::UdpSocket;
 pub(crate) const AT_ONCE: usize = 64;
 
 /// Room for datagrams with their addresses, to be received or sent together.
+///
+/// Each has a place. A place may hold several datagrams of one size, to be [cut apart](Self::push_segments) when they are sent; or
+/// [put together](UdpSocket::set_gro) when they were received. [`datagrams`](Self::datagrams) yields them one by one however that is.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -51,6 +58,8 @@ pub struct Batch {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slot {
     pub(crate) len: usize,
+    /// The size of each datagram in it but the last, which may be shorter; zero if there is one.
+    pub(crate) segment: usize,
     pub(crate) peer: Option<SocketAddr>,
 }
 
@@ -74,7 +83,7 @@ impl Batch {
         }
     }
 
-    /// How many datagrams are in it.
+    /// How many places are taken: the number of datagrams, where none share one.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
@@ -89,7 +98,7 @@ impl Batch {
         self.slots.len() == self.room
     }
 
-    /// How many datagrams there is room for in all.
+    /// How many places there are in all.
     pub fn capacity(&self) -> usize {
         self.room
     }
@@ -106,26 +115,107 @@ impl Batch {
     /// If there is no room for another one, or for one of this length: see [`is_full`](Self::is_full).
     #[track_caller]
     pub fn push(&mut self, datagram: &[u8], to: impl Into<Option<SocketAddr>>) {
-        assert!(!self.is_full(), "the batch is full: ask `is_full()` first");
-        let (len, size) = (datagram.len(), self.size);
-        assert!(
-            len <= size,
-            "a datagram of {len} bytes in a batch for {size}: make it with more"
-        );
-        let at = self.slots.len() * size;
-        self.bytes[at..at + len].copy_from_slice(datagram);
-        let peer = to.into();
-        self.slots.push(Slot { len, peer });
+        self.put(datagram, 0, to.into());
     }
 
-    /// A datagram, and who sent it or will receive it.
+    /// Adds datagrams of this size, all to the same address, in one place: the last may be shorter. The system cuts them apart, which costs it
+    /// much less than to be handed each by itself (`UDP_SEGMENT`, also known as GSO). Where it cannot do that it is handed each by itself; what then
+    /// finds no room in its buffer is lost, as it might be anywhere on its way.
+    ///
+    /// Linux cuts up to 64 datagrams, and 64 KiB, at a time.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let server = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// let mut batch = net::Batch::new(1, 4000);
+    /// batch.push_segments(&[7; 3000], 1200, server.local_addr()?);
+    /// client.send_batch(&batch).await?;
+    ///
+    /// let mut buf = [0; 2000];
+    /// for size in [1200, 1200, 600] {
+    ///     assert_eq!(server.recv(&mut buf).await?, size);
+    /// }
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// As [`push`](Self::push); if the size is zero.
+    ///
+    /// **Go:** none; quic-go writes the control message itself.
+    #[track_caller]
+    pub fn push_segments(
+        &mut self,
+        datagrams: &[u8],
+        size: usize,
+        to: impl Into<Option<SocketAddr>>,
+    ) {
+        assert!(
+            size > 0,
+            "datagrams without a byte in them cannot be told apart: push each by itself"
+        );
+        let several = datagrams.len() > size;
+        self.put(datagrams, if several { size } else { 0 }, to.into());
+    }
+
+    #[track_caller]
+    fn put(&mut self, bytes: &[u8], segment: usize, peer: Option<SocketAddr>) {
+        assert!(!self.is_full(), "the batch is full: ask `is_full()` first");
+        let (len, size) = (bytes.len(), self.size);
+        assert!(
+            len <= size,
+            "{len} bytes in a batch with places for {size}: make it with more"
+        );
+        let at = self.slots.len() * size;
+        self.bytes[at..at + len].copy_from_slice(bytes);
+        self.slots.push(Slot { len, segment, peer });
+    }
+
+    /// What is in a place, and who sent it or will receive it.
     pub fn get(&self, index: usize) -> Option<(&[u8], Option<SocketAddr>)> {
         let slot = self.slots.get(index)?;
         let at = index * self.size;
         Some((&self.bytes[at..at + slot.len], slot.peer))
     }
 
-    /// All of them, in their order.
+    /// The size of the datagrams in a place that holds several: of all but the last, which may be shorter. `None` for one that holds one.
+    ///
+    /// **Go:** none.
+    pub fn segment_size(&self, index: usize) -> Option<usize> {
+        let size = self.slots.get(index)?.segment;
+        (size > 0).then_some(size)
+    }
+
+    /// All datagrams one by one, in their order, those that share a place too.
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 16);
+    /// batch.push(b"one", None);
+    /// batch.push_segments(b"twothree", 3, None);
+    /// let all: Vec<_> = batch.datagrams().map(|(bytes, _)| bytes).collect();
+    /// assert_eq!(all, [&b"one"[..], b"two", b"thr", b"ee"]);
+    /// ```
+    pub fn datagrams(&self) -> impl Iterator<Item = (&[u8], Option<SocketAddr>)> + '_ {
+        (0..self.len()).flat_map(|index| self.pieces(index))
+    }
+
+    /// The datagrams of a place.
+    pub(crate) fn pieces(
+        &self,
+        index: usize,
+    ) -> impl Iterator<Item = (&[u8], Option<SocketAddr>)> + '_ {
+        let (bytes, peer) = self.get(index).expect("the index is below the length");
+        // One without bytes is one, too.
+        let size = self.segment_size(index).unwrap_or(bytes.len().max(1));
+        let count = bytes.len().div_ceil(size).max(1);
+        (0..count).map(move |i| {
+            let from = i * size;
+            (&bytes[from..bytes.len().min(from + size)], peer)
+        })
+    }
+
+    /// All places, in their order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], Option<SocketAddr>)> + '_ {
         let at = |index| self.get(index).expect("the index is below the length");
         (0..self.len()).map(at)
@@ -140,10 +230,34 @@ impl Batch {
 }
 
 impl UdpSocket {
+    /// Whether the system may hand over several datagrams of one size and one sender in one piece (`UDP_GRO`), which costs it much less than to
+    /// hand over each by itself. Off by default.
+    ///
+    /// Receive with [`recv_batch`](Self::recv_batch) then, into a batch with places of 64 KiB, and look at its
+    /// [`datagrams`](Batch::datagrams): another receive cannot tell them apart, and in a smaller place the last ones are lost.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// // A server works without it, too.
+    /// let place = if socket.set_gro(true).is_ok() { 65_535 } else { 1500 };
+    /// let batch = net::Batch::new(32, place);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// What the system says, where it has no such thing (Linux has it since 5.0); the socket has been closed.
+    ///
+    /// **Go:** none; quic-go sets the option itself.
+    pub fn set_gro(&self, on: bool) -> io::Result<()> {
+        self.inner.control(|socket| sys::set_gro(socket, on))
+    }
+
     /// Receives as many datagrams as there are and as the batch has room for, with one system call; waits while there is none. What was in the
     /// batch before is gone. Returns how many there are now: at least one, at most 64.
     ///
-    /// What does not fit into the batch's size of a datagram is lost.
+    /// What does not fit into the batch's size of a place is lost.
     ///
     /// # Errors
     ///
@@ -251,6 +365,7 @@ pub(crate) mod one_by_one {
             match socket.recv_from(place) {
                 Ok((len, peer)) => slots.push(Slot {
                     len,
+                    segment: 0,
                     peer: Some(peer),
                 }),
                 Err(error) if slots.len() == before => return Err(error),
@@ -266,19 +381,31 @@ pub(crate) mod one_by_one {
         from: usize,
     ) -> io::Result<usize> {
         let mut sent = 0;
-        for (datagram, to) in batch.iter().skip(from).take(AT_ONCE) {
-            let result = match to {
-                Some(to) => socket.send_to(datagram, to),
-                None => socket.send(datagram),
-            };
-            match result {
-                Ok(_) => sent += 1,
+        for place in (from..batch.len()).take(AT_ONCE) {
+            match send_pieces(socket, batch, place) {
+                Ok(()) => sent += 1,
                 Err(error) if sent == 0 => return Err(error),
                 // It comes again when the next one is sent first.
                 Err(_) => break,
             }
         }
         Ok(sent)
+    }
+
+    /// An error if the first one cannot be sent; where another cannot, it and the rest are lost.
+    fn send_pieces(socket: &mio::net::UdpSocket, batch: &Batch, place: usize) -> io::Result<()> {
+        for (i, (datagram, to)) in batch.pieces(place).enumerate() {
+            let result = match to {
+                Some(to) => socket.send_to(datagram, to),
+                None => socket.send(datagram),
+            };
+            match result {
+                Ok(_) => {}
+                Err(error) if i == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -340,6 +467,58 @@ mod tests {
                 assert_eq!(cut.get(0).unwrap().0, [i; 4], "the rest is lost");
             }
         }
+    }
+
+    /// Trains of every length pass, those that the system would not cut as well; on the way back it may have put them together.
+    fn trains(send: fn(&mio::net::UdpSocket, &Batch, usize) -> io::Result<usize>) {
+        for localhost in ["127.0.0.1:0", "[::1]:0"] {
+            for gro in [false, true] {
+                let bind = || mio::net::UdpSocket::bind(localhost.parse().unwrap()).unwrap();
+                let (a, b) = (bind(), bind());
+                let together = gro && sys::set_gro(std::os::fd::AsFd::as_fd(&b), true).is_ok();
+                let to = b.local_addr().unwrap();
+                let bytes: Vec<u8> = (0..80_000u32).map(|i| (i % 251) as u8).collect();
+                // One; two; many; more than the system cuts; more bytes than it takes at once; whatever the size says.
+                for (len, size) in [
+                    (0, 10),
+                    (10, 10),
+                    (11, 10),
+                    (5000, 1000),
+                    (1000, 8),
+                    (70_000, 7000),
+                    (3, usize::MAX),
+                ] {
+                    let mut out = Batch::new(2, 80_000);
+                    out.push_segments(&bytes[..len], size, to);
+                    out.push(b"end", to);
+                    let sent = send(&a, &out, 0).unwrap();
+                    if sent == 1 {
+                        assert_eq!(send(&a, &out, 1).unwrap(), 1);
+                    }
+                    let mut expected: Vec<_> = out.datagrams().map(|(bytes, _)| bytes).collect();
+                    assert_eq!(expected.len(), len.div_ceil(size).max(1) + 1);
+                    let mut batch = Batch::new(AT_ONCE, 65_535);
+                    while !expected.is_empty() {
+                        batch.clear();
+                        sys::recv_batch(&b, &mut batch).unwrap();
+                        for (datagram, from) in batch.datagrams() {
+                            assert_eq!(datagram, expected.remove(0), "{len} by {size}");
+                            assert_eq!(from, Some(a.local_addr().unwrap()));
+                        }
+                        let places = (0..batch.len()).filter_map(|i| batch.segment_size(i));
+                        assert!(together || places.count() == 0);
+                    }
+                    let error = sys::recv_batch(&b, &mut batch).unwrap_err();
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn trains_arrive_as_if_each_had_been_sent_by_itself() {
+        trains(sys::send_batch);
+        trains(one_by_one::send_batch);
     }
 
     #[test]

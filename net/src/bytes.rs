@@ -4,10 +4,12 @@
 //! that it would block, and a short read or write shows that without asking twice.
 #![forbid(unsafe_code)]
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::panic::Location;
-use std::task::{Context, Poll};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use runtime::io::{Attempt, Direction};
 
@@ -29,15 +31,21 @@ impl<S: StreamDevice> Socket<S> {
         })
     }
 
-    pub(crate) async fn read_exact(&self, place: Place, buf: &mut [u8]) -> io::Result<()> {
-        let mut rest = buf;
-        while !rest.is_empty() {
-            match self.read(place, rest).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                n => rest = &mut rest[n..],
+    pub(crate) fn read_exact<'a>(
+        &'a self,
+        place: Place,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send + 'a {
+        let (empty, mut filled) = (buf.is_empty(), 0);
+        let read = self.io(Direction::Read, place, empty, move |stream, attempt| {
+            let n = read_once(stream, attempt, &mut buf[filled..])?;
+            filled += n;
+            match filled == buf.len() {
+                false if n == 0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                all => Ok(all),
             }
-        }
-        Ok(())
+        });
+        repeat(read)
     }
 
     pub(crate) fn read_vectored<'a>(
@@ -108,13 +116,18 @@ impl<S: StreamDevice> Socket<S> {
         })
     }
 
-    pub(crate) async fn write_all(&self, place: Place, buf: &[u8]) -> io::Result<()> {
-        let mut rest = buf;
-        while !rest.is_empty() {
-            let n = self.write(place, rest).await?;
+    pub(crate) fn write_all<'a>(
+        &'a self,
+        place: Place,
+        buf: &'a [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send + 'a {
+        let (empty, mut rest) = (buf.is_empty(), buf);
+        let write = self.io(Direction::Write, place, empty, move |stream, attempt| {
+            let n = write_once(stream, attempt, rest)?;
             rest = &rest[n..];
-        }
-        Ok(())
+            Ok(rest.is_empty())
+        });
+        repeat(write)
     }
 
     pub(crate) fn write_vectored<'a>(
@@ -177,6 +190,19 @@ impl<S: StreamDevice> Socket<S> {
             result => result,
         }
     }
+}
+
+/// Repeats an operation until it says that all is done. Each time takes a unit of the budget.
+///
+/// By hand, as an `async` function would hold the buffer twice, and futures of this kind lie in every connection's task.
+fn repeat<O>(mut operation: O) -> impl Future<Output = io::Result<()>>
+where
+    O: Future<Output = io::Result<bool>> + Unpin,
+{
+    poll_fn(move |cx| {
+        while !ready!(Pin::new(&mut operation).poll(cx))? {}
+        Poll::Ready(Ok(()))
+    })
 }
 
 /// One `recv`. Fewer bytes than there is room for: the kernel has no more. (Zero is the end, which comes again without an event.)

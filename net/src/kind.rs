@@ -9,6 +9,10 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 
 use mio::event::Source;
+use socket2::SockRef;
+
+/// Buffers that the system takes in one call (`IOV_MAX`); more is an error.
+const AT_ONCE: usize = 1024;
 
 /// A kind of [`Stream`](crate::Stream): [`Tcp`] or [`Unix`]. There are no others.
 pub trait StreamKind: sealed::Kind {
@@ -132,8 +136,10 @@ macro_rules! stream_device {
                 (&mut &*self).write(buf)
             }
 
+            /// Not `writev`, which would raise SIGPIPE in programs that have restored its default; std's `send` above says this as well.
             fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-                (&mut &*self).write_vectored(bufs)
+                let bufs = &bufs[..bufs.len().min(AT_ONCE)];
+                SockRef::from(self).send_vectored_with_flags(bufs, libc::MSG_NOSIGNAL)
             }
 
             fn end(&self, how: Shutdown) -> io::Result<()> {

@@ -125,9 +125,10 @@ impl Target {
             ];
             return Self::Addresses(any.map(|ip| (ip, port).into()).to_vec());
         }
-        let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
-        match bare.unwrap_or(host).parse::<IpAddr>() {
+        let host = unbracketed(host).unwrap_or(host);
+        match host.parse::<IpAddr>() {
             Ok(ip) => Self::Addresses(vec![(ip, port).into()]),
+            // An address with the name of an interface, such as `fe80::1%eth0`, is the resolver's business, too.
             Err(_) => Self::Name(host.to_owned(), port),
         }
     }
@@ -136,7 +137,7 @@ impl Target {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self::Addresses(vec![address]));
         }
-        let parts = text.rsplit_once(':');
+        let parts = text.rsplit_once(':').filter(|(host, _)| is_whole(host));
         match parts.and_then(|(host, port)| Some((host, port.parse().ok()?))) {
             Some((host, port)) => Ok(Self::named(host, port)),
             None => Err(io::Error::new(
@@ -146,6 +147,16 @@ impl Target {
             .during("lookup", text),
         }
     }
+}
+
+fn unbracketed(host: &str) -> Option<&str> {
+    host.strip_prefix('[')?.strip_suffix(']')
+}
+
+/// Whether it is clear where it ends: the colons of an address have brackets around them.
+fn is_whole(host: &str) -> bool {
+    let rest = unbracketed(host).map_or_else(|| host.to_owned(), |inside| inside.replace(':', ""));
+    !rest.contains([':', '[', ']'])
 }
 
 macro_rules! literal {
@@ -240,11 +251,24 @@ mod tests {
         assert!(matches!(target, Target::Name(host, 443) if host == "example.org"));
         let target = ("::1", 7).to_target().unwrap();
         assert!(matches!(target, Target::Addresses(a) if a[0].to_string() == "[::1]:7"));
+        let target = "[fe80::1%lo]:7".to_target().unwrap();
+        assert!(matches!(target, Target::Name(host, 7) if host == "fe80::1%lo"));
     }
 
     #[test]
     fn text_without_a_port_is_refused_with_an_example() {
-        for text in ["localhost", "localhost:", "localhost:http", "1.2.3.4:65536"] {
+        for text in [
+            "localhost",
+            "localhost:",
+            "localhost:http",
+            "1.2.3.4:65536",
+            // An address without brackets could end anywhere.
+            "::1",
+            "::1:80",
+            "[::1]:0:0",
+            "[::1",
+            "a]:80",
+        ] {
             let error = text.to_target().unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
             let expected = format!("lookup {text}: an address is a name and a port");

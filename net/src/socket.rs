@@ -110,7 +110,8 @@ impl<S: Source + AsFd> Socket<S> {
         Ok(())
     }
 
-    /// Makes a call, and waits and repeats it while it would block. `eager`: it cannot block, do not ask.
+    /// Makes a call, and waits and repeats it while it would block. `eager`: it cannot block, do not ask. The future may be polled again when
+    /// it is done: it makes the next call.
     #[inline]
     pub(crate) fn io<'a, R, F>(
         &'a self,
@@ -118,7 +119,7 @@ impl<S: Source + AsFd> Socket<S> {
         place: &'static Location<'static>,
         eager: bool,
         mut call: F,
-    ) -> impl Future<Output = io::Result<R>> + use<'a, S, R, F>
+    ) -> impl Future<Output = io::Result<R>> + Unpin + use<'a, S, R, F>
     where
         F: FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     {

@@ -3,11 +3,12 @@
 mod support;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use net::{Dialer, ListenConfig, OpError, TcpListener, TcpStream, os_error};
-use support::{run, serve};
+use support::{refusing, run, serve};
 
 fn context(error: &io::Error) -> &OpError {
     error.get_ref().and_then(|e| e.downcast_ref()).unwrap()
@@ -47,9 +48,7 @@ fn an_address_of_another_machine_cannot_be_bound() {
 #[test]
 fn a_port_where_nothing_listens_refuses() {
     run(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        drop(listener);
+        let (_taken, address) = refusing(Ipv4Addr::LOCALHOST.into())?;
         let error = TcpStream::connect(address).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         assert_eq!(context(&error).operation(), "connect");
@@ -100,9 +99,7 @@ fn the_next_address_is_tried_when_one_fails() {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let good = listener.local_addr()?;
-        let unused = TcpListener::bind("127.0.0.1:0").await?;
-        let bad = unused.local_addr()?;
-        drop(unused);
+        let (_taken, bad) = refusing(Ipv4Addr::LOCALHOST.into())?;
         let addresses: &[SocketAddr] = &[bad, good];
         assert_eq!(TcpStream::connect(addresses).await?.peer_addr()?, good);
         let error = TcpStream::connect(&[bad, bad][..]).await.unwrap_err();
@@ -118,16 +115,40 @@ fn the_next_address_is_tried_when_one_fails() {
 async fn silent() -> io::Result<(TcpListener, Vec<TcpStream>)> {
     let listener = ListenConfig::new().backlog(0).listen("127.0.0.1:0").await?;
     let mut waiting = Vec::new();
-    let limit = Duration::from_millis(100);
-    while let Ok(stream) = Dialer::new()
-        .timeout(limit)
-        .connect(listener.local_addr()?)
-        .await
-    {
-        waiting.push(stream);
-        assert!(waiting.len() < 10);
+    loop {
+        waiting.push(TcpStream::connect(listener.local_addr()?).await?);
+        // Connected, for the client, comes a moment before queued, for the server.
+        while queued(&listener)?.0 < waiting.len() {
+            runtime::yield_now().await;
+        }
+        let (queued, room) = queued(&listener)?;
+        if queued > room {
+            return Ok((listener, waiting));
+        }
     }
-    Ok((listener, waiting))
+}
+
+/// How many connections wait to be accepted, and the backlog: it is full when there is one more.
+fn queued(listener: &TcpListener) -> io::Result<(usize, usize)> {
+    listener.control(|descriptor| {
+        // SAFETY: a tcp_info is plain integers: zero is a value of it.
+        let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+        let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
+        // SAFETY: the kernel writes at most `size` bytes of one live tcp_info.
+        let result = unsafe {
+            libc::getsockopt(
+                descriptor.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                (&raw mut info).cast(),
+                &mut size,
+            )
+        };
+        match result {
+            0 => Ok((info.tcpi_unacked as usize, info.tcpi_sacked as usize)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    })
 }
 
 #[test]
@@ -168,16 +189,16 @@ fn the_other_family_is_tried_when_the_first_does_not_answer() {
 fn the_other_family_is_tried_at_once_when_the_first_fails_and_the_first_error_counts() {
     run(async {
         let good = TcpListener::bind("[::1]:0").await?;
-        let closed = TcpListener::bind("127.0.0.1:0").await?;
-        let both = [closed.local_addr()?, good.local_addr()?];
-        closed.close()?;
+        let (_taken, closed) = refusing(Ipv4Addr::LOCALHOST.into())?;
+        let both = [closed, good.local_addr()?];
         let mut dialer = Dialer::new();
         // Only a hang lasts as long.
         dialer.fallback_delay(Some(Duration::from_secs(3600)));
         let stream = dialer.connect(&both[..]).await?;
         assert_eq!(stream.peer_addr()?, both[1]);
 
-        good.close()?;
+        let (_taken_too, closed_too) = refusing(Ipv6Addr::LOCALHOST.into())?;
+        let both = [closed, closed_too];
         let error = dialer.connect(&both[..]).await.unwrap_err();
         assert_eq!(context(&error).address(), both[0].to_string());
         let mut one_by_one = Dialer::new();

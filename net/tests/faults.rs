@@ -379,6 +379,7 @@ fn a_read_that_waits_never_reads_from_the_next_owner_of_its_number() {
         return;
     }
     run(async {
+        let mut again = 0;
         for _ in 0..200 {
             let (client, server) = pair().await?;
             let number = |stream: &TcpStream| stream.control(|fd| Ok(fd.as_raw_fd()));
@@ -392,7 +393,8 @@ fn a_read_that_waits_never_reads_from_the_next_owner_of_its_number() {
             server.close()?;
             // The very next descriptors: one of them has the number.
             let (next_client, next) = pair().await?;
-            assert!(number(&next)? == old || number(&next_client)? == old);
+            // Nearly always: the monitor, too, opens a file now and then.
+            again += u32::from(number(&next)? == old || number(&next_client)? == old);
             next_client.write_all(b"for another one").await?;
             next.write_all(b"for another one").await?;
             let error = reading.await.unwrap().unwrap_err();
@@ -402,6 +404,7 @@ fn a_read_that_waits_never_reads_from_the_next_owner_of_its_number() {
             next_client.read_exact(&mut buf).await?;
             drop(client);
         }
+        assert!(again > 0, "no number was used again");
         Ok(())
     });
 }
@@ -476,15 +479,20 @@ fn a_hundred_thousand_connects_and_closes_leak_nothing() {
             io::Result::Ok(())
         };
         round(10_000).await?;
-        let (files, memory) = (descriptors(), resident());
-        round(90_000).await?;
-        // The runtime's monitor opens a file now and then.
+        let files = descriptors();
+        // A crowd at once, or another worker thread, takes memory too, but not in each round.
+        let mut least = usize::MAX;
+        for _ in 0..3 {
+            let memory = resident();
+            round(30_000).await?;
+            least = least.min(resident().saturating_sub(memory));
+        }
+        // The server may still find some in its backlog.
         while descriptors() > files {
             sleep(Duration::from_millis(1)).await;
         }
-        let grown = resident().saturating_sub(memory);
         // Less than any leak would be: 90 bytes a connection.
-        assert!(grown < 8 << 20, "{grown} bytes more");
+        assert!(least < 30_000 * 90, "{least} bytes more");
         listener.close()?;
         serving.await.unwrap();
         Ok(())

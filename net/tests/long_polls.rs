@@ -4,8 +4,8 @@ mod support;
 
 use std::hint::black_box;
 use std::io::{Read, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, RwLock, mpsc};
 use std::time::{Duration, Instant};
 
 use net::TcpListener;
@@ -47,51 +47,63 @@ fn the_reactor_has_somebody_after_a_long_poll() {
     });
 }
 
-/// The figures are printed; the bounds only tell a hang, or that one waited for the other.
+/// The figures are printed. What decides is that the blocked tasks are let go by the last echo: if it waited for them, it would for ever.
 #[test]
 fn a_hundred_blocking_tasks_do_not_hold_an_echo_up() {
+    const ECHOES: usize = 200;
     run_on(2, async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         runtime::spawn(support::serve(listener));
-        let start = Instant::now();
+        let gate = Arc::new(RwLock::new(()));
+        let (shut, (open, opened)) = (Arc::clone(&gate), mpsc::channel::<()>());
+        // A thread's, since a guard is nothing to carry from thread to thread.
+        let (shuts, is_shut) = mpsc::channel();
+        let keeper = std::thread::spawn(move || {
+            let _guard = shut.write();
+            shuts.send(()).unwrap();
+            let _ = opened.recv();
+        });
+        is_shut.recv().unwrap();
+        let blocks = Arc::new(AtomicUsize::new(0));
         let blocked: Vec<_> = (0..100)
-            .map(|_| runtime::spawn(async { std::thread::sleep(Duration::from_secs(1)) }))
+            .map(|_| {
+                let (gate, blocks) = (Arc::clone(&gate), Arc::clone(&blocks));
+                runtime::spawn(async move {
+                    blocks.fetch_add(1, SeqCst);
+                    drop(gate.read());
+                })
+            })
             .collect();
-        let done = Arc::new(AtomicBool::new(false));
-        let is_done = done.clone();
+        let start = Instant::now();
+        while blocks.load(SeqCst) < 100 {
+            runtime::time::sleep(Duration::from_millis(1)).await;
+        }
+        let took = start.elapsed();
         let peer = std::thread::spawn(move || {
             let mut stream = std::net::TcpStream::connect(address).unwrap();
             let mut latencies = Vec::new();
-            while !is_done.load(SeqCst) {
+            for _ in 0..ECHOES {
                 let begin = Instant::now();
                 stream.write_all(&[7; 64]).unwrap();
                 stream.read_exact(&mut [0; 64]).unwrap();
                 latencies.push(begin.elapsed());
-                std::thread::sleep(Duration::from_millis(1));
             }
             latencies.sort_unstable();
             latencies
         });
-        for task in blocked {
-            task.await.unwrap();
-        }
-        let took = start.elapsed();
-        done.store(true, SeqCst);
         let latencies = runtime::spawn_blocking(move || peer.join().unwrap())
             .await
             .unwrap();
-        let (p99, worst) = (
-            latencies[latencies.len() * 99 / 100],
-            latencies[latencies.len() - 1],
-        );
+        drop(open);
+        keeper.join().unwrap();
+        for task in blocked {
+            task.await.unwrap();
+        }
+        let (p99, worst) = (latencies[ECHOES * 99 / 100], latencies[ECHOES - 1]);
         println!(
-            "100 tasks blocked for 1 s each in {took:.2?}; {} echoes meanwhile, p99 {p99:.2?}, max {worst:.2?}",
-            latencies.len()
+            "100 tasks blocked after {took:.2?}; {ECHOES} echoes, p99 {p99:.2?}, max {worst:.2?}"
         );
-        // One after the other on two workers they would take fifty seconds.
-        assert!(took < Duration::from_secs(20), "{took:?}");
-        assert!(latencies.len() > 10, "{}", latencies.len());
         Ok(())
     });
 }

@@ -180,6 +180,8 @@ fn no_more_than_the_limit_are_served_and_the_next_one_waits_for_room() {
 fn a_handler_s_panic_ends_its_connection_and_no_other() {
     run(async {
         let path = std::env::temp_dir().join(format!("net-serve-{}", std::process::id()));
+        // Left behind by one that had the same number, and was killed.
+        let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
         let closing = listener.clone();
         let served = Arc::new(AtomicUsize::new(0));

@@ -3,7 +3,7 @@
 mod support;
 
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use net::{Batch, UdpSocket, is_closed, is_deadline};
@@ -12,6 +12,21 @@ use support::{Random, run, waits};
 
 async fn socket() -> io::Result<UdpSocket> {
     UdpSocket::bind("127.0.0.1:0").await
+}
+
+/// An address that refuses datagrams for as long as the socket lives: it has the port, so that nobody else is given it, and takes only what
+/// comes from itself.
+async fn refusing() -> io::Result<(UdpSocket, SocketAddr)> {
+    let socket = socket().await?;
+    let address = socket.local_addr()?;
+    socket.connect(address).await?;
+    Ok((socket, address))
+}
+
+/// Groups are the machine's: each run of these tests has its own.
+fn group(of: u8) -> Ipv4Addr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(239, of, high, low)
 }
 
 #[test]
@@ -84,9 +99,7 @@ fn a_receiver_is_woken_for_each_datagram() {
 #[test]
 fn a_refused_datagram_is_reported_once_and_does_not_spin() {
     run(async {
-        let gone = socket().await?;
-        let address = gone.local_addr()?;
-        gone.close()?;
+        let (_gone, address) = refusing().await?;
         let a = socket().await?;
         a.connect(address).await?;
         a.send(b"x").await?;
@@ -130,7 +143,7 @@ fn trying_does_not_wait() {
 #[test]
 fn a_group_receives_what_is_sent_to_it() {
     run(async {
-        let group = Ipv4Addr::new(239, 255, 42, 98);
+        let group = group(255);
         let member = UdpSocket::bind("0.0.0.0:0").await?;
         member.join_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
         let sender = socket().await?;
@@ -217,9 +230,9 @@ fn bursts_of_any_size_are_received_in_batches_and_none_is_missed() {
 #[test]
 fn a_batch_to_a_peer_that_is_gone_is_told() {
     run(async {
-        let (client, gone) = (socket().await?, socket().await?);
-        client.connect(gone.local_addr()?).await?;
-        drop(gone);
+        let client = socket().await?;
+        let (_gone, address) = refusing().await?;
+        client.connect(address).await?;
         let mut batch = Batch::new(4, 4);
         batch.push(b"1", None);
         client.send_batch(&batch).await?;
@@ -277,7 +290,7 @@ fn a_broadcast_needs_to_be_allowed_and_then_arrives() {
 #[test]
 fn a_group_that_was_left_is_not_heard_any_more() {
     run(async {
-        let group = Ipv4Addr::new(239, 1, 2, 4);
+        let group = group(254);
         let receiver = UdpSocket::bind("0.0.0.0:0").await?;
         let sender = socket().await?;
         sender.set_multicast_interface_v4(Ipv4Addr::LOCALHOST)?;
@@ -320,4 +333,47 @@ fn deadlines_end_receives_and_batches_and_a_peek_takes_nothing() {
         assert_eq!(a.recv(&mut buf).await?, 10);
         Ok(())
     });
+}
+
+#[test]
+fn a_train_arrives_as_its_datagrams_and_goes_back_as_it_came() {
+    run(async {
+        let (client, server) = (socket().await?, socket().await?);
+        // Where the system has no such thing, everything below holds as well.
+        let _ = server.set_gro(true);
+        let bytes: Vec<u8> = (0..6000u32).map(|i| (i % 251) as u8).collect();
+        let mut batch = Batch::new(8, 65_535);
+        batch.push(b"before", server.local_addr()?);
+        batch.push_segments(&bytes, 1400, server.local_addr()?);
+        batch.push(b"after", server.local_addr()?);
+        assert_eq!(batch.segment_size(0), None);
+        assert_eq!(batch.segment_size(1), Some(1400));
+        assert_eq!((batch.len(), batch.datagrams().count()), (3, 7));
+        let expected: Vec<Vec<u8>> = batch.datagrams().map(|(it, _)| it.to_vec()).collect();
+        client.send_batch(&batch).await?;
+
+        let mut seen = Vec::new();
+        while seen.len() < expected.len() {
+            server.recv_batch(&mut batch).await?;
+            for (datagram, from) in batch.datagrams() {
+                assert_eq!(from, Some(client.local_addr()?));
+                seen.push(datagram.to_vec());
+            }
+            // An echo server need not know how they came.
+            server.send_batch(&batch).await?;
+        }
+        assert_eq!(seen, expected);
+        let mut buf = [0; 2000];
+        for datagram in &expected {
+            let n = client.recv(&mut buf).await?;
+            assert_eq!(&buf[..n], datagram);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+#[should_panic(expected = "push each by itself")]
+fn datagrams_of_no_bytes_are_no_train() {
+    Batch::new(1, 8).push_segments(b"12345678", 0, None);
 }

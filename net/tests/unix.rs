@@ -16,7 +16,10 @@ use support::run;
 fn path() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    std::env::temp_dir().join(format!("net-test-{}-{next}", std::process::id()))
+    let path = std::env::temp_dir().join(format!("net-test-{}-{next}", std::process::id()));
+    // Left behind by one that had the same number, and was killed.
+    let _ = std::fs::remove_file(&path);
+    path
 }
 
 async fn echo(stream: UnixStream) -> io::Result<()> {

@@ -42,6 +42,8 @@ const SEEDED_SLICE: Duration = Duration::from_secs(80);
 /// assert_eq!(rt.handle().max_procs(), 2);
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// **Go:** the variables of the environment and the functions of `runtime/debug`.
 #[derive(Clone, Debug)]
 pub struct Builder {
     max_procs: Option<usize>,
@@ -68,6 +70,14 @@ impl Default for Builder {
 
 impl Builder {
     /// The default settings.
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().build()?; // as `Runtime::new`
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn new() -> Self {
         Self {
             max_procs: None,
@@ -95,6 +105,13 @@ impl Builder {
     ///
     /// If `n` is 0 or more than 4096.
     ///
+    /// ```
+    /// let rt = runtime::Builder::new().max_procs(2).build()?;
+    /// assert_eq!(rt.handle().max_procs(), 2);
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// **Go:** `GOMAXPROCS`.
     #[track_caller]
     pub fn max_procs(&mut self, n: usize) -> &mut Self {
@@ -107,12 +124,30 @@ impl Builder {
     }
 
     /// The name that threads begin with: `name-0` for the first worker, `name-blocking-0` for the first pool thread.
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().max_procs(1).thread_name("io").build()?;
+    /// let name = rt.block_on(rt.spawn(async { std::thread::current().name().map(str::to_owned) }));
+    /// assert_eq!(name.unwrap().as_deref(), Some("io-0"));
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Self {
         self.thread_name = name.into().into();
         self
     }
 
     /// Stack size of workers and pool threads, in bytes. The default is std's.
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().thread_stack_size(4 << 20).build()?;
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** `debug.SetMaxStack`; a goroutine's stack is its own, a task has none.
     pub fn thread_stack_size(&mut self, bytes: usize) -> &mut Self {
         self.stack_size = Some(bytes);
         self
@@ -123,6 +158,14 @@ impl Builder {
     /// # Panics
     ///
     /// If `n` is 0.
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().max_blocking_threads(8).build()?;
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none: as many threads as block.
     #[track_caller]
     pub fn max_blocking_threads(&mut self, n: usize) -> &mut Self {
         assert!(
@@ -134,6 +177,16 @@ impl Builder {
     }
 
     /// How long an idle pool thread waits for another job before it ends. 10 seconds by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let rt = runtime::Builder::new().blocking_keep_alive(Duration::from_secs(1)).build()?;
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none: threads are kept for ever.
     pub fn blocking_keep_alive(&mut self, time: Duration) -> &mut Self {
         self.blocking_keep_alive = time;
         self
@@ -145,6 +198,16 @@ impl Builder {
     /// # Panics
     ///
     /// If `slice` is less than a millisecond.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let rt = runtime::Builder::new().time_slice(Duration::from_millis(2)).build()?;
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none: 10 ms.
     #[track_caller]
     pub fn time_slice(&mut self, slice: Duration) -> &mut Self {
         assert!(
@@ -162,6 +225,12 @@ impl Builder {
     ///
     /// If `n` is 0.
     ///
+    /// ```
+    /// let rt = runtime::Builder::new().max_threads(16).build()?;
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// **Go:** `debug.SetMaxThreads`, whose limit ends the program.
     #[track_caller]
     pub fn max_threads(&mut self, n: usize) -> &mut Self {
@@ -174,6 +243,16 @@ impl Builder {
     }
 
     /// After how long in one poll a task is named on stderr, once; `None` never. A second by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let rt = runtime::Builder::new().report_stuck(Some(Duration::from_millis(100))).build()?;
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn report_stuck(&mut self, after: Option<Duration>) -> &mut Self {
         self.report_stuck = after;
         self
@@ -184,6 +263,12 @@ impl Builder {
     /// noticed within a second, by a thread that sleeps otherwise. On by default; only Linux tells enough to know.
     ///
     /// The environment's `RUNTIME_DEBUG=deadlock=0` turns it off, whatever is said here.
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().detect_deadlock(false).build()?;
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// **Go:** always on: `all goroutines are asleep - deadlock!`.
     pub fn detect_deadlock(&mut self, on: bool) -> &mut Self {
@@ -197,6 +282,13 @@ impl Builder {
     ///
     /// Off by default, and on for [`#[runtime::main]`](macro@crate::main). The environment's `RUNTIME_DEBUG=sigquit=0` turns it off, and
     /// `sigquit=1` on, whatever is said here.
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().dump_on_sigquit(true).build()?;
+    /// // From here on Ctrl-\ prints what every task waits for.
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// **Go:** what every program does on SIGQUIT.
     pub fn dump_on_sigquit(&mut self, on: bool) -> &mut Self {
@@ -280,6 +372,14 @@ impl Builder {
     ///
     /// If the system refuses a thread or the reactor's descriptors, or if `RUNTIME_MAXPROCS` is set to what is no number, or
     /// `RUNTIME_DEBUG` to what makes no sense; for a paused runtime also if `SEED` is set to what is no number.
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().max_procs(1).build()?;
+    /// assert_eq!(rt.block_on(async { 42 }), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** what happens before `main`.
     pub fn build(&mut self) -> io::Result<Runtime> {
         let seed = match self.seed {
             None if self.start_paused => Some(seed_from(env::var("SEED").ok().as_deref())?),

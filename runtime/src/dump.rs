@@ -52,6 +52,18 @@ pub struct Dump {
 }
 
 /// One task in a [`Dump`].
+///
+/// ```
+/// # runtime::block_on(async {
+/// let task = runtime::task::Builder::new().name("idle").spawn(std::future::pending::<()>());
+/// let dump = runtime::Handle::current().dump();
+/// let info = &dump.tasks()[0];
+/// assert_eq!((info.id, info.name.as_deref()), (task.id(), Some("idle")));
+/// println!("spawned at {}, waits at {:?}", info.spawned_at, info.waits_at);
+/// # });
+/// ```
+///
+/// **Go:** one goroutine of a traceback.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TaskInfo {
@@ -72,6 +84,18 @@ pub struct TaskInfo {
 }
 
 /// What a task does.
+///
+/// ```
+/// # runtime::block_on(async {
+/// use runtime::dump::TaskState;
+///
+/// let dump = runtime::Handle::current().dump();
+/// let waits = |state| matches!(state, TaskState::Waiting(_));
+/// println!("{} tasks wait", dump.tasks().iter().filter(|task| waits(task.state)).count());
+/// # });
+/// ```
+///
+/// **Go:** the word in brackets behind a goroutine's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TaskState {
@@ -84,6 +108,16 @@ pub enum TaskState {
 }
 
 /// A thread inside `block_on`, in a [`Dump`].
+///
+/// ```
+/// # runtime::block_on(async {
+/// for block_on in runtime::Handle::current().dump().block_ons() {
+///     println!("{:?} is in block_on, called at {}", block_on.thread, block_on.called_at);
+/// }
+/// # });
+/// ```
+///
+/// **Go:** the goroutine of `main`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BlockOnInfo {
@@ -101,11 +135,30 @@ pub struct BlockOnInfo {
 
 impl Dump {
     /// The tasks, in the order of their ids.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(std::future::pending::<()>());
+    /// let dump = runtime::Handle::current().dump();
+    /// assert!(dump.tasks().iter().any(|info| info.id == task.id()));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn tasks(&self) -> &[TaskInfo] {
         &self.tasks
     }
 
     /// The threads that sleep inside `block_on`, or have slept there; in the order in which they first did.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let dump = runtime::Handle::current().dump();
+    /// assert!(dump.block_ons().len() <= 1);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn block_ons(&self) -> &[BlockOnInfo] {
         &self.block_ons
     }

@@ -31,6 +31,8 @@ pub(crate) const NO_RUNTIME: &str = "no runtime: call this from a task, or insid
 /// std::thread::spawn(move || handle.spawn(async { 1 + 1 })).join().unwrap().await.unwrap();
 /// # });
 /// ```
+///
+/// **Go:** none: there is one runtime.
 #[derive(Clone)]
 pub struct Handle {
     scheduler: Arc<Scheduler>,
@@ -55,6 +57,15 @@ impl Handle {
     /// # Panics
     ///
     /// If there is none; [`try_current`](Self::try_current) asks.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let handle = runtime::Handle::current();
+    /// assert!(handle.max_procs() >= 1);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn current() -> Self {
         match Self::try_current() {
@@ -68,6 +79,15 @@ impl Handle {
     /// # Errors
     ///
     /// If it is in none.
+    ///
+    /// ```
+    /// assert!(runtime::Handle::try_current().is_err()); // no runtime here
+    /// runtime::block_on(async {
+    ///     assert!(runtime::Handle::try_current().is_ok());
+    /// });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn try_current() -> Result<Self, TryCurrentError> {
         current::scheduler()
             .map(Self::from_scheduler)
@@ -75,6 +95,15 @@ impl Handle {
     }
 
     /// Spawns a task on this runtime: see [`spawn`](crate::spawn()).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let handle = runtime::Handle::current();
+    /// assert_eq!(handle.spawn(async { 42 }).await.unwrap(), 42);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `go f()`.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -85,6 +114,15 @@ impl Handle {
     }
 
     /// Runs blocking code on a thread of this runtime's pool: see [`spawn_blocking`](crate::spawn_blocking).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let handle = runtime::Handle::current();
+    /// assert_eq!(handle.spawn_blocking(|| 42).await.unwrap(), 42);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** not needed: a goroutine may block.
     #[track_caller]
     pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -99,6 +137,16 @@ impl Handle {
     /// # Panics
     ///
     /// If called from inside a task.
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let handle = rt.handle().clone();
+    /// let answer = std::thread::spawn(move || handle.block_on(async { 42 })).join().unwrap();
+    /// assert_eq!(answer, 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** `main` itself.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         block_on::block_on(&self.scheduler, future)
@@ -113,6 +161,8 @@ impl Handle {
     /// assert_eq!(rt.block_on(task).unwrap(), 7);
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    ///
+    /// **Go:** none.
     pub fn enter(&self) -> EnterGuard<'_> {
         EnterGuard {
             _entered: current::enter(self.scheduler.clone()),
@@ -121,6 +171,16 @@ impl Handle {
     }
 
     /// Tasks that were spawned on this runtime and have not ended.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(std::future::pending::<()>());
+    /// assert_eq!(runtime::Handle::current().num_tasks(), 1);
+    /// # drop(task);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `runtime.NumGoroutine()`, which counts `main` as well.
     pub fn num_tasks(&self) -> usize {
         self.scheduler.num_tasks()
     }
@@ -169,6 +229,13 @@ impl Handle {
 
     /// Counters and gauges of this runtime. Cheap: it reads a few numbers for each worker.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let metrics = runtime::Handle::current().metrics();
+    /// println!("{} tasks, {} in queues", metrics.tasks, metrics.queued());
+    /// # });
+    /// ```
+    ///
     /// **Go:** `metrics.Read`.
     pub fn metrics(&self) -> Metrics {
         self.scheduler.metrics()
@@ -201,11 +268,27 @@ impl Handle {
     }
 
     /// What the runtime's random choices follow from, if that is set: see [`Builder::seed`](crate::Builder::seed).
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().seed(7).build()?;
+    /// assert_eq!(rt.handle().seed(), Some(7));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn seed(&self) -> Option<u64> {
         self.scheduler.seed()
     }
 
     /// Workers of this runtime.
+    ///
+    /// ```
+    /// let rt = runtime::Builder::new().max_procs(3).build()?;
+    /// assert_eq!(rt.handle().max_procs(), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** `runtime.GOMAXPROCS(0)`.
     pub fn max_procs(&self) -> usize {
         self.scheduler.max_procs()
     }
@@ -218,6 +301,17 @@ impl fmt::Debug for Handle {
 }
 
 /// Keeps a runtime current on a thread: from [`Handle::enter`].
+///
+/// ```
+/// let rt = runtime::Runtime::new()?;
+/// let guard: runtime::EnterGuard<'_> = rt.enter();
+/// assert!(runtime::Handle::try_current().is_ok());
+/// drop(guard);
+/// assert!(runtime::Handle::try_current().is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// **Go:** none.
 #[must_use = "the runtime is current only until the guard is dropped"]
 pub struct EnterGuard<'a> {
     _entered: current::Entered,
@@ -231,6 +325,13 @@ impl fmt::Debug for EnterGuard<'_> {
 }
 
 /// The calling thread is in no runtime: from [`Handle::try_current`].
+///
+/// ```
+/// let error = runtime::Handle::try_current().unwrap_err();
+/// assert!(error.to_string().starts_with("no runtime"));
+/// ```
+///
+/// **Go:** none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TryCurrentError(());
 

@@ -40,6 +40,15 @@ impl Histogram {
     }
 
     /// How many times were counted.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let times = runtime::Handle::current().metrics().wake_to_run;
+    /// println!("{} wakes", times.count());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** the sum of `Float64Histogram.Counts`.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
@@ -50,6 +59,17 @@ impl Histogram {
     /// # Panics
     ///
     /// If `percent` is not from 0 to 100.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let times = runtime::Handle::current().metrics().wake_to_run;
+    /// if let Some(p99) = times.percentile(99.0) {
+    ///     println!("99 of 100 tasks ran within {p99:?}");
+    /// }
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none: that is left to whoever collects them.
     #[track_caller]
     pub fn percentile(&self, percent: f64) -> Option<Duration> {
         assert!(
@@ -68,12 +88,34 @@ impl Histogram {
     }
 
     /// The buckets in use, shortest times first: where one ends (it begins at half of that), and how many times fell into it.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let times = runtime::Handle::current().metrics().wake_to_run;
+    /// for (end, n) in times.buckets() {
+    ///     println!("up to {end:?}: {n}");
+    /// }
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `Float64Histogram.Buckets` and `Counts`.
     pub fn buckets(&self) -> impl Iterator<Item = (Duration, u64)> + '_ {
         let all = self.buckets.iter().enumerate();
         all.filter(|&(_, &n)| n > 0).map(|(i, &n)| (end(i), n))
     }
 
     /// What was counted since `earlier`, an older look at the same thing.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let handle = runtime::Handle::current();
+    /// let before = handle.metrics().wake_to_run;
+    /// runtime::spawn(async {}).await.unwrap();
+    /// println!("meanwhile: {}", handle.metrics().wake_to_run.since(&before));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut since = self.clone();

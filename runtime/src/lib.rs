@@ -12,6 +12,34 @@
 //! }
 //! ```
 //!
+//! # What for what
+//!
+//! | to | take |
+//! |---|---|
+//! | start a program, a test | [`#[runtime::main]`](macro@main), [`#[runtime::test]`](macro@test); [`Builder`] and [`Runtime`] by hand |
+//! | start a task, and have its result | [`spawn()`], [`JoinHandle`]; of many [`task::JoinSet`]; with a name [`task::Builder`] |
+//! | do what blocks | [`spawn_blocking`], or [`block_in_place`] |
+//! | let others go first | [`yield_now`]; nobody has to: every operation that could wait does when it is time |
+//! | wait for a time | [`time`]: [`sleep`](time::sleep()), [`timeout`](time::timeout()), [`ticker`](time::ticker()), [`after_func`](time::after_func()) |
+//! | wait for a signal | [`signal::ctrl_c`], [`signal::unix`] |
+//! | wait for a device of one's own | [`io::Source`] |
+//! | give a task something to carry | [`task_local!`] |
+//! | see what goes on | [`Handle::dump`], [`Handle::metrics`], [`Handle::leaks`] |
+//!
+//! Channels, `select!`, `WaitGroup`, locks and contexts are in the crate `sync`, sockets in `net`.
+//!
+//! # Environment
+//!
+//! | variable | |
+//! |---|---|
+//! | `RUNTIME_MAXPROCS=4` | how many tasks run at a time, where the program does not say; else the CPUs that the process may use |
+//! | `RUNTIME_DEBUG=schedtrace=1000` | a line about the scheduler on stderr, each 1000 ms |
+//! | `RUNTIME_DEBUG=deadlock=0` | no `all tasks are asleep - deadlock!`: see [`Builder::detect_deadlock`] |
+//! | `RUNTIME_DEBUG=sigquit=0` | SIGQUIT (Ctrl-\) prints no tasks: see [`Builder::dump_on_sigquit`] |
+//! | `SEED=7` | the order in which a test with paused time runs its tasks: see [`Builder::seed`] |
+//!
+//! Several, with commas: `RUNTIME_DEBUG=schedtrace=1000,deadlock=0`.
+//!
 //! # The way of a task
 //!
 //! **spawn → queue → poll → park → event → wake → queue.** [`spawn()`] puts a future into a slot of the calling worker's slab, one
@@ -24,10 +52,10 @@
 //! and what says why: [`dump`], `deadlock`, [`leaks`], `sigquit`, [`metrics`].
 //! `docs/ARCHITECTURE.md` has the map, `scheduler/README.md` the protocol by which workers sleep and are woken.
 //!
-//! # Coming from Tokio
+//! # Coming from Go, from Tokio
 //!
-//! The names are the same wherever the meaning is. Differences: handles of timers and sockets need no feature flags; a spawn or a wake
-//! touches nothing that other workers write; run-next can be stolen; `block_on` inside a task says what to do instead.
+//! Each item says in its last line what Go calls it. The names are Tokio's wherever the meaning is. `docs/FROM_GO.md` and `docs/FROM_TOKIO.md` have
+//! what differs.
 #![doc(test(attr(deny(warnings))))]
 
 pub(crate) mod primitive;

@@ -81,6 +81,16 @@ pub struct Metrics {
 }
 
 /// What one worker has done: in [`Metrics`]. All but `queue`, `is_stuck` and `has_thread` are counters.
+///
+/// ```
+/// # runtime::block_on(async {
+/// for (n, worker) in runtime::Handle::current().metrics().workers.iter().enumerate() {
+///     println!("worker {n}: {} polls, {} steals", worker.polls, worker.steals);
+/// }
+/// # });
+/// ```
+///
+/// **Go:** one `P` in a line of `schedtrace`.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct WorkerMetrics {
@@ -106,26 +116,68 @@ pub struct WorkerMetrics {
 
 impl Metrics {
     /// Polls of all workers. Counter.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// runtime::spawn(async {}).await.unwrap();
+    /// assert!(runtime::Handle::current().metrics().polls() >= 1);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn polls(&self) -> u64 {
         self.workers.iter().map(|worker| worker.polls).sum()
     }
 
     /// Times that a worker took work from another. Counter.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// println!("{}", runtime::Handle::current().metrics().steals());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn steals(&self) -> u64 {
         self.workers.iter().map(|worker| worker.steals).sum()
     }
 
     /// Times that a worker went to sleep. Counter.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// println!("{}", runtime::Handle::current().metrics().parks());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn parks(&self) -> u64 {
         self.workers.iter().map(|worker| worker.parks).sum()
     }
 
     /// Operations that were put off because a budget was spent or a time slice over. Counter.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// runtime::spawn(async {}).await.unwrap();
+    /// assert!(runtime::Handle::current().metrics().budget_yields() == 0);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn budget_yields(&self) -> u64 {
         self.workers.iter().map(|worker| worker.budget_yields).sum()
     }
 
     /// Tasks in all queues.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// println!("{}", runtime::Handle::current().metrics().queued());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `/sched/goroutines/runnable:goroutines`.
     pub fn queued(&self) -> usize {
         let own: usize = self.workers.iter().map(|worker| worker.queue).sum();
         own + self.shared_queue

@@ -42,6 +42,14 @@ impl Runtime {
     /// # Errors
     ///
     /// If the system refuses a thread or the reactor's descriptors.
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// # drop(rt);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** what happens before `main`.
     pub fn new() -> io::Result<Self> {
         Builder::new().build()
     }
@@ -62,12 +70,31 @@ impl Runtime {
     /// If called from inside a task: that would block the worker. A panic of the future comes through. If nothing in the process can ever
     /// run again it panics with `all tasks are asleep - deadlock!` and the [`Dump`](crate::Dump); see
     /// [`Builder::detect_deadlock`].
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let text = String::from("borrowed");
+    /// let length = rt.block_on(async { text.len() });
+    /// assert_eq!(length, 8);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** `main` itself.
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.handle.block_on(future)
     }
 
     /// Spawns a task: see [`spawn`](crate::spawn()).
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let task = rt.spawn(async { 42 });
+    /// assert_eq!(rt.block_on(task).unwrap(), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** `go f()`.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -78,6 +105,15 @@ impl Runtime {
     }
 
     /// Runs blocking code on a pool thread: see [`spawn_blocking`](crate::spawn_blocking).
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let job = rt.spawn_blocking(|| 42);
+    /// assert_eq!(rt.block_on(job).unwrap(), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** not needed: a goroutine may block.
     #[track_caller]
     pub fn spawn_blocking<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -88,11 +124,31 @@ impl Runtime {
     }
 
     /// A handle, to be kept and cloned anywhere; it does not keep the runtime alive.
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let handle = rt.handle().clone();
+    /// let task = std::thread::spawn(move || handle.spawn(async { 42 })).join().unwrap();
+    /// assert_eq!(rt.block_on(task).unwrap(), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none: there is one runtime.
     pub fn handle(&self) -> &Handle {
         &self.handle
     }
 
     /// Makes this the calling thread's current runtime until the guard is dropped: see [`Handle::enter`].
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let _guard = rt.enter();
+    /// let task = runtime::spawn(async { 7 });
+    /// assert_eq!(rt.block_on(task).unwrap(), 7);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none: there is one runtime.
     pub fn enter(&self) -> EnterGuard<'_> {
         self.handle.enter()
     }
@@ -110,6 +166,8 @@ impl Runtime {
     /// assert!(rt.shutdown(Duration::from_secs(10)));
     /// # Ok::<(), std::io::Error>(())
     /// ```
+    ///
+    /// **Go:** none: it ends with the process.
     pub fn shutdown(mut self, timeout: Duration) -> bool {
         self.ended = true;
         end(self.handle.scheduler(), Some(timeout))

@@ -198,6 +198,15 @@ pub fn yield_now() -> YieldNow {
 }
 
 /// Future of [`yield_now`].
+///
+/// ```
+/// # runtime::block_on(async {
+/// let yields: runtime::YieldNow = runtime::yield_now();
+/// yields.await;
+/// # });
+/// ```
+///
+/// **Go:** none.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct YieldNow {
@@ -239,6 +248,12 @@ pub fn num_tasks() -> usize {
 ///
 /// Outside a runtime.
 ///
+/// ```
+/// # runtime::block_on(async {
+/// assert!(runtime::max_procs() >= 1);
+/// # });
+/// ```
+///
 /// **Go:** `runtime.GOMAXPROCS(0)`.
 #[track_caller]
 pub fn max_procs() -> usize {
@@ -253,6 +268,13 @@ pub fn max_procs() -> usize {
 /// # Panics
 ///
 /// Outside a runtime, and if `n` is 0 or more than 4096.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let before = runtime::set_max_procs(2);
+/// assert_eq!(runtime::set_max_procs(before), 2);
+/// # });
+/// ```
 ///
 /// **Go:** `runtime.GOMAXPROCS(n)`.
 #[track_caller]

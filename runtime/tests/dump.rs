@@ -122,17 +122,31 @@ fn a_block_on_is_shown_with_its_place_and_what_it_waits_for() {
     let _watchdog = watchdog("");
     let rt = runtime(1);
     let handle = rt.handle().clone();
-    thread::Builder::new()
+    let stop = Arc::new(AtomicBool::new(false));
+    let stops = stop.clone();
+    let sleeps = async move {
+        while !stops.load(SeqCst) {
+            runtime::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let outside = thread::Builder::new()
         .name("outside".into())
-        .spawn(move || handle.block_on(runtime::time::sleep(Duration::from_secs(2))))
+        .spawn(move || handle.block_on(sleeps))
         .unwrap();
-    let asleep = || {
-        let dump = rt.handle().dump();
+    let asleep = |dump: &Dump| {
         let mut all = dump.block_ons().iter();
         all.any(|block_on| block_on.waiting == Some(WaitReason::Sleep))
     };
-    wait_until("it sleeps", asleep);
-    let text = rt.handle().dump().to_string();
+    // What is looked at is the dump that shows it asleep: in the next one it may be awake.
+    let seen = Mutex::new(rt.handle().dump());
+    wait_until("it sleeps", || {
+        let mut dump = seen.lock().unwrap();
+        *dump = rt.handle().dump();
+        asleep(&dump)
+    });
+    stop.store(true, SeqCst);
+    outside.join().unwrap();
+    let text = seen.into_inner().unwrap().to_string();
     let file = file!();
     assert!(
         text.starts_with(&format!(

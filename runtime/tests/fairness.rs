@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use common::{runtime, watchdog};
+use common::{runtime, undisturbed, watchdog};
 use futures_util::future::join_all;
 use runtime::Runtime;
 use runtime::io::Source;
@@ -107,7 +107,7 @@ fn a_pair_that_wakes_each_other_does_not_starve_the_reactor() {
 #[test]
 fn a_task_that_yields_lets_all_others_go_first() {
     let _watchdog = watchdog("a yield");
-    let rt = runtime(1);
+    let rt = undisturbed(1);
     rt.block_on(rt.spawn(async {
         let ran = Arc::new(AtomicUsize::new(0));
         for _ in 0..50 {

@@ -7,7 +7,7 @@ use std::future::{pending, poll_fn};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use common::{runtime, watchdog};
+use common::{runtime, wait_until, watchdog};
 
 /// Threads and descriptors of this process. (Reading a directory opens one: the same each time.)
 fn owned() -> (usize, usize) {
@@ -15,11 +15,27 @@ fn owned() -> (usize, usize) {
     (count("/proc/self/task"), count("/proc/self/fd"))
 }
 
+/// The system lists a thread for a moment after it has been joined.
+#[track_caller]
+fn owns_again(before: (usize, usize), when: &str) {
+    wait_until(
+        &format!(
+            "{when} it has (threads, descriptors) {before:?}, now {:?}",
+            owned()
+        ),
+        || owned() == before,
+    );
+}
+
 #[test]
 fn a_dropped_runtime_leaves_no_thread_and_no_descriptor() {
     let _watchdog = watchdog("runtimes come and go");
     // Whatever is made once for the process.
+    let (threads, _) = owned();
     drop(runtime(2));
+    wait_until("no thread of the first one is left", || {
+        owned().0 == threads
+    });
     let before = owned();
     for round in 0..50 {
         let rt = runtime(1 + round % 4);
@@ -35,11 +51,7 @@ fn a_dropped_runtime_leaves_no_thread_and_no_descriptor() {
         } else {
             assert!(rt.shutdown(Duration::from_secs(50)));
         }
-        assert_eq!(
-            owned(),
-            before,
-            "after round {round}: (threads, descriptors)"
-        );
+        owns_again(before, &format!("after round {round}"));
     }
     // Pool threads that ended long before the runtime does.
     let rt = runtime::Builder::new()
@@ -51,11 +63,7 @@ fn a_dropped_runtime_leaves_no_thread_and_no_descriptor() {
         rt.block_on(rt.spawn_blocking(|| ())).unwrap();
     }
     drop(rt);
-    assert_eq!(
-        owned(),
-        before,
-        "after idle pool threads: (threads, descriptors)"
-    );
+    owns_again(before, "after idle pool threads");
     // What outlives a runtime keeps nothing of it open: handles, and wakers of its tasks.
     let mut wakers = Vec::new();
     let rt = runtime(2);
@@ -65,16 +73,8 @@ fn a_dropped_runtime_leaves_no_thread_and_no_descriptor() {
         wakers.push(waker.unwrap());
     }
     drop(rt);
-    assert_eq!(
-        owned(),
-        before,
-        "while a handle and wakers live: (threads, descriptors)"
-    );
+    owns_again(before, "while a handle and wakers live");
     wakers.into_iter().for_each(Waker::wake);
     assert!(handle.block_on(handle.spawn(async {})).is_err());
-    assert_eq!(
-        owned(),
-        before,
-        "after they were used: (threads, descriptors)"
-    );
+    owns_again(before, "after they were used");
 }

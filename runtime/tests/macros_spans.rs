@@ -53,6 +53,7 @@ fn the_compiler_s_errors_point_into_the_body() {
         .current_dir(&package)
         .env("CARGO_TARGET_DIR", package.join("target"))
         .env_remove("RUSTFLAGS")
+        .env("CARGO_TERM_COLOR", "never")
         .output()
         .expect("cargo starts");
     let text = String::from_utf8_lossy(&output.stderr);

@@ -2,15 +2,18 @@
 
 mod common;
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
 use runtime::task::coop;
 use runtime::{Builder, Metrics};
 
-use common::{runtime, wait_until, watchdog};
+use common::{runtime, undisturbed, wait_until, watchdog};
 
 /// How much a number has grown.
 fn growth<T: Copy + std::ops::Sub<Output = T>>(
@@ -24,7 +27,7 @@ fn growth<T: Copy + std::ops::Sub<Output = T>>(
 #[test]
 fn tasks_and_polls_are_counted() {
     let _watchdog = watchdog("");
-    let rt = runtime(2);
+    let rt = undisturbed(2);
     let before = rt.handle().metrics();
     for _ in 0..10 {
         rt.block_on(rt.spawn(runtime::yield_now())).unwrap();
@@ -46,7 +49,7 @@ fn tasks_and_polls_are_counted() {
 #[test]
 fn a_spent_budget_is_counted() {
     let _watchdog = watchdog("");
-    let rt = runtime(1);
+    let rt = undisturbed(1);
     let before = rt.handle().metrics();
     let task = rt.spawn(async {
         for _ in 0..1000 {
@@ -63,21 +66,20 @@ fn sleeps_wakes_and_timers_are_counted() {
     let _watchdog = watchdog("");
     let rt = runtime(1);
     let before = rt.handle().metrics();
-    let task = rt.spawn(async {
-        for _ in 0..5 {
-            runtime::time::sleep(Duration::from_millis(2)).await;
-        }
-    });
-    rt.block_on(task).unwrap();
-    let after = rt.handle().metrics();
-    assert!(growth(&before, &after, |m| m.timers_fired) >= 5);
-    assert!(growth(&before, &after, Metrics::parks) >= 1);
-    wait_until("the worker sleeps", || {
-        rt.handle().metrics().workers_running == 0
-    });
-    let asleep = rt.handle().metrics();
-    rt.block_on(rt.spawn(async {})).unwrap();
-    assert!(growth(&asleep, &rt.handle().metrics(), |m| m.wakes) >= 1);
+    // Not each sleep needs a timer: one that is over before it is polled is ready.
+    while growth(&before, &rt.handle().metrics(), |m| m.timers_fired) < 5 {
+        let nap = runtime::time::sleep(Duration::from_millis(2));
+        rt.block_on(rt.spawn(nap)).unwrap();
+    }
+    let asleep = || rt.handle().metrics().workers_running == 0;
+    wait_until("the worker sleeps", asleep);
+    assert!(growth(&before, &rt.handle().metrics(), Metrics::parks) >= 1);
+    // Nor is each task a wake: a worker that is about to sleep looks once more, and may find it.
+    let before = rt.handle().metrics();
+    while growth(&before, &rt.handle().metrics(), |m| m.wakes) == 0 {
+        wait_until("the worker sleeps", asleep);
+        rt.block_on(rt.spawn(async {})).unwrap();
+    }
 }
 
 #[test]
@@ -106,7 +108,8 @@ fn a_stuck_task_is_preempted_and_its_worker_replaced() {
         metrics.preemptions >= 1 && metrics.handoffs >= 1,
         "{metrics:?}"
     );
-    assert_eq!(metrics.spares, 1);
+    // One is enough, unless that one is held up as well.
+    assert!(metrics.spares >= 1, "{metrics:?}");
     stop.store(true, SeqCst);
     rt.block_on(spinner).unwrap();
     wait_until("nobody is stuck", || {
@@ -252,11 +255,16 @@ fn tasks_that_wait_behind_a_long_poll_show_it() {
 #[test]
 fn timers_tell_how_long_their_tasks_wait() {
     let _watchdog = watchdog("");
-    let rt = runtime(1);
+    let rt = undisturbed(1);
     let before = rt.handle().metrics().wake_to_run;
     let task = rt.spawn(async {
-        for _ in 0..160 {
-            runtime::time::sleep(Duration::from_micros(100)).await;
+        let mut waits = 0;
+        while waits < 160 {
+            let mut sleep = pin!(runtime::time::sleep(Duration::from_micros(100)));
+            // One that is over before it is polled waits for no turn.
+            waits +=
+                poll_fn(|cx| Poll::Ready(u32::from(sleep.as_mut().poll(cx).is_pending()))).await;
+            sleep.await;
         }
     });
     rt.block_on(task).unwrap();

@@ -57,8 +57,71 @@ fn each_panic_names_mistake_cure_and_the_callers_line() {
     check(line!(), "after_func", NO_RUNTIME, &mut || {
         runtime::time::after_func(Duration::from_secs(1), || ());
     });
+    check(line!(), "JoinSet::spawn", NO_RUNTIME, &mut || {
+        runtime::task::JoinSet::new().spawn(async {});
+    });
+    check(line!(), "task::Builder::spawn", NO_RUNTIME, &mut || {
+        drop(runtime::task::Builder::new().spawn(async {}));
+    });
+    check(line!(), "set_max_procs", NO_RUNTIME, &mut || {
+        runtime::set_max_procs(1);
+    });
+    check(line!(), "pause", NO_RUNTIME, &mut || runtime::time::pause());
+    check(line!(), "resume", NO_RUNTIME, &mut || {
+        runtime::time::resume();
+    });
+    check(line!(), "settle", NO_RUNTIME, &mut || {
+        drop(runtime::time::settle());
+    });
+    check(line!(), "signal", NO_RUNTIME, &mut || {
+        drop(runtime::signal::unix(
+            runtime::signal::SignalKind::user_defined1(),
+        ));
+    });
 
     let rt = runtime(1);
+    check(
+        line!(),
+        "advance",
+        &["time::advance", "pause()", "start_paused = true"],
+        &mut || {
+            let _entered = rt.enter();
+            drop(runtime::time::advance(Duration::from_secs(1)));
+        },
+    );
+    check(
+        line!(),
+        "ticker",
+        &["must not be zero", "yield_now"],
+        &mut || {
+            drop(runtime::time::ticker(Duration::ZERO));
+        },
+    );
+    check(
+        line!(),
+        "a local",
+        &["LocalKey::get", "`scope`"],
+        &mut || {
+            runtime::task_local!(static LOCAL: u8);
+            LOCAL.get();
+        },
+    );
+    check(
+        line!(),
+        "an instant too late",
+        &["overflow", "checked_add"],
+        &mut || {
+            let _ = runtime::time::Instant::now() + Duration::MAX;
+        },
+    );
+    check(
+        line!(),
+        "an instant too early",
+        &["overflow", "checked_sub"],
+        &mut || {
+            let _ = runtime::time::Instant::now() - Duration::MAX;
+        },
+    );
     check(
         line!(),
         "block_on",
@@ -87,6 +150,12 @@ fn each_panic_names_mistake_cure_and_the_callers_line() {
             runtime::Builder::new().max_blocking_threads(0);
         },
     );
+    check(line!(), "time_slice", &["a millisecond"], &mut || {
+        runtime::Builder::new().time_slice(Duration::ZERO);
+    });
+    check(line!(), "max_threads", &["give max_procs"], &mut || {
+        runtime::Builder::new().max_threads(0);
+    });
     // A poll has no caller of the user's. The text of a timer says where it was made instead.
     let made_at = format!("misuse.rs:{}", line!() + 1);
     let mut sleep = Box::pin(runtime::time::sleep(Duration::from_secs(1000)));

@@ -206,7 +206,10 @@ impl Future for BarrierWait<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BarrierResult> {
         let proceed = ready!(poll_proceed(cx));
         let mut this = self.project();
-        assert!(!*this.finished, "BarrierWait polled after it returned");
+        assert!(
+            !*this.finished,
+            "BarrierWait polled after it returned: await it once"
+        );
         let leader = if this.waiter.is_idle() {
             let waker = cx.waker().clone();
             match this.barrier.arrive(this.barrier.waiters.lock()) {

@@ -222,7 +222,10 @@ impl<'a, T: ?Sized> Future for CondWait<'a, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let proceed = ready!(poll_proceed(cx));
         let mut this = self.project();
-        assert!(!*this.finished, "CondWait polled after it returned");
+        assert!(
+            !*this.finished,
+            "CondWait polled after it returned: await it once"
+        );
         if this.waiter.is_idle() {
             let waker = cx.waker().clone();
             (this.waiter.as_mut()).enqueue(&mut this.cond.waiters.lock(), waker);

@@ -146,7 +146,7 @@ where
                 Outcome::Panic(text) => resume_unwind(Box::new(text.clone())),
                 Outcome::Lost => {
                     panic!(
-                        "singleflight: the call was dropped before it ended, since its runtime shut down"
+                        "singleflight: the call was dropped before it ended, since its runtime shut down: wait for it before the runtime ends"
                     )
                 }
             }

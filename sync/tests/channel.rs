@@ -4,18 +4,14 @@ mod support;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use runtime::time::timeout;
 use runtime::{spawn, yield_now};
-use support::{on, on_each};
+use support::{on, on_each, poll_once};
 use sync::{Recv, Select, TryRecvError, channel, never, select};
-
-fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
 
 #[test]
 fn dropping_the_last_sender_closes() {

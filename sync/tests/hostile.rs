@@ -510,10 +510,10 @@ fn primitives_are_shared_between_runtimes_and_futures_move() {
         let held = mutex.try_lock().unwrap();
         let theirs = mutex.clone();
         let mut waits = Box::pin(async move { *theirs.lock().await });
-        let mut waits = one.block_on(async move {
+        let (mut waits,) = one.block_on(async move {
             let polled = std::future::poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx))).await;
             assert!(polled.is_pending());
-            waits
+            (waits,)
         });
         drop(one);
         drop(held);

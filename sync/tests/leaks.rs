@@ -44,9 +44,33 @@ async fn wait_for_rest(ids: &[Id]) {
 /// What is found now.
 #[track_caller]
 fn leaked() -> Vec<Id> {
-    let leaks = Handle::current().leaks();
-    assert_eq!(leaks.unknown(), None);
-    leaks.tasks().iter().map(|task| task.id).collect()
+    let begin = Instant::now();
+    loop {
+        let leaks = Handle::current().leaks();
+        match leaks.unknown() {
+            None => return leaks.tasks().iter().map(|task| task.id).collect(),
+            // On a machine that is busy enough, the copy in which it is tried out gets no answer ready in time.
+            Some(why) => assert!(begin.elapsed() < WATCHDOG, "{why}"),
+        }
+    }
+}
+
+/// These are found, and no others: sooner or later, since a copy that a busy machine lets stand still for seconds is given up, and whoever
+/// was its turn is left out.
+#[track_caller]
+fn finds(ids: &[Id]) {
+    let begin = Instant::now();
+    loop {
+        let found = leaked();
+        assert!(
+            found.iter().all(|id| ids.contains(id)),
+            "{found:?}, not {ids:?}"
+        );
+        if found == ids {
+            return;
+        }
+        assert!(begin.elapsed() < WATCHDOG, "{found:?}, not {ids:?}");
+    }
 }
 
 /// A task that waits for a value from a sender which the caller keeps.
@@ -68,7 +92,7 @@ mod found {
             rx.recv().await;
             drop(tx);
         });
-        assert_eq!(at_rest([task]).await, leaked());
+        finds(&at_rest([task]).await);
     }
 
     #[runtime::test]
@@ -79,7 +103,7 @@ mod found {
                 tx.send(n).await.unwrap();
             }
         });
-        assert_eq!(at_rest([task]).await, leaked());
+        finds(&at_rest([task]).await);
     }
 
     #[runtime::test]
@@ -94,7 +118,7 @@ mod found {
             let got = rx2.recv().await.unwrap();
             tx1.send(got).await.unwrap();
         });
-        assert_eq!(at_rest([left, right]).await, leaked());
+        finds(&at_rest([left, right]).await);
     }
 
     #[runtime::test]
@@ -110,7 +134,7 @@ mod found {
             group.wait().await;
             while rx.recv().await.is_some() {}
         });
-        assert_eq!(at_rest([producer, consumer]).await, leaked());
+        finds(&at_rest([producer, consumer]).await);
     }
 
     #[runtime::test]
@@ -118,7 +142,7 @@ mod found {
         let group = WaitGroup::new();
         group.add(1);
         let task = spawn(async move { group.wait().await });
-        assert_eq!(at_rest([task]).await, leaked());
+        finds(&at_rest([task]).await);
     }
 
     #[runtime::test]
@@ -129,7 +153,7 @@ mod found {
                 _ = never.recv(), if false => {}
             }
         });
-        assert_eq!(at_rest([task]).await, leaked());
+        finds(&at_rest([task]).await);
     }
 
     #[runtime::test]
@@ -137,7 +161,7 @@ mod found {
         let task = spawn(async {
             Select::<()>::new().wait().await;
         });
-        assert_eq!(at_rest([task]).await, leaked());
+        finds(&at_rest([task]).await);
     }
 
     #[runtime::test]
@@ -153,7 +177,7 @@ mod found {
             }
             drop((tx1, rx2));
         });
-        assert_eq!(at_rest([task]).await, leaked());
+        finds(&at_rest([task]).await);
     }
 
     #[runtime::test]
@@ -165,12 +189,12 @@ mod found {
         let shared = spawn(async {
             NIL.get_or_init(never).recv().await;
         });
-        assert_eq!(at_rest([own, shared]).await, leaked());
+        finds(&at_rest([own, shared]).await);
     }
 
     #[runtime::test]
     async fn a_future_that_leaves_no_waker_anywhere() {
-        assert_eq!(at_rest([spawn(pending::<()>())]).await, leaked());
+        finds(&at_rest([spawn(pending::<()>())]).await);
     }
 
     #[runtime::test]
@@ -180,7 +204,7 @@ mod found {
             let _guard = mutex.lock().await;
             let _again = mutex.lock().await;
         });
-        assert_eq!(at_rest([task]).await, leaked());
+        finds(&at_rest([task]).await);
     }
 
     #[runtime::test]
@@ -197,7 +221,7 @@ mod found {
         send.send(second).await.unwrap();
         drop(send);
         wait_for_rest(&ids).await;
-        assert_eq!(ids[..], leaked());
+        finds(&ids);
     }
 
     #[runtime::test]
@@ -205,9 +229,10 @@ mod found {
         let leaky = spawn(pending::<()>());
         let id = leaky.id();
         let joins = spawn(async move { leaky.await.unwrap() });
+        wait_for_rest(&[id]).await;
         let mut expected = at_rest([joins]).await;
         expected.insert(0, id);
-        assert_eq!(leaked(), expected);
+        finds(&expected);
     }
 
     #[runtime::test]
@@ -218,7 +243,7 @@ mod found {
             rx.next().await;
             drop(tx);
         });
-        assert_eq!(at_rest([task]).await, leaked());
+        finds(&at_rest([task]).await);
     }
 
     #[runtime::test]
@@ -238,7 +263,7 @@ mod found {
         }
         let ids = at_rest(tasks).await;
         let expected: Vec<_> = ids.iter().step_by(2).copied().collect();
-        assert_eq!(leaked(), expected);
+        finds(&expected);
     }
 
     #[runtime::test]
@@ -249,7 +274,7 @@ mod found {
             rx.recv().await;
             drop(tx);
         });
-        at_rest([task]).await;
+        finds(&at_rest([task]).await);
         let text = Handle::current().leaks().to_string();
         assert!(
             text.starts_with("task leak profile: total 1\n\ntask "),
@@ -271,7 +296,7 @@ mod found {
         });
         let ids = at_rest([task]).await;
         for _ in 0..20 {
-            assert_eq!(ids, leaked());
+            finds(&ids);
         }
     }
 }
@@ -503,7 +528,7 @@ mod silent {
         drop(task);
         assert_eq!(leaked(), [], "there is an abort handle");
         drop(abort);
-        assert_eq!(leaked(), [id]);
+        finds(&[id]);
     }
 
     /// A task that holds the sender waits for nobody, but can be aborted, and that closes the channel.
@@ -519,7 +544,7 @@ mod silent {
         assert_eq!(leaked(), []);
         let holds = holder.id();
         drop(holder);
-        assert_eq!(leaked(), [ids[0], holds]);
+        finds(&[ids[0], holds]);
     }
 
     /// What a destructor takes out of a table that others share was not in the task's hands.
@@ -623,7 +648,7 @@ mod harmless {
             pending::<()>().await;
         });
         let ids = at_rest([task]).await;
-        assert_eq!(ids, leaked());
+        finds(&ids);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "kept");
         assert_eq!(DROPS.load(Ordering::Relaxed), 0);
         std::fs::remove_file(&path).unwrap();
@@ -670,7 +695,7 @@ mod harmless {
         let _inside = rt.enter();
         let ids = at_rest([plain, panics, aborts, starts]).await;
         // Nothing can be known of one that aborts.
-        assert_eq!(leaked(), [ids[0], ids[1], ids[3]]);
+        finds(&[ids[0], ids[1], ids[3]]);
     }
 
     #[runtime::test]

@@ -45,11 +45,11 @@ fn releasing_more_than_is_held_panics_and_changes_nothing() {
     let semaphore = Semaphore::new(1);
     assert_eq!(
         message_of(|| semaphore.release(1)),
-        "semaphore: released more than held"
+        "semaphore: released more than held: dropping a permit gives it back; release() only what was forgotten"
     );
     assert_eq!(
         message_of(|| semaphore.release(usize::MAX)),
-        "semaphore: released more than held"
+        "semaphore: released more than held: dropping a permit gives it back; release() only what was forgotten"
     );
     assert_eq!(semaphore.available(), 1);
     semaphore.try_acquire().unwrap().forget();

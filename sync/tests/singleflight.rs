@@ -55,11 +55,12 @@ fn those_who_ask_meanwhile_get_the_same() {
     });
 }
 
-/// Polls `future` so that its call has been started, and no more.
+/// Polls `future` so that its call has been started, and no more: without a budget, whose end would look like waiting.
 async fn begin<F: Future>(future: std::pin::Pin<&mut F>) {
     let mut future = Some(future);
     std::future::poll_fn(|cx| {
-        let polled = future.take().expect("once").poll(cx);
+        let future = runtime::task::coop::unconstrained(future.take().expect("once"));
+        let polled = std::pin::pin!(future).poll(cx);
         assert!(polled.is_pending());
         std::task::Poll::Ready(())
     })

@@ -102,7 +102,7 @@ fn one_done_too_many_panics_in_go_s_words_and_changes_nothing() {
     let group = WaitGroup::new();
     group.add(1);
     group.done();
-    assert_eq!(message_of(|| group.done()), NEGATIVE);
+    assert!(message_of(|| group.done()).starts_with(NEGATIVE));
     assert!(is_ready(pin!(group.wait())), "the counter is zero still");
     group.add(1);
     assert!(!is_ready(pin!(group.wait())), "and can be used");
@@ -172,7 +172,7 @@ fn a_waiter_that_finds_the_group_in_use_again_panics_in_go_s_words() {
     assert!(!is_ready(wait.as_mut()));
     group.done();
     group.add(1);
-    assert_eq!(message_of(|| is_ready(wait.as_mut())), REUSED);
+    assert!(message_of(|| is_ready(wait.as_mut())).starts_with(REUSED));
     group.done();
 }
 
@@ -312,7 +312,7 @@ fn a_guard_whose_done_was_taken_panics_but_never_twice() {
     let group = WaitGroup::new();
     let guard = group.guard();
     group.done();
-    assert_eq!(message_of(|| drop(guard)), NEGATIVE);
+    assert!(message_of(|| drop(guard)).starts_with(NEGATIVE));
     let guard = group.guard();
     group.done();
     let text = message_of(|| {

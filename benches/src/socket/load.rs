@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::proxy::TARGET;
+use super::{bulk, burst};
 use crate::counter::Counter;
 use crate::meter::{high_water, pages};
 use crate::options::Order;
@@ -24,11 +26,16 @@ pub(crate) fn run(order: &Order, size: usize) -> io::Result<Value> {
         "conn_mem_lazy" => "lazy",
         _ if name.starts_with("httpmin") => "httpmin",
         _ if name.starts_with("http") => "http",
+        "proxy" | "udp" | "udp_batch" => name,
         _ => "echo",
     };
-    let server = Server::start(kind, &order.peer, order.workers)?;
+    // What a proxy connects to; nobody else looks at it.
+    let target = sys::listen(0, false)?;
+    let server = Server::start(kind, order, target.local_addr()?.port())?;
     let time = TIME.mul_f64(order.scale);
     match name {
+        "proxy" => bulk::run(&server, &target, size, time),
+        "udp" | "udp_batch" => burst::run(&server, size, time),
         "accept" => Accepts::new(&server)?.run(time),
         "conn_mem" | "conn_mem_lazy" => idle_memory(&server, size),
         _ if kind.starts_with("http") => {
@@ -44,17 +51,18 @@ pub(crate) fn run(order: &Order, size: usize) -> io::Result<Value> {
 const TIME: Duration = Duration::from_secs(1);
 
 /// System calls are counted for no less: at both ends of the count some are on their way.
-const LEAST: Duration = Duration::from_millis(100);
+pub(super) const LEAST: Duration = Duration::from_millis(100);
 
 /// The server process. It ends when its standard input does, at the latest when this process ends.
-struct Server {
+pub(super) struct Server {
     process: Child,
     _stdin: Option<ChildStdin>,
     port: u16,
 }
 
 impl Server {
-    fn start(kind: &str, peer: &str, workers: usize) -> io::Result<Server> {
+    fn start(kind: &str, order: &Order, target: u16) -> io::Result<Server> {
+        let (peer, workers) = (order.peer.as_str(), order.workers);
         let mut command = match std::env::var_os(GO_PROGRAM) {
             Some(go) if peer == "go" => {
                 let mut command = Command::new(go);
@@ -67,6 +75,7 @@ impl Server {
                 command
             }
         };
+        command.env(TARGET, target.to_string());
         let mut process = (command.stdin(Stdio::piped()).stdout(Stdio::piped())).spawn()?;
         let mut line = String::new();
         if let Some(stdout) = process.stdout.take() {
@@ -81,6 +90,11 @@ impl Server {
         })
     }
 
+    /// Where it serves.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn resident(&self) -> io::Result<usize> {
         let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.process.id()))?;
         Ok(pages(&statm) * 4096)
@@ -93,7 +107,7 @@ impl Server {
     }
 
     /// CPU seconds and voluntary context switches until now, of all threads that still live.
-    fn usage(&self) -> io::Result<(f64, u64)> {
+    pub(super) fn usage(&self) -> io::Result<(f64, u64)> {
         let (mut cpu, mut switches) = (0.0, 0);
         for thread in std::fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
             let path = thread?.path();
@@ -108,7 +122,7 @@ impl Server {
     }
 
     /// What the part that began at `before` cost the server.
-    fn cost(&self, before: (f64, u64), mut line: Value) -> io::Result<Value> {
+    pub(super) fn cost(&self, before: (f64, u64), mut line: Value) -> io::Result<Value> {
         let after = self.usage()?;
         line["cpu_s"] = json!(after.0 - before.0);
         line["vcsw"] = json!(after.1.saturating_sub(before.1));
@@ -118,17 +132,17 @@ impl Server {
 }
 
 /// System calls an operation, counted over a part of its own, which `exchange` runs and whose operations it returns.
-fn count_calls(
+pub(super) fn count_calls(
     server: &Server,
     mut line: Value,
-    exchange: impl FnOnce() -> io::Result<usize>,
+    exchange: impl FnOnce() -> io::Result<f64>,
 ) -> io::Result<Value> {
     match Counter::start(server.process.id()) {
         Ok(counter) => {
             line["syscalls_by"] = json!(counter.name());
             let ops = exchange()?;
             let calls = counter.stop().map_err(io::Error::other)?;
-            line["syscalls"] = json!(calls as f64 / ops.max(1) as f64);
+            line["syscalls"] = json!(calls as f64 / ops.max(f64::MIN_POSITIVE));
         }
         Err(why) => line["syscalls_by"] = json!(format!("not counted: {why}")),
     }
@@ -235,7 +249,7 @@ impl<'a> Load<'a> {
         self.latencies.clear();
         count_calls(server, line, || {
             self.exchange((time / 10).max(LEAST))?;
-            Ok(self.latencies.len())
+            Ok(self.latencies.len() as f64)
         })
     }
 
@@ -347,7 +361,7 @@ impl<'a> Accepts<'a> {
         self.done = 0;
         count_calls(server, line, || {
             self.exchange((time / 10).max(LEAST))?;
-            Ok(self.done)
+            Ok(self.done as f64)
         })
     }
 

@@ -12,6 +12,7 @@ use super::Net;
 use crate::rt::smol::Smol;
 use crate::rt::tokio::Tokio;
 use crate::rt::weftline::Weftline;
+use crate::sys;
 
 impl Net for Tokio {
     type Listener = tokio::net::TcpListener;
@@ -81,11 +82,12 @@ impl Net for Weftline {
     type Stream = net::TcpStream;
 
     fn listener(listener: std_net::TcpListener) -> io::Result<Self::Listener> {
+        // As `bind` does it: what is accepted inherits it.
+        sys::send_at_once(&listener)?;
         net::TcpListener::from_std(listener)
     }
 
     async fn accept(listener: &Self::Listener) -> io::Result<Self::Stream> {
-        // Nagle's algorithm is off by default.
         let (stream, _) = listener.accept().await?;
         Ok(stream)
     }

@@ -4,6 +4,8 @@
 use std::io::{self, Read, Write};
 
 use super::http::{Http, http};
+use super::proxy::{self, Relay, proxy};
+use super::udp::{self, Datagrams, udp};
 use super::{HELLO, Net, may, raw, requests};
 use crate::rt::smol::Smol;
 use crate::rt::tokio::Tokio;
@@ -19,6 +21,8 @@ pub(crate) fn serve(kind: &str, peer: &str, workers: usize) -> Result<(), String
         "tokio" => runtime::<Tokio>(kind, workers),
         "smol" => runtime::<Smol>(kind, workers),
         "may" => may::serve(kind, workers),
+        "raw" if kind == "proxy" => proxy::raw(),
+        "raw" if kind.starts_with("udp") => udp::raw(kind == "udp_batch"),
         "raw" => raw::serve(kind, 1),
         "raw2" => raw::serve(kind, 2),
         _ => return Err(format!("{peer} has no server")),
@@ -40,7 +44,10 @@ fn end_with_stdin() {
     });
 }
 
-fn runtime<N: Http>(kind: &str, workers: usize) -> io::Result<()> {
+fn runtime<N: Http + Relay + Datagrams>(kind: &str, workers: usize) -> io::Result<()> {
+    if kind.starts_with("udp") {
+        return N::run(workers, udp::<N>(kind == "udp_batch"));
+    }
     let listener = sys::listen(0, false)?;
     let port = listener.local_addr()?.port();
     match kind {
@@ -48,6 +55,7 @@ fn runtime<N: Http>(kind: &str, workers: usize) -> io::Result<()> {
         "lazy" => N::run(workers, accept::<N, _, _>(port, listener, lazy::<N>)),
         "httpmin" => N::run(workers, accept::<N, _, _>(port, listener, httpmin::<N>)),
         "http" => N::run(workers, accept::<N, _, _>(port, listener, http::<N>)),
+        "proxy" => N::run(workers, accept::<N, _, _>(port, listener, proxy::<N>)),
         _ => Err(io::Error::other(format!("no server {kind}"))),
     }
 }

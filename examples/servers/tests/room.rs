@@ -15,8 +15,9 @@ struct Chat(Child);
 
 impl Chat {
     fn ask_to_end(&self) {
-        let id = self.0.id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status();
+        // The shell's own `kill`: not every system has a program of that name.
+        let script = format!("kill -TERM {}", self.0.id());
+        let asked = Command::new("sh").args(["-c", &script]).status();
         assert!(asked.unwrap().success());
     }
 }
@@ -150,6 +151,7 @@ fn when_the_room_closes_all_hear_it_and_nobody_hears_who_leaves() {
         chat.ask_to_end();
         for member in &mut members {
             assert_eq!(member.hear().await, "* the room is closing");
+            assert_eq!(member.text, "", "nothing follows");
             assert_eq!(member.stream.read(&mut [0; 1]).await.unwrap(), 0);
         }
     });

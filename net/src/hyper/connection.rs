@@ -16,6 +16,7 @@ use ::hyper::service::Service;
 use ::hyper::{Request, Response};
 use runtime::time::timeout;
 
+use super::limits::{HeadTimer, Limits, Progress, Timed};
 use super::serve::Establish;
 use super::talk::Protocols;
 use super::{Answer, BoxError};
@@ -25,8 +26,7 @@ use crate::serve::crowd::{Member, Word};
 pub(super) struct Manner<H> {
     pub(super) establish: H,
     pub(super) protocols: Protocols,
-    /// For the handshake, and for what HTTP begins with.
-    pub(super) header_timeout: Option<Duration>,
+    pub(super) limits: Limits,
     pub(super) trouble: Option<Box<dyn Fn(BoxError) + Send + Sync>>,
 }
 
@@ -34,7 +34,7 @@ impl<H> fmt::Debug for Manner<H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manner")
             .field("protocols", &self.protocols)
-            .field("header_timeout", &self.header_timeout)
+            .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
 }
@@ -70,15 +70,16 @@ where
     Kind: 'static,
     H: Establish<R>,
 {
-    let limit = manner.header_timeout;
     let handshake = manner.establish.establish(raw);
-    let handshake = timeout(limit.unwrap_or(Duration::MAX), handshake);
+    let handshake = timeout(manner.limits.head.unwrap_or(Duration::MAX), handshake);
     let stream = match member.unless(Word::Finish, handshake).await {
         None => return Ok(()),
         Some(stream) => stream.map_err(io::Error::from)??,
     };
+    let progress = Arc::clone(&caller.progress);
+    let stream = Timed::new(stream, Arc::clone(&progress));
     let protocols = &manner.protocols;
-    protocols.talk(stream, caller, member, limit).await
+    protocols.talk(stream, caller, member, &progress).await
 }
 
 /// A connection of hyper's, of whatever version.
@@ -108,6 +109,31 @@ where
 {
     fn finish(self: Pin<&mut Self>) {
         self.graceful_shutdown();
+    }
+}
+
+/// HTTP/1, with this connection's limits. Afterwards the stream is an upgraded connection's, or nobody's.
+pub(super) async fn converse_http1<T, S, P, Kind>(
+    mut http1: http1::Builder,
+    stream: T,
+    caller: Caller<S, P, Kind>,
+    member: Member,
+    progress: &Arc<Progress>,
+) -> Result<(), BoxError>
+where
+    T: ::hyper::rt::Read + ::hyper::rt::Write + Unpin + Send + 'static,
+    S: Answer<Kind>,
+    P: Clone + Send + Sync + 'static,
+    Kind: 'static,
+{
+    progress.be_strict();
+    http1.timer(HeadTimer(Arc::clone(progress)));
+    let connection = http1.serve_connection(stream, caller).with_upgrades();
+    let ended = converse(connection, member).await;
+    progress.release();
+    match ended {
+        Err(_) if progress.has_idled() => Ok(()),
+        ended => ended,
     }
 }
 
@@ -153,14 +179,16 @@ pub struct Peer<P>(pub P);
 pub(super) struct Caller<S, P, Kind> {
     answer: S,
     peer: Option<P>,
+    progress: Arc<Progress>,
     kind: PhantomData<fn() -> Kind>,
 }
 
 impl<S, P, Kind> Caller<S, P, Kind> {
-    pub(super) fn new(answer: S, peer: Option<P>) -> Self {
+    pub(super) fn new(answer: S, peer: Option<P>, limits: Limits) -> Self {
         Self {
             answer,
             peer,
+            progress: Progress::new(limits),
             kind: PhantomData,
         }
     }
@@ -176,6 +204,7 @@ where
     type Future = S::Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> S::Answering {
+        self.progress.ask();
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(Peer(peer.clone()));
         }

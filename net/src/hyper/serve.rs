@@ -17,13 +17,14 @@ use ::hyper::rt::{Read, Write};
 use ::hyper::server::conn::http1;
 
 use super::connection::{Caller, Manner, connection};
+use super::limits::Limits;
 use super::talk::Protocols;
 use super::{Answer, BoxError};
 use crate::serve::Accept;
 use crate::serve::crowd::Crowd;
 use crate::serve::ending::{DRAIN, Stop, until_stopped};
 
-/// The header timeout where nothing else is said; hyper's own default.
+/// The header timeout, and the idle timeout, where nothing else is said; hyper's own default.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves HTTP on a listener: `serve(listener, router).await` for axum, tower, hyper and plain closures ([`Answer`]).
@@ -31,8 +32,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// It listens until [`shutdown_on`](Serve::shutdown_on) is ready or the listener is closed, then lets the connections finish
 /// what they have begun. Nothing happens before it is awaited.
 ///
-/// - A client has 30 s to send the head of a request, which is also how long a connection may be idle between two: see
-///   [`header_timeout`](Serve::header_timeout). How long a body may take, and an answer, is the handler's affair
+/// - A client has 30 s to send the head of a request, and may be idle between two for as long: see
+///   [`header_timeout`](Serve::header_timeout) and [`idle_timeout`](Serve::idle_timeout). How long it may take to read its answer is without a
+///   limit until [`write_timeout`](Serve::write_timeout) sets one. How long the body of a request may take is the handler's affair, who reads it
 ///   ([`runtime::time::timeout`]).
 /// - As many connections as there are descriptors: see [`max_connections`](Serve::max_connections).
 /// - Accepting never fails because descriptors have run out: it pauses, as [`TcpListener::accept`](crate::TcpListener::accept) says.
@@ -81,6 +83,8 @@ where
         settings: Settings {
             protocols: Protocols::new(),
             header_timeout: Some(HEADER_TIMEOUT),
+            idle_timeout: None,
+            write_timeout: None,
             most: usize::MAX,
             stop: None,
             drain: DRAIN,
@@ -103,6 +107,9 @@ pub struct Serve<L, S, Kind, H = Plain> {
 struct Settings {
     protocols: Protocols,
     header_timeout: Option<Duration>,
+    /// `None`: as the header timeout.
+    idle_timeout: Option<Option<Duration>>,
+    write_timeout: Option<Duration>,
     most: usize,
     stop: Option<Stop>,
     drain: Duration,
@@ -144,15 +151,39 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
-    /// How long a client may take for its handshake, and then for the head of each request, counted from the end of the one before:
-    /// a connection without requests is closed after as long. `None`: for ever, which lets anybody hold connections for nothing.
+    /// How long a client may take for its handshake, and then for the head of a request, counted from its first byte, or, of the first
+    /// request, from the end of the handshake. Who is slower is closed. `None`: for ever, which lets anybody hold connections for nothing.
     /// 30 s by default.
     ///
-    /// An HTTP/2 client that is silent for as long is asked whether it is still there.
-    ///
-    /// **Go:** `ReadHeaderTimeout` and `IdleTimeout`.
+    /// **Go:** `ReadHeaderTimeout`.
     pub fn header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.header_timeout = limit.into();
+        self
+    }
+
+    /// How long a connection may be without a request, counted from the end of an answer to the first byte of the next request. Then it is
+    /// closed, which is no error. `None`: for ever. As long as [`header_timeout`](Self::header_timeout) by default.
+    ///
+    /// An HTTP/2 client that is silent for as long is asked whether it is still there, and stays if it answers.
+    ///
+    /// **Go:** `IdleTimeout`.
+    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.idle_timeout = Some(limit.into());
+        self
+    }
+
+    /// How long an answer may take, from the end of the request's head until the client has taken the last byte: a handler that is slow, and a
+    /// client that does not read, have no more time together. Then the connection is closed. `None`, for ever, by default, so that a client
+    /// which never reads holds its connection: set it on the open network.
+    ///
+    /// With HTTP/2, where answers share a connection, it counts from the head of the last request, and the connection is closed when the client
+    /// takes nothing any more. (A client that reads, and grants an answer no room, is not found by it.)
+    ///
+    /// A connection that has been upgraded has no limit: its handler sets one.
+    ///
+    /// **Go:** `WriteTimeout`.
+    pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.write_timeout = limit.into();
         self
     }
 
@@ -193,7 +224,7 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     }
 
     /// Changes what hyper offers for HTTP/1: header sizes, pipelining, the date header.
-    /// ([`header_timeout`](Self::header_timeout) is set when the server starts.)
+    /// (The timer and [`header_timeout`](Self::header_timeout) are set when the server starts.)
     ///
     /// **Go:** `Server.MaxHeaderBytes` and the like.
     pub fn http1(mut self, set: impl FnOnce(&mut http1::Builder)) -> Self {
@@ -252,7 +283,12 @@ where
 {
     async fn run(self) -> io::Result<()> {
         let mut settings = self.settings;
-        settings.protocols.header_timeout(settings.header_timeout);
+        let limits = Limits {
+            head: settings.header_timeout,
+            idle: settings.idle_timeout.unwrap_or(settings.header_timeout),
+            write: settings.write_timeout,
+        };
+        settings.protocols.limit(limits);
         let crowd = Crowd::new(settings.most);
         let server = Accepting {
             listener: self.listener,
@@ -262,7 +298,7 @@ where
             manner: Arc::new(Manner {
                 establish: self.establish,
                 protocols: settings.protocols,
-                header_timeout: settings.header_timeout,
+                limits,
                 trouble: settings.trouble,
             }),
         };
@@ -311,7 +347,8 @@ where
                 Err(error) => return error,
             };
             let peer = self.tell_peer.then_some(peer);
-            let caller = Caller::<S, L::Peer, Kind>::new(self.handler.clone(), peer);
+            let answer = self.handler.clone();
+            let caller = Caller::<S, L::Peer, Kind>::new(answer, peer, self.manner.limits);
             let manner = Arc::clone(&self.manner);
             drop(runtime::spawn(connection(stream, caller, manner, member)));
         }
@@ -369,6 +406,8 @@ impl<L: fmt::Debug, S, Kind, H> fmt::Debug for Serve<L, S, Kind, H> {
             .field("listener", &self.listener)
             .field("protocols", &self.settings.protocols)
             .field("header_timeout", &self.settings.header_timeout)
+            .field("idle_timeout", &self.settings.idle_timeout)
+            .field("write_timeout", &self.settings.write_timeout)
             .field("max_connections", &self.settings.most)
             .field("drain", &self.settings.drain)
             .finish_non_exhaustive()

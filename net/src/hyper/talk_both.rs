@@ -9,6 +9,7 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ use ::hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use ::hyper::server::conn::{http1, http2};
 use runtime::time::timeout;
 
-use super::connection::{Caller, converse};
+use super::connection::{Caller, converse, converse_http1};
+use super::limits::{Limits, Progress, Timed};
 use super::{Answer, BoxError, Executor, Timer};
 use crate::serve::crowd::{Member, Word};
 
@@ -39,10 +41,11 @@ impl Protocols {
         Self { http1, http2 }
     }
 
-    /// An HTTP/2 client that is silent for as long is asked whether it is there, and cut off if it does not answer.
-    pub(super) fn header_timeout(&mut self, limit: Option<Duration>) {
-        self.http1.header_read_timeout(limit);
-        self.http2.keep_alive_interval(limit);
+    /// hyper is told for HTTP/1 that there is a limit; which one it is, is `limits.rs`' business. An HTTP/2 client that is silent for as long as
+    /// it may be idle is asked whether it is there, and cut off if it does not answer.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        self.http1.header_read_timeout(limits.for_hyper());
+        self.http2.keep_alive_interval(limits.idle);
     }
 
     pub(super) fn http1(&mut self) -> &mut http1::Builder {
@@ -56,10 +59,10 @@ impl Protocols {
     /// Finds out what the client speaks, and speaks it until one side ends it.
     pub(super) async fn talk<T, S, P, Kind>(
         &self,
-        stream: T,
+        stream: Timed<T>,
         caller: Caller<S, P, Kind>,
         mut member: Member,
-        limit: Option<Duration>,
+        progress: &Arc<Progress>,
     ) -> Result<(), BoxError>
     where
         T: Read + Write + Unpin + Send + 'static,
@@ -67,7 +70,8 @@ impl Protocols {
         P: Clone + Send + Sync + 'static,
         Kind: 'static,
     {
-        let listening = timeout(limit.unwrap_or(Duration::MAX), Begun::read(stream));
+        let limit = progress.limits().head.unwrap_or(Duration::MAX);
+        let listening = timeout(limit, Begun::read(stream));
         let begun = match member.unless(Word::Finish, listening).await {
             None => return Ok(()),
             Some(begun) => begun.map_err(io::Error::from)??,
@@ -76,8 +80,7 @@ impl Protocols {
             let connection = self.http2.serve_connection(begun, caller);
             converse(connection, member).await
         } else {
-            let connection = self.http1.serve_connection(begun, caller).with_upgrades();
-            converse(connection, member).await
+            converse_http1(self.http1.clone(), begun, caller, member, progress).await
         }
     }
 }

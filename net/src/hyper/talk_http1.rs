@@ -1,14 +1,15 @@
 //! What is spoken on a connection: HTTP/1. (With feature `http2`, `talk_both.rs` stands in the place of this file.)
 //!
-//! Both files have [`Protocols`] with `new`, `header_timeout`, `http1` and `talk`.
+//! Both files have [`Protocols`] with `new`, `limit`, `http1` and `talk`.
 #![forbid(unsafe_code)]
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use ::hyper::rt::{Read, Write};
 use ::hyper::server::conn::http1;
 
-use super::connection::{Caller, converse};
+use super::connection::{Caller, converse_http1};
+use super::limits::{Limits, Progress, Timed};
 use super::{Answer, BoxError, Timer};
 use crate::serve::crowd::Member;
 
@@ -25,21 +26,22 @@ impl Protocols {
         Self { http1 }
     }
 
-    pub(super) fn header_timeout(&mut self, limit: Option<Duration>) {
-        self.http1.header_read_timeout(limit);
+    /// hyper is told that there is a limit; which one it is, is `limits.rs`' business.
+    pub(super) fn limit(&mut self, limits: Limits) {
+        self.http1.header_read_timeout(limits.for_hyper());
     }
 
     pub(super) fn http1(&mut self) -> &mut http1::Builder {
         &mut self.http1
     }
 
-    /// Speaks until one side ends it. The limit of time is for the beginning, and hyper's own business here.
+    /// Speaks until one side ends it.
     pub(super) async fn talk<T, S, P, Kind>(
         &self,
-        stream: T,
+        stream: Timed<T>,
         caller: Caller<S, P, Kind>,
         member: Member,
-        _limit: Option<Duration>,
+        progress: &Arc<Progress>,
     ) -> Result<(), BoxError>
     where
         T: Read + Write + Unpin + Send + 'static,
@@ -47,7 +49,6 @@ impl Protocols {
         P: Clone + Send + Sync + 'static,
         Kind: 'static,
     {
-        let connection = self.http1.serve_connection(stream, caller).with_upgrades();
-        converse(connection, member).await
+        converse_http1(self.http1.clone(), stream, caller, member, progress).await
     }
 }

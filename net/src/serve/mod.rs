@@ -28,6 +28,8 @@ use crate::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// connections have [some time](Serve::drain) to finish: what the handler is to do then it learns from its [`Stopping`].
 ///
 /// - A shortage of descriptors is waited out, as [`TcpListener::accept`] says.
+/// - How long a client may take is the handler's affair: [`set_deadline`](crate::Stream::set_deadline) ends reads and writes that
+///   wait for one which has stopped sending, or does not read.
 /// - What a handler returns is dropped. A panic ends its connection, and is reported as any task's.
 ///
 /// # Errors

@@ -9,12 +9,18 @@ mod platform;
 #[path = "other.rs"]
 mod platform;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "datagrams_linux.rs"]
+mod datagrams;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "datagrams_other.rs"]
+mod datagrams;
+
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-pub(crate) use self::platform::{
-    bind_address_no_port, pipe, recv_batch, send_batch, send_file, splice,
-};
+pub(crate) use self::datagrams::{recv_batch, send_batch, set_gro};
+pub(crate) use self::platform::{bind_address_no_port, pipe, send_file, splice};
 
 /// Receives what is there and leaves it there.
 pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {

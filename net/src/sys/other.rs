@@ -5,8 +5,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
-pub(crate) use crate::batch::one_by_one::{recv_batch, send_batch};
-
 /// There is no such choice here: the port is chosen at once.
 pub(crate) fn bind_address_no_port(_: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())

@@ -84,7 +84,7 @@ impl Dialer {
         self
     }
 
-    /// The address to connect from. Port 0 lets the system choose the port, for this destination alone: one local address can hold
+    /// The address to connect from; of a name's addresses those of its family are tried. Port 0 lets the system choose the port, for this destination alone: one local address can hold
     /// as many connections to each destination as there are ports.
     pub fn local_addr(&mut self, address: SocketAddr) -> &mut Self {
         self.local = Some(address);
@@ -141,13 +141,28 @@ impl Dialer {
             let deadline = dialer
                 .timeout
                 .and_then(|limit| Instant::now().checked_add(limit));
-            let addresses = look_up(target?, deadline).await?;
+            let addresses = dialer.reachable(look_up(target?, deadline).await?)?;
             match dialer.rivals(&addresses) {
                 None => dialer.connect_any(&addresses, deadline, place).await,
                 // Boxed: rare, and large.
                 Some(rivals) => Box::pin(dialer.race(rivals, deadline, place)).await,
             }
         }
+    }
+
+    /// Those of the local address's family, if there is one: from it no other can be reached.
+    fn reachable(&self, mut addresses: Vec<SocketAddr>) -> io::Result<Vec<SocketAddr>> {
+        let Some(local) = self.local else {
+            return Ok(addresses);
+        };
+        let same = |address: &SocketAddr| address.is_ipv6() == local.is_ipv6();
+        if !addresses.is_empty() && !addresses.iter().any(same) {
+            let text = format!("the local address {local} is of the other family");
+            let error = io::Error::new(io::ErrorKind::InvalidInput, text);
+            return Err(error).during("connect", list(&addresses));
+        }
+        addresses.retain(same);
+        Ok(addresses)
     }
 
     /// The two families, if there are two and they race.

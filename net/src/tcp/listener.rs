@@ -14,7 +14,7 @@ use runtime::io::{Attempt, Direction};
 use runtime::time::Instant;
 
 use super::{ListenConfig, TcpStream};
-use crate::accept::{accept, skip_gone};
+use crate::accept::{accept, set_deadline, skip_gone};
 use crate::error::During;
 use crate::resolve::ToSocketAddrs;
 use crate::socket::{Socket, shared};
@@ -206,7 +206,7 @@ impl TcpListener {
     /// **Go:** `SetDeadline`.
     #[track_caller]
     pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
-        self.inner.socket.set_deadline(Direction::Read, at.into())
+        set_deadline(&self.inner.socket, at.into())
     }
 
     /// Stops listening: whoever waits in [`accept`](Self::accept), on any clone, is told, and the port is free when this returns.

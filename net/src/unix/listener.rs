@@ -16,7 +16,7 @@ use runtime::time::Instant;
 use socket2::{Domain, Type};
 
 use super::{UnixStream, abstract_name, address};
-use crate::accept::{accept, skip_gone};
+use crate::accept::{accept, set_deadline, skip_gone};
 use crate::error::During;
 use crate::socket::Socket;
 use crate::tcp::system_backlog;
@@ -157,7 +157,7 @@ impl UnixListener {
     /// **Go:** `SetDeadline`.
     #[track_caller]
     pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
-        self.inner.socket.set_deadline(Direction::Read, at.into())
+        set_deadline(&self.inner.socket, at.into())
     }
 
     /// Stops listening and removes the file; whoever waits in [`accept`](Self::accept), on any clone, is told.

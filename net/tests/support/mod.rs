@@ -78,9 +78,22 @@ pub async fn serve(listener: TcpListener) {
     }
 }
 
-/// Open descriptors of this process.
+/// Open descriptors of this process, without those of files in `/proc`: the monitor opens one now and then, and so does whoever counts.
 pub fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
+    let all = std::fs::read_dir("/proc/self/fd").unwrap();
+    let links = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    links.filter(|link| !link.starts_with("/proc")).count()
+}
+
+/// A TCP address that refuses connections for as long as the socket lives: it has the port, so that nobody else is given it, and does not
+/// listen.
+pub fn refusing(ip: std::net::IpAddr) -> io::Result<(socket2::Socket, std::net::SocketAddr)> {
+    let address = std::net::SocketAddr::new(ip, 0);
+    let kind = socket2::Type::STREAM;
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), kind, None)?;
+    socket.bind(&address.into())?;
+    let address = socket.local_addr()?.as_socket().unwrap();
+    Ok((socket, address))
 }
 
 /// Polls once, and says whether the future waits.

@@ -28,8 +28,10 @@ use super::state::{Ready, Stop};
 use super::wait;
 use crate::task::call_waker;
 
-/// Events a turn takes in at most; what is left is reported by the next one. Tokio's value: a batch of 12 KiB.
-const EVENTS: usize = 1024;
+/// Events a turn takes in at most; what is left is reported by the next one, in the order in which it became ready. Half a worker's ring:
+/// with more, tasks spill into the shared queue, where those that came first would wait for those that come later. Another call for each
+/// 128 events is nothing.
+const EVENTS: usize = 128;
 
 /// The token of the eventfd. No record has it: numbers end far below.
 const WAKE: mio::Token = mio::Token(usize::MAX);

@@ -51,9 +51,13 @@ pub use self::state::Direction;
 pub use mio;
 
 pub(crate) use self::driver::Driver;
+use crate::handle::NO_RUNTIME;
 
 /// The reactor of the runtime that the caller is on.
 #[track_caller]
 fn current_driver() -> Arc<Driver> {
-    Arc::clone(crate::Handle::current().driver())
+    match crate::Handle::try_current() {
+        Ok(handle) => Arc::clone(handle.driver()),
+        Err(_) => panic!("a socket or another descriptor: {NO_RUNTIME}"),
+    }
 }

@@ -20,6 +20,20 @@ use crate::task::coop;
 use crate::task::{WaitReason, waiting};
 
 /// Future of [`Registration::ready`]: waits until a call may succeed.
+///
+/// ```
+/// use runtime::io::{Direction, Registration, mio};
+///
+/// # runtime::block_on(async {
+/// let (sender, mut receiver) = mio::unix::pipe::new()?;
+/// let registration = Registration::new_unready(&mut receiver)?;
+/// let readiness = registration.ready(Direction::Read);
+/// drop(sender); // the end of the pipe is something to read, too
+/// readiness.await?;
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** none; the poller is not public there.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Readiness<'a> {
     waiter: Waiter<'a>,
@@ -53,7 +67,24 @@ impl Future for Readiness<'_> {
     }
 }
 
-/// Future of [`Registration::io`]: makes a call, waiting as long as it would block.
+/// Future of [`Registration::io`]: makes a call, waiting as long as it would block. It may be polled again when it is done, and then makes
+/// the next call.
+///
+/// ```
+/// use runtime::io::{Direction, Registration, mio};
+/// use std::io::Read;
+///
+/// # runtime::block_on(async {
+/// let (sender, mut receiver) = mio::unix::pipe::new()?;
+/// let registration = Registration::new(&mut receiver)?;
+/// drop(sender);
+/// let mut buf = [0; 16];
+/// let operation = registration.io(Direction::Read, |_| (&receiver).read(&mut buf));
+/// assert_eq!(operation.await?, 0); // the end
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `fd.pd.waitRead` around a `syscall.Read`, inside `internal/poll`.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Operation<'a, F> {
     waiter: Waiter<'a>,
@@ -78,12 +109,42 @@ impl<'a, F> Operation<'a, F> {
 
     /// Whether the first try is made even if the direction is known not to be ready: for a call that is certain not to block, such
     /// as a read of no bytes.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    /// use std::io::Read;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new_unready(&mut receiver)?;
+    /// let nothing = registration.io(Direction::Read, |_| (&receiver).read(&mut []));
+    /// assert_eq!(nothing.eager(true).await?, 0);
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn eager(mut self, eager: bool) -> Self {
         self.eager = eager;
         self
     }
 
     /// Names the place that a dump shows for a task which waits here, instead of the caller of [`Registration::io`].
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    /// use std::panic::Location;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new(&mut receiver)?;
+    /// let reads = registration.io(Direction::Read, |_| Ok(()));
+    /// reads.at(Location::caller()).await?;
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn at(mut self, place: &'static Location<'static>) -> Self {
         self.waiter.caller = place;
         self

@@ -52,6 +52,20 @@ pub struct Registration {
 }
 
 /// One try of an operation: the state of the descriptor just before its system call.
+///
+/// ```
+/// use runtime::io::{Attempt, Direction, Registration, mio};
+///
+/// # runtime::block_on(async {
+/// let (sender, mut receiver) = mio::unix::pipe::new()?;
+/// let registration = Registration::new(&mut receiver)?;
+/// let tried = registration.try_io(Direction::Read, |attempt: &Attempt<'_>| Ok(format!("{attempt:?}")));
+/// assert!(tried.is_ok());
+/// # drop(sender);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** none.
 #[derive(Debug)]
 pub struct Attempt<'a> {
     registration: &'a Registration,
@@ -86,6 +100,8 @@ impl Attempt<'_> {
     /// }
     /// # let _ = read::<std::net::TcpStream>;
     /// ```
+    ///
+    /// **Go:** none: there every wait ends with a call that would block.
     #[inline]
     pub fn drained(&self) {
         if EDGE_AFTER_SHORT {
@@ -125,6 +141,19 @@ impl Registration {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new(&mut receiver)?;
+    /// assert!(registration.is_ready(Direction::Read)); // until a call has found out better
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `poll.FD.Init`.
     #[track_caller]
     pub fn new<S>(source: &mut S) -> io::Result<Self>
     where
@@ -146,6 +175,19 @@ impl Registration {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new_reading(&mut receiver)?;
+    /// assert!(registration.is_ready(Direction::Write));
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn new_reading<S>(source: &mut S) -> io::Result<Self>
     where
@@ -161,6 +203,19 @@ impl Registration {
     /// # Errors
     ///
     /// What the system says, for instance that `source` is not the descriptor that was registered.
+    ///
+    /// ```
+    /// use runtime::io::{Registration, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new_reading(&mut receiver)?;
+    /// registration.also_writing(&mut receiver)?;
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn also_writing<S>(&self, source: &mut S) -> io::Result<()>
     where
         S: mio::event::Source + ?Sized,
@@ -181,6 +236,19 @@ impl Registration {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new_unready(&mut receiver)?;
+    /// assert!(!registration.is_ready(Direction::Read));
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn new_unready<S>(source: &mut S) -> io::Result<Self>
     where
@@ -208,6 +276,19 @@ impl Registration {
     ///
     /// What the system says, for instance that `source` is not the descriptor that was registered. The registration is gone all the same.
     /// After the runtime has been dropped there is nothing to do, and no error.
+    ///
+    /// ```
+    /// use runtime::io::{Registration, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new(&mut receiver)?;
+    /// registration.deregister(&mut receiver)?;
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `os.File.Fd`, which takes a descriptor out of the poller.
     pub fn deregister<S>(self, source: &mut S) -> io::Result<()>
     where
         S: mio::event::Source + ?Sized,
@@ -228,11 +309,38 @@ impl Registration {
     /// Says that calls may succeed in both directions, without an event having said so; wakes nobody.
     ///
     /// For a socket whose connecting turned out to be complete at once.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new_unready(&mut receiver)?;
+    /// registration.assume_ready();
+    /// assert!(registration.is_ready(Direction::Read));
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn assume_ready(&self) {
         self.record().assume_ready(Ready::BOTH);
     }
 
     /// Whether a call in this direction may succeed now. `false` means that it would block.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new(&mut receiver)?;
+    /// assert!(registration.is_ready(Direction::Read));
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[inline]
     pub fn is_ready(&self, direction: Direction) -> bool {
         self.record().state().is_ready(direction)
@@ -248,6 +356,19 @@ impl Registration {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is consumed.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new_unready(&mut receiver)?;
+    /// drop(sender);
+    /// registration.ready(Direction::Read).await?; // there is the end to read
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `syscall.RawConn.Read` with a function that says whether it would block.
     #[track_caller]
     pub fn ready(&self, direction: Direction) -> Readiness<'_> {
         Readiness::new(self, direction, Location::caller())
@@ -260,6 +381,20 @@ impl Registration {
     /// # Errors
     ///
     /// The registration was [closed](Self::close), or its runtime has shut down.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    /// use std::future::poll_fn;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new(&mut receiver)?;
+    /// poll_fn(|cx| registration.poll_ready(Direction::Read, cx)).await?;
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn poll_ready(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let proceed = ready!(coop::poll_proceed(cx));
@@ -277,6 +412,21 @@ impl Registration {
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it is not ready, or the call said so; then the next wait waits for an event.
     /// An error that [`is_closed`](super::is_closed) knows after a close. Whatever else the call says.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    /// use std::io::Read;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new(&mut receiver)?;
+    /// let nothing = registration.try_io(Direction::Read, |_| (&receiver).read(&mut [0; 16]));
+    /// assert_eq!(nothing.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn try_io<R>(
         &self,
         direction: Direction,
@@ -298,6 +448,21 @@ impl Registration {
     /// # Cancel safety
     ///
     /// Cancel safe if the call is: it has either completed, and the future is ready, or done nothing.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    /// use std::io::Read;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new(&mut receiver)?;
+    /// drop(sender);
+    /// let read = registration.io(Direction::Read, |_| (&receiver).read(&mut [0; 16]));
+    /// assert_eq!(read.await?, 0); // the end
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `syscall.RawConn.Read`.
     #[track_caller]
     pub fn io<R, F>(&self, direction: Direction, call: F) -> Operation<'_, F>
     where
@@ -311,6 +476,24 @@ impl Registration {
     /// # Errors
     ///
     /// As for [`io`](Self::io).
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    /// use std::future::poll_fn;
+    /// use std::io::Read;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new(&mut receiver)?;
+    /// drop(sender);
+    /// let n = poll_fn(|cx| {
+    ///     registration.poll_io(Direction::Read, cx, |_| (&receiver).read(&mut [0; 16]))
+    /// });
+    /// assert_eq!(n.await?, 0); // the end
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn poll_io<R>(
         &self,
@@ -331,6 +514,21 @@ impl Registration {
     /// Ends all waiting: whoever waits, and whoever calls from now on, gets an error that [`is_closed`](super::is_closed) knows.
     ///
     /// The descriptor itself is the caller's to close. Closing twice does nothing more.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new_unready(&mut receiver)?;
+    /// registration.close();
+    /// let error = registration.ready(Direction::Read).await.unwrap_err();
+    /// assert!(runtime::io::is_closed(&error));
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `poll.FD.Close`, without the closing.
     pub fn close(&self) {
         let mut wakers = Vec::new();
         self.record().close(&mut wakers);
@@ -351,6 +549,20 @@ impl Registration {
     /// # Panics
     ///
     /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Registration, mio};
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, mut receiver) = mio::unix::pipe::new()?;
+    /// let registration = Registration::new_unready(&mut receiver)?;
+    /// registration.set_deadline(Direction::Read, Some(Instant::now()));
+    /// let error = registration.ready(Direction::Read).await.unwrap_err();
+    /// assert!(runtime::io::is_deadline(&error));
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SetReadDeadline`, `SetWriteDeadline`.
     #[track_caller]

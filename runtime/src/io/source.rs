@@ -123,6 +123,19 @@ impl<S: mio::event::Source> Source<S> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let source = Source::new(receiver)?;
+    /// assert!(!format!("{source:?}").is_empty());
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `os.NewFile`.
     #[track_caller]
     pub fn new(mut device: S) -> io::Result<Self> {
         let registration = Registration::new(&mut device)?;
@@ -133,11 +146,38 @@ impl<S: mio::event::Source> Source<S> {
     }
 
     /// The device.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let source = Source::new(receiver)?;
+    /// assert!(source.get_ref().as_raw_fd() > 2);
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `os.File.SyscallConn`.
     pub fn get_ref(&self) -> &S {
         self.device.as_ref().expect(PRESENT)
     }
 
     /// The device, to change its settings. Do not replace it: the registration would be about another one.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let mut source = Source::new(receiver)?;
+    /// source.get_mut().set_nonblocking(true)?;
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `os.File.SyscallConn`.
     pub fn get_mut(&mut self) -> &mut S {
         self.device.as_mut().expect(PRESENT)
     }
@@ -147,6 +187,18 @@ impl<S: mio::event::Source> Source<S> {
     /// # Errors
     ///
     /// What the system says; the device is closed then.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let receiver = Source::new(receiver)?.into_inner()?;
+    /// # drop((sender, receiver));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `os.File.Fd`.
     pub fn into_inner(mut self) -> io::Result<S> {
         let mut device = self.device.take().expect(PRESENT);
         self.registration.deregister_in_place(&mut device)?;
@@ -163,6 +215,19 @@ impl<S: mio::event::Source> Source<S> {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is consumed.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let source = Source::new(receiver)?;
+    /// source.readable().await?;
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn readable(&self) -> Readiness<'_> {
         self.registration.ready(Direction::Read)
@@ -177,6 +242,19 @@ impl<S: mio::event::Source> Source<S> {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is consumed.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let source = Source::new(sender)?;
+    /// source.writable().await?;
+    /// # drop(receiver);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn writable(&self) -> Readiness<'_> {
         self.registration.ready(Direction::Write)
@@ -187,6 +265,20 @@ impl<S: mio::event::Source> Source<S> {
     /// # Errors
     ///
     /// The runtime has shut down.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    /// use std::future::poll_fn;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let source = Source::new(receiver)?;
+    /// poll_fn(|cx| source.poll_read_ready(cx)).await?;
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.registration.poll_ready(Direction::Read, cx)
@@ -197,6 +289,20 @@ impl<S: mio::event::Source> Source<S> {
     /// # Errors
     ///
     /// The runtime has shut down.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    /// use std::future::poll_fn;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let source = Source::new(sender)?;
+    /// poll_fn(|cx| source.poll_write_ready(cx)).await?;
+    /// # drop(receiver);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.registration.poll_ready(Direction::Write, cx)
@@ -208,6 +314,21 @@ impl<S: mio::event::Source> Source<S> {
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it is not ready or the call said so: the next wait waits for an event then. Whatever
     /// else the call says.
+    ///
+    /// ```
+    /// use runtime::io::{Direction, Source, mio};
+    /// use std::io::Read;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let source = Source::new(receiver)?;
+    /// let nothing = source.try_io(Direction::Read, |mut pipe| pipe.read(&mut [0; 16]));
+    /// assert_eq!(nothing.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    /// # drop(sender);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn try_io<R>(
         &self,
         direction: Direction,
@@ -226,6 +347,21 @@ impl<S: mio::event::Source> Source<S> {
     /// # Cancel safety
     ///
     /// Cancel safe if the call is: it has either completed, and the future is ready, or done nothing.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    /// use std::io::Read;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let source = Source::new(receiver)?;
+    /// drop(sender);
+    /// let n = source.read_with(|mut pipe| pipe.read(&mut [0; 16])).await?;
+    /// assert_eq!(n, 0); // the end
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `os.File.Read`.
     #[track_caller]
     pub fn read_with<'a, R>(
         &'a self,
@@ -243,6 +379,21 @@ impl<S: mio::event::Source> Source<S> {
     /// # Cancel safety
     ///
     /// Cancel safe if the call is: it has either completed, and the future is ready, or done nothing.
+    ///
+    /// ```
+    /// use runtime::io::{Source, mio};
+    /// use std::io::Write;
+    ///
+    /// # runtime::block_on(async {
+    /// let (sender, receiver) = mio::unix::pipe::new()?;
+    /// let source = Source::new(sender)?;
+    /// let n = source.write_with(|mut pipe| pipe.write(b"hello")).await?;
+    /// assert_eq!(n, 5);
+    /// # drop(receiver);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `os.File.Write`.
     #[track_caller]
     pub fn write_with<'a, R>(
         &'a self,

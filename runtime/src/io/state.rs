@@ -23,6 +23,14 @@
 #![forbid(unsafe_code)]
 
 /// Which half of a descriptor an operation is about.
+///
+/// ```
+/// use runtime::io::Direction;
+///
+/// assert_ne!(Direction::Read, Direction::Write);
+/// ```
+///
+/// **Go:** the `mode` of `runtime_pollWait`: `'r'` or `'w'`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// Receiving: read, accept, recv.

@@ -96,6 +96,17 @@ impl Scheduler {
 /// Tasks that are left when none should be: from [`Runtime::check_leaks`].
 ///
 /// Its `Display` shows them as a [`Dump`](crate::Dump) does, and which of them are leaked.
+///
+/// ```
+/// let rt = runtime::Runtime::new()?;
+/// let task = rt.spawn(std::future::pending::<()>());
+/// let left = rt.check_leaks(std::time::Duration::ZERO).unwrap_err();
+/// println!("{left}"); // each with where it was spawned and what it waits for
+/// # drop(task);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// **Go:** the error of `goleak.Find`.
 #[derive(Clone, Debug)]
 pub struct TasksLeft {
     tasks: Vec<TaskInfo>,
@@ -104,11 +115,32 @@ pub struct TasksLeft {
 
 impl TasksLeft {
     /// The tasks, in the order of their ids.
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let task = rt.spawn(std::future::pending::<()>());
+    /// let left = rt.check_leaks(std::time::Duration::ZERO).unwrap_err();
+    /// assert_eq!(left.tasks()[0].id, task.id());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn tasks(&self) -> &[TaskInfo] {
         &self.tasks
     }
 
     /// Whether it is known of a task that nothing can ever wake it.
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let task = rt.spawn(std::future::pending::<()>());
+    /// let left = rt.check_leaks(std::time::Duration::ZERO).unwrap_err();
+    /// // Its handle is still there: who holds it could abort the task.
+    /// assert!(!left.is_leaked(task.id()));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn is_leaked(&self, task: Id) -> bool {
         self.leaked.contains(&task)
     }

@@ -43,22 +43,62 @@ pub struct Leaks {
 
 impl Leaks {
     /// The tasks, in the order of their ids.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let leaks = runtime::Handle::current().leaks();
+    /// for task in leaks.tasks() {
+    ///     println!("leaked: spawned at {}", task.spawned_at);
+    /// }
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn tasks(&self) -> &[TaskInfo] {
         &self.tasks
     }
 
     /// How many there are.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let leaks = runtime::Handle::current().leaks();
+    /// assert_eq!(leaks.len(), 0);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** the `total` in a profile's first line.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
 
     /// Whether there are none, as far as is known: see [`unknown`](Self::unknown).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let leaks = runtime::Handle::current().leaks();
+    /// assert!(leaks.is_empty());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()
     }
 
     /// Why leaks may have been missed altogether: the system has no sandbox that is known here, or refuses it. Then only tasks for which
     /// nobody at all holds a waker or a handle are listed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let leaks = runtime::Handle::current().leaks();
+    /// if let Some(why) = leaks.unknown() {
+    ///     println!("leaks may be missing: {why}");
+    /// }
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none: there is a garbage collector.
     pub fn unknown(&self) -> Option<&str> {
         self.unknown.as_deref()
     }

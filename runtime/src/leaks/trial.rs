@@ -20,6 +20,12 @@ static ON: AtomicBool = AtomicBool::new(false);
 static NOTES: Mutex<Vec<Note>> = Mutex::new(Vec::new());
 
 /// Whether futures are being dropped to see what goes with them.
+///
+/// ```
+/// assert!(!runtime::leaks::trial::is_on()); // this is the process itself, no copy
+/// ```
+///
+/// **Go:** none.
 #[inline(always)]
 pub fn is_on() -> bool {
     // Relaxed: it is set by the only thread there is.
@@ -32,6 +38,14 @@ pub(super) fn begin() {
 }
 
 /// Where a waker was left, to be called.
+///
+/// ```
+/// use runtime::leaks::trial::On;
+///
+/// assert_ne!(On::At(0x1000), On::Never);
+/// ```
+///
+/// **Go:** none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     /// In a primitive with this address.
@@ -43,6 +57,16 @@ pub enum On {
 }
 
 /// One kind of handle of a primitive.
+///
+/// ```
+/// use runtime::leaks::trial::Side;
+///
+/// // A channel has two kinds of handles; this is its last sender.
+/// let sender = Side { primitive: 0x1000, side: 0, sides: 2, handles: 1 };
+/// assert!(sender.side < sender.sides);
+/// ```
+///
+/// **Go:** none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Side {
     /// The address by which wakers name the primitive.
@@ -70,6 +94,23 @@ pub(super) enum Note {
 }
 
 /// Notes a waker that is kept in `slot`. Two notes with the same slot are of the same waker.
+///
+/// ```
+/// use runtime::leaks::trial::{self, On};
+/// use std::task::Waker;
+///
+/// /// What drops a primitive's list of wakers does first.
+/// fn rehearse(primitive: usize, wakers: &[Waker]) {
+///     if trial::is_on() {
+///         for waker in wakers {
+///             trial::waker(waker, std::ptr::from_ref(waker).addr(), On::At(primitive));
+///         }
+///     }
+/// }
+/// # let _ = rehearse;
+/// ```
+///
+/// **Go:** none.
 #[cold]
 pub fn waker(waker: &Waker, slot: usize, on: On) {
     // A foreign waker may hold one of ours; that one is not accounted for, and its task is left alone.
@@ -79,6 +120,26 @@ pub fn waker(waker: &Waker, slot: usize, on: On) {
 }
 
 /// Notes a handle that is being dropped. Somewhere in it there is a pointer to `target`.
+///
+/// ```
+/// use runtime::leaks::trial::{self, Side};
+/// use std::sync::Arc;
+///
+/// struct Handle(Arc<u32>);
+///
+/// impl Drop for Handle {
+///     fn drop(&mut self) {
+///         if trial::is_on() {
+///             let primitive = Arc::as_ptr(&self.0).addr();
+///             let handles = Arc::strong_count(&self.0);
+///             trial::handle(self, primitive, Side { primitive, side: 0, sides: 1, handles });
+///         }
+///     }
+/// }
+/// # drop(Handle(Arc::new(1)));
+/// ```
+///
+/// **Go:** none.
 #[cold]
 pub fn handle<H>(handle: &H, target: usize, of: Side) {
     note(Note::Handle {

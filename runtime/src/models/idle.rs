@@ -13,6 +13,7 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::item::Item;
+use super::turn::Turn;
 use crate::scheduler::idle::{Idle, Notify, StepDown};
 use crate::scheduler::injector::Injector;
 use crate::scheduler::parker::{Parker, Unpark};
@@ -39,9 +40,9 @@ struct Pool {
     released: Event,
 }
 
-/// The turn, and the eventfd that interrupts whoever has it. (Not a mutex: loom blocks a `try_lock` that meets a lock on its way.)
+/// The turn, and the eventfd that interrupts whoever has it.
 struct Reactor {
-    taken: AtomicBool,
+    turn: Turn,
     interrupt: Event,
 }
 
@@ -82,7 +83,7 @@ impl Pool {
             rings: (0..workers).map(|_| RunQueue::new()).collect(),
             injector: Injector::new(),
             reactor: reactor.then(|| Reactor {
-                taken: AtomicBool::new(false),
+                turn: Turn::new(),
                 interrupt: Event::new(),
             }),
             left: AtomicUsize::new(items),
@@ -249,11 +250,11 @@ impl<'a> Worker<'a> {
         let Some(reactor) = &self.pool.reactor else {
             return parker.park(None);
         };
-        if reactor.taken.swap(true, SeqCst) {
+        if !reactor.turn.take() {
             return parker.park(None);
         }
         let _ = parker.poll(|| reactor.interrupt.wait());
-        reactor.taken.store(false, SeqCst);
+        reactor.turn.give_up();
     }
 
     /// `Worker::make_room`: there are no timers here.

@@ -3,11 +3,16 @@
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-runtime --lib models`
 
 mod deadlock;
+mod heavy;
 mod idle;
+mod in_turn;
 mod item;
+mod reactor;
 mod readiness;
 mod run_queue;
 mod slab;
 mod stuck;
 mod task_state;
 mod timers;
+mod turn;
+mod vacancy;

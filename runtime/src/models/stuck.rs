@@ -8,15 +8,12 @@
 use std::cell::Cell;
 
 use loom::model::Builder;
-use loom::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Release, SeqCst},
-    fence,
-};
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::item::Item;
+use super::turn::Turn;
 use crate::scheduler::idle::{Idle, Notify, Retire, StepDown};
 use crate::scheduler::injector::Injector;
 use crate::scheduler::mark::Mark;
@@ -52,7 +49,7 @@ struct Slot {
 
 /// The turn, and the eventfd.
 struct Reactor {
-    taken: AtomicBool,
+    turn: Turn,
     interrupt: Event,
 }
 
@@ -97,7 +94,7 @@ impl Pool {
             workers: (0..workers).map(|_| slot()).collect(),
             injector: Injector::new(),
             reactor: Reactor {
-                taken: AtomicBool::new(false),
+                turn: Turn::new(),
                 interrupt: Event::new(),
             },
             starting: Mutex::new(()),
@@ -160,8 +157,9 @@ impl Pool {
 
     /// `Scheduler::hand_turn_on`.
     fn hand_turn_on(&self) {
-        if self.idle.is_quiet() {
-            self.notify();
+        let polling = |i: usize| self.workers[i].parker.is_polling();
+        if let Notify::Worker(worker) = self.idle.hand_turn_on(polling) {
+            self.unpark(worker);
         }
     }
 
@@ -310,11 +308,11 @@ impl<'a> Worker<'a> {
     fn park(&self) {
         let reactor = &self.pool.reactor;
         let parker = &self.slot().parker;
-        if reactor.taken.swap(true, SeqCst) {
+        if !reactor.turn.take() {
             return parker.park(None);
         }
         let _ = parker.poll(|| reactor.interrupt.wait());
-        reactor.taken.store(false, SeqCst);
+        reactor.turn.give_up();
     }
 
     fn make_room(&self) {
@@ -361,7 +359,6 @@ impl<'a> Worker<'a> {
         }
         self.searching.set(false);
         self.slot().vacant.store(true, SeqCst);
-        fence(SeqCst);
         pool.hand_turn_on();
         true
     }
@@ -459,33 +456,5 @@ fn a_stop_in_between_reaches_everybody() {
             worker.join().unwrap();
         }
         pool.check();
-    });
-}
-
-/// A mirror of `Scheduler::vacate` and of the wheel's interrupt: a timer that is put into the slot while its owner ends is fired by
-/// somebody: by the owner, which has not ended; or by the monitor, which is told, or looks.
-#[test]
-fn a_timer_that_is_armed_while_the_owner_ends_is_not_forgotten() {
-    explore(3, || {
-        let deadline = Arc::new(AtomicU64::new(u64::MAX));
-        let vacant = Arc::new(AtomicBool::new(false));
-        let told = Arc::new(AtomicUsize::new(0));
-        let owner = {
-            let (deadline, vacant, told) = (deadline.clone(), vacant.clone(), told.clone());
-            thread::spawn(move || {
-                vacant.store(true, SeqCst);
-                fence(SeqCst);
-                if deadline.load(Acquire) != u64::MAX {
-                    told.fetch_add(1, SeqCst);
-                }
-            })
-        };
-        deadline.store(1, Release);
-        fence(SeqCst);
-        if vacant.load(SeqCst) {
-            told.fetch_add(1, SeqCst);
-        }
-        owner.join().unwrap();
-        assert!(told.load(SeqCst) > 0);
     });
 }

@@ -136,7 +136,7 @@ impl Task {
     fn complete(&self) {
         let done = self.state.complete();
         if !done.join_interest {
-            self.take_output();
+            let _ = self.take_output();
         } else if done.join_waker {
             // SAFETY: checked by loom; the bits stay where they are, and are nobody's from now on.
             let waker = self.join_waker.with(|waker| unsafe { waker.read() });

@@ -38,6 +38,8 @@ struct Counts {
     present: AtomicIsize,
     /// How many are to run at a time.
     max_procs: AtomicUsize,
+    /// The same, or for a moment more: the monitor has seen workers block, and expects the next ones to. Never less for good.
+    limit: AtomicUsize,
 }
 
 /// What came of [`Idle::step_down`].
@@ -84,6 +86,7 @@ impl Idle {
                 searching: AtomicUsize::new(0),
                 present: AtomicIsize::new(0),
                 max_procs: AtomicUsize::new(max_procs),
+                limit: AtomicUsize::new(max_procs),
             }),
             sleeping: (0..slots.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
         }
@@ -133,7 +136,7 @@ impl Idle {
     }
 
     fn has_room(&self) -> bool {
-        self.counts.running.load(Relaxed) < signed(self.counts.max_procs.load(Relaxed))
+        self.counts.running.load(Relaxed) < signed(self.counts.limit.load(Relaxed))
     }
 
     /// Clears a sleeper's bit; a preferred one's if there is one.
@@ -274,7 +277,7 @@ impl Idle {
 
     /// Whether more workers are awake than there are meant to be.
     pub(crate) fn is_crowded(&self) -> bool {
-        self.counts.running.load(Relaxed) > signed(self.counts.max_procs.load(Relaxed))
+        self.counts.running.load(Relaxed) > signed(self.counts.limit.load(Relaxed))
     }
 
     /// Asks to search; at most half as many as are awake may.
@@ -302,6 +305,11 @@ impl Idle {
         self.sleeping[worker / 64].load(SeqCst) & (1 << (worker % 64)) != 0
     }
 
+    /// Whether no worker is there but stuck ones.
+    pub(crate) fn is_deserted(&self) -> bool {
+        self.counts.present.load(Relaxed) <= 0
+    }
+
     /// Whether some worker sleeps.
     pub(crate) fn has_sleeper(&self) -> bool {
         self.sleeping.iter().any(|word| word.load(SeqCst) != 0)
@@ -326,6 +334,19 @@ impl Idle {
         self.running() == 0
     }
 
+    /// The caller has had the turn at the reactor, and will not sleep there: whom to wake, if everybody sleeps. One that fell asleep meanwhile
+    /// did not get the turn, and sleeps on its futex; woken, it finds nothing, and goes to sleep in the reactor.
+    ///
+    /// `is_quiet` fences between our giving the turn up and the look at the count; `fall_asleep` between the count and the try for the
+    /// turn: either that worker gets the turn, or we see it asleep.
+    pub(crate) fn hand_turn_on(&self, prefer_not: impl Fn(usize) -> bool) -> Notify {
+        if self.is_quiet() {
+            self.worker_to_notify(prefer_not)
+        } else {
+            Notify::Nobody
+        }
+    }
+
     /// Searching workers.
     pub(crate) fn searching(&self) -> usize {
         self.counts.searching.load(Relaxed)
@@ -339,7 +360,22 @@ impl Idle {
 
     /// Changes it, and returns what it was.
     pub(crate) fn set_max_procs(&self, n: usize) -> usize {
-        self.counts.max_procs.swap(n, SeqCst)
+        let before = self.counts.max_procs.swap(n, SeqCst);
+        self.counts.limit.store(n, SeqCst);
+        before
+    }
+
+    /// How many may be awake at the moment.
+    pub(crate) fn limit(&self) -> usize {
+        self.counts.limit.load(Relaxed)
+    }
+
+    /// Lets more be awake than `max_procs` for a moment, or no more again. Called by the monitor alone, at each look: should it undo what
+    /// [`set_max_procs`](Self::set_max_procs) has set in between, the next look, which that calls for, puts it right.
+    pub(crate) fn set_limit(&self, n: usize) {
+        if self.limit() != n {
+            self.counts.limit.store(n, SeqCst);
+        }
     }
 }
 

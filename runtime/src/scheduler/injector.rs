@@ -30,8 +30,10 @@ pub(crate) struct Injector<T = Runnable> {
     len: AtomicUsize,
 }
 
-/// Oldest first: `front`, the blocks, `back`. The two ends keep their room, so that tasks which come one by one allocate nothing.
+/// Oldest first: `front`, the blocks, `back`. The two ends keep their room, so that tasks which come one by one allocate nothing. Before them
+/// all come those that are urgent.
 struct List<T> {
+    urgent: VecDeque<T>,
     front: VecDeque<T>,
     blocks: VecDeque<Vec<T>>,
     back: VecDeque<T>,
@@ -41,6 +43,7 @@ struct List<T> {
 impl<T> Injector<T> {
     pub(crate) fn new() -> Self {
         let list = List {
+            urgent: VecDeque::new(),
             front: VecDeque::new(),
             blocks: VecDeque::new(),
             back: VecDeque::new(),
@@ -59,6 +62,20 @@ impl<T> Injector<T> {
             return Err(task);
         }
         list.push(task);
+        self.len.store(self.len.load(Relaxed) + 1, Release);
+        Ok(())
+    }
+
+    /// Puts a task before all others, but behind those that came here so before.
+    ///
+    /// For what the monitor delivers in place of workers that are in long polls: each of them would have run it next, and in this queue
+    /// may be a hundred tasks as long. It delivers nothing while some worker makes short polls, so that the others' turn comes.
+    pub(crate) fn push_urgent(&self, task: T) -> Result<(), T> {
+        let mut list = self.lock();
+        if list.closed {
+            return Err(task);
+        }
+        list.urgent.push_back(task);
         self.len.store(self.len.load(Relaxed) + 1, Release);
         Ok(())
     }
@@ -139,6 +156,9 @@ impl<T> List<T> {
     }
 
     fn pop(&mut self) -> Option<T> {
+        if let Some(task) = self.urgent.pop_front() {
+            return Some(task);
+        }
         if self.front.is_empty() {
             match self.blocks.pop_front() {
                 Some(block) => self.front.extend(block),

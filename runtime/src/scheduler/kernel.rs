@@ -1,6 +1,9 @@
-//! How long the kernel lets a thread run before another one on its CPU may take over.
+//! What the scheduler asks of the kernel's: how much CPU time a thread has had, and how long one may run before another takes over.
 //!
-//! A spare that takes the place of a stuck worker needs a CPU, and where the stuck one spins there may be none: with more spinning threads
+//! **CPU time** tells a thread that computes from one that blocks: the clock of one that waits for a lock, a descriptor or a sleep stands.
+//! So does that of a thread which waits for a CPU; the two are told apart by its state, see [`threads`](super::threads::waits).
+//!
+//! **Slices.** A spare that takes the place of a stuck worker needs a CPU, and where the stuck one spins there may be none: with more spinning threads
 //! than CPUs each waits for the others' slices, some milliseconds each, and so do the timers. Linux (from 6.12) lets a thread that wakes
 //! run at once if its slice is shorter than that of the one that runs, within what is its fair share. So the monitor gives stuck workers
 //! the longest slice there is, which they keep in the order of a hundred milliseconds anyway, and itself the shortest.
@@ -37,7 +40,7 @@ impl Slice {
     }
 }
 
-pub(crate) use system::set_slice;
+pub(crate) use system::{cpu_time, set_slice};
 
 #[cfg(target_os = "linux")]
 mod system {
@@ -66,6 +69,20 @@ mod system {
             // SAFETY: it has no arguments and cannot fail.
             Self(unsafe { libc::gettid() })
         }
+    }
+
+    /// The CPU time that a thread of this process has had, in nanoseconds. Some hundred nanoseconds of system call.
+    pub(crate) fn cpu_time(thread: KernelThread) -> Option<u64> {
+        // What `pthread_getcpuclockid` returns: the number, inverted, and that it is one thread's (4) whole time on a CPU (2).
+        let clock = (!thread.0 << 3) | 4 | 2;
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        // SAFETY: the kernel writes one `timespec`, which lives longer than the call; a clock that is not there is an error.
+        let got = unsafe { libc::clock_gettime(clock, &raw mut time) };
+        let nanos = || u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).ok();
+        (got == 0).then(nanos).flatten()
     }
 
     /// Asks for a slice for a thread of this process that is alive. Whatever else was set for it stays; a thread with a real-time policy is
@@ -120,11 +137,29 @@ mod system {
     }
 
     pub(crate) fn set_slice(_: KernelThread, _: Slice) {}
+
+    pub(crate) fn cpu_time(_: KernelThread) -> Option<u64> {
+        None
+    }
 }
 
 #[cfg(all(test, target_os = "linux", not(loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clock_of_a_thread_goes_on_while_it_computes_and_only_then() {
+        let me = KernelThread::current();
+        let time = || cpu_time(me).unwrap();
+        let before = time();
+        while time() < before + 5_000_000 {
+            std::hint::spin_loop();
+        }
+        let before = time();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(time() - before < 25_000_000);
+        assert_eq!(cpu_time(KernelThread(libc::pid_t::MAX - 1)), None);
+    }
 
     #[test]
     fn a_slice_is_set_and_taken_back() {

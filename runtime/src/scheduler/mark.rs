@@ -9,7 +9,8 @@
 
 use crate::primitive::atomic::{
     AtomicBool, AtomicU64,
-    Ordering::{AcqRel, Relaxed, Release},
+    Ordering::{AcqRel, Relaxed, Release, SeqCst},
+    fence,
 };
 
 /// See the module.
@@ -50,9 +51,13 @@ impl Mark {
         self.stuck.swap(false, AcqRel)
     }
 
-    /// The owner does not count as running from now on. `false`: it was marked already.
+    /// The owner does not count as running from now on. `false`: it was marked already. The caller sees to the timers, see
+    /// [`vacancy`](super::vacancy).
     pub(crate) fn stick(&self) -> bool {
-        !self.stuck.swap(true, AcqRel)
+        let new = !self.stuck.swap(true, AcqRel);
+        // Pairs with the fence in `Vacancy::keeper`: whoever puts a timer here sees the mark, or who marks sees the timer.
+        fence(SeqCst);
+        new
     }
 
     pub(crate) fn is_stuck(&self) -> bool {

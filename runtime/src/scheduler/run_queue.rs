@@ -57,9 +57,15 @@ impl<T: Queued> RunQueue<T> {
     /// Puts a task into the run-next slot; its previous occupant is returned and belongs into the ring. Owner only.
     #[inline]
     pub(crate) fn replace_next(&self, task: T) -> Option<T> {
-        let before = self.next.swap(task.into_node().as_ptr(), AcqRel);
+        let task = task.into_node().as_ptr();
+        // Relaxed: others only ever empty the slot, so what is empty now stays empty until we fill it, and needs no exchange.
+        if self.next.load(Relaxed).is_null() {
+            // Release: the task's content comes with it to whoever takes it.
+            self.next.store(task, Release);
+            return None;
+        }
         // SAFETY: what the slot held was put there by `into_node`, and the swap took it.
-        unsafe { Self::from_slot(before) }
+        unsafe { Self::from_slot(self.next.swap(task, AcqRel)) }
     }
 
     /// Takes the task to run next.
@@ -206,6 +212,18 @@ impl<T: Queued> RunQueue<T> {
         // Relaxed: no slot is read.
         let tail = self.tail.load(Relaxed);
         tail.wrapping_sub(head) as usize
+    }
+
+    /// The place behind the last task, for [`has_left`](Self::has_left). Owner only.
+    pub(crate) fn end(&self) -> u32 {
+        // Relaxed: only the owner writes it.
+        self.tail.load(Relaxed)
+    }
+
+    /// Whether all that was there when `end` was asked for has been taken since. To be asked before the places wrap.
+    pub(crate) fn has_left(&self, end: u32) -> bool {
+        // Relaxed: a hint.
+        self.head.load(Relaxed).wrapping_sub(end) as i32 >= 0
     }
 
     pub(crate) fn is_empty(&self) -> bool {

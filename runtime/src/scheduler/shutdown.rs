@@ -286,10 +286,8 @@ impl Scheduler {
     }
 
     fn drain_queues(&self) {
-        for queue in [&self.injector, &self.heavy] {
-            while let Some(task) = queue.pop() {
-                drop(task);
-            }
+        while let Some(task) = self.injector.pop().or_else(|| self.heavy.drain()) {
+            drop(task);
         }
         for slot in self.started_slots() {
             drop(slot.queue.take_next());

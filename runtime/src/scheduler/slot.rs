@@ -7,7 +7,7 @@
 use std::panic::Location;
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64,
-    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -19,6 +19,7 @@ use super::mark::Mark;
 use super::parker::{Bed, Parker};
 use super::run_queue::RunQueue;
 use super::threads::{self, ThreadNumber};
+use super::vacancy::{Keeper, Vacancy};
 use crate::histogram::Counts as LatencyCounts;
 use crate::io::Driver;
 use crate::task::coop::Preempt;
@@ -40,8 +41,8 @@ pub(crate) struct Slot {
     thread: AtomicU32,
     /// The owner, while it lives: whoever holds the lock keeps it from ending.
     owner: Mutex<Option<KernelThread>>,
-    /// It has no owner: the monitor fires its timers. Written under the scheduler's `starting`.
-    vacant: AtomicBool,
+    /// Whether it has an owner.
+    pub(crate) vacancy: Vacancy,
 }
 
 impl Slot {
@@ -55,7 +56,7 @@ impl Slot {
             parker: Parker::new(),
             thread: AtomicU32::new(0),
             owner: Mutex::new(None),
-            vacant: AtomicBool::new(false),
+            vacancy: Vacancy::new(),
         }
     }
 
@@ -74,14 +75,14 @@ impl Slot {
         self.thread.store(0, Release);
     }
 
-    /// Whether it waits for an owner, or has one. SeqCst: a two-sided race with whoever inserts a timer here, see `Interrupt`.
-    pub(crate) fn set_vacant(&self, vacant: bool) {
-        self.vacant.store(vacant, SeqCst);
-    }
-
     /// Whether its owner has ended, and no other one has come.
     pub(crate) fn is_vacant(&self) -> bool {
-        self.vacant.load(SeqCst)
+        self.vacancy.is_open()
+    }
+
+    /// Who fires its timers.
+    pub(crate) fn keeper(&self) -> Keeper {
+        self.vacancy.keeper(&self.poll.mark)
     }
 
     /// How long the kernel lets the owner run.
@@ -89,6 +90,17 @@ impl Slot {
         if let Some(owner) = *self.owner() {
             kernel::set_slice(owner, slice);
         }
+    }
+
+    /// The CPU time that the owner has had.
+    pub(crate) fn cpu_time(&self) -> Option<u64> {
+        let owner = self.owner();
+        (*owner).and_then(kernel::cpu_time)
+    }
+
+    /// Whether the owner waits for something else than a CPU. `None`: unknown.
+    pub(crate) fn waits(&self) -> Option<bool> {
+        threads::waits(self.thread()?)
     }
 
     fn owner(&self) -> MutexGuard<'_, Option<KernelThread>> {
@@ -123,6 +135,10 @@ pub(crate) struct PollMark {
     spawned_at: Place,
     /// The task said that it would block, so that nobody need be told of it.
     on_purpose: AtomicBool,
+    /// The poll that is stuck blocks, and does not compute. Set by the monitor too, perhaps a moment too late: a hint.
+    blocks: AtomicBool,
+    /// The poll counts among those of heavy tasks, see `heavy`. Whoever takes this down takes it out of the count.
+    admitted: AtomicBool,
     /// The task is to yield at its next budgeted operation.
     pub(crate) preempt: &'static Preempt,
 }
@@ -134,6 +150,8 @@ impl PollMark {
             task: AtomicU64::new(0),
             spawned_at: Place::unknown(),
             on_purpose: AtomicBool::new(false),
+            blocks: AtomicBool::new(false),
+            admitted: AtomicBool::new(false),
             preempt: Preempt::acquire(),
         }
     }
@@ -169,6 +187,30 @@ impl PollMark {
 
     pub(crate) fn is_on_purpose(&self) -> bool {
         self.on_purpose.load(Relaxed)
+    }
+
+    /// Notes whether the poll blocks.
+    pub(crate) fn set_blocks(&self, blocks: bool) {
+        self.blocks.store(blocks, Relaxed);
+    }
+
+    pub(crate) fn blocks(&self) -> bool {
+        self.blocks.load(Relaxed)
+    }
+
+    /// The owner begins a poll that counts. Relaxed: the count itself is [`Heavy`](super::heavy::Heavy)'s.
+    pub(crate) fn admit(&self) {
+        self.admitted.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.admitted.load(Relaxed)
+    }
+
+    /// `true`: the caller takes it out of the count.
+    #[must_use]
+    pub(crate) fn take_admission(&self) -> bool {
+        self.is_admitted() && self.admitted.swap(false, AcqRel)
     }
 
     pub(crate) fn is_stuck(&self) -> bool {

@@ -41,6 +41,15 @@ pub(crate) fn all() -> Option<Vec<ThreadNumber>> {
     (counted == numbers.len()).then_some(numbers)
 }
 
+/// Whether a thread waits for something else than a CPU, at this moment; `None`: unknown. Some ten microseconds.
+pub(crate) fn waits(thread: ThreadNumber) -> Option<bool> {
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?;
+    let state = after_name.trim_start().chars().next()?;
+    // `R`: it runs, or would if there were a CPU.
+    Some(state != 'R')
+}
+
 /// What tells a thread from a later one of the same number: when it began.
 pub(crate) fn began(thread: ThreadNumber) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;

@@ -71,6 +71,17 @@ impl Signal {
     }
 
     /// What is listened for.
+    ///
+    /// ```
+    /// use runtime::signal::{self, SignalKind};
+    ///
+    /// # runtime::block_on(async {
+    /// let stop = signal::notify([SignalKind::interrupt(), SignalKind::terminate()])?;
+    /// assert_eq!(stop.kinds().last(), Some(SignalKind::terminate()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn kinds(&self) -> impl Iterator<Item = SignalKind> + '_ {
         self.hung.iter().map(Hung::kind)
     }
@@ -80,6 +91,17 @@ impl Signal {
     /// # Cancel safety
     ///
     /// Cancel safe: a signal is taken only when the future is ready.
+    ///
+    /// ```
+    /// use runtime::signal::{self, SignalKind};
+    ///
+    /// # runtime::block_on(async {
+    /// let mut reload = signal::unix(SignalKind::hangup())?;
+    /// # unsafe { libc::raise(libc::SIGHUP) };
+    /// // kill -HUP …
+    /// assert_eq!(reload.recv().await, Some(SignalKind::hangup()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `<-c`.
     #[track_caller]
@@ -102,6 +124,20 @@ impl Signal {
     }
 
     /// The poll form of [`recv`](Self::recv).
+    ///
+    /// ```
+    /// use runtime::signal::{self, SignalKind};
+    /// use std::future::poll_fn;
+    ///
+    /// # runtime::block_on(async {
+    /// let mut user = signal::unix(SignalKind::user_defined1())?;
+    /// # unsafe { libc::raise(libc::SIGUSR1) };
+    /// // kill -USR1 …
+    /// assert!(poll_fn(|cx| user.poll_recv(cx)).await.is_some());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<SignalKind>> {
         self.poll_at(Location::caller(), cx).map(Result::ok)

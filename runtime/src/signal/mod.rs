@@ -142,6 +142,15 @@ pub fn ctrl_c() -> CtrlC {
 }
 
 /// Future of [`ctrl_c`].
+///
+/// ```
+/// # runtime::block_on(async {
+/// let interrupted: runtime::signal::CtrlC = runtime::signal::ctrl_c();
+/// drop(interrupted); // Ctrl-C ends the program again
+/// # });
+/// ```
+///
+/// **Go:** the context of `signal.NotifyContext`.
 #[must_use = "futures do nothing unless awaited"]
 pub struct CtrlC {
     /// `None` once it is done.

@@ -33,11 +33,31 @@ pub struct Builder {
 
 impl Builder {
     /// A task without a name so far.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::task::Builder::new().spawn(async { 42 });
+    /// assert_eq!(task.await.unwrap(), 42);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn new() -> Self {
         Self::default()
     }
 
     /// The task's name. It need not be unique.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::task::Builder::new()
+    ///     .name("reader")
+    ///     .spawn(async { runtime::task::name() });
+    /// assert_eq!(task.await.unwrap().as_deref(), Some("reader"));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `pprof.SetGoroutineLabels`.
     pub fn name(mut self, name: impl Into<Arc<str>>) -> Self {
         self.name = Some(name.into());
         self
@@ -48,6 +68,15 @@ impl Builder {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::task::Builder::new().name("answer").spawn(async { 42 });
+    /// assert_eq!(task.await.unwrap(), 42);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `go f()`.
     #[track_caller]
     pub fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
     where
@@ -61,6 +90,15 @@ impl Builder {
     }
 
     /// Spawns the task on the runtime of `handle`.
+    ///
+    /// ```
+    /// let rt = runtime::Runtime::new()?;
+    /// let task = runtime::task::Builder::new().name("answer").spawn_on(async { 42 }, rt.handle());
+    /// assert_eq!(rt.block_on(task).unwrap(), 42);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// **Go:** `go f()`.
     #[track_caller]
     pub fn spawn_on<F>(self, future: F, handle: &Handle) -> JoinHandle<F::Output>
     where
@@ -82,6 +120,8 @@ impl Builder {
 /// assert_eq!(runtime::task::name(), None);
 /// # });
 /// ```
+///
+/// **Go:** none.
 pub fn name() -> Option<Arc<str>> {
     let id = current::task_id()?;
     current::scheduler()?.names().of(id)

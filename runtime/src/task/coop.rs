@@ -74,12 +74,33 @@ impl Preempt {
 }
 
 /// Permission for one leaf operation, from [`poll_proceed`].
+///
+/// ```
+/// # runtime::block_on(async {
+/// use runtime::task::coop::{Proceed, poll_proceed};
+///
+/// let proceed: Proceed = std::future::poll_fn(|cx| poll_proceed(cx)).await;
+/// proceed.made_progress();
+/// # });
+/// ```
+///
+/// **Go:** none: goroutines are stopped from outside.
 #[derive(Debug)]
 #[must_use = "call `made_progress` once the operation is done"]
 pub struct Proceed(());
 
 impl Proceed {
     /// Spends the unit. Call it when the operation completes, and not when it returns `Pending`.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let proceed = std::future::poll_fn(|cx| runtime::task::coop::poll_proceed(cx)).await;
+    /// // … the operation …
+    /// proceed.made_progress();
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     #[inline]
     pub fn made_progress(self) {
         LEFT.set(LEFT.get().wrapping_sub(1));
@@ -102,6 +123,8 @@ impl Proceed {
 /// }
 /// # let _ = poll_pop;
 /// ```
+///
+/// **Go:** none: goroutines are stopped from outside.
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {
     if LEFT.get() <= 0 || PREEMPT.get().0.load(Relaxed) {
@@ -129,7 +152,9 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
 ///
 /// For long computations inside a task: call it once an iteration.
 ///
-/// *Cancel safety*: cancel safe; nothing is spent before it completes.
+/// # Cancel safety
+///
+/// Cancel safe: nothing is spent before it completes.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -141,6 +166,8 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
 /// # assert_eq!(sum, 49_995_000);
 /// # });
 /// ```
+///
+/// **Go:** `runtime.Gosched()` now and then; there it is not needed.
 pub async fn consume_budget() {
     std::future::poll_fn(|cx| {
         ready!(poll_proceed(cx)).made_progress();
@@ -153,13 +180,38 @@ pub async fn consume_budget() {
 ///
 /// Everything polled inside may starve its neighbours, as a Tokio `unconstrained` does; prefer [`consume_budget`] in loops.
 ///
-/// *Cancel safety*: that of the future inside.
+/// # Cancel safety
+///
+/// That of the future inside.
+///
+/// ```
+/// # runtime::block_on(async {
+/// use runtime::task::coop::unconstrained;
+///
+/// let answer = unconstrained(async { 6 * 7 }).await;
+/// assert_eq!(answer, 42);
+/// # });
+/// ```
+///
+/// **Go:** none.
 pub fn unconstrained<F: Future>(future: F) -> Unconstrained<F> {
     Unconstrained { future }
 }
 
 pin_project! {
     /// Future of [`unconstrained`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// use runtime::task::coop::{Unconstrained, unconstrained};
+    /// use std::future::Ready;
+    ///
+    /// let future: Unconstrained<Ready<u32>> = unconstrained(std::future::ready(42));
+    /// assert_eq!(future.await, 42);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Unconstrained<F> {

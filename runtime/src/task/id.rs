@@ -28,6 +28,15 @@ impl Id {
     }
 
     /// The id as a number.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(async {});
+    /// assert!(task.id().as_u64() > 0);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** the number behind `goroutine` in a traceback.
     pub fn as_u64(self) -> u64 {
         self.0.get()
     }

@@ -82,11 +82,31 @@ impl<T> JoinHandle<T> {
     }
 
     /// The task's id.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(async { runtime::task::id() });
+    /// let id = task.id();
+    /// assert_eq!(task.await.unwrap(), Some(id));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn id(&self) -> Id {
         self.id
     }
 
     /// Whether the task has ended, be it with a result, a panic or by [`abort`](Self::abort).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(std::future::pending::<()>());
+    /// assert!(!task.is_finished());
+    /// task.abort();
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn is_finished(&self) -> bool {
         self.header()
             .is_none_or(|task| task.state.load().is_complete())
@@ -114,6 +134,17 @@ impl<T> JoinHandle<T> {
     }
 
     /// A handle that can only abort, and that may be kept beside this one.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(std::future::pending::<()>());
+    /// let abort = task.abort_handle();
+    /// abort.abort();
+    /// assert!(task.await.unwrap_err().is_cancelled());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none; the `cancel` of a context is passed on so.
     pub fn abort_handle(&self) -> AbortHandle {
         if let Some(task) = self.header() {
             task.state.ref_inc();
@@ -300,6 +331,8 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// assert!(handle.await.unwrap_err().is_cancelled());
 /// # });
 /// ```
+///
+/// **Go:** none; the `cancel` of a context comes close.
 pub struct AbortHandle {
     task: Option<NonNull<Header>>,
     id: Id,
@@ -312,6 +345,16 @@ unsafe impl Sync for AbortHandle {}
 
 impl AbortHandle {
     /// Cancels the task: see [`JoinHandle::abort`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(std::future::pending::<()>());
+    /// task.abort_handle().abort();
+    /// assert!(task.await.unwrap_err().is_cancelled());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn abort(&self) {
         if let Some(task) = self.task {
             // SAFETY: this handle's reference.
@@ -320,6 +363,17 @@ impl AbortHandle {
     }
 
     /// Whether the task has ended.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(async {});
+    /// let abort = task.abort_handle();
+    /// task.await.unwrap();
+    /// assert!(abort.is_finished());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn is_finished(&self) -> bool {
         // SAFETY: this handle's reference.
         self.task
@@ -327,6 +381,15 @@ impl AbortHandle {
     }
 
     /// The task's id.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(async {});
+    /// assert_eq!(task.abort_handle().id(), task.id());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn id(&self) -> Id {
         self.id
     }
@@ -367,6 +430,16 @@ impl fmt::Debug for AbortHandle {
 }
 
 /// Why a task has no result: it panicked, or it was aborted.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let error: runtime::JoinError = runtime::spawn(async { panic!("boom") }).await.unwrap_err();
+/// assert!(error.is_panic());
+/// assert!(error.to_string().ends_with("panicked: boom"));
+/// # });
+/// ```
+///
+/// **Go:** what `recover()` returns.
 pub struct JoinError {
     id: Id,
     cause: Cause,
@@ -397,11 +470,30 @@ impl JoinError {
     }
 
     /// Whether the task was aborted, or dropped because its runtime shut down.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(std::future::pending::<()>());
+    /// task.abort();
+    /// assert!(task.await.unwrap_err().is_cancelled());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn is_cancelled(&self) -> bool {
         matches!(self.cause, Cause::Cancelled)
     }
 
     /// Whether the task panicked.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let error = runtime::spawn(async { panic!("boom") }).await.unwrap_err();
+    /// assert!(error.is_panic());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `recover() != nil`.
     pub fn is_panic(&self) -> bool {
         matches!(self.cause, Cause::Panic { .. })
     }
@@ -418,6 +510,8 @@ impl JoinError {
     /// assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "boom");
     /// # });
     /// ```
+    ///
+    /// **Go:** what `recover()` returns.
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send> {
         match self.try_into_panic() {
@@ -433,6 +527,17 @@ impl JoinError {
     /// # Errors
     ///
     /// The error unchanged, if the task did not panic.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let error = runtime::spawn(async { panic!("boom") }).await.unwrap_err();
+    /// if let Ok(payload) = error.try_into_panic() {
+    ///     assert_eq!(payload.downcast_ref(), Some(&"boom"));
+    /// }
+    /// # });
+    /// ```
+    ///
+    /// **Go:** what `recover()` returns.
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
         match self.cause {
             Cause::Panic { payload, .. } => Ok(payload
@@ -443,6 +548,17 @@ impl JoinError {
     }
 
     /// The id of the task.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let task = runtime::spawn(std::future::pending::<()>());
+    /// let id = task.id();
+    /// task.abort();
+    /// assert_eq!(task.await.unwrap_err().id(), id);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn id(&self) -> Id {
         self.id
     }

@@ -75,6 +75,13 @@ struct Notice {
 
 impl<T> JoinSet<T> {
     /// An empty set. It allocates nothing for members before the first one.
+    ///
+    /// ```
+    /// let set = runtime::task::JoinSet::<u32>::new();
+    /// assert!(set.is_empty());
+    /// ```
+    ///
+    /// **Go:** none; `var wg sync.WaitGroup`.
     pub fn new() -> Self {
         Self {
             members: Slab::new(),
@@ -83,11 +90,27 @@ impl<T> JoinSet<T> {
     }
 
     /// Members whose result has not been taken, whether they have ended or not.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let mut set = runtime::task::JoinSet::new();
+    /// set.spawn(async {});
+    /// assert_eq!(set.len(), 1); // also when it has ended, until it is taken out
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
     /// Whether every result has been taken.
+    ///
+    /// ```
+    /// assert!(runtime::task::JoinSet::<u32>::new().is_empty());
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -340,6 +363,17 @@ impl<T> fmt::Debug for JoinSet<T> {
 }
 
 /// Future of [`JoinSet::join_next`].
+///
+/// ```
+/// # runtime::block_on(async {
+/// let mut set = runtime::task::JoinSet::new();
+/// set.spawn(async { 42 });
+/// let next: runtime::task::JoinNext<'_, u32> = set.join_next();
+/// assert_eq!(next.await.unwrap().unwrap(), 42);
+/// # });
+/// ```
+///
+/// **Go:** none.
 #[must_use = "futures do nothing unless awaited"]
 pub struct JoinNext<'a, T>(Next<'a, T>);
 

@@ -62,6 +62,19 @@ macro_rules! task_local {
 ///
 /// It is not inherited by tasks that are spawned inside.
 ///
+/// ```
+/// # runtime::block_on(async {
+/// use runtime::task::LocalKey;
+///
+/// runtime::task_local!(static USER: String);
+///
+/// let key: &'static LocalKey<String> = &USER;
+/// key.scope("ann".to_owned(), async {
+///     assert_eq!(USER.get(), "ann");
+/// }).await;
+/// # });
+/// ```
+///
 /// **Go:** the key of a `context.WithValue`.
 pub struct LocalKey<T: 'static> {
     cell: thread::LocalKey<RefCell<Option<T>>>,
@@ -265,6 +278,20 @@ impl<T: 'static> Drop for Entered<'_, T> {
 
 pin_project! {
     /// Future of [`LocalKey::scope`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// use runtime::task::Scope;
+    /// use std::future::Ready;
+    ///
+    /// runtime::task_local!(static DEPTH: u32);
+    ///
+    /// let scope: Scope<u32, Ready<u8>> = DEPTH.scope(1, std::future::ready(7));
+    /// assert_eq!(scope.await, 7);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Scope<T, F>
     where
@@ -339,6 +366,15 @@ impl<T: 'static, F> fmt::Debug for Scope<T, F> {
 }
 
 /// The task has no value of this key: from [`LocalKey::try_with`].
+///
+/// ```
+/// runtime::task_local!(static DEPTH: u32);
+///
+/// let error: runtime::task::LocalAccessError = DEPTH.try_get().unwrap_err();
+/// assert!(error.to_string().contains("`scope`"));
+/// ```
+///
+/// **Go:** none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalAccessError(());
 

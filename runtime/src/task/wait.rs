@@ -17,6 +17,14 @@ use super::place::Place;
 use crate::time::clock;
 
 /// What a parked task waits for, in the words of a Go traceback.
+///
+/// ```
+/// use runtime::task::WaitReason;
+///
+/// assert_eq!(WaitReason::ChanReceive.to_string(), "chan receive");
+/// ```
+///
+/// **Go:** `waitReason`, as a traceback shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -72,6 +80,14 @@ pub enum WaitReason {
 
 impl WaitReason {
     /// The words, as Go prints them.
+    ///
+    /// ```
+    /// use runtime::task::WaitReason;
+    ///
+    /// assert_eq!(WaitReason::WaitGroupWait.as_str(), "sync.WaitGroup.Wait");
+    /// ```
+    ///
+    /// **Go:** the same words.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "waiting",
@@ -139,6 +155,25 @@ impl fmt::Display for WaitReason {
 /// Notes why the current task is about to wait, and where; outside a task it does nothing.
 ///
 /// For authors of leaf futures: call it just before returning `Pending`.
+///
+/// ```
+/// use runtime::task::{WaitReason, waiting};
+/// use std::panic::Location;
+/// use std::task::{Context, Poll, Waker};
+///
+/// #[track_caller]
+/// fn poll_bell(rung: bool, waker: &mut Option<Waker>, cx: &mut Context<'_>) -> Poll<()> {
+///     if rung {
+///         return Poll::Ready(());
+///     }
+///     *waker = Some(cx.waker().clone());
+///     waiting(WaitReason::Notify, Location::caller());
+///     Poll::Pending
+/// }
+/// # let _ = poll_bell;
+/// ```
+///
+/// **Go:** the `waitReason` given to `gopark`.
 #[inline]
 pub fn waiting(reason: WaitReason, place: &'static Location<'static>) {
     crate::scheduler::current::note_waiting(reason, place);

@@ -28,7 +28,7 @@ use super::clock;
 use super::entry::{Alert, Entry, NotArmed, State};
 use super::timers::Timers;
 use super::wheel::IDLE;
-use crate::Handle;
+use crate::handle::{Handle, NO_RUNTIME};
 use crate::scheduler::current;
 
 /// Calls `f` in a task of its own once `delay` has passed.
@@ -62,9 +62,7 @@ where
     F: FnMut() + Send + 'static,
 {
     let (Ok(handle), Some((home, _))) = (Handle::try_current(), current::timers()) else {
-        panic!(
-            "no runtime: call this from a task, or inside Runtime::block_on / Handle::enter; the simplest cure is #[runtime::main]"
-        );
+        panic!("time::after_func: {NO_RUNTIME}");
     };
     let core = Arc::new(Core {
         state: Mutex::new(CoreState {

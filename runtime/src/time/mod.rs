@@ -41,6 +41,7 @@
 mod after_func;
 pub(crate) mod clock;
 mod entry;
+mod in_turn;
 mod instant;
 mod pause;
 mod sleep;
@@ -54,6 +55,7 @@ mod wheel;
 #[cfg(all(test, loom))]
 pub(crate) mod for_models {
     pub(crate) use super::entry::{Alert, Entry, NotArmed, State};
+    pub(crate) use super::in_turn::InTurn;
 }
 #[cfg(all(test, not(loom)))]
 mod entry_tests;

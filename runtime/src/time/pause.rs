@@ -61,7 +61,7 @@ use crate::task::{WaitReason, coop, waiting};
 /// **Go:** the clock inside `synctest.Test`, which runs from the beginning in this way.
 #[track_caller]
 pub fn pause() {
-    scheduler().pause_clock();
+    scheduler("pause").pause_clock();
 }
 
 /// Lets the clock of the current runtime run on from where it stands. Where it runs, nothing happens.
@@ -86,7 +86,7 @@ pub fn pause() {
 /// **Go:** nothing like it.
 #[track_caller]
 pub fn resume() {
-    scheduler().resume_clock();
+    scheduler("resume").resume_clock();
 }
 
 /// Whether the clock of the current runtime is paused; `false` where there is no runtime.
@@ -108,7 +108,9 @@ pub fn is_paused() -> bool {
 /// deadlines, and what it does then happens before anything later does. Tasks that wait for a socket do not keep it, other than they do
 /// the clock that moves by itself; blocking jobs do.
 ///
-/// *Cancel safety*: cancel safe; the clock stays where it has come to.
+/// # Cancel safety
+///
+/// Cancel safe; the clock stays where it has come to.
 ///
 /// # Panics
 ///
@@ -143,7 +145,9 @@ pub fn advance(duration: Duration) -> Advance {
 /// other, or for a socket that has nothing for them now; blocking jobs have ended. If several tasks wait for it they go on one by one, in
 /// the order in which they came, each when all others wait again. What the other tasks have done is visible to the one that goes on.
 ///
-/// *Cancel safety*: cancel safe; nothing happens by it.
+/// # Cancel safety
+///
+/// Cancel safe; nothing happens by it.
 ///
 /// # Panics
 ///
@@ -171,10 +175,32 @@ pub fn settle() -> Settle {
 }
 
 /// Future of [`advance`].
+///
+/// ```
+/// # let rt = runtime::Builder::new().start_paused(true).build()?;
+/// # rt.block_on(async {
+/// let advance: runtime::time::Advance = runtime::time::advance(std::time::Duration::from_secs(60));
+/// advance.await;
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// **Go:** none.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Advance(Wait);
 
 /// Future of [`settle`].
+///
+/// ```
+/// # let rt = runtime::Builder::new().start_paused(true).build()?;
+/// # rt.block_on(async {
+/// let settle: runtime::time::Settle = runtime::time::settle();
+/// settle.await;
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// **Go:** none.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Settle(Wait);
 
@@ -207,7 +233,7 @@ struct Wait {
 impl Wait {
     #[track_caller]
     fn new(name: &str, by: Option<Duration>) -> Self {
-        let scheduler = scheduler();
+        let scheduler = scheduler(name);
         assert!(
             scheduler.timeline().is_paused(),
             "time::{name}: the clock of this runtime runs; call time::pause() first, or use #[runtime::test(start_paused = true)]"
@@ -255,8 +281,12 @@ impl Drop for Wait {
 }
 
 #[track_caller]
-fn scheduler() -> Arc<Scheduler> {
-    current::scheduler().unwrap_or_else(|| panic!("{NO_RUNTIME}"))
+fn scheduler(name: &str) -> Arc<Scheduler> {
+    match current::scheduler() {
+        Some(scheduler) => scheduler,
+        // Not in a closure, for which the caller's place would be this one.
+        None => panic!("time::{name}: {NO_RUNTIME}"),
+    }
 }
 
 impl fmt::Debug for Wait {

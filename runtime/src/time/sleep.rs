@@ -20,6 +20,7 @@ use super::Instant;
 use super::clock::{self, NEVER, RELATIVE};
 use super::entry::{Entry, NotArmed, State};
 use super::wheel::IDLE;
+use crate::handle::NO_RUNTIME;
 use crate::scheduler::current;
 use crate::task::{WaitReason, coop, waiting};
 
@@ -293,8 +294,7 @@ fn is_relative(deadline: u64) -> bool {
 #[cold]
 fn no_runtime(made_at: &Location<'_>) -> ! {
     panic!(
-        "no runtime: call this from a task, or inside Runtime::block_on / Handle::enter; the simplest cure is #[runtime::main] \
-         (the timer was made at {made_at}, has to wait, and no runtime is there to wake it)"
+        "{NO_RUNTIME} (the timer was made at {made_at}, has to wait, and no runtime is there to wake it)"
     );
 }
 

@@ -19,13 +19,14 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{
-    AtomicU8, AtomicU64,
+    AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::clock;
+use super::in_turn::InTurn;
 
 /// Where a clock starts that is paused from the beginning. A round number also in the wheel's digits.
 const START: u64 = clock::EPOCH;
@@ -41,14 +42,9 @@ pub(crate) struct Timeline {
     lead: u64,
     /// Who waits.
     requests: Mutex<Requests>,
-    /// Whether some worker moves the clock: `FREE`, `TAKEN`, or `AGAIN`.
-    turn: AtomicU8,
+    /// Who moves the clock.
+    turn: InTurn,
 }
-
-const FREE: u8 = 0;
-const TAKEN: u8 = 1;
-/// Taken, and somebody else wanted it: he who has it looks once more.
-const AGAIN: u8 = 2;
 
 /// What a future waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +82,7 @@ impl Timeline {
             ahead: AtomicU64::new(lead),
             lead,
             requests: Mutex::default(),
-            turn: AtomicU8::new(FREE),
+            turn: InTurn::new(),
         }
     }
 
@@ -233,41 +229,9 @@ impl Timeline {
 
     // ---- the turn ----
 
-    /// Runs `look` on one thread at a time. It is not a lock: who finds it taken goes his way, and `look` is run once more, by him who has
-    /// it, unless it has brought something.
-    ///
-    /// So of several workers that fall asleep at once the last look sees all of them asleep.
-    pub(crate) fn in_turn<R>(&self, mut look: impl FnMut() -> Option<R>) -> Option<R> {
-        loop {
-            // SeqCst throughout: who finds the turn taken has said before that he sleeps, and the look that follows asks who sleeps.
-            match self.turn.compare_exchange(FREE, TAKEN, SeqCst, SeqCst) {
-                Ok(_) => break,
-                Err(AGAIN) => return None,
-                Err(_) => {
-                    if self
-                        .turn
-                        .compare_exchange(TAKEN, AGAIN, SeqCst, SeqCst)
-                        .is_ok()
-                    {
-                        return None;
-                    }
-                }
-            }
-        }
-        loop {
-            let found = look();
-            if found.is_some() {
-                self.turn.store(FREE, SeqCst);
-                return found;
-            }
-            if self
-                .turn
-                .compare_exchange(TAKEN, FREE, SeqCst, SeqCst)
-                .is_ok()
-            {
-                return None;
-            }
-            self.turn.store(TAKEN, SeqCst);
-        }
+    /// Runs `look` on one thread at a time, see [`InTurn`]. So of several workers that fall asleep at once the last look sees all of them
+    /// asleep: each has said so before he comes here.
+    pub(crate) fn in_turn<R>(&self, look: impl FnMut() -> Option<R>) -> Option<R> {
+        self.turn.run(look)
     }
 }

@@ -53,6 +53,15 @@ pub(crate) fn runtime(workers: usize) -> Runtime {
     Builder::new().max_procs(workers).build().unwrap()
 }
 
+/// A runtime on which nobody steps in for a worker that stands still in a poll, however busy the machine: for tests that count on its tasks'
+/// being polled one after the other, or that count workers.
+pub(crate) fn undisturbed(workers: usize) -> Runtime {
+    let slice = Duration::from_secs(3600);
+    let mut builder = Builder::new();
+    builder.max_procs(workers).time_slice(slice);
+    builder.build().unwrap()
+}
+
 /// Runs a test on 1, 2, 3 and 8 workers, each under a watchdog.
 #[track_caller]
 pub(crate) fn each_size(test: impl Fn(&Runtime)) {

@@ -19,6 +19,12 @@ pub struct SendError<T>(pub T);
 
 impl<T> SendError<T> {
     /// The value that could not be sent.
+    ///
+    /// ```
+    /// assert_eq!(sync::SendError("a job").into_inner(), "a job");
+    /// ```
+    ///
+    /// **Go:** none: a send on a closed channel panics.
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -61,6 +67,12 @@ pub enum TrySendError<T> {
 
 impl<T> TrySendError<T> {
     /// The value that was not sent.
+    ///
+    /// ```
+    /// assert_eq!(sync::TrySendError::Full("a job").into_inner(), "a job");
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn into_inner(self) -> T {
         match self {
             Self::Full(value) | Self::Closed(value) => value,
@@ -68,11 +80,23 @@ impl<T> TrySendError<T> {
     }
 
     /// Whether a later attempt may succeed.
+    ///
+    /// ```
+    /// assert!(sync::TrySendError::Full(1).is_full());
+    /// ```
+    ///
+    /// **Go:** that a `select` came to its `default`.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Full(_))
     }
 
     /// Whether every later attempt will fail as well.
+    ///
+    /// ```
+    /// assert!(sync::TrySendError::Closed(1).is_closed());
+    /// ```
+    ///
+    /// **Go:** none: a send on a closed channel panics.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed(_))
     }
@@ -126,11 +150,23 @@ pub enum TryRecvError {
 
 impl TryRecvError {
     /// Whether a later attempt may succeed.
+    ///
+    /// ```
+    /// assert!(sync::TryRecvError::Empty.is_empty());
+    /// ```
+    ///
+    /// **Go:** that a `select` came to its `default`.
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Empty)
     }
 
     /// Whether every later attempt will fail as well.
+    ///
+    /// ```
+    /// assert!(sync::TryRecvError::Closed.is_closed());
+    /// ```
+    ///
+    /// **Go:** `ok == false`.
     pub fn is_closed(&self) -> bool {
         matches!(self, Self::Closed)
     }

@@ -26,6 +26,14 @@ use crate::primitive::Arc;
 ///
 /// It is also a [`Stream`] that ends when the channel is closed and drained.
 ///
+/// ```
+/// # runtime::block_on(async {
+/// let (tx, rx): (_, sync::Receiver<u32>) = sync::channel(1);
+/// tx.send(7).await.unwrap();
+/// assert_eq!(rx.recv().await, Some(7));
+/// # });
+/// ```
+///
 /// **Go:** `<-chan T`.
 pub struct Receiver<T> {
     /// What this handle waits with as a stream; made at the first wait and kept. Dropped before the channel.

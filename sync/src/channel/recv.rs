@@ -17,7 +17,20 @@ use crate::select::arm::{ChannelCase, ChannelOperation};
 pin_project! {
     /// Future of [`Receiver::recv`](super::Receiver::recv): the next value, or `None` once the channel is closed and drained.
     ///
-    /// *Cancel safety*: dropping it loses nothing; a value that it had been handed goes to the next receiver, in front of all others.
+    /// # Cancel safety
+    ///
+    /// Dropping it loses nothing; a value that it had been handed goes to the next receiver, in front of all others.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::channel(1);
+    /// let next: sync::Recv<'_, u32> = rx.recv();
+    /// tx.send(7).await.unwrap();
+    /// assert_eq!(next.await, Some(7));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `<-ch`.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Recv<'a, T> {
         #[pin]

@@ -17,8 +17,21 @@ use crate::select::arm::{ChannelCase, ChannelOperation};
 pin_project! {
     /// Future of [`Sender::send`](super::Sender::send).
     ///
-    /// *Cancel safety*: when it is dropped the value has been sent, once, or not at all, and then it is dropped too; to keep it, use
+    /// # Cancel safety
+    ///
+    /// When it is dropped the value has been sent, once, or not at all, and then it is dropped too; to keep it, use
     /// [`send_from`](super::Sender::send_from).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::channel(1);
+    /// let sending: sync::Send<'_, u32> = tx.send(7);
+    /// sending.await.unwrap();
+    /// assert_eq!(rx.recv().await, Some(7));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `ch <- v`.
     #[must_use = "futures do nothing unless awaited"]
     pub struct Send<'a, T> {
         #[pin]
@@ -76,7 +89,21 @@ impl<T> fmt::Debug for Send<'_, T> {
 pin_project! {
     /// Future of [`Sender::send_from`](super::Sender::send_from).
     ///
-    /// *Cancel safety*: when it is dropped the value has been sent, once, or it is back in its `Option`.
+    /// # Cancel safety
+    ///
+    /// When it is dropped the value has been sent, once, or it is back in its `Option`.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::channel(1);
+    /// let mut value = Some(7);
+    /// let sending: sync::SendFrom<'_, u32> = tx.send_from(&mut value);
+    /// sending.await.unwrap();
+    /// assert_eq!((rx.recv().await, value), (Some(7), None));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `ch <- v`, where `v` stays with who lost the `select`.
     #[must_use = "futures do nothing unless awaited"]
     pub struct SendFrom<'a, T> {
         #[pin]

@@ -17,6 +17,14 @@ use crate::primitive::Arc;
 ///
 /// Cloning it makes another handle of the same end; when the last one is dropped the channel closes.
 ///
+/// ```
+/// # runtime::block_on(async {
+/// let (tx, rx): (sync::Sender<u32>, _) = sync::channel(1);
+/// tx.send(7).await.unwrap();
+/// assert_eq!(rx.recv().await, Some(7));
+/// # });
+/// ```
+///
 /// **Go:** `chan<- T`.
 pub struct Sender<T> {
     channel: Arc<Channel<T>>,

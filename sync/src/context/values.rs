@@ -21,6 +21,11 @@ use std::sync::Arc;
 /// ```
 ///
 /// **Go:** `type userKey struct{}`, as its documentation recommends.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a key of a context",
+    label = "a key is a type of your own",
+    note = "for instance `struct User; impl sync::context::Key for User {{ type Value = String; }}`"
+)]
 pub trait Key: 'static {
     /// What is found under this key.
     type Value: Send + Sync + 'static;

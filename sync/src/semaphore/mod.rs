@@ -51,7 +51,7 @@ pub struct Semaphore {
     raw: RawSemaphore,
 }
 
-const TOO_MANY: &str = "semaphore: released more than held";
+const TOO_MANY: &str = "semaphore: released more than held: dropping a permit gives it back; release() only what was forgotten";
 
 impl Semaphore {
     constant! {

@@ -86,7 +86,7 @@ impl State {
     }
 }
 
-/// What a caller got wrong, in Go's words.
+/// What a caller got wrong, in Go's words, and what helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
     Negative,
@@ -98,9 +98,15 @@ pub(super) enum Mistake {
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Negative => "sync: negative WaitGroup counter",
-            Self::AddDuringWait => "sync: WaitGroup misuse: Add called concurrently with Wait",
-            Self::Reused => "sync: WaitGroup is reused before previous Wait has returned",
+            Self::Negative => {
+                "sync: negative WaitGroup counter: more calls of done() than add() counted; spawn() and guard() keep the count themselves"
+            }
+            Self::AddDuringWait => {
+                "sync: WaitGroup misuse: Add called concurrently with Wait: count a task before it is started, not inside it"
+            }
+            Self::Reused => {
+                "sync: WaitGroup is reused before previous Wait has returned: add() again only when all wait() are back"
+            }
             Self::Overflow => "sync: WaitGroup counter overflow: at most i32::MAX at a time",
         })
     }

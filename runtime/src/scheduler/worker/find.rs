@@ -56,7 +56,12 @@ impl Worker {
         if len == 0 || self.is_due_to_retire() {
             return None;
         }
-        let share = (len / self.scheduler.max_procs() + 1).min(INJECTED_BATCH);
+        let share = if self.scheduler.monitor.is_strained() {
+            // Whoever is stuck next would keep the rest.
+            1
+        } else {
+            (len / self.scheduler.max_procs() + 1).min(INJECTED_BATCH)
+        };
         let mut first = None;
         injector.pop_batch(share, |task| match first {
             None => first = Some(task),

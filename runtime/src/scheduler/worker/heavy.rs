@@ -1,17 +1,16 @@
 //! Tasks that hold their worker up, time and again: a task whose poll was long, and which is runnable still, will be long again.
 //!
-//! Such a task waits in a queue of its own, and whoever takes it steps aside first, as for `block_in_place`: another worker is woken for all
-//! else before the poll begins, and not when the monitor has noticed, some milliseconds later. So tasks that compute for long, and yield
-//! now and then, delay the others once, and not each time. A poll that turns out to be short puts the task back among the others.
+//! Such a task waits in queues of its own ([`Heavy`](crate::scheduler::heavy::Heavy)), and whoever takes it steps aside first, as for
+//! `block_in_place`: another worker is woken for all else before the poll begins, and not when the monitor has noticed, some milliseconds
+//! later. So tasks that compute for long, and yield now and then, delay the others once, and not each time. A poll that turns out to be
+//! short puts the task back among the others.
 //!
 //! A worker takes a heavy task when it has nothing else to do, and at each `maintain`, so that heavy tasks starve no more than those that
 //! come through the shared queue do.
-//!
-//! *Rejected*: as many heavy tasks at a time as there are CPUs. It would be the best use of the CPUs if all of them computed; but those
-//! that block would wait for each other, and nobody here knows which is which.
 #![forbid(unsafe_code)]
 
 use super::{Mode, Worker};
+use crate::scheduler::heavy::Admission;
 use crate::scheduler::kernel::Slice;
 use crate::task::Runnable;
 use crate::time::clock;
@@ -31,15 +30,15 @@ impl Worker {
             return self.requeue::<false>(task);
         }
         self.slot.counters.count_yield();
-        if let Err(task) = self.scheduler.heavy.push(task) {
+        if let Err(task) = self.scheduler.heavy.push(task, self.slot.poll.blocks()) {
             self.scheduler.refuse(task);
         }
     }
 
-    /// Runs the heavy task that has waited longest. `false`: there is none.
+    /// Runs the heavy task that has waited longest, if one may begin. `false`: there is none.
     #[cold]
     pub(super) fn run_heavy(&self) -> bool {
-        let Some(task) = self.scheduler.heavy.pop() else {
+        let Some((task, admission)) = self.scheduler.heavy.take(self.scheduler.max_procs()) else {
             return false;
         };
         if self.searching.replace(false) {
@@ -48,14 +47,30 @@ impl Worker {
         }
         let poll = &self.slot.poll;
         poll.begin(task.header().id().as_u64(), task.header().spawned_at());
-        let began = clock::real();
+        if admission == Admission::Counted {
+            poll.admit();
+        }
+        poll.set_blocks(false);
+        let (began, computed) = (clock::real(), self.slot.cpu_time());
         self.step_aside();
         self.slot.set_slice(Slice::Longest);
         self.scheduler.notify();
         let ran = task.run(self.arena());
         let was_stuck = poll.end();
-        let long = clock::real() - began >= LONG;
-        self.ran::<false>(ran, long && was_stuck);
+        let time = clock::real() - began;
+        let computed = self
+            .slot
+            .cpu_time()
+            .zip(computed)
+            .map(|(now, then)| now - then);
+        // Otherwise the monitor has said so, or it computed.
+        if computed.is_some_and(|computed| computed < LONG) {
+            poll.set_blocks(true);
+        }
+        if poll.take_admission() {
+            self.scheduler.heavy.release();
+        }
+        self.ran::<false>(ran, time >= LONG && was_stuck);
         if was_stuck {
             self.back_from_stuck();
         }
@@ -85,6 +100,7 @@ impl Worker {
         }
         self.mode.set(Mode::Away);
         self.slot.poll.set_on_purpose(true);
+        self.slot.poll.set_blocks(true);
         self.step_aside();
         true
     }

@@ -13,6 +13,10 @@ use crate::time::clock;
 /// look at the clock and the reactor costs some hundred nanoseconds.
 const MAINTAIN_EVERY: u64 = 50_000;
 
+/// How long the reactor may wait for tasks that it has woken before, in nanoseconds. They come first, or else connections that are quick to
+/// come back would keep those in the shared queue, or in the kernel's, waiting. Ten milliseconds, as Go's `sysmon` looks at the poller.
+const REACTOR_PATIENCE: u64 = 10_000_000;
+
 /// Timers that one call fires at the most, so that tasks get their turn in between.
 const TIMER_BATCH: usize = 256;
 
@@ -45,7 +49,8 @@ impl Worker {
             // It has given away what it had.
             return None;
         }
-        if now - self.reactor_seen.get() >= MAINTAIN_EVERY {
+        let unseen = now - self.reactor_seen.get();
+        if unseen >= REACTOR_PATIENCE || (unseen >= MAINTAIN_EVERY && self.has_run_delivered()) {
             self.reactor_seen.set(now);
             self.look_at_reactor();
         }
@@ -113,6 +118,12 @@ impl Worker {
             drop(turn);
             self.share(woken);
         }
+        self.delivered.set(self.slot.queue.end());
+    }
+
+    /// Whether all that was in the ring after the last look at the reactor has left it.
+    fn has_run_delivered(&self) -> bool {
+        self.slot.queue.has_left(self.delivered.get())
     }
 
     /// Runs `f`, which wakes tasks, so that they land in the ring.

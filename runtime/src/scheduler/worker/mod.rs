@@ -58,6 +58,8 @@ pub(crate) struct Worker {
     /// When `maintain` last ran, and when it last looked at the reactor, in nanoseconds of the system's clock.
     maintained: Cell<u64>,
     reactor_seen: Cell<u64>,
+    /// The ring's end when the reactor had last been looked at.
+    delivered: Cell<u32>,
     /// Counted in `Idle::searching`.
     searching: Cell<bool>,
     mode: Cell<Mode>,
@@ -103,6 +105,7 @@ impl Worker {
             until_maintain: Cell::new(MAX_INTERVAL),
             maintained: Cell::new(UNKNOWN),
             reactor_seen: Cell::new(0),
+            delivered: Cell::new(0),
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),
             unneeded_since: Cell::new(retire::NEEDED),
@@ -255,6 +258,7 @@ impl Worker {
     /// The poll that was given up has returned. While it lasted another worker was woken or started in place of this one.
     #[cold]
     fn back_from_stuck(&self) {
+        self.slot.poll.set_blocks(false);
         self.scheduler.idle.add_running();
         self.slot.set_slice(Slice::Default);
         self.make_room();

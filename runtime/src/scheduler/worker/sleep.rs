@@ -78,7 +78,7 @@ impl Worker {
             if self.give_away() {
                 self.scheduler.notify();
             }
-            if !self.step_down(idle.max_procs()) || self.is_due_to_retire() {
+            if !self.step_down(idle.limit()) || self.is_due_to_retire() {
                 return;
             }
         }

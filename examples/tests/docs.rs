@@ -1,0 +1,159 @@
+//! The documents say what is there: files that they name exist, links lead somewhere, lists are complete.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("..")
+        .canonicalize()
+        .expect("the repository is there")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The files below a folder with this ending.
+fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files(&path, ending, found);
+        } else if path.to_string_lossy().ends_with(ending) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_map_lists_each_file_with_unsafe_code() {
+    let map = read(root().join("docs/ARCHITECTURE.md"));
+    let (_, list) = map
+        .split_once("## Where the unsafe code is")
+        .expect("the section");
+    let (list, _) = list.split_once("\n## ").expect("the next section");
+    for package in ["runtime", "sync", "net"] {
+        let begin = list
+            .find(&format!("`{package}`: "))
+            .expect("the package's list");
+        let end = ["`sync`: ", "`net`: ", "All other files"]
+            .iter()
+            .filter_map(|next| list[begin + 1..].find(next))
+            .min()
+            .expect("something follows");
+        let listed: BTreeSet<String> = list[begin..begin + 1 + end]
+            .split('`')
+            .skip(3)
+            .step_by(2)
+            .filter(|name| name.contains(".rs"))
+            .flat_map(expanded)
+            .collect();
+        let source = root().join(package).join("src");
+        let mut all = Vec::new();
+        files(&source, ".rs", &mut all);
+        let has_some: BTreeSet<String> = all
+            .iter()
+            .filter(|path| has_unsafe(&read(path)))
+            .map(|path| path.strip_prefix(&source).expect("below it"))
+            .map(|path| path.to_string_lossy().into_owned())
+            .filter(|name| !is_for_tests(name))
+            .collect();
+        assert_eq!(listed, has_some, "{package}: left is what the page lists");
+    }
+}
+
+fn is_for_tests(name: &str) -> bool {
+    name.starts_with("models/") || name.ends_with("tests.rs") || name.ends_with("_stress.rs")
+}
+
+/// `task/{cell,join}.rs` is two names.
+fn expanded(name: &str) -> Vec<String> {
+    match (name.split_once('{'), name.split_once('}')) {
+        (Some((before, _)), Some((within, after))) => {
+            let (_, within) = within.split_once('{').expect("found above");
+            let names = within.split(',');
+            names.map(|one| format!("{before}{one}{after}")).collect()
+        }
+        _ => vec![name.to_owned()],
+    }
+}
+
+fn has_unsafe(text: &str) -> bool {
+    let code = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let words = ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"];
+    code.into_iter()
+        .any(|line| words.iter().any(|word| line.contains(word)))
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let mut pages = vec![
+        root().join("README.md"),
+        root().join("runtime/src/scheduler/README.md"),
+    ];
+    files(&root().join("docs"), ".md", &mut pages);
+    let mut broken = Vec::new();
+    for page in &pages {
+        let text = read(page);
+        let folder = page.parent().expect("a file is in a folder");
+        for target in text.split("](").skip(1) {
+            let target = target.split([')', '#']).next().unwrap_or_default();
+            let is_path = !target.is_empty() && !target.contains("://");
+            if is_path && !folder.join(target).exists() {
+                broken.push(format!("{}: {target}", page.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_example_is_in_the_list_and_opens_with_how_to_run_it() {
+    let examples = root().join("examples");
+    let list = read(examples.join("src/lib.rs"));
+    let manifest = read(examples.join("Cargo.toml"));
+    let programs: Vec<(&str, &str)> = manifest
+        .split("[[example]]")
+        .skip(1)
+        .filter_map(|entry| Some((quoted(entry, "name = ")?, quoted(entry, "path = ")?)))
+        .collect();
+    assert!(programs.len() > 25, "{programs:?}");
+    for (name, path) in &programs {
+        assert!(
+            list.contains(&format!("| `{name}` | ")),
+            "examples/src/lib.rs does not list {name}"
+        );
+        let program = read(examples.join(path));
+        let (story, _) = program.split_once("\n\n").expect("a story, then code");
+        assert!(
+            story.starts_with("//!") && story.contains(&format!("--example {name}")),
+            "{path} does not say how to run it"
+        );
+    }
+    let mut sources = Vec::new();
+    for entry in fs::read_dir(&examples).expect("the folder is there") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|ending| ending == "rs") {
+            sources.push(path);
+        }
+    }
+    for source in sources {
+        let name = source.file_name().expect("a file").to_string_lossy();
+        assert!(
+            programs.iter().any(|(_, path)| *path == name),
+            "examples/Cargo.toml does not name {name}"
+        );
+    }
+}
+
+/// What stands in quotes behind `key`.
+fn quoted<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    text.split_once(key)?.1.split('"').nth(1)
+}

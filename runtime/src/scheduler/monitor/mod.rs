@@ -1,0 +1,259 @@
+//! The monitor: a thread that watches the workers, as Go's `sysmon` does.
+//!
+//! A task is a future, and nothing can interrupt its poll. So what happens around a poll that does not return is this thread's business:
+//!
+//! 1. the task is asked to yield at its next operation (the preempt flag in `coop`);
+//! 2. if it does not, its worker is marked as stuck, counts as running no more, and another one is woken or started in its place. What
+//!    the stuck worker owns needs no hand-over: ring and run-next can be taken by anybody, its timers are fired from here;
+//! 3. when the poll returns at last, the worker finds itself marked; if it is one too many now, it sleeps until it is needed, and ends
+//!    if it is not needed for a second.
+//!
+//! [`look`] is what it does when it is awake, [`watched`] what it remembers of a worker's poll and how it tells one that blocks from one that
+//! computes, [`spares`] how soon it loses patience with either and how many it has take over. [`rest`] is what it asks before it sleeps.
+//!
+//! It also repairs what the workers leave undone for speed's sake: a run-next that nobody was woken for, a reactor that nobody looks at
+//! because all workers are in long polls.
+//!
+//! It costs nothing when there is nothing to watch: after [`CALM`] without a worker awake it sleeps until one wakes it, and while all
+//! polls are short it looks every [`SLOW`]. On the workers' hot path there are two plain stores a poll.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+mod look;
+mod rest;
+mod spares;
+mod watched;
+
+pub(super) use look::delivers as monitor_delivers;
+
+use look::Notes;
+use rest::Traced;
+
+use super::Scheduler;
+use super::kernel::{self, KernelThread, Slice};
+use super::threads::{self, ThreadNumber};
+use crate::time::clock;
+
+/// Between two looks while every poll is short.
+const SLOW: Duration = Duration::from_millis(5);
+
+/// Between two looks while some poll is long.
+const FAST: Duration = Duration::from_millis(1);
+
+/// After a long poll the next one is expected: for so long the monitor looks every [`FAST`], and so sees it within two milliseconds.
+const ALERT: Duration = Duration::from_millis(300);
+
+/// Without a worker awake for so long, the monitor sleeps until it is woken. Long enough that a program with a request now and then does
+/// not pay a wake-up of the monitor for each.
+const CALM: Duration = Duration::from_millis(100);
+
+/// Between two looks at what the process may use of the CPUs, as in Go.
+const LIMITS: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    slice: u64,
+    report: Option<u64>,
+    state: AtomicU8,
+    /// All workers are stuck and there is work: look now.
+    hurry: AtomicBool,
+    /// Some worker was stuck at the last look.
+    strained: AtomicBool,
+    /// No worker could be added when it was last tried, since there are as many as may be. Used by the monitor alone.
+    exhausted: AtomicBool,
+    /// Odd while it looks: one more with each beginning and end.
+    looks: AtomicU64,
+    /// The number of its thread, once it has begun.
+    thread: OnceLock<Option<ThreadNumber>>,
+    lock: Mutex<()>,
+    changed: Condvar,
+}
+
+const WATCHING: u8 = 0;
+const ASLEEP: u8 = 1;
+const STOPPED: u8 = 2;
+
+impl Monitor {
+    pub(crate) fn new(slice: Duration, report: Option<Duration>) -> Self {
+        Self {
+            slice: nanos(slice),
+            report: report.map(nanos),
+            state: AtomicU8::new(WATCHING),
+            hurry: AtomicBool::new(false),
+            strained: AtomicBool::new(false),
+            exhausted: AtomicBool::new(false),
+            looks: AtomicU64::new(0),
+            thread: OnceLock::new(),
+            lock: Mutex::new(()),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// A worker wakes: so does the monitor, if it sleeps. One load otherwise.
+    #[inline]
+    pub(crate) fn wake(&self) {
+        // SeqCst pairs with `Idle::is_quiet`, the monitor's look at `running` after it announced its sleep: one of the two sees the other.
+        if self.state.load(SeqCst) == ASLEEP {
+            self.wake_slow();
+        }
+    }
+
+    #[cold]
+    fn wake_slow(&self) {
+        if self
+            .state
+            .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed)
+            .is_ok()
+        {
+            // All was idle, so the coarse clock stood still, and tasks are about to read it.
+            clock::advance_coarse(clock::real());
+            self.signal();
+        }
+    }
+
+    /// There is work and nobody to do it.
+    pub(crate) fn hurry(&self) {
+        if !self.hurry.swap(true, SeqCst) {
+            self.wake();
+            self.signal();
+        }
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.store(STOPPED, SeqCst);
+        self.signal();
+    }
+
+    fn signal(&self) {
+        // The lock makes sure that the monitor is either before its check or in its wait.
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+
+    /// Waits for the time of the next look. `false`: it is over.
+    fn pause(&self, time: Duration) -> bool {
+        let idle = |_: &mut ()| self.state.load(SeqCst) != STOPPED && !self.hurry.load(SeqCst);
+        drop(
+            self.changed
+                .wait_timeout_while(self.lock(), time, idle)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        // An exchange, since it acquires: whoever raised the flag pushed work before, and the look that follows has to see it.
+        self.hurry.swap(false, SeqCst);
+        self.state.load(SeqCst) != STOPPED
+    }
+
+    /// Sleeps until a worker or a `block_on` wakes it, which is `true`, or until the time is over. `seen`: the sleeps in `block_on` that
+    /// were counted before the last look at everything.
+    fn sleep(&self, scheduler: &Scheduler, seen: u64, time: Option<Duration>) -> bool {
+        if self
+            .state
+            .compare_exchange(WATCHING, ASLEEP, SeqCst, Relaxed)
+            .is_err()
+        {
+            return true;
+        }
+        let new = !scheduler.idle.is_quiet()
+            || self.hurry.load(SeqCst)
+            || scheduler.sleepers().epoch() != seen;
+        if !new {
+            let guard = self.lock();
+            let asleep = |_: &mut ()| self.state.load(SeqCst) == ASLEEP;
+            match time {
+                None => drop(self.changed.wait_while(guard, asleep)),
+                Some(time) => drop(self.changed.wait_timeout_while(guard, time, asleep)),
+            }
+        }
+        let time_is_up = self
+            .state
+            .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed)
+            .is_ok();
+        new || !time_is_up
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of its looks, if it is not in the middle of one.
+    pub(crate) fn resting(&self) -> Option<u64> {
+        let looks = self.looks.load(SeqCst);
+        (looks % 2 == 0).then_some(looks)
+    }
+
+    /// The number of its thread.
+    pub(crate) fn thread(&self) -> Option<ThreadNumber> {
+        self.thread.get().copied().flatten()
+    }
+
+    /// Whether some worker was stuck a moment ago. Relaxed: a hint.
+    pub(crate) fn is_strained(&self) -> bool {
+        self.strained.load(Relaxed)
+    }
+}
+
+impl Scheduler {
+    pub(crate) fn start_monitor(self: &Arc<Self>) -> io::Result<()> {
+        let scheduler = self.clone();
+        let name = format!("{}-monitor", self.config.thread_name);
+        let thread = thread::Builder::new()
+            .name(name)
+            .spawn(move || scheduler.watch())?;
+        self.ending.keep(thread);
+        Ok(())
+    }
+
+    /// The monitor's life.
+    fn watch(self: Arc<Self>) {
+        self.monitor.thread.get_or_init(threads::current);
+        kernel::set_slice(KernelThread::current(), Slice::Shortest);
+        let begin = clock::real();
+        clock::advance_coarse(begin);
+        let mut notes = Notes::new(self.slots.len(), begin);
+        let mut traced = Traced::new(begin);
+        let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
+        let mut limits_read = begin;
+        while self.monitor.pause(pause) {
+            let now = clock::real();
+            clock::advance_coarse(now);
+            self.trace(&mut traced, now);
+            if now - limits_read >= nanos(LIMITS) {
+                limits_read = now;
+                self.follow_limits();
+            }
+            // SeqCst, for the deadlock check: what a look sets in motion comes between the two.
+            self.monitor.looks.fetch_add(1, SeqCst);
+            let seen = self.look(&mut notes, now);
+            self.monitor.looks.fetch_add(1, SeqCst);
+            if seen.new {
+                alert_until = now + nanos(ALERT);
+            }
+            let most = if now < alert_until { FAST } else { SLOW };
+            pause = seen
+                .again
+                .into_iter()
+                .chain(seen.due)
+                .fold(most, Duration::min);
+            if seen.again.is_some() || self.idle.running() > 0 {
+                calm_since = None;
+            } else if now - *calm_since.get_or_insert(now) > nanos(CALM) {
+                self.rest();
+                calm_since = None;
+            }
+        }
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,79 @@
+//! What the monitor does when nothing moves: it asks whether anything ever will, and sleeps. And what it prints.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use super::nanos;
+use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT, TEST_DOUBT};
+use crate::metrics::TraceLine;
+use crate::scheduler::Scheduler;
+use crate::stderr::say;
+use crate::time::clock;
+
+/// When to say that a paused clock stands although it is waited for. Longer than what a test usually waits for, short for a person who
+/// believes that the test hangs.
+const STANDSTILL: Duration = Duration::from_secs(5);
+
+/// When the runtime began, and when the last line about it was printed.
+#[derive(Debug)]
+pub(super) struct Traced {
+    begin: u64,
+    last: u64,
+}
+
+impl Traced {
+    pub(super) fn new(begin: u64) -> Self {
+        Self { begin, last: begin }
+    }
+}
+
+impl Scheduler {
+    /// Prints a line about the scheduler, if that was asked for and it is time.
+    pub(super) fn trace(&self, traced: &mut Traced, now: u64) {
+        let due = |every| now - traced.last >= nanos(every);
+        if self.config.schedtrace.is_some_and(due) {
+            traced.last = now;
+            let time = Duration::from_nanos(now - traced.begin);
+            say(format_args!("{}", TraceLine(&self.metrics(), time)));
+        }
+    }
+
+    /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something does.
+    pub(super) fn rest(&self) {
+        let in_test = self.detects_deadlock().is_some_and(|by| !by.is_empty());
+        let mut doubt = FIRST_DOUBT;
+        let begin = clock::real();
+        let mut patience = Some(STANDSTILL);
+        loop {
+            let seen = self.sleepers().epoch();
+            let again = match self.look_for_deadlock() {
+                Answer::NotNow if in_test => Some(doubt.min(TEST_DOUBT)),
+                Answer::NotNow if doubt <= LAST_DOUBT => Some(doubt),
+                Answer::NotNow | Answer::Settled => None,
+            };
+            let trace = self.config.schedtrace;
+            let patient = patience.filter(|_| self.why_clock_stands().is_some());
+            let due = self.due_in_vacant();
+            let times = [again, trace, patient, due];
+            let time = times.into_iter().flatten().min();
+            if self.monitor.sleep(self, seen, time) || trace.is_some() || due.is_some() {
+                return;
+            }
+            doubt = doubt.saturating_mul(2);
+            if patient.is_some() && clock::real() - begin >= nanos(STANDSTILL) {
+                patience = None;
+                self.report_standstill();
+            }
+        }
+    }
+
+    /// Nobody would find out otherwise why his test hangs.
+    fn report_standstill(&self) {
+        if let Some(reason) = self.why_clock_stands() {
+            say(format_args!(
+                "the paused clock stands, although a timer is waited for: {reason}; \
+                 time::advance moves it in spite of a descriptor, time::resume lets it run"
+            ));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Where a runnable task goes, and who is told.
+//!
+//! A task that a worker wakes is that worker's own (`worker`); all others come through the shared queue. What a monitor wakes in place of
+//! workers that are in long polls goes first there. The protocol of telling is in `README.md` in this folder.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::idle::Notify;
+use super::parker::Unpark;
+use super::{Scheduler, current, monitor};
+use crate::metrics::count;
+use crate::task::{Runnable, Stamp};
+
+/// Of so many tasks from outside one tells how long it waits. A look at the clock is little beside the lock and the wake-up here. A guess.
+const INJECTIONS_STAMPED: u64 = 8;
+
+/// Queues a task that was woken: with the calling worker if it is one of the task's scheduler, else with all.
+#[inline]
+pub(crate) fn schedule(task: Runnable) {
+    let scheduler = task.scheduler();
+    current::with_worker(|worker| match worker {
+        Some(worker) if std::ptr::eq(Arc::as_ptr(worker.scheduler()), scheduler) => {
+            worker.schedule(task)
+        }
+        _ => task.inject(),
+    });
+}
+
+impl Scheduler {
+    /// Queues a task from a thread that is no worker of this scheduler. The caller keeps the scheduler alive.
+    pub(crate) fn inject(&self, task: Runnable) {
+        if self.tally.injected.fetch_add(1, Relaxed) % INJECTIONS_STAMPED == 0 {
+            task.header().stamp(Stamp::now(INJECTIONS_STAMPED));
+        }
+        let queued = if monitor::monitor_delivers() {
+            self.injector.push_urgent(task)
+        } else {
+            self.injector.push(task)
+        };
+        match queued {
+            Ok(()) => self.notify(),
+            Err(task) => self.refuse(task),
+        }
+    }
+
+    /// Wakes a worker to look for work, if one sleeps and nobody searches.
+    #[inline]
+    pub(crate) fn notify(&self) {
+        let whom = self.idle.worker_to_notify(|i| self.is_polling(i));
+        self.wake(whom);
+    }
+
+    /// The calling thread has had the turn at the reactor, and is not going to sleep there.
+    pub(super) fn hand_turn_on(&self) {
+        let whom = self.idle.hand_turn_on(|i| self.is_polling(i));
+        self.wake(whom);
+    }
+
+    fn is_polling(&self, worker: usize) -> bool {
+        self.slot(worker).parker.is_polling()
+    }
+
+    #[inline]
+    fn wake(&self, whom: Notify) {
+        match whom {
+            Notify::Nobody => {}
+            Notify::Worker(worker) => {
+                count(&self.tally.wakes);
+                self.unpark(worker);
+            }
+            // Whoever is here has no time to start a thread, and may not even be allowed to.
+            Notify::AllStuck => self.monitor.hurry(),
+        }
+    }
+
+    pub(super) fn unpark(&self, worker: usize) {
+        if self.slot(worker).parker.unpark() == Unpark::InterruptReactor {
+            self.driver.wake();
+        }
+    }
+
+    /// Whether a worker that has nothing itself would find something: asked after `Idle::fall_asleep`.
+    pub(crate) fn has_work(&self) -> bool {
+        !self.injector.is_empty()
+            || self.heavy.has_work(self.max_procs())
+            || self.occupied_slots().any(|slot| !slot.queue.is_empty())
+    }
+}
