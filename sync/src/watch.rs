@@ -20,7 +20,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use runtime::task::coop::poll_proceed;
+use runtime::task::coop::{consume_budget, poll_proceed};
 use runtime::task::{WaitReason, waiting};
 
 use crate::SendError;
@@ -366,6 +366,8 @@ impl<T> Receiver<T> {
     ///
     /// **Go:** none.
     pub async fn wait_for(&mut self, mut accepts: impl FnMut(&T) -> bool) -> bool {
+        // Also where it need not wait: a loop of these lets others run.
+        consume_budget().await;
         loop {
             // Not in the condition, where the guard would live on.
             let accepted = accepts(&self.borrow_and_update());

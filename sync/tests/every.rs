@@ -9,11 +9,12 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use runtime::dump::TaskState;
 use runtime::task::WaitReason;
 use runtime::{JoinHandle, spawn};
-use support::{WORKERS, on_each, poll_once};
+use support::{WORKERS, on_each, on_one_alone, poll_once};
 use sync::context::Context;
 use sync::{
     Barrier, Cond, Mutex, Notify, Once, OnceCell, Pool, RwLock, Semaphore, WaitGroup, broadcast,
@@ -162,6 +163,85 @@ fn the_dump_says_so_for_channels_and_groups() {
         )
         .await;
         drop(tx);
+    });
+}
+
+/// Does an operation that is always ready again and again, until another task has had its turn.
+macro_rules! lets_others_run {
+    ($operation:expr) => {{
+        let turn = Arc::new(AtomicBool::new(false));
+        let theirs = turn.clone();
+        spawn(async move { theirs.store(true, Relaxed) });
+        // Far oftener than any budget allows.
+        for _ in 0..10_000 {
+            if turn.load(Relaxed) {
+                break;
+            }
+            let _ = $operation.await;
+        }
+        assert!(turn.load(Relaxed), "{}", stringify!($operation));
+    }};
+}
+
+#[test]
+fn an_operation_that_is_always_ready_lets_others_run() {
+    on_one_alone(async {
+        let (mutex, lock, semaphore) = (Mutex::new(1), RwLock::new(1), Semaphore::new(1));
+        lets_others_run!(mutex.lock());
+        lets_others_run!(lock.read());
+        lets_others_run!(lock.write());
+        lets_others_run!(semaphore.acquire());
+        let (group, barrier) = (WaitGroup::new(), Barrier::new(1));
+        lets_others_run!(group.wait());
+        lets_others_run!(barrier.wait());
+        let notify = Notify::new();
+        lets_others_run!({
+            notify.notify_one();
+            notify.notified()
+        });
+        let (once, cell) = (Once::new(), OnceCell::new());
+        lets_others_run!(once.call(|| async {}));
+        lets_others_run!(cell.get_or_init(|| async { 1 }));
+        let (ctx, cancel) = Context::background().with_cancel();
+        cancel.cancel();
+        lets_others_run!(ctx.done());
+
+        let (tx, rx) = channel(1);
+        lets_others_run!({
+            let _ = rx.try_recv();
+            tx.send(1)
+        });
+        lets_others_run!({
+            let _ = tx.try_send(1);
+            rx.recv()
+        });
+        lets_others_run!(async {
+            select! {
+                _ = rx.recv() => {}
+                default => {}
+            }
+        });
+        rx.close();
+        let _ = rx.try_recv();
+        lets_others_run!(rx.recv());
+        lets_others_run!(tx.send(1));
+        lets_others_run!(async {
+            select! {
+                _ = rx.recv() => {}
+                _ = tx.send(1) => {}
+            }
+        });
+        let (watch_tx, mut watch_rx) = watch::channel(1);
+        lets_others_run!(watch_rx.wait_for(|_| true));
+        lets_others_run!({
+            watch_tx.replace(2);
+            watch_rx.changed()
+        });
+        let (cast_tx, mut cast_rx) = broadcast::channel(1);
+        lets_others_run!({
+            let _ = cast_tx.send(1);
+            cast_rx.recv()
+        });
     });
 }
 

@@ -510,14 +510,15 @@ fn primitives_are_shared_between_runtimes_and_futures_move() {
         let held = mutex.try_lock().unwrap();
         let theirs = mutex.clone();
         let mut waits = Box::pin(async move { *theirs.lock().await });
-        let (mut waits,) = one.block_on(async move {
+        let mut waits = one.block_on(async move {
             let polled = std::future::poll_fn(|cx| Poll::Ready(waits.as_mut().poll(cx))).await;
             assert!(polled.is_pending());
-            (waits,)
+            Some(waits)
         });
         drop(one);
         drop(held);
-        assert_eq!(two.block_on(async move { waits.as_mut().await }), 1600);
+        let waits = waits.take().expect("it waits");
+        assert_eq!(two.block_on(waits), 1600);
     });
 }
 

@@ -13,11 +13,33 @@ pub(crate) fn valgrind() -> Option<String> {
     output.status.success().then(|| version.trim().to_owned())
 }
 
-/// Instructions for one operation.
-pub(crate) fn count(operation: &Operation) -> Result<f64, String> {
-    let few = total(operation, operation.times)?;
-    let many = total(operation, 3 * operation.times)?;
-    Ok(many.saturating_sub(few) as f64 / (2 * operation.times) as f64)
+/// What the two runs of an operation executed, at the least: chance only adds, in either of them.
+pub(crate) struct Counted {
+    few: u64,
+    many: u64,
+}
+
+impl Counted {
+    pub(crate) fn new(operation: &Operation) -> Result<Counted, String> {
+        Ok(Counted {
+            few: total(operation, operation.times)?,
+            many: total(operation, 3 * operation.times)?,
+        })
+    }
+
+    /// Counts once more.
+    pub(crate) fn again(self, operation: &Operation) -> Result<Counted, String> {
+        let other = Counted::new(operation)?;
+        Ok(Counted {
+            few: self.few.min(other.few),
+            many: self.many.min(other.many),
+        })
+    }
+
+    /// Instructions for one operation.
+    pub(crate) fn each(&self, operation: &Operation) -> f64 {
+        self.many.saturating_sub(self.few) as f64 / (2 * operation.times) as f64
+    }
 }
 
 fn total(operation: &Operation, times: usize) -> Result<u64, String> {
