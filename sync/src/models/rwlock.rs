@@ -203,3 +203,27 @@ fn an_upgrade_wins_against_the_reader_that_leaves_or_waits_for_it() {
         is_idle(&lock);
     });
 }
+
+/// They are let in in batches; one that comes between two of them waits for no writer, and so need not wait for the others to leave.
+#[test]
+fn a_reader_that_comes_while_others_are_let_in_joins_them() {
+    loom::model(|| {
+        let lock = shared();
+        let (mine, late) = (lock.clone(), lock.clone());
+        let held = mine.try_write().unwrap();
+        let mut reads: Vec<_> = (0..3).map(|_| Box::pin(lock.read())).collect();
+        for read in &mut reads {
+            assert!(poll_once(read.as_mut()).is_pending());
+        }
+        let late = thread::spawn(move || read(&late));
+        drop(held);
+        let inside: Vec<_> = reads
+            .iter_mut()
+            .map(|read| poll_once(read.as_mut()))
+            .collect();
+        assert!(inside.iter().all(|read| read.is_ready()));
+        late.join().unwrap();
+        drop(inside);
+        is_idle(&lock);
+    });
+}

@@ -178,17 +178,15 @@ impl RawRwLock {
         let mut batch = Batch::default();
         batch.extend(self.admit_upgrade());
         batch.extend(self.admit_first(readers_first && !readers.is_empty()));
-        // Those who wait now; not the ones who queue up while we wake the first of them.
+        // After a writer, those who wait now; ones who queue up while we wake the first of them only if no writer waits. But then they, too:
+        // nobody else would let them in before the last of the others is gone.
         let until = readers.ticket();
-        while self.may_read(readers_first) {
+        while !readers.is_empty() && self.may_read(readers_first && readers.is_before(until)) {
             if batch.is_full() {
                 drop(readers);
                 batch.wake();
                 readers = self.readers.lock();
                 continue;
-            }
-            if !readers.is_before(until) {
-                break;
             }
             // Acquire: pairs with the `Release` in `unlock`; the notification passes it on.
             self.state.fetch_add(READER, Ordering::Acquire);
@@ -225,7 +223,7 @@ impl RawRwLock {
         writers.take_front()
     }
 
-    /// Whether readers that wait may join: after a writer always; else if no writer waits.
+    /// Whether the first reader that waits may join: if it waited for a writer that is gone, always; else if no writer waits.
     fn may_read(&self, readers_first: bool) -> bool {
         let free = self.state.load(Ordering::Relaxed) & WRITER == 0;
         free && self.upgrading.lock().is_empty()

@@ -86,7 +86,7 @@ impl State {
     }
 }
 
-/// What a caller got wrong, in Go's words.
+/// What a caller got wrong, in Go's words, and what helps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mistake {
     Negative,
