@@ -135,7 +135,7 @@ fn batches_add_up() {
 #[test]
 fn echo_server_echoes_to_two_at_once() {
     let mut server = Command::new(example("echo_server"))
-        .args(["127.0.0.1:0", "--for", "60"])
+        .args(["127.0.0.1:0", "--for", "600"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("the server starts");

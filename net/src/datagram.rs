@@ -517,8 +517,6 @@ impl<K: DatagramKind> Clone for Datagram<K> {
 
 impl<K: DatagramKind> fmt::Debug for Datagram<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(K::SOCKET)
-            .field("socket", &self.inner)
-            .finish()
+        self.inner.describe(K::SOCKET, f)
     }
 }

@@ -213,13 +213,20 @@ pub(crate) fn shared() -> io::Error {
     )
 }
 
+impl<S: fmt::Debug> Socket<S> {
+    /// Prints the device, which calls itself what users call it and shows its addresses: `TcpStream { addr: …, peer: …, fd: 7 }`; or that
+    /// the socket of this name is closed. Never waits.
+    pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.device.try_read().as_deref() {
+            Ok(Some(device)) => device.fmt(f),
+            Ok(None) => write!(f, "{name} {{ closed }}"),
+            Err(_) => write!(f, "{name} {{ closing }}"),
+        }
+    }
+}
+
 impl<S: fmt::Debug> fmt::Debug for Socket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Socket");
-        match self.device.try_read() {
-            Ok(device) => debug.field("device", &*device),
-            Err(_) => debug.field("device", &format_args!("<closing>")),
-        };
-        debug.field("registration", &self.registration).finish()
+        self.describe("Socket", f)
     }
 }

@@ -723,8 +723,6 @@ impl<K: StreamKind> Clone for Stream<K> {
 
 impl<K: StreamKind> fmt::Debug for Stream<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(K::STREAM)
-            .field("socket", &self.inner)
-            .finish()
+        self.inner.describe(K::STREAM, f)
     }
 }

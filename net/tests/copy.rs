@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::io::{AsyncRead, AsyncWriteExt, BufWriter, Cursor};
 use net::{TcpListener, TcpStream, copy, copy_bidirectional};
-use support::{echo, pair, run, run_on};
+use support::{echo, pair, run, run_on_one_alone};
 
 #[test]
 fn everything_is_copied_and_counted() {
@@ -125,7 +125,7 @@ impl AsyncRead for Endless {
 
 #[test]
 fn a_copy_that_never_waits_lets_others_run() {
-    run_on(1, async {
+    run_on_one_alone(async {
         let copying =
             runtime::spawn(async { copy(&mut Endless, &mut futures_util::io::sink()).await });
         runtime::spawn(async {}).await.unwrap();

@@ -6,11 +6,10 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 use net::{ListenConfig, TcpListener, TcpStream};
-use support::{echo, pair, run, run_on, serve, watched};
+use support::{echo, pair, run, run_on, run_on_one_alone, serve};
 
 #[test]
 fn what_is_sent_comes_back() {
@@ -264,30 +263,23 @@ fn listeners_that_share_a_port_share_its_connections() {
 
 #[test]
 fn a_steady_exchange_does_not_starve_its_neighbour() {
-    watched(|| {
-        // One worker, for which nobody steps in: only the budget makes a task yield.
-        let mut builder = runtime::Builder::new();
-        builder.max_procs(1).time_slice(Duration::from_secs(3600));
-        let runtime = builder.build().unwrap();
-        let both = runtime.spawn(async {
-            let (client, server) = pair().await?;
-            client.write_all(&[1; 100_000]).await?;
-            let has_read = Arc::new(AtomicBool::new(false));
-            let read = Arc::clone(&has_read);
-            let neighbour = runtime::spawn(async move { has_read.load(Ordering::SeqCst) });
-            // The last one to be spawned is the first to run. Its bytes are all there.
-            let reading = runtime::spawn(async move {
-                for _ in 0..100_000 {
-                    server.read_exact(&mut [0]).await?;
-                }
-                read.store(true, Ordering::SeqCst);
-                io::Result::Ok(())
-            });
-            assert!(!neighbour.await.unwrap(), "its turn came after all others'");
-            reading.await.unwrap()?;
-            drop(client);
+    run_on_one_alone(async {
+        let (client, server) = pair().await?;
+        client.write_all(&[1; 100_000]).await?;
+        let has_read = Arc::new(AtomicBool::new(false));
+        let read = Arc::clone(&has_read);
+        let neighbour = runtime::spawn(async move { has_read.load(Ordering::SeqCst) });
+        // The last one to be spawned is the first to run. Its bytes are all there.
+        let reading = runtime::spawn(async move {
+            for _ in 0..100_000 {
+                server.read_exact(&mut [0]).await?;
+            }
+            read.store(true, Ordering::SeqCst);
             io::Result::Ok(())
         });
-        runtime.block_on(both).unwrap().unwrap();
+        assert!(!neighbour.await.unwrap(), "its turn came after all others'");
+        reading.await.unwrap()?;
+        drop(client);
+        Ok(())
     });
 }

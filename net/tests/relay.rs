@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use net::{Stream, StreamKind, Tcp, TcpStream, UnixStream, copy, copy_bidirectional, is_deadline};
 use runtime::time::Instant;
-use support::{Random, descriptors, in_child, limit_descriptors, pair, run, run_on, waits};
+use support::{
+    Random, descriptors, in_child, limit_descriptors, pair, run, run_on_one_alone, waits,
+};
 
 /// Sends so many bytes in pieces of any size, with pauses, and ends.
 async fn feed<K: StreamKind>(to: Stream<K>, mut random: Random, total: usize) -> io::Result<()> {
@@ -323,7 +325,7 @@ fn copies_that_wait_hold_no_pipes() {
 
 #[test]
 fn a_copy_that_always_finds_bytes_lets_others_run() {
-    run_on(1, async {
+    run_on_one_alone(async {
         let (client, near) = pair().await?;
         let (far, server) = pair().await?;
         runtime::spawn(async move { client.write_all(&vec![1; 256 << 20]).await });

@@ -21,7 +21,7 @@ use crate::{Builder, Handle};
 const LIFE: Duration = Duration::from_secs(3);
 
 /// After that only a hang is to blame.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 const IN_CHILD: &str = "WEFTLINE_DEADLOCK_STRESS";
 

@@ -1,8 +1,10 @@
 //! Nobody starves: not by two tasks that wake each other, not by one that always finds its operations ready.
+//!
+//! That is the workers' own doing: the monitor, which would put another worker beside one that is in a poll for too long, does nothing here.
 
 mod common;
 
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
@@ -13,9 +15,9 @@ use std::time::Duration;
 
 use common::{runtime, undisturbed, watchdog};
 use futures_util::future::join_all;
-use runtime::Runtime;
 use runtime::io::Source;
-use runtime::task::coop;
+use runtime::task::{JoinSet, coop};
+use runtime::{JoinHandle, Runtime, time};
 
 /// Two tasks that wake each other for ever, so that run-next is never empty; until this is dropped.
 struct PingPong(Arc<AtomicBool>);
@@ -54,7 +56,7 @@ impl Drop for PingPong {
 #[test]
 fn a_pair_that_wakes_each_other_does_not_starve_a_third_task() {
     let _watchdog = watchdog("a third task in the same queue");
-    let rt = runtime(1);
+    let rt = undisturbed(1);
     let _pair = PingPong::start(&rt);
     // Spawned by a task of the worker itself, into its own queue.
     let third = rt.spawn(async {
@@ -71,7 +73,7 @@ fn a_pair_that_wakes_each_other_does_not_starve_a_third_task() {
 #[test]
 fn a_pair_that_wakes_each_other_does_not_starve_the_shared_queue() {
     let _watchdog = watchdog("spawns from outside");
-    let rt = runtime(1);
+    let rt = undisturbed(1);
     let _pair = PingPong::start(&rt);
     for i in 0..100 {
         assert_eq!(rt.block_on(rt.spawn(async move { i })).unwrap(), i);
@@ -81,7 +83,7 @@ fn a_pair_that_wakes_each_other_does_not_starve_the_shared_queue() {
 #[test]
 fn a_pair_that_wakes_each_other_does_not_starve_a_timer() {
     let _watchdog = watchdog("a timer");
-    let rt = runtime(1);
+    let rt = undisturbed(1);
     let _pair = PingPong::start(&rt);
     for _ in 0..20 {
         let nap = runtime::time::sleep(Duration::from_millis(1));
@@ -92,7 +94,7 @@ fn a_pair_that_wakes_each_other_does_not_starve_a_timer() {
 #[test]
 fn a_pair_that_wakes_each_other_does_not_starve_the_reactor() {
     let _watchdog = watchdog("a socket");
-    let rt = runtime(1);
+    let rt = undisturbed(1);
     let _pair = PingPong::start(&rt);
     let (mut near, far) = UnixStream::pair().unwrap();
     far.set_nonblocking(true).unwrap();
@@ -123,7 +125,7 @@ fn a_task_that_yields_lets_all_others_go_first() {
 #[test]
 fn a_task_whose_operations_are_always_ready_yields() {
     let _watchdog = watchdog("a task that never waits");
-    let rt = runtime(1);
+    let rt = undisturbed(1);
     let stop = Arc::new(AtomicBool::new(false));
     let stops = stop.clone();
     let greedy = rt.spawn(async move {
@@ -136,10 +138,59 @@ fn a_task_whose_operations_are_always_ready_yields() {
     rt.block_on(greedy).unwrap();
 }
 
+/// Does an operation that is always ready again and again, until another task has had its turn.
+macro_rules! lets_others_run {
+    ($operation:expr) => {{
+        let turn = Arc::new(AtomicBool::new(false));
+        let theirs = turn.clone();
+        runtime::spawn(async move { theirs.store(true, SeqCst) });
+        // Far oftener than any budget allows.
+        for _ in 0..1_000 {
+            if turn.load(SeqCst) {
+                break;
+            }
+            let _ = $operation.await;
+        }
+        assert!(turn.load(SeqCst), "{}", stringify!($operation));
+    }};
+}
+
+#[test]
+fn an_operation_that_is_always_ready_lets_others_run() {
+    let _watchdog = watchdog("operations that never wait");
+    let rt = undisturbed(1);
+    let task = rt.spawn(async {
+        lets_others_run!(coop::consume_budget());
+        lets_others_run!(time::sleep(Duration::ZERO));
+        lets_others_run!(time::timeout(Duration::ZERO, pending::<()>()));
+        lets_others_run!(time::timeout_at(time::Instant::now(), pending::<()>()));
+        // Each has ended before its handle is awaited.
+        let mut ended: Vec<_> = (0..1_000).map(|_| runtime::spawn(async {})).collect();
+        while !ended.iter().all(JoinHandle::is_finished) {
+            runtime::yield_now().await;
+        }
+        lets_others_run!(ended.pop().unwrap());
+        let mut set = JoinSet::new();
+        for _ in 0..1_000 {
+            set.spawn(async {});
+        }
+        while runtime::num_tasks() > 1 {
+            runtime::yield_now().await;
+        }
+        lets_others_run!(set.join_next());
+        let (mut near, far) = UnixStream::pair().unwrap();
+        far.set_nonblocking(true).unwrap();
+        let far = Source::new(mio::net::UnixStream::from_std(far)).unwrap();
+        near.write_all(b"x").unwrap();
+        lets_others_run!(far.readable());
+    });
+    rt.block_on(task).unwrap();
+}
+
 #[test]
 fn an_unconstrained_task_is_not_interrupted() {
     let _watchdog = watchdog("unconstrained");
-    let rt = runtime(1);
+    let rt = undisturbed(1);
     let polls = Arc::new(AtomicUsize::new(0));
     let counts = polls.clone();
     let mut inner = Box::pin(coop::unconstrained(async {

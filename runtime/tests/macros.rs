@@ -207,7 +207,7 @@ fn main_waits_neither_for_a_task_nor_for_a_blocking_job() {
         leaves_a_job_and_a_task_behind();
         returned.send(()).unwrap();
     });
-    main.recv_timeout(Duration::from_secs(60))
+    main.recv_timeout(Duration::from_secs(300))
         .expect("main returns");
 }
 

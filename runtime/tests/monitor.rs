@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use runtime::{Builder, Runtime};
 
 /// Far beyond what a loaded machine takes; only a hang breaks it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn with_workers(workers: usize) -> Runtime {
     Builder::new()

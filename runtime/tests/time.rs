@@ -31,7 +31,7 @@ impl Watchdog {
     fn new(test: &'static str) -> Self {
         let (alive, gone) = mpsc::channel::<()>();
         let dog = thread::spawn(move || {
-            if gone.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            if gone.recv_timeout(Duration::from_secs(300)) == Err(mpsc::RecvTimeoutError::Timeout) {
                 eprintln!("{test} hangs");
                 std::process::abort();
             }
@@ -54,6 +54,13 @@ fn with_procs(workers: usize) -> Runtime {
         .max_procs(workers)
         .build()
         .expect("a runtime")
+}
+
+/// One worker, and no second one that would step in while the first is in a poll, or stands still.
+fn alone() -> Runtime {
+    let mut builder = Builder::new();
+    builder.max_procs(1).time_slice(HOUR);
+    builder.build().expect("a runtime")
 }
 
 /// Runs the test on runtimes of several sizes, in a task.
@@ -194,13 +201,7 @@ fn ten_thousand_zero_timers_all_fire() {
 #[test]
 fn sleepers_wake_in_the_order_of_their_deadlines() {
     let _dog = Watchdog::new("sleepers_wake_in_the_order_of_their_deadlines");
-    // No second worker steps in, which would run some while the first one stands still.
-    let slice = HOUR;
-    let rt = Builder::new()
-        .max_procs(1)
-        .time_slice(slice)
-        .build()
-        .expect("a runtime");
+    let rt = alone();
     // A try says nothing unless all were asleep before the first deadline; then the next one takes more time.
     for attempt in 1.. {
         let armed = Arc::new(AtomicUsize::new(0));
@@ -493,7 +494,7 @@ fn a_future_that_always_spends_its_budget_is_stopped_all_the_same() {
 #[test]
 fn a_loop_over_limits_that_have_passed_lets_others_run() {
     let _dog = Watchdog::new("a_loop_over_limits_that_have_passed_lets_others_run");
-    let rt = with_procs(1);
+    let rt = alone();
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
     let looping = rt.spawn(async move {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use runtime::{Builder, Handle, Runtime, UnhandledPanic, spawn, task, time, yield_now};
 
 /// So generous that only a hang takes longer.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(300);
 
 const IN_CHILD: &str = "WEFTLINE_UNHANDLED_PANIC";
 

@@ -10,6 +10,8 @@ use std::future::Future;
 use std::panic::Location;
 use std::sync::OnceLock;
 
+use runtime::task::coop;
+
 use crate::blocking;
 use crate::mutex::RawMutex;
 
@@ -146,6 +148,8 @@ impl<T> OnceCell<T> {
         let place = Location::caller();
         async move {
             if let Some(value) = self.value.get() {
+                // A loop of these lets others run, as one of any operation does.
+                coop::consume_budget().await;
                 return Ok(value);
             }
             self.making.lock(place).await;

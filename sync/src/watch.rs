@@ -20,14 +20,14 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use runtime::task::coop::poll_proceed;
+use runtime::task::coop::{consume_budget, poll_proceed};
 use runtime::task::{WaitReason, waiting};
 
 use crate::SendError;
 use crate::blocking;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
-use crate::waiters::{Batch, Waiter, Waiters};
+use crate::waiters::{Waiter, Waiters};
 
 struct Shared<T> {
     value: RwLock<T>,
@@ -253,17 +253,7 @@ impl<T> Shared<T> {
     }
 
     fn wake_all(&self) {
-        let mut locked = self.waiters.lock();
-        let until = locked.ticket();
-        let mut batch = Batch::default();
-        while locked.take_until(until, &mut batch) {
-            drop(locked);
-            batch.wake();
-            locked = self.waiters.lock();
-        }
-        drop(locked);
-        batch.wake();
-        batch.finish();
+        self.waiters.lock().wake_all();
     }
 }
 
@@ -376,6 +366,8 @@ impl<T> Receiver<T> {
     ///
     /// **Go:** none.
     pub async fn wait_for(&mut self, mut accepts: impl FnMut(&T) -> bool) -> bool {
+        // Also where it need not wait: a loop of these lets others run.
+        consume_budget().await;
         loop {
             // Not in the condition, where the guard would live on.
             let accepted = accepts(&self.borrow_and_update());
@@ -527,7 +519,7 @@ impl<T> Future for Changed<'_, T> {
                 Poll::Ready(changed)
             }
             None => {
-                waiting(WaitReason::Notify, this.place);
+                waiting(WaitReason::WatchChanged, this.place);
                 Poll::Pending
             }
         }

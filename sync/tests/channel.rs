@@ -4,14 +4,15 @@ mod support;
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use runtime::time::timeout;
 use runtime::{spawn, yield_now};
-use support::{on, on_each, poll_once};
-use sync::{Recv, Select, TryRecvError, channel, never, select};
+use support::{on, on_each, on_one_alone, poll_once};
+use sync::{Recv, Select, SendError, TryRecvError, channel, never, select};
 
 #[test]
 fn dropping_the_last_sender_closes() {
@@ -229,6 +230,45 @@ fn blocking_inside_a_task_is_refused_with_the_cure() {
     });
 }
 
+/// Counts how often it is called.
+#[derive(Default)]
+struct Calls(AtomicUsize);
+
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+#[test]
+fn a_close_wakes_all_who_wait_however_many() {
+    // Many times what is woken under one lock.
+    const CROWD: usize = 1000;
+    let calls = Arc::new(Calls::default());
+    let waker = Waker::from(calls.clone());
+    let mut cx = Context::from_waker(&waker);
+    let (tx, rx) = channel::<usize>(0);
+    let mut receives: Vec<_> = (0..CROWD).map(|_| Box::pin(rx.recv())).collect();
+    for recv in &mut receives {
+        assert!(recv.as_mut().poll(&mut cx).is_pending());
+    }
+    assert!(tx.close());
+    assert_eq!(calls.0.load(SeqCst), CROWD);
+    for recv in &mut receives {
+        assert_eq!(recv.as_mut().poll(&mut cx), Poll::Ready(None));
+    }
+    let (tx, rx) = channel(0);
+    let mut sends: Vec<_> = (0..CROWD).map(|n| Box::pin(tx.send(n))).collect();
+    for send in &mut sends {
+        assert!(send.as_mut().poll(&mut cx).is_pending());
+    }
+    drop(rx);
+    assert_eq!(calls.0.load(SeqCst), 2 * CROWD);
+    for (n, send) in sends.iter_mut().enumerate() {
+        assert_eq!(send.as_mut().poll(&mut cx), Poll::Ready(Err(SendError(n))));
+    }
+}
+
 #[test]
 fn a_receiver_is_a_stream() {
     on_each(&[1, 2], || async {
@@ -314,8 +354,8 @@ fn a_finished_receive_is_not_polled_again() {
 
 #[test]
 fn a_busy_channel_does_not_starve_others() {
-    // One worker: without a budget the two would go on for ever.
-    on(1, async {
+    // Without a budget each of the two would go on for ever.
+    on_one_alone(async {
         let (tx, rx) = channel(16);
         let endless = spawn(async move {
             loop {

@@ -1,17 +1,20 @@
 //! What holds for every primitive: the dump says why a task waits and where, each can be an arm of a `select!` again and again, and `Debug`
 //! waits for nobody.
 
+#![cfg(not(loom))]
+
 mod support;
 
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use runtime::dump::TaskState;
 use runtime::task::WaitReason;
 use runtime::{JoinHandle, spawn};
-use support::{WORKERS, on_each, poll_once};
+use support::{WORKERS, on_each, on_one_alone, poll_once};
 use sync::context::Context;
 use sync::{
     Barrier, Cond, Mutex, Notify, Once, OnceCell, Pool, RwLock, Semaphore, WaitGroup, broadcast,
@@ -87,7 +90,7 @@ fn the_dump_says_for_what_a_task_waits_and_where() {
         group.add(1);
         waits!(WaitGroupWait, group.wait());
         let barrier = Barrier::new(2);
-        waits!(Notify, barrier.wait());
+        waits!(BarrierWait, barrier.wait());
         let notify = Notify::new();
         waits!(Notify, notify.notified());
 
@@ -102,8 +105,8 @@ fn the_dump_says_for_what_a_task_waits_and_where() {
             maker.get_or_init(never_made).await;
         });
         started.notified().await;
-        waits!(MutexLock, theirs.get_or_init(|| async { 1 }));
-        waits!(MutexLock, cell.get_or_init(|| async { 1 }));
+        waits!(OnceDo, theirs.get_or_init(|| async { 1 }));
+        waits!(OnceDo, cell.get_or_init(|| async { 1 }));
         maker.abort();
 
         let (ctx, _cancel) = Context::background().with_cancel();
@@ -126,9 +129,9 @@ fn the_dump_says_so_for_channels_and_groups() {
         waits!(ChanReceive, once_rx);
         let (_watch_tx, mut watch_rx) = watch::channel(1);
         let mut other = watch_rx.clone();
-        waits!(Notify, watch_rx.changed());
+        waits!(WatchChanged, watch_rx.changed());
         waits_for(
-            WaitReason::Notify,
+            WaitReason::WatchChanged,
             line!() + 2,
             spawn(async move {
                 other.changed().await;
@@ -145,7 +148,7 @@ fn the_dump_says_so_for_channels_and_groups() {
         waits!(SemAcquire, spawner.spawn(async { Ok(()) }));
         waits!(WaitGroupWait, group.wait());
         let flight = singleflight::Group::new();
-        waits!(Notify, flight.run(1, std::future::pending::<u32>));
+        waits!(SingleFlight, flight.run(1, std::future::pending::<u32>));
 
         let (theirs, ctx) = (rx.clone(), Context::background());
         waits_for(
@@ -160,6 +163,85 @@ fn the_dump_says_so_for_channels_and_groups() {
         )
         .await;
         drop(tx);
+    });
+}
+
+/// Does an operation that is always ready again and again, until another task has had its turn.
+macro_rules! lets_others_run {
+    ($operation:expr) => {{
+        let turn = Arc::new(AtomicBool::new(false));
+        let theirs = turn.clone();
+        spawn(async move { theirs.store(true, Relaxed) });
+        // Far oftener than any budget allows.
+        for _ in 0..10_000 {
+            if turn.load(Relaxed) {
+                break;
+            }
+            let _ = $operation.await;
+        }
+        assert!(turn.load(Relaxed), "{}", stringify!($operation));
+    }};
+}
+
+#[test]
+fn an_operation_that_is_always_ready_lets_others_run() {
+    on_one_alone(async {
+        let (mutex, lock, semaphore) = (Mutex::new(1), RwLock::new(1), Semaphore::new(1));
+        lets_others_run!(mutex.lock());
+        lets_others_run!(lock.read());
+        lets_others_run!(lock.write());
+        lets_others_run!(semaphore.acquire());
+        let (group, barrier) = (WaitGroup::new(), Barrier::new(1));
+        lets_others_run!(group.wait());
+        lets_others_run!(barrier.wait());
+        let notify = Notify::new();
+        lets_others_run!({
+            notify.notify_one();
+            notify.notified()
+        });
+        let (once, cell) = (Once::new(), OnceCell::new());
+        lets_others_run!(once.call(|| async {}));
+        lets_others_run!(cell.get_or_init(|| async { 1 }));
+        let (ctx, cancel) = Context::background().with_cancel();
+        cancel.cancel();
+        lets_others_run!(ctx.done());
+
+        let (tx, rx) = channel(1);
+        lets_others_run!({
+            let _ = rx.try_recv();
+            tx.send(1)
+        });
+        lets_others_run!({
+            let _ = tx.try_send(1);
+            rx.recv()
+        });
+        lets_others_run!(async {
+            select! {
+                _ = rx.recv() => {}
+                default => {}
+            }
+        });
+        rx.close();
+        let _ = rx.try_recv();
+        lets_others_run!(rx.recv());
+        lets_others_run!(tx.send(1));
+        lets_others_run!(async {
+            select! {
+                _ = rx.recv() => {}
+                _ = tx.send(1) => {}
+            }
+        });
+        let (watch_tx, mut watch_rx) = watch::channel(1);
+        lets_others_run!(watch_rx.wait_for(|_| true));
+        lets_others_run!({
+            watch_tx.replace(2);
+            watch_rx.changed()
+        });
+        let (cast_tx, mut cast_rx) = broadcast::channel(1);
+        lets_others_run!({
+            let _ = cast_tx.send(1);
+            cast_rx.recv()
+        });
     });
 }
 

@@ -4,6 +4,7 @@
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
 
+use std::collections::HashSet;
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,13 +12,13 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use runtime::dump::TaskState;
+use runtime::dump::{TaskInfo, TaskState};
 use runtime::task::Id;
 use runtime::{Handle, JoinHandle, spawn, time, yield_now};
 use sync::{Receiver, Select, Sender, WaitGroup, channel, never, select};
 
 /// So generous that only a hang takes longer.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(300);
 
 /// Lets the tasks come to rest, detaches them, and returns their ids.
 async fn at_rest<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<Id> {
@@ -29,14 +30,17 @@ async fn at_rest<T>(tasks: impl IntoIterator<Item = JoinHandle<T>>) -> Vec<Id> {
 }
 
 async fn wait_for_rest(ids: &[Id]) {
-    let rests = |id: &Id| {
-        let dump = Handle::current().dump();
-        let task = dump.tasks().iter().find(|task| task.id == *id);
-        task.is_some_and(|task| matches!(task.state, TaskState::Waiting(_)))
-    };
     let begin = Instant::now();
-    while !ids.iter().all(rests) {
-        assert!(begin.elapsed() < WATCHDOG, "{}", Handle::current().dump());
+    loop {
+        let dump = Handle::current().dump();
+        let waits = |task: &&TaskInfo| matches!(task.state, TaskState::Waiting(_));
+        let at_rest: HashSet<Id> = (dump.tasks().iter().filter(waits))
+            .map(|task| task.id)
+            .collect();
+        if ids.iter().all(|id| at_rest.contains(id)) {
+            return;
+        }
+        assert!(begin.elapsed() < WATCHDOG, "{dump}");
         yield_now().await;
     }
 }

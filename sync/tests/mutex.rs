@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use support::{
-    Random, WORKERS, give_up_after, message_of, on, on_each, pause, poll_once, with_seeds,
+    Random, WORKERS, give_up_after, message_of, on, on_each, on_one_alone, pause, poll_once,
+    with_seeds,
 };
 use sync::{Mutex, WaitGroup, select};
 
@@ -275,7 +276,7 @@ fn debug_does_not_wait() {
 
 #[test]
 fn a_loop_of_uncontended_locks_lets_other_tasks_run() {
-    on(1, async {
+    on_one_alone(async {
         let stop = Arc::new(AtomicBool::new(false));
         let other = stop.clone();
         runtime::spawn(async move { other.store(true, Ordering::Relaxed) });

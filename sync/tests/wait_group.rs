@@ -20,7 +20,7 @@ const NEGATIVE: &str = "sync: negative WaitGroup counter";
 const REUSED: &str = "sync: WaitGroup is reused before previous Wait has returned";
 
 /// Longer than any of these tests takes on the slowest machine: only a hang exceeds it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Runs the test on runtimes of 1, 2 and 8 workers; one that hangs fails.
 fn on_workers<F>(test: impl Fn(usize) -> F + Clone + Send + 'static)

@@ -360,9 +360,6 @@ fn register((stream, peer): Accepted) -> io::Result<(TcpStream, SocketAddr)> {
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpListener")
-            .field("socket", &self.inner.socket)
-            .field("shortages", &self.shortages())
-            .finish()
+        self.inner.socket.describe("TcpListener", f)
     }
 }

@@ -319,9 +319,6 @@ fn register((stream, peer): Accepted) -> io::Result<(UnixStream, SocketAddr)> {
 
 impl fmt::Debug for UnixListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnixListener")
-            .field("socket", &self.inner.socket)
-            .field("file", &self.inner.file)
-            .finish()
+        self.inner.socket.describe("UnixListener", f)
     }
 }

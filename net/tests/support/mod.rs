@@ -35,6 +35,20 @@ where
     });
 }
 
+/// Runs a test as a task on one worker, for which nobody steps in however long a poll lasts: only the budget lets other tasks run.
+pub fn run_on_one_alone<F>(test: F)
+where
+    F: Future<Output = io::Result<()>> + Send + 'static,
+{
+    watched(move || {
+        let mut builder = runtime::Builder::new();
+        builder.max_procs(1).time_slice(Duration::from_secs(3600));
+        let runtime = builder.build().unwrap();
+        let test = runtime.spawn(test);
+        runtime.block_on(test).unwrap().unwrap();
+    });
+}
+
 /// Calls `f` in a thread and waits for it, but not for ever.
 pub fn watched(f: impl FnOnce() + Send + 'static) {
     let (done, finished) = mpsc::channel();

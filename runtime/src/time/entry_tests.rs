@@ -268,7 +268,7 @@ fn each_of_many_timers_on_many_threads_fires_or_is_cancelled_once() {
             // The waker of one that has fired may still be in the hands of the thread that fired it.
             let since = Instant::now();
             while Arc::strong_count(&count) > 1 {
-                assert!(since.elapsed() < Duration::from_secs(60), "a waker leaked");
+                assert!(since.elapsed() < Duration::from_secs(300), "a waker leaked");
                 thread::yield_now();
             }
             assert_eq!(count.woken(), expected);

@@ -8,7 +8,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 /// How long a test may take before it counts as hung; nothing here needs a tenth of it.
-const WATCHDOG: Duration = Duration::from_secs(60);
+const WATCHDOG: Duration = Duration::from_secs(300);
 
 /// Runs a test on a runtime with each number of workers.
 pub(crate) fn on_each<F>(workers: &[usize], test: impl Fn() -> F)
@@ -26,9 +26,28 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    run(runtime::Builder::new().max_procs(workers), task)
+}
+
+/// Runs a task on one worker, for which nobody steps in however long a poll lasts: only the budget lets others run.
+pub(crate) fn on_one_alone<F>(task: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let slice = Duration::from_secs(3600);
+    run(runtime::Builder::new().max_procs(1).time_slice(slice), task)
+}
+
+fn run<F>(builder: &mut runtime::Builder, task: F) -> F::Output
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let runtime = builder.build().unwrap();
+    let workers = runtime.handle().max_procs();
     let (done, outcome) = mpsc::channel();
     let thread = std::thread::spawn(move || {
-        let runtime = runtime::Builder::new().max_procs(workers).build().unwrap();
         let result = runtime.block_on(async { runtime::spawn(task).await });
         done.send(()).unwrap();
         result

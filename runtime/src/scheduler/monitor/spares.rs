@@ -129,6 +129,8 @@ impl Scheduler {
                 Err(NotStarted::Stopping) => return,
                 // As many are awake as there have to be.
                 Err(_) if running >= procs => break,
+                // Or one is: tasks wait for it, as they would for any other.
+                Err(NotStarted::TooMany) if running > 0 => return,
                 Err(NotStarted::TooMany) => return self.no_thread_left(),
                 Err(NotStarted::Refused(error)) => return self.ending.complain(&format!(
                     "ready tasks wait, since every worker is stuck in a task and none can be added: {error}"
