@@ -4,10 +4,12 @@
 
 mod common;
 
+use std::env;
 use std::future::{Future, pending, poll_fn};
 use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
@@ -204,6 +206,26 @@ fn an_unconstrained_task_is_not_interrupted() {
     })))
     .unwrap();
     assert_eq!(polls.load(SeqCst), 1);
+}
+
+/// The monitor also fires timers, and looks at the reactor, that a worker has forgotten: so all of this once more without one.
+#[test]
+fn it_is_the_workers_own_doing() {
+    const INSIDE: &str = "WEFTLINE_FAIRNESS_INSIDE";
+    if env::var_os(INSIDE).is_some() {
+        return;
+    }
+    let output = Command::new(env::current_exe().unwrap())
+        .env(INSIDE, "1")
+        .env("RUNTIME_DEBUG", "monitor=0")
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// Counts the polls of a future.
