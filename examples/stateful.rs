@@ -26,22 +26,30 @@ struct Write {
 
 /// Owns the map; returns how many requests there were.
 async fn owner(reads: Receiver<Read>, writes: Receiver<Write>) -> u32 {
-    let mut state = HashMap::new();
-    for requests in 0.. {
+    let (mut state, mut requests) = (HashMap::new(), 0);
+    let (mut readers, mut writers) = (true, true);
+    while readers || writers {
+        // A closed channel is always ready, so its arm is switched off.
         select! {
-            read = reads.recv() => match read {
-                // Whoever asked may have given up meanwhile: no matter.
-                Some(read) => drop(read.answer.send(state.get(&read.key).copied())),
-                None => return requests,
+            read = reads.recv(), if readers => match read {
+                Some(read) => {
+                    requests += 1;
+                    // Whoever asked may have given up meanwhile: no matter.
+                    let _ = read.answer.send(state.get(&read.key).copied());
+                }
+                None => readers = false,
             },
-            // Writers end first; a closed channel is always ready, so its arm goes off with it.
-            write = writes.recv(), if !writes.is_closed() => if let Some(write) = write {
-                state.insert(write.key, write.value);
-                let _ = write.done.send(());
+            write = writes.recv(), if writers => match write {
+                Some(write) => {
+                    requests += 1;
+                    state.insert(write.key, write.value);
+                    let _ = write.done.send(());
+                }
+                None => writers = false,
             },
         }
     }
-    unreachable!("it counts on")
+    requests
 }
 
 #[runtime::main]

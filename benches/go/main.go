@@ -1,12 +1,15 @@
 // Go's part of the comparison: the same workloads as src/work, and the same line of JSON.
 //
 // usage: benches-go WORKLOAD WORKERS SIZE
-//        benches-go serve KIND WORKERS
+//
+//	benches-go serve KIND WORKERS
 package main
 
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -61,6 +64,7 @@ var once = map[string]func(int) *sample{
 	"task_mem":    taskMem,
 	"hog":         func(n int) *sample { return observe(n, 4, 100*time.Millisecond) },
 	"hog_forever": func(n int) *sample { return observe(n, 2, time.Minute) },
+	"sleepers":    sleepers,
 }
 
 var workloads = map[string]func(int) *sample{
@@ -360,7 +364,6 @@ func channel(capacity, senders, receivers, n int) *sample {
 	return m.stop(total)
 }
 
-
 // Sends without a select beside it; parked for ever in the end.
 func produce() chan int {
 	c := make(chan int)
@@ -627,4 +630,72 @@ func observe(millis, hogs int, turn time.Duration) *sample {
 		return float64(late[at].Nanoseconds()) / 1e6
 	}
 	return m.stop(1).with("ticks", ticks).with("p50_ms", ms(0.5)).with("p99_ms", ms(0.99)).with("max_ms", ms(1))
+}
+
+// A hundred goroutines block their threads for a third of the time, in a system call that the runtime knows nothing of but its beginning; a
+// client asks for an echo every millisecond.
+func sleepers(millis int) *sample {
+	const tasks = 100
+	limit := time.Duration(millis) * time.Millisecond
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		fail(err.Error())
+	}
+	var ended atomic.Int64
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			fail(err.Error())
+		}
+		for i := 0; i < tasks; i++ {
+			go func() {
+				nap := syscall.NsecToTimespec(int64(limit / 3))
+				for syscall.Nanosleep(&nap, &nap) == syscall.EINTR {
+				}
+				ended.Add(1)
+			}()
+		}
+		buffer := make([]byte, 64)
+		for {
+			n, err := conn.Read(buffer)
+			if err != nil {
+				return
+			}
+			conn.Write(buffer[:n])
+		}
+	}()
+	// The client is a thread of its own, outside the scheduler as far as Go lets it be.
+	runtime.LockOSThread()
+	client, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		fail(err.Error())
+	}
+	m := start()
+	var waits []time.Duration
+	all := time.Duration(0)
+	for time.Since(m.start) < limit {
+		client.SetReadDeadline(time.Now().Add(max(limit-time.Since(m.start), time.Millisecond)))
+		asked := time.Now()
+		client.Write(make([]byte, 32))
+		_, err := io.ReadFull(client, make([]byte, 32))
+		waits = append(waits, time.Since(asked))
+		if all == 0 && ended.Load() == tasks {
+			all = time.Since(m.start)
+		}
+		if err != nil {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	ticks := len(waits) - 1
+	sort.Slice(waits, func(i, j int) bool { return waits[i] < waits[j] })
+	ms := func(q float64) float64 {
+		at := int(float64(len(waits)-1)*q + 0.999999)
+		return float64(waits[at].Nanoseconds()) / 1e6
+	}
+	s := m.stop(1).with("ticks", ticks).with("p50_ms", ms(0.5)).with("p99_ms", ms(0.99)).with("max_ms", ms(1))
+	if all > 0 {
+		s = s.with("all_ms", float64(all.Nanoseconds())/1e6)
+	}
+	return s
 }

@@ -14,9 +14,9 @@ use crate::rt::smol::Smol;
 use crate::rt::tokio::Tokio;
 use crate::rt::weftline::Weftline;
 use crate::rt::{Lock, Rt};
-use crate::socket::load;
+use crate::socket::{Net, load};
 use crate::suite::Workload;
-use crate::work::{chan, fair, limit, memory, select, spawn, switch, timer, twice};
+use crate::work::{blocked, chan, fair, limit, memory, select, spawn, switch, timer, twice};
 
 /// Runs the workload and prints its line.
 pub(crate) fn obey(order: &Order) -> Result<(), String> {
@@ -71,7 +71,7 @@ struct Task<'a> {
 
 impl Task<'_> {
     /// Workloads that need the runtime alone.
-    fn plain<R: Rt>(&self) -> Option<Sample> {
+    fn plain<R: Net>(&self) -> Option<Sample> {
         let (workers, n) = (self.workers, self.size);
         Some(match self.name {
             "spawn_join" => R::run(workers, twice(n, spawn::spawn_join::<R>)),
@@ -82,6 +82,7 @@ impl Task<'_> {
             "timer_churn" => R::run(workers, twice(n, timer::churn::<R>)),
             "timer_churn_yield" => R::run(workers, twice(n, timer::churn_yield::<R>)),
             "hog" => fair::hog::<R>(workers, Duration::from_millis(n as u64)),
+            "sleepers" => blocked::sleepers::<R>(workers, Duration::from_millis(n as u64)),
             "hog_forever" => fair::hog_forever::<R>(workers, Duration::from_millis(n as u64)),
             _ => return None,
         })

@@ -7,7 +7,7 @@
 //! What is where: [`suite`] lists the workloads and who takes part; [`work`] has the workloads, written once over the traits in [`rt`]
 //! and [`chan`]; [`may`] has May's, with closures; `go/main.go` has Go's; [`meter`] and [`counter`] read what a run cost.
 //! For the socket workloads the child is the load generator ([`socket::load`]), and starts the server as a process beside it.
-//! [`model`] calculates what sharing costs on machines with more cores than this one.
+//! [`model`] calculates what sharing costs on machines with more cores than this one; [`monitor_cost`] measures what the monitor costs.
 
 mod chan;
 mod charts;
@@ -22,6 +22,7 @@ mod measure;
 mod meter;
 mod mmsg;
 mod model;
+mod monitor_cost;
 mod options;
 mod parent;
 mod results;
@@ -48,6 +49,7 @@ fn main() {
             print!("{}", model::markdown());
             Ok(())
         }
+        Ok(Mode::MonitorCost(cost)) => monitor_cost::measure(&cost),
         Err(mistake) => Err(mistake),
     };
     if let Err(message) = result {

@@ -16,6 +16,8 @@ pub(crate) enum Mode {
     List,
     /// Print what sharing costs on many cores, by a model.
     Model,
+    /// Measure what the monitor costs.
+    MonitorCost(Cost),
 }
 
 /// How to compare.
@@ -41,6 +43,17 @@ pub(crate) struct Options {
     pub(crate) report: Option<PathBuf>,
     /// Raw figures to show instead of measuring.
     pub(crate) from: Option<PathBuf>,
+}
+
+/// How to measure what the monitor costs.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Cost {
+    /// Pairs of runs of each workload.
+    pub(crate) pairs: usize,
+    /// Workers.
+    pub(crate) workers: usize,
+    /// Fraction of the sizes.
+    pub(crate) scale: f64,
 }
 
 /// One run.
@@ -77,11 +90,12 @@ what to make of it
   --report DIR        measure all, also with 1 and 8 workers, and make the table and charts in DIR/PERFORMANCE.md anew;
                       with --only, these rows alone
   --from FILE         show the figures of a --json file, and measure nothing
-  --model             what sharing costs on many cores, calculated";
+  --model             what sharing costs on many cores, calculated
+  --monitor-cost      what the monitor costs the fast path: --runs pairs (20) with and without it, at --scale (0.2)";
 
 /// Reads the arguments.
 pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
-    let (mut runs, mut scale, mut quick) = (None, None, false);
+    let (mut runs, mut scale, mut quick, mut monitor_cost) = (None, None, false, false);
     let mut options = Options {
         only: Vec::new(),
         peers: Vec::new(),
@@ -117,6 +131,7 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, Stri
             "--from" => options.from = Some(value()?.into()),
             "--list" => return Ok(Mode::List),
             "--model" => return Ok(Mode::Model),
+            "--monitor-cost" => monitor_cost = true,
             "--serve" => return Ok(Mode::Serve(value()?, value()?, count(&arg, &value()?)?)),
             "--child" => {
                 return Ok(Mode::Child(Order {
@@ -128,6 +143,13 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, Stri
             }
             _ => return Err(format!("{arg}?\n\n{USAGE}")),
         }
+    }
+    if monitor_cost {
+        return Ok(Mode::MonitorCost(Cost {
+            pairs: runs.unwrap_or(20),
+            workers: options.workers[0],
+            scale: scale.unwrap_or(0.2),
+        }));
     }
     // What is said outright counts, wherever it stands.
     options.runs = runs.unwrap_or(if quick { 3 } else { 5 });
@@ -191,6 +213,17 @@ mod tests {
             options("--workers 1,2,8").expect("no mistake").workers,
             [1, 2, 8]
         );
+    }
+
+    #[test]
+    fn the_monitor_s_cost_is_measured_in_twenty_pairs_unless_it_is_said_otherwise() {
+        let cost = |args: &str| match parse(args.split_whitespace().map(str::to_owned)) {
+            Ok(Mode::MonitorCost(cost)) => (cost.pairs, cost.workers, cost.scale),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(cost("--monitor-cost"), (20, 2, 0.2));
+        let args = "--runs 3 --monitor-cost --workers 1 --scale 0.01";
+        assert_eq!(cost(args), (3, 1, 0.01));
     }
 
     #[test]

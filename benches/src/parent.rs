@@ -268,7 +268,7 @@ fn is_hopeless(runs: &[Run]) -> bool {
 const HANGS: &str = "hangs";
 
 /// Runs a child and reads its line.
-fn line_of(command: &mut Command, limit: Duration) -> Run {
+pub(crate) fn line_of(command: &mut Command, limit: Duration) -> Run {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

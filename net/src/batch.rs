@@ -18,7 +18,7 @@ use runtime::io::{Attempt, Direction};
 use crate::sys;
 use crate::udp::UdpSocket;
 
-/// Datagrams a call. What a call costs by itself is a hundredth by then, and the headers are 14 KiB of stack.
+/// Datagrams a call. What a call costs by itself is a hundredth by then, and headers, addresses and control messages are 22 KiB of stack.
 pub(crate) const AT_ONCE: usize = 64;
 
 /// Room for datagrams with their addresses, to be received or sent together.
@@ -69,6 +69,13 @@ impl Batch {
     /// # Panics
     ///
     /// If there is room for none, or for none with a byte in it.
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 1500);
+    /// assert_eq!((batch.len(), batch.capacity()), (0, 2));
+    /// ```
+    ///
+    /// **Go:** `make([]ipv4.Message, room)`.
     #[track_caller]
     pub fn new(room: usize, size: usize) -> Self {
         assert!(
@@ -84,26 +91,67 @@ impl Batch {
     }
 
     /// How many places are taken: the number of datagrams, where none share one.
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 1500);
+    /// batch.push(b"one", None);
+    /// assert_eq!(batch.len(), 1);
+    /// ```
+    ///
+    /// **Go:** what `ReadBatch` returned.
     pub fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// Whether there is none in it.
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 1500);
+    /// assert!(batch.is_empty());
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
     /// Whether there is no room for another one.
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 1500);
+    /// while !batch.is_full() {
+    ///     batch.push(b"again", None);
+    /// }
+    /// assert_eq!(batch.len(), 2);
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn is_full(&self) -> bool {
         self.slots.len() == self.room
     }
 
     /// How many places there are in all.
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 1500);
+    /// assert_eq!(batch.capacity(), 2);
+    /// ```
+    ///
+    /// **Go:** `cap(messages)`.
     pub fn capacity(&self) -> usize {
         self.room
     }
 
     /// Takes all datagrams out.
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 1500);
+    /// batch.push(b"one", None);
+    /// batch.clear();
+    /// assert!(batch.is_empty());
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn clear(&mut self) {
         self.slots.clear();
     }
@@ -113,6 +161,15 @@ impl Batch {
     /// # Panics
     ///
     /// If there is no room for another one, or for one of this length: see [`is_full`](Self::is_full).
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 1500);
+    /// batch.push(b"to the peer", None);
+    /// batch.push(b"to an address", std::net::SocketAddr::from(([127, 0, 0, 1], 7)));
+    /// assert!(batch.is_full());
+    /// ```
+    ///
+    /// **Go:** `append(messages, ipv4.Message{…})`.
     #[track_caller]
     pub fn push(&mut self, datagram: &[u8], to: impl Into<Option<SocketAddr>>) {
         self.put(datagram, 0, to.into());
@@ -173,6 +230,15 @@ impl Batch {
     }
 
     /// What is in a place, and who sent it or will receive it.
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 1500);
+    /// batch.push(b"one", None);
+    /// assert_eq!(batch.get(0), Some((&b"one"[..], None)));
+    /// assert_eq!(batch.get(1), None);
+    /// ```
+    ///
+    /// **Go:** `messages[i]`.
     pub fn get(&self, index: usize) -> Option<(&[u8], Option<SocketAddr>)> {
         let slot = self.slots.get(index)?;
         let at = index * self.size;
@@ -216,6 +282,16 @@ impl Batch {
     }
 
     /// All places, in their order.
+    ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 1500);
+    /// batch.push(b"one", None);
+    /// for (datagram, peer) in batch.iter() {
+    ///     println!("{} bytes, from {peer:?}", datagram.len());
+    /// }
+    /// ```
+    ///
+    /// **Go:** `for _, message := range messages`.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], Option<SocketAddr>)> + '_ {
         let at = |index| self.get(index).expect("the index is below the length");
         (0..self.len()).map(at)
@@ -267,6 +343,15 @@ impl UdpSocket {
     ///
     /// Cancel safe: datagrams are taken only when the future is ready. (The batch is empty otherwise.)
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// a.send_to(b"one", b.local_addr()?).await?;
+    /// let mut batch = net::Batch::new(8, 1500);
+    /// assert_eq!(b.recv_batch(&mut batch).await?, 1);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `ipv4.PacketConn.ReadBatch` of `golang.org/x/net`.
     #[track_caller]
     pub fn recv_batch<'a>(
@@ -286,6 +371,18 @@ impl UdpSocket {
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// a.send_to(b"one", b.local_addr()?).await?;
+    /// b.readable().await?;
+    /// let mut batch = net::Batch::new(8, 1500);
+    /// assert_eq!(b.try_recv_batch(&mut batch)?, 1);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ipv4.PacketConn.ReadBatch` with `MSG_DONTWAIT`.
     pub fn try_recv_batch(&self, batch: &mut Batch) -> io::Result<usize> {
         batch.clear();
         self.inner.try_io(Direction::Read, |socket, attempt| {
@@ -302,6 +399,16 @@ impl UdpSocket {
     /// # Cancel safety
     ///
     /// Not cancel safe: how many have been sent is forgotten. [`try_send_batch`](Self::try_send_batch) tells.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// let mut batch = net::Batch::new(8, 1500);
+    /// batch.push(b"one", b.local_addr()?);
+    /// a.send_batch(&batch).await?;
+    /// assert_eq!(b.recv(&mut [0; 8]).await?, 3);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `ipv4.PacketConn.WriteBatch` of `golang.org/x/net`.
     #[track_caller]
@@ -328,6 +435,17 @@ impl UdpSocket {
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for [`send_to`](Self::send_to).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// let mut batch = net::Batch::new(8, 1500);
+    /// batch.push(b"one", b.local_addr()?);
+    /// assert_eq!(a.try_send_batch(&batch, 0)?, 1);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ipv4.PacketConn.WriteBatch` with `MSG_DONTWAIT`.
     pub fn try_send_batch(&self, batch: &Batch, from: usize) -> io::Result<usize> {
         if from >= batch.len() {
             return self.inner.with(|_| Ok(0));

@@ -54,6 +54,13 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// Cancel safe: it is sent only when the future is ready.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// assert_eq!(a.send(b"hello").await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `Write`.
     #[track_caller]
     pub fn send<'a>(
@@ -78,6 +85,16 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// Cancel safe: a datagram is taken only when the future is ready.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// a.send(b"hello").await?;
+    /// let mut buf = [0; 64];
+    /// let n = b.recv(&mut buf).await?;
+    /// assert_eq!(&buf[..n], b"hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `Read`.
     #[track_caller]
     pub fn recv<'a>(
@@ -100,6 +117,16 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Cancel safety
     ///
     /// Cancel safe: a datagram is taken only when the future is ready.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// a.send_to(b"hello", b.local_addr()?).await?;
+    /// let mut buf = [0; 64];
+    /// let (n, peer) = b.recv_from(&mut buf).await?;
+    /// assert_eq!((n, peer), (5, a.local_addr()?));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `ReadFromUDP`.
     #[track_caller]
@@ -124,6 +151,16 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// Cancel safe: nothing is taken.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// a.send(b"hello").await?;
+    /// let mut buf = [0; 64];
+    /// assert_eq!(b.peek(&mut buf).await?, 5);
+    /// assert_eq!(b.recv(&mut buf).await?, 5); // it is still there
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** none.
     #[track_caller]
     pub fn peek<'a>(
@@ -142,6 +179,15 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for [`send`](Self::send).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// assert_eq!(a.try_send(b"hello")?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Write` after `SetWriteDeadline(time.Now())` comes close.
     pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
         let inner = &self.inner;
         inner.try_io(Direction::Write, |socket, _| socket.transmit(datagram))
@@ -152,6 +198,16 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// let nothing = b.try_recv(&mut [0; 64]).unwrap_err();
+    /// assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Read` after `SetReadDeadline(time.Now())` comes close.
     pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         let inner = &self.inner;
         inner.try_io(Direction::Read, |socket, _| socket.receive(buf))
@@ -162,6 +218,17 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv_from`](Self::recv_from).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// a.send_to(b"hello", b.local_addr()?).await?;
+    /// b.readable().await?;
+    /// assert_eq!(b.try_recv_from(&mut [0; 64])?, (5, a.local_addr()?));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ReadFrom` after `SetReadDeadline(time.Now())` comes close.
     pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, K::Address)> {
         let inner = &self.inner;
         inner.try_io(Direction::Read, |socket, _| socket.receive_from(buf))
@@ -176,6 +243,17 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is taken.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// a.send(b"hello").await?;
+    /// b.readable().await?;
+    /// assert_eq!(b.try_recv(&mut [0; 64])?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `SyscallConn().Read` with a function that only looks.
     #[track_caller]
     pub fn readable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
         self.inner.registration().ready(Direction::Read)
@@ -190,6 +268,16 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is sent.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// a.writable().await?;
+    /// assert_eq!(a.try_send(b"hello")?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `SyscallConn().Write` with a function that only looks.
     #[track_caller]
     pub fn writable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
         self.inner.registration().ready(Direction::Write)
@@ -204,6 +292,17 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Panics
     ///
     /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// ```
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// b.set_deadline(Instant::now())?;
+    /// assert!(net::is_deadline(&b.recv(&mut [0; 64]).await.unwrap_err()));
+    /// b.set_deadline(None)?; // none any more
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SetDeadline`.
     #[track_caller]
@@ -223,6 +322,17 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// Outside a runtime, when the deadline needs a timer.
     ///
+    /// ```
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// b.set_read_deadline(Instant::now())?;
+    /// assert!(net::is_deadline(&b.recv(&mut [0; 64]).await.unwrap_err()));
+    /// b.send(b"hello").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `SetReadDeadline`.
     #[track_caller]
     pub fn set_read_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
@@ -239,6 +349,16 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// Outside a runtime, when the deadline needs a timer.
     ///
+    /// ```
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// a.set_write_deadline(Instant::now())?;
+    /// assert!(net::is_deadline(&a.send(b"hello").await.unwrap_err()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `SetWriteDeadline`.
     #[track_caller]
     pub fn set_write_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
@@ -251,6 +371,14 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// It was closed before.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// a.close()?;
+    /// assert!(net::is_closed(&a.send(b"hello").await.unwrap_err()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `Close`.
     pub fn close(&self) -> io::Result<()> {
         self.inner.close()
@@ -261,6 +389,15 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// assert_ne!(a.local_addr()?.port(), 0);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `LocalAddr()`.
     pub fn local_addr(&self) -> io::Result<K::Address> {
         self.inner.with(|socket| socket.local())
     }
@@ -270,6 +407,16 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Errors
     ///
     /// There is none, or the socket has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// a.connect(b.local_addr()?).await?;
+    /// assert_eq!(a.peer_addr()?, b.local_addr()?);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `RemoteAddr()`.
     pub fn peer_addr(&self) -> io::Result<K::Address> {
         self.inner.with(|socket| socket.peer())
     }
@@ -279,6 +426,15 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// assert!(a.take_error()?.is_none());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)`.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.inner.with(|socket| socket.error())
     }
@@ -288,6 +444,16 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Errors
     ///
     /// It has been closed; what `f` returns.
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// let descriptor = a.control(|fd| Ok(fd.as_raw_fd()))?;
+    /// assert!(descriptor > 2);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SyscallConn().Control(f)`.
     pub fn control<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
@@ -303,6 +469,16 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// let address = socket.local_addr()?;
+    /// assert_eq!(net::UdpSocket::from_std(socket)?.local_addr()?, address);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `net.FilePacketConn`.
     #[track_caller]
     pub fn from_std(socket: K::Std) -> io::Result<Self> {
         Self::register(K::Device::adopt(socket)?)
@@ -313,6 +489,17 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Errors
     ///
     /// It has been closed, or there are clones of it ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// let address = a.local_addr()?;
+    /// let socket: std::net::UdpSocket = a.into_std()?;
+    /// assert_eq!(socket.local_addr()?, address);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `File()`, which duplicates the descriptor.
     pub fn into_std(self) -> io::Result<K::Std> {
         let socket = Arc::try_unwrap(self.inner).map_err(|_| shared())?;
         socket.into_device().map(DatagramDevice::release)
@@ -330,8 +517,6 @@ impl<K: DatagramKind> Clone for Datagram<K> {
 
 impl<K: DatagramKind> fmt::Debug for Datagram<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(K::SOCKET)
-            .field("socket", &self.inner)
-            .finish()
+        self.inner.describe(K::SOCKET, f)
     }
 }

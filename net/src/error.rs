@@ -37,16 +37,52 @@ pub struct OpError {
 
 impl OpError {
     /// What was attempted: `bind`, `listen`, `connect`, `accept`, `lookup`.
+    ///
+    /// ```
+    /// use net::OpError;
+    ///
+    /// # runtime::block_on(async {
+    /// let error = net::TcpListener::bind("127.0.0.1").await.unwrap_err(); // no port
+    /// let context = error.get_ref().and_then(|e| e.downcast_ref::<OpError>()).unwrap();
+    /// assert_eq!(context.operation(), "lookup");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `OpError.Op`.
     pub fn operation(&self) -> &'static str {
         self.operation
     }
 
     /// The address or name that it was attempted on.
+    ///
+    /// ```
+    /// use net::OpError;
+    ///
+    /// # runtime::block_on(async {
+    /// let error = net::TcpListener::bind("127.0.0.1").await.unwrap_err(); // no port
+    /// let context = error.get_ref().and_then(|e| e.downcast_ref::<OpError>()).unwrap();
+    /// assert_eq!(context.address(), "127.0.0.1");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `OpError.Addr`.
     pub fn address(&self) -> &str {
         &self.address
     }
 
     /// What the system said.
+    ///
+    /// ```
+    /// use net::OpError;
+    ///
+    /// # runtime::block_on(async {
+    /// let error = net::TcpListener::bind("127.0.0.1").await.unwrap_err(); // no port
+    /// let context = error.get_ref().and_then(|e| e.downcast_ref::<OpError>()).unwrap();
+    /// assert_eq!(context.io_error().kind(), std::io::ErrorKind::InvalidInput);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `OpError.Err`.
     pub fn io_error(&self) -> &io::Error {
         &self.source
     }
@@ -104,6 +140,16 @@ pub fn is_closed(error: &io::Error) -> bool {
 
 /// Whether an error says that a deadline set on the socket has passed: kind [`TimedOut`](io::ErrorKind::TimedOut), text
 /// `i/o timeout`. A connection that the system gave up because its peer was silent has the same kind, and is none.
+///
+/// ```
+/// use runtime::time::Instant;
+///
+/// # runtime::block_on(async {
+/// let (a, b) = net::UnixStream::pair()?;
+/// a.set_read_deadline(Instant::now())?;
+/// assert!(net::is_deadline(&a.read(&mut [0]).await.unwrap_err()));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 ///
 /// **Go:** `errors.Is(err, os.ErrDeadlineExceeded)`.
 pub fn is_deadline(error: &io::Error) -> bool {

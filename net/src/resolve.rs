@@ -142,7 +142,7 @@ impl Target {
             Some((host, port)) => Ok(Self::named(host, port)),
             None => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "an address is a name and a port, such as localhost:80 or [::1]:80",
+                "an address is a name and a port from 0 to 65535, such as localhost:80 or [::1]:80",
             ))
             .during("lookup", text),
         }

@@ -4,8 +4,10 @@
 //! registration, which wakes whoever waits and turns away whoever comes, and then takes the descriptor under the lock for writing: it
 //! waits for the calls under way, and no descriptor number is ever used after it has been given back to the system.
 //!
-//! Sockets whose peer's every read makes them writable once more (all but TCP) are watched for that only from the first write on
-//! that would have blocked: otherwise each message would cost its sender an event, a turn of the poller, perhaps a worker's sleep.
+//! Sockets are watched for being writable only from the first write on that finds no room, which few ever come to. Otherwise the first
+//! event of each connection would be that it is writable, which is no news; and where the peer's every read makes a socket writable once
+//! more (all but TCP) each message would cost its sender an event, a turn of the poller, perhaps a worker's sleep. A socket that is
+//! being connected waits for just that event, and is watched from the start.
 //!
 //! The kernel forgets a descriptor's registration when it is closed, so that dropping a socket costs one system call. (A duplicate of the
 //! descriptor in other hands keeps the registration alive; its events name a user that is gone and are ignored.)
@@ -29,7 +31,7 @@ pub(crate) struct Socket<S> {
     /// `None` once closed. Dropped before the registration.
     device: RwLock<Option<S>>,
     registration: Registration,
-    /// Whether the reactor reports that it is writable. Relaxed: who does not see it asks for it once more, which changes nothing.
+    /// Whether the reactor reports that it is writable. Who sees it may rely on that; who does not asks for it once more, which changes nothing.
     writes_watched: AtomicBool,
 }
 
@@ -77,7 +79,7 @@ impl<S: Source + AsFd> Socket<S> {
         }
     }
 
-    /// One call in a direction. After a write that would block, the reactor is asked to tell when it would not.
+    /// One call in a direction. After a write that found no more room, the reactor is asked to tell when there is some.
     #[inline]
     fn attempt<R>(
         &self,
@@ -85,28 +87,40 @@ impl<S: Source + AsFd> Socket<S> {
         attempt: &Attempt<'_>,
         call: &mut impl FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.with(|device| match call(device, attempt) {
-            Err(error)
-                if error.kind() == io::ErrorKind::WouldBlock
-                    && direction == Direction::Write
-                    && !self.are_writes_watched() =>
-            {
-                self.watch_writes(device)?;
-                Err(error)
+        self.with(|device| {
+            let result = call(device, attempt);
+            if direction == Direction::Read || self.are_writes_watched() {
+                return result;
             }
-            result => result,
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.watch_writes(device)?;
+                    Err(error)
+                }
+                // It has moved less than it was offered, and said so.
+                Ok(_) if !self.registration.is_ready(Direction::Write) => {
+                    if self.watch_writes(device).is_err() {
+                        // The next write asks the system itself, and may return the error.
+                        self.registration.assume_ready();
+                    }
+                    result
+                }
+                result => result,
+            }
         })
     }
 
     fn are_writes_watched(&self) -> bool {
-        self.writes_watched.load(Ordering::Relaxed)
+        // Acquire: pairs with the Release in `watch_writes`, before which the reactor has been asked.
+        self.writes_watched.load(Ordering::Acquire)
     }
 
     #[cold]
     fn watch_writes(&self, device: &S) -> io::Result<()> {
         let descriptor = device.as_fd().as_raw_fd();
         self.registration.also_writing(&mut SourceFd(&descriptor))?;
-        self.writes_watched.store(true, Ordering::Relaxed);
+        // Release: see `are_writes_watched`.
+        self.writes_watched.store(true, Ordering::Release);
         Ok(())
     }
 
@@ -199,13 +213,20 @@ pub(crate) fn shared() -> io::Error {
     )
 }
 
+impl<S: fmt::Debug> Socket<S> {
+    /// Prints the device, which calls itself what users call it and shows its addresses: `TcpStream { addr: …, peer: …, fd: 7 }`; or that
+    /// the socket of this name is closed. Never waits.
+    pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.device.try_read().as_deref() {
+            Ok(Some(device)) => device.fmt(f),
+            Ok(None) => write!(f, "{name} {{ closed }}"),
+            Err(_) => write!(f, "{name} {{ closing }}"),
+        }
+    }
+}
+
 impl<S: fmt::Debug> fmt::Debug for Socket<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Socket");
-        match self.device.try_read() {
-            Ok(device) => debug.field("device", &*device),
-            Err(_) => debug.field("device", &format_args!("<closing>")),
-        };
-        debug.field("registration", &self.registration).finish()
+        self.describe("Socket", f)
     }
 }

@@ -31,6 +31,17 @@ pub struct ReadHalf<'a, K: StreamKind = Tcp>(&'a Stream<K>);
 
 /// The sending half of a borrowed stream, from [`Stream::split`]. Dropping it ends nothing.
 ///
+/// ```
+/// use net::{ReadHalf, Unix, WriteHalf};
+///
+/// # runtime::block_on(async {
+/// let (a, b) = net::UnixStream::pair()?;
+/// let (_, writer): (_, WriteHalf<'_, Unix>) = a.split();
+/// writer.write_all(b"hello").await?;
+/// b.read_exact(&mut [0; 5]).await?;
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
 /// **Go:** none.
 #[derive(Debug)]
 pub struct WriteHalf<'a, K: StreamKind = Tcp>(&'a Stream<K>);
@@ -58,6 +69,15 @@ pub struct WriteHalf<'a, K: StreamKind = Tcp>(&'a Stream<K>);
 pub struct OwnedReadHalf<K: StreamKind = Tcp>(Stream<K>);
 
 /// The sending half of a stream, from [`Stream::into_split`]. Dropping it ends sending: the peer reads to the end.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let (a, b) = net::UnixStream::pair()?;
+/// let (_reader, writer) = a.into_split();
+/// drop(writer);
+/// assert_eq!(b.read(&mut [0]).await?, 0); // the end
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
 ///
 /// **Go:** none; `CloseWrite` ends sending there.
 #[derive(Debug)]
@@ -95,6 +115,16 @@ impl<K: StreamKind> Copy for WriteHalf<'_, K> {}
 
 impl<'a, K: StreamKind> ReadHalf<'a, K> {
     /// The whole stream.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let half = a.split().0;
+    /// assert!(half.stream().peer_addr().is_ok());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn stream(&self) -> &'a Stream<K> {
         self.0
     }
@@ -108,6 +138,17 @@ impl<'a, K: StreamKind> ReadHalf<'a, K> {
     /// # Cancel safety
     ///
     /// Cancel safe: bytes are taken only when the future is ready.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (reader, _writer) = a.split();
+    /// b.write_all(b"hello").await?;
+    /// assert_eq!(reader.read(&mut [0; 16]).await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Read`.
     #[track_caller]
     pub fn read<'b>(
         &'b self,
@@ -125,6 +166,17 @@ impl<'a, K: StreamKind> ReadHalf<'a, K> {
     /// # Cancel safety
     ///
     /// Not cancel safe: how many bytes are in the buffer is forgotten.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (reader, _writer) = a.split();
+    /// b.write_all(b"hello").await?;
+    /// reader.read_exact(&mut [0; 5]).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `io.ReadFull`.
     #[track_caller]
     pub fn read_exact<'b>(
         &'b self,
@@ -136,6 +188,16 @@ impl<'a, K: StreamKind> ReadHalf<'a, K> {
 
 impl<'a, K: StreamKind> WriteHalf<'a, K> {
     /// The whole stream.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let half = a.split().1;
+    /// assert!(half.stream().peer_addr().is_ok());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn stream(&self) -> &'a Stream<K> {
         self.0
     }
@@ -149,6 +211,16 @@ impl<'a, K: StreamKind> WriteHalf<'a, K> {
     /// # Cancel safety
     ///
     /// Cancel safe: bytes are sent only when the future is ready.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (_reader, writer) = a.split();
+    /// assert_eq!(writer.write(b"hello").await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Write`, which goes on until all is written.
     #[track_caller]
     pub fn write<'b>(
         &'b self,
@@ -166,6 +238,19 @@ impl<'a, K: StreamKind> WriteHalf<'a, K> {
     /// # Cancel safety
     ///
     /// Cancel safe: bytes are sent only when the future is ready.
+    ///
+    /// ```
+    /// use std::io::IoSlice;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (_reader, writer) = a.split();
+    /// let n = writer.write_vectored(&[IoSlice::new(b"he"), IoSlice::new(b"llo")]).await?;
+    /// assert_eq!(n, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `net.Buffers`.
     #[track_caller]
     pub fn write_vectored<'b>(
         &'b self,
@@ -183,6 +268,17 @@ impl<'a, K: StreamKind> WriteHalf<'a, K> {
     /// # Cancel safety
     ///
     /// Not cancel safe: how much has been sent is forgotten.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (_reader, writer) = a.split();
+    /// writer.write_all(b"hello").await?;
+    /// b.read_exact(&mut [0; 5]).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Write`.
     #[track_caller]
     pub fn write_all<'b>(
         &'b self,
@@ -194,6 +290,16 @@ impl<'a, K: StreamKind> WriteHalf<'a, K> {
 
 impl<K: StreamKind> OwnedReadHalf<K> {
     /// The whole stream.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let halves = a.into_split();
+    /// assert!(halves.0.stream().peer_addr().is_ok());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn stream(&self) -> &Stream<K> {
         &self.0
     }
@@ -203,6 +309,19 @@ impl<K: StreamKind> OwnedReadHalf<K> {
     /// # Errors
     ///
     /// They are not of one stream; both come back in the error.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (reader, writer) = a.into_split();
+    /// let whole: net::UnixStream = reader.reunite(writer).unwrap();
+    ///
+    /// let (reader, other) = (whole.into_split().0, b.into_split().1);
+    /// assert!(reader.reunite(other).is_err()); // halves of different streams
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn reunite(self, mut write: OwnedWriteHalf<K>) -> Result<Stream<K>, ReuniteError<K>> {
         if !Arc::ptr_eq(&self.0.inner, &write.stream().inner) {
             return Err(ReuniteError(self, write));
@@ -221,6 +340,17 @@ impl<K: StreamKind> OwnedReadHalf<K> {
     /// # Cancel safety
     ///
     /// Cancel safe: bytes are taken only when the future is ready.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (reader, _writer) = a.into_split();
+    /// b.write_all(b"hello").await?;
+    /// assert_eq!(reader.read(&mut [0; 16]).await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Read`.
     #[track_caller]
     pub fn read<'b>(
         &'b self,
@@ -238,6 +368,17 @@ impl<K: StreamKind> OwnedReadHalf<K> {
     /// # Cancel safety
     ///
     /// Not cancel safe: how many bytes are in the buffer is forgotten.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (reader, _writer) = a.into_split();
+    /// b.write_all(b"hello").await?;
+    /// reader.read_exact(&mut [0; 5]).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `io.ReadFull`.
     #[track_caller]
     pub fn read_exact<'b>(
         &'b self,
@@ -249,11 +390,32 @@ impl<K: StreamKind> OwnedReadHalf<K> {
 
 impl<K: StreamKind> OwnedWriteHalf<K> {
     /// The whole stream.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let halves = a.into_split();
+    /// assert!(halves.1.stream().peer_addr().is_ok());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn stream(&self) -> &Stream<K> {
         self.stream.as_ref().expect("a half that is not reunited")
     }
 
     /// Gives the half up without ending sending.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (_reader, writer) = a.into_split();
+    /// writer.forget();
+    /// b.write_all(b"still open").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn forget(mut self) {
         self.stream = None;
     }
@@ -267,6 +429,16 @@ impl<K: StreamKind> OwnedWriteHalf<K> {
     /// # Cancel safety
     ///
     /// Cancel safe: bytes are sent only when the future is ready.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (_reader, writer) = a.into_split();
+    /// assert_eq!(writer.write(b"hello").await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Write`, which goes on until all is written.
     #[track_caller]
     pub fn write<'b>(
         &'b self,
@@ -284,6 +456,19 @@ impl<K: StreamKind> OwnedWriteHalf<K> {
     /// # Cancel safety
     ///
     /// Cancel safe: bytes are sent only when the future is ready.
+    ///
+    /// ```
+    /// use std::io::IoSlice;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (_reader, writer) = a.into_split();
+    /// let n = writer.write_vectored(&[IoSlice::new(b"he"), IoSlice::new(b"llo")]).await?;
+    /// assert_eq!(n, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `net.Buffers`.
     #[track_caller]
     pub fn write_vectored<'b>(
         &'b self,
@@ -301,6 +486,17 @@ impl<K: StreamKind> OwnedWriteHalf<K> {
     /// # Cancel safety
     ///
     /// Not cancel safe: how much has been sent is forgotten.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (_reader, writer) = a.into_split();
+    /// writer.write_all(b"hello").await?;
+    /// b.read_exact(&mut [0; 5]).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Write`.
     #[track_caller]
     pub fn write_all<'b>(
         &'b self,
@@ -320,6 +516,17 @@ impl<K: StreamKind> Drop for OwnedWriteHalf<K> {
 }
 
 /// The error of [`OwnedReadHalf::reunite`]: the halves are of different streams. It holds both.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let (a, b) = net::UnixStream::pair()?;
+/// let (reader, writer) = (a.into_split().0, b.into_split().1);
+/// let error: net::ReuniteError<net::Unix> = reader.reunite(writer).unwrap_err();
+/// assert_eq!(error.to_string(), "the halves are of different streams");
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** none.
 #[derive(Debug)]
 pub struct ReuniteError<K: StreamKind = Tcp>(pub OwnedReadHalf<K>, pub OwnedWriteHalf<K>);
 

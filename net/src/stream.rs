@@ -47,11 +47,7 @@ pub struct Stream<K: StreamKind> {
 impl<K: StreamKind> Stream<K> {
     #[track_caller]
     pub(crate) fn register(device: K::Device) -> io::Result<Self> {
-        let socket = match K::Device::TELLS_WRITERS_ALONE {
-            true => Socket::new(device)?,
-            false => Socket::new_reading(device)?,
-        };
-        Ok(Self::from_socket(socket))
+        Ok(Self::from_socket(Socket::new_reading(device)?))
     }
 
     pub(crate) fn from_socket(socket: Socket<K::Device>) -> Self {
@@ -74,6 +70,18 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// Cancel safe: bytes are taken only when the future is ready.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// b.write_all(b"hello").await?;
+    /// let mut buf = [0; 16];
+    /// let n = a.read(&mut buf).await?;
+    /// assert_eq!(&buf[..n], b"hello");
+    /// drop(b);
+    /// assert_eq!(a.read(&mut buf).await?, 0); // the end
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `conn.Read(buf)`, with `0` in place of `io.EOF`.
     #[track_caller]
     pub fn read<'a>(
@@ -94,6 +102,16 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// Not cancel safe: bytes may have been read into the buffer, and how many is forgotten.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// b.write_all(b"hello").await?;
+    /// let mut word = [0; 5];
+    /// a.read_exact(&mut word).await?;
+    /// assert_eq!(&word, b"hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `io.ReadFull(conn, buf)`.
     #[track_caller]
     pub fn read_exact<'a>(
@@ -113,6 +131,19 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// Cancel safe: bytes are taken only when the future is ready.
     ///
+    /// ```
+    /// use std::io::IoSliceMut;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// b.write_all(b"hello").await?;
+    /// let (mut head, mut body) = ([0; 2], [0; 8]);
+    /// let mut bufs = [IoSliceMut::new(&mut head), IoSliceMut::new(&mut body)];
+    /// assert_eq!(a.read_vectored(&mut bufs).await?, 5);
+    /// assert_eq!((&head, &body[..3]), (b"he", &b"llo"[..]));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** none.
     #[track_caller]
     pub fn read_vectored<'a>(
@@ -131,6 +162,15 @@ impl<K: StreamKind> Stream<K> {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is taken.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// b.write_all(b"hello").await?;
+    /// assert_eq!(a.peek(&mut [0; 16]).await?, 5);
+    /// assert_eq!(a.read(&mut [0; 16]).await?, 5); // they are still there
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `bufio.Reader.Peek`.
     #[track_caller]
@@ -158,6 +198,15 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// Cancel safe: nothing is taken.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// b.write_all(b"hello").await?;
+    /// a.readable().await?; // no buffer is held meanwhile
+    /// assert_eq!(a.try_read(&mut [0; 16])?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** none; a goroutine holds its buffer while it waits.
     #[track_caller]
     pub fn readable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
@@ -171,6 +220,14 @@ impl<K: StreamKind> Stream<K> {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is nothing; the next [`readable`](Self::readable) waits then. Otherwise as for
     /// [`read`](Self::read).
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let nothing = a.try_read(&mut [0; 16]).unwrap_err();
+    /// assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** none.
     pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.inner.try_read(buf)
@@ -181,6 +238,18 @@ impl<K: StreamKind> Stream<K> {
     /// # Errors
     ///
     /// As for [`try_read`](Self::try_read).
+    ///
+    /// ```
+    /// use std::io::IoSliceMut;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// b.write_all(b"hello").await?;
+    /// a.readable().await?;
+    /// let mut buf = [0; 16];
+    /// assert_eq!(a.try_read_vectored(&mut [IoSliceMut::new(&mut buf)])?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** none.
     pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
@@ -199,6 +268,13 @@ impl<K: StreamKind> Stream<K> {
     /// # Cancel safety
     ///
     /// Cancel safe: bytes are sent only when the future is ready.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// assert_eq!(a.write(b"hello").await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `conn.Write` writes all; that is [`write_all`](Self::write_all).
     #[track_caller]
@@ -219,6 +295,14 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// Not cancel safe: how much has been sent is forgotten.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// a.write_all(b"hello").await?;
+    /// b.read_exact(&mut [0; 5]).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `conn.Write(buf)`. Go also keeps the writes of two goroutines apart.
     #[track_caller]
     pub fn write_all<'a>(
@@ -237,6 +321,16 @@ impl<K: StreamKind> Stream<K> {
     /// # Cancel safety
     ///
     /// Cancel safe: bytes are sent only when the future is ready.
+    ///
+    /// ```
+    /// use std::io::IoSlice;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let n = a.write_vectored(&[IoSlice::new(b"he"), IoSlice::new(b"llo")]).await?;
+    /// assert_eq!(n, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `net.Buffers.WriteTo`, which writes all.
     #[track_caller]
@@ -257,6 +351,14 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// Cancel safe: nothing is sent.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// a.writable().await?;
+    /// assert_eq!(a.try_write(b"hello")?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** none.
     #[track_caller]
     pub fn writable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
@@ -270,6 +372,13 @@ impl<K: StreamKind> Stream<K> {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing; the next [`writable`](Self::writable) waits then. Otherwise as for
     /// [`write`](Self::write).
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// assert_eq!(a.try_write(b"hello")?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** none.
     pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
         self.inner.try_write(buf)
@@ -280,6 +389,15 @@ impl<K: StreamKind> Stream<K> {
     /// # Errors
     ///
     /// As for [`try_write`](Self::try_write).
+    ///
+    /// ```
+    /// use std::io::IoSlice;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// assert_eq!(a.try_write_vectored(&[IoSlice::new(b"hello")])?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** none.
     pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -336,6 +454,17 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// Outside a runtime, when the deadline needs a timer.
     ///
+    /// ```
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// a.set_read_deadline(Instant::now())?;
+    /// assert!(net::is_deadline(&a.read(&mut [0]).await.unwrap_err()));
+    /// a.write_all(b"writing is not concerned").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `SetReadDeadline`.
     #[track_caller]
     pub fn set_read_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
@@ -351,6 +480,16 @@ impl<K: StreamKind> Stream<K> {
     /// # Panics
     ///
     /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// ```
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// a.set_write_deadline(Instant::now())?;
+    /// assert!(net::is_deadline(&a.write(b"hello").await.unwrap_err()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SetWriteDeadline`.
     #[track_caller]
@@ -414,12 +553,29 @@ impl<K: StreamKind> Stream<K> {
 
     /// Two borrowed halves, to lend a reader and a writer to code that wants one of each. It costs nothing.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (reader, writer) = a.split();
+    /// writer.write_all(b"hello").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** none; both directions are used through one `Conn`, and so they may be here.
     pub fn split(&self) -> (ReadHalf<'_, K>, WriteHalf<'_, K>) {
         split::borrowed(self)
     }
 
     /// Two owned halves, for two tasks. They are put together again by [`OwnedReadHalf::reunite`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let (reader, writer) = a.into_split();
+    /// runtime::spawn(async move { writer.write_all(b"hello").await });
+    /// b.read_exact(&mut [0; 5]).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** none; both goroutines hold the same `Conn`. So may two clones here.
     pub fn into_split(self) -> (OwnedReadHalf<K>, OwnedWriteHalf<K>) {
@@ -434,6 +590,15 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// It has been closed, or the peer has reset the connection.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// assert_eq!(stream.peer_addr()?, address);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `conn.RemoteAddr()`.
     pub fn peer_addr(&self) -> io::Result<K::Address> {
         self.inner.with(|stream| stream.peer())
@@ -445,6 +610,15 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// It has been closed.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// assert!(stream.local_addr()?.ip().is_loopback());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `conn.LocalAddr()`.
     pub fn local_addr(&self) -> io::Result<K::Address> {
         self.inner.with(|stream| stream.local())
@@ -455,6 +629,15 @@ impl<K: StreamKind> Stream<K> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// assert!(a.take_error()?.is_none());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)`.
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.inner.with(|stream| stream.error())
     }
@@ -465,6 +648,16 @@ impl<K: StreamKind> Stream<K> {
     /// # Errors
     ///
     /// It has been closed; what `f` returns.
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// let descriptor = a.control(|fd| Ok(fd.as_raw_fd()))?;
+    /// assert!(descriptor > 2);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SyscallConn().Control(f)`.
     pub fn control<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
@@ -480,6 +673,15 @@ impl<K: StreamKind> Stream<K> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = std::os::unix::net::UnixStream::pair()?;
+    /// let (a, b) = (net::UnixStream::from_std(a)?, net::UnixStream::from_std(b)?);
+    /// a.write_all(b"hello").await?;
+    /// b.read_exact(&mut [0; 5]).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `net.FileConn`.
     #[track_caller]
@@ -521,8 +723,6 @@ impl<K: StreamKind> Clone for Stream<K> {
 
 impl<K: StreamKind> fmt::Debug for Stream<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(K::STREAM)
-            .field("socket", &self.inner)
-            .finish()
+        self.inner.describe(K::STREAM, f)
     }
 }

@@ -48,6 +48,13 @@ impl Datagram<Udp> {
     ///
     /// Cancel safe: nothing is left bound.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert_ne!(socket.local_addr()?.port(), 0);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `net.ListenUDP`.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let addresses = resolve(address.to_target()?).await?;
@@ -84,6 +91,15 @@ impl Datagram<Udp> {
     ///
     /// Cancel safe.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// a.connect(b.local_addr()?).await?;
+    /// a.send(b"hello").await?;
+    /// assert_eq!(b.recv(&mut [0; 16]).await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `net.DialUDP`.
     pub async fn connect(&self, address: impl ToSocketAddrs) -> io::Result<()> {
         let addresses = resolve(address.to_target()?).await?;
@@ -111,6 +127,13 @@ impl Datagram<Udp> {
     ///
     /// Cancel safe: it is sent only when the future is ready.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// assert_eq!(a.send_to(b"hello", b.local_addr()?).await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `WriteToUDP`.
     #[track_caller]
     pub fn send_to<'a>(
@@ -135,6 +158,15 @@ impl Datagram<Udp> {
     ///
     /// Cancel safe: nothing is taken.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// a.send_to(b"hello", b.local_addr()?).await?;
+    /// let (n, peer) = b.peek_from(&mut [0; 16]).await?;
+    /// assert_eq!((n, peer), (5, a.local_addr()?));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** none.
     #[track_caller]
     pub fn peek_from<'a>(
@@ -153,6 +185,15 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for [`send_to`](Self::send_to).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// assert_eq!(a.try_send_to(b"hello", b.local_addr()?)?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `WriteToUDP` after `SetWriteDeadline(time.Now())` comes close.
     pub fn try_send_to(&self, datagram: &[u8], to: SocketAddr) -> io::Result<usize> {
         let inner = &self.inner;
         inner.try_io(Direction::Write, |socket, _| socket.send_to(datagram, to))
@@ -164,6 +205,13 @@ impl Datagram<Udp> {
     ///
     /// It has been closed.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.set_broadcast(true)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** on by default.
     pub fn set_broadcast(&self, broadcast: bool) -> io::Result<()> {
         self.inner.with(|socket| socket.set_broadcast(broadcast))
@@ -174,6 +222,15 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.set_ttl(8)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ipv4.PacketConn.SetTTL` of `golang.org/x/net`.
     pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
         self.inner.with(|socket| socket.set_ttl(hops))
     }
@@ -183,6 +240,14 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// What the system says, such as that the address is no group's.
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// # async fn example(socket: net::UdpSocket) -> std::io::Result<()> {
+    /// socket.join_multicast_v4(Ipv4Addr::new(224, 0, 0, 251), Ipv4Addr::UNSPECIFIED)?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// **Go:** `net.ListenMulticastUDP`.
     pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
@@ -195,6 +260,16 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// What the system says, such as that the group was not joined.
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// # async fn example(socket: net::UdpSocket) -> std::io::Result<()> {
+    /// socket.leave_multicast_v4(Ipv4Addr::new(224, 0, 0, 251), Ipv4Addr::UNSPECIFIED)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// **Go:** `ipv4.PacketConn.LeaveGroup`.
     pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         let inner = &self.inner;
         inner.with(|socket| socket.leave_multicast_v4(&group, &interface))
@@ -205,6 +280,14 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// What the system says, such as that the address is no group's.
+    ///
+    /// ```
+    /// use std::net::Ipv6Addr;
+    ///
+    /// # async fn example(socket: net::UdpSocket) -> std::io::Result<()> {
+    /// socket.join_multicast_v6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb), 0)?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// **Go:** `net.ListenMulticastUDP`.
     pub fn join_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
@@ -217,6 +300,16 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// What the system says, such as that the group was not joined.
+    ///
+    /// ```
+    /// use std::net::Ipv6Addr;
+    ///
+    /// # async fn example(socket: net::UdpSocket) -> std::io::Result<()> {
+    /// socket.leave_multicast_v6(Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb), 0)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// **Go:** `ipv6.PacketConn.LeaveGroup`.
     pub fn leave_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
         let inner = &self.inner;
         inner.with(|socket| socket.leave_multicast_v6(&group, interface))
@@ -227,6 +320,15 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.set_multicast_loop(false)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ipv4.PacketConn.SetMulticastLoopback`.
     pub fn set_multicast_loop(&self, on: bool) -> io::Result<()> {
         self.inner.with(|socket| match socket.local_addr()? {
             SocketAddr::V4(_) => socket.set_multicast_loop_v4(on),
@@ -240,6 +342,15 @@ impl Datagram<Udp> {
     ///
     /// What the system says, such as that no interface has the address.
     ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.set_multicast_interface_v4(Ipv4Addr::LOCALHOST)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `ipv4.PacketConn.SetMulticastInterface` of `golang.org/x/net`.
     pub fn set_multicast_interface_v4(&self, interface: Ipv4Addr) -> io::Result<()> {
         self.inner
@@ -251,6 +362,14 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// What the system says, such as that there is no such interface.
+    ///
+    /// ```
+    /// # async fn example(socket: net::UdpSocket) -> std::io::Result<()> {
+    /// socket.set_multicast_interface_v6(0)?; // as the system chooses
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// **Go:** `ipv6.PacketConn.SetMulticastInterface`.
     pub fn set_multicast_interface_v6(&self, interface: u32) -> io::Result<()> {
         self.inner
             .with(|socket| SockRef::from(socket).set_multicast_if_v6(interface))
@@ -261,6 +380,13 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// What the system says, such as that the number is above 255.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.set_multicast_ttl(1)?; // not beyond the next router
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     pub fn set_multicast_ttl(&self, hops: u32) -> io::Result<()> {
         self.inner.with(|socket| {
             let settings = SockRef::from(socket);
@@ -276,6 +402,13 @@ impl Datagram<Udp> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// socket.set_recv_buffer_size(1 << 20)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SetReadBuffer`.
     pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {

@@ -168,6 +168,48 @@ fn a_program_that_has_restored_sigpipe_survives_a_broken_connection() {
 }
 
 #[test]
+fn a_writer_that_found_no_room_is_told_of_some_whichever_way_it_writes() {
+    const BYTES: usize = 8 << 20;
+    run(async {
+        for way in 0..3 {
+            // The accepted end: its connection begins without anybody's having asked when it is writable.
+            let (client, server) = pair().await?;
+            let writing = runtime::spawn(async move {
+                let chunk = vec![7; 100_000];
+                let mut sent = 0;
+                while sent < BYTES {
+                    sent += match way {
+                        0 => server.write(&chunk).await?,
+                        1 => {
+                            let bufs = [IoSlice::new(&chunk), IoSlice::new(&chunk)];
+                            server.write_vectored(&bufs).await?
+                        }
+                        _ => match server.try_write(&chunk) {
+                            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                                server.writable().await?;
+                                0
+                            }
+                            written => written?,
+                        },
+                    };
+                }
+                io::Result::Ok(sent)
+            });
+            let mut buf = vec![0; 64 * 1024];
+            let mut got = 0;
+            loop {
+                match client.read(&mut buf).await? {
+                    0 => break,
+                    n => got += n,
+                }
+            }
+            assert_eq!(got, writing.await.unwrap()?);
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn more_buffers_than_the_system_takes_are_written_in_part() {
     run(async {
         let (client, server) = pair().await?;

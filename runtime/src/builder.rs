@@ -32,8 +32,8 @@ const TIME_SLICE: Duration = Duration::from_millis(10);
 const REPORT_STUCK: Duration = Duration::from_secs(1);
 
 /// With a seed: so long that a poll which takes it has not just been held up by the machine, since the hand-over to another thread is
-/// the end of reproducibility. Where tasks wait, an eighth of it counts.
-const SEEDED_SLICE: Duration = Duration::from_secs(80);
+/// the end of reproducibility. Where tasks wait, an eighth of it counts for one that computes, and a sixty-fourth, ten seconds, for one that blocks.
+const SEEDED_SLICE: Duration = Duration::from_secs(640);
 
 /// Builds a [`Runtime`] with settings of your own.
 ///
@@ -193,7 +193,8 @@ impl Builder {
     }
 
     /// How long a task may stay in one poll before it is asked to yield at its next operation, and before its worker is replaced if it
-    /// does not. 10 ms by default, as in Go. Where ready tasks wait and no worker is free, an eighth of this is enough.
+    /// does not. 10 ms by default, as in Go. Where ready tasks wait and no worker is free, an eighth of this is enough, in
+    /// CPU time, and more of it the more such polls compete for the CPUs; one that blocks its thread (a sleep, a lock, a read) gets a sixty-fourth.
     ///
     /// # Panics
     ///

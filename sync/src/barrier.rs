@@ -14,7 +14,7 @@ use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
 use crate::blocking;
-use crate::waiters::{Batch, Locked, Ticket, Waiter, Waiters, Withdrawn};
+use crate::waiters::{Locked, Ticket, Waiter, Waiters, Withdrawn};
 
 /// Lets a number of tasks go on together, once all have come. It can be used again and again.
 ///
@@ -128,15 +128,7 @@ impl Barrier {
             arrived: 0,
             released: until,
         };
-        let mut batch = Batch::default();
-        while locked.take_until(until, &mut batch) {
-            drop(locked);
-            batch.wake();
-            locked = self.waiters.lock();
-        }
-        drop(locked);
-        batch.wake();
-        batch.finish();
+        locked.wake_all();
         Ok(())
     }
 }
@@ -232,7 +224,7 @@ impl Future for BarrierWait<'_> {
         };
         match leader {
             Poll::Pending => {
-                waiting(WaitReason::Notify, this.place);
+                waiting(WaitReason::BarrierWait, this.place);
                 Poll::Pending
             }
             Poll::Ready(leader) => {

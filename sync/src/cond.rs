@@ -16,7 +16,7 @@ use runtime::task::{WaitReason, waiting};
 
 use crate::blocking;
 use crate::mutex::{Mutex, MutexGuard, MutexLock};
-use crate::waiters::{Batch, Waiter, Waiters, Withdrawn};
+use crate::waiters::{Waiter, Waiters, Withdrawn};
 
 /// Who called a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,24 +159,9 @@ impl Cond {
     ///
     /// **Go:** `c.Broadcast()`.
     pub fn broadcast(&self) {
-        let mut locked = self.waiters.lock();
+        let locked = self.waiters.lock();
         let until = locked.ticket();
-        let mut batch = Batch::default();
-        while locked.is_before(until) {
-            if batch.is_full() {
-                drop(locked);
-                batch.wake();
-                locked = self.waiters.lock();
-                continue;
-            }
-            if let Some(call) = locked.front_mut() {
-                *call = Call::All;
-            }
-            batch.extend(locked.take_front());
-        }
-        drop(locked);
-        batch.wake();
-        batch.finish();
+        locked.wake_until(until, |call| *call = Call::All, |_| {});
     }
 }
 

@@ -103,10 +103,13 @@ pub use pool::{OwnedPooled, Pool, Pooled};
 pub use rwlock::{
     MappedRwLockReadGuard, MappedRwLockWriteGuard, OwnedMappedRwLockReadGuard,
     OwnedMappedRwLockWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockRead,
-    RwLockReadGuard, RwLockWrite, RwLockWriteGuard,
+    RwLockReadGuard, RwLockUpgradableRead, RwLockUpgradableReadGuard, RwLockUpgrade, RwLockWrite,
+    RwLockWriteGuard,
 };
 #[doc(hidden)]
 pub use select::__private;
 pub use select::Select;
-pub use semaphore::{Acquire, OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+pub use semaphore::{
+    Acquire, CheckedAcquire, OwnedSemaphorePermit, Semaphore, SemaphoreClosed, SemaphorePermit,
+};
 pub use wait_group::{Wait, WaitGroup, WaitGroupGuard};

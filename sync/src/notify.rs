@@ -23,7 +23,7 @@ use runtime::task::{WaitReason, waiting};
 
 use crate::blocking;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
-use crate::waiters::{Batch, Locked, Waiter, Waiters, Withdrawn};
+use crate::waiters::{Locked, Waiter, Waiters, Withdrawn};
 
 /// A notification that nobody has taken yet.
 const PERMIT: usize = 1;
@@ -124,6 +124,7 @@ impl Notify {
     /// ```
     ///
     /// **Go:** `select { case c <- struct{}{}: default: }`.
+    #[inline]
     pub fn notify_one(&self) {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & QUEUED == 0 {
@@ -188,20 +189,11 @@ impl Notify {
     ///
     /// **Go:** closing a channel, and making a new one for the next time.
     pub fn notify_waiters(&self) {
-        let mut locked = self.waiters.lock();
+        let locked = self.waiters.lock();
         // Release: pairs with the `Acquire` in `Notified::poll`, for those that have not queued up.
         self.state.fetch_add(ROUND, Ordering::AcqRel);
         let until = locked.ticket();
-        let mut batch = Batch::default();
-        while locked.take_until(until, &mut batch) {
-            drop(locked);
-            batch.wake();
-            locked = self.waiters.lock();
-        }
-        self.note_if_empty(&locked);
-        drop(locked);
-        batch.wake();
-        batch.finish();
+        locked.wake_until(until, |_| {}, |locked| self.note_if_empty(locked));
     }
 
     /// Waits for a notification. It counts from this call, not from the first poll, for [`notify_waiters`](Self::notify_waiters).
@@ -227,13 +219,14 @@ impl Notify {
     /// ```
     ///
     /// **Go:** `<-c`.
+    #[inline]
     #[track_caller]
     pub fn notified(&self) -> Notified<'_> {
         Notified {
             notify: self,
             // Acquire: what the caller reads from here on is not older than the notifications that this one does not wait for.
             round: self.state.load(Ordering::Acquire) / ROUND,
-            waiter: Waiter::new(&self.waiters, Call::All),
+            waiter: None,
             stage: Stage::New,
             place: Location::caller(),
         }
@@ -261,7 +254,17 @@ impl Notify {
         );
     }
 
+    /// Whether a future that was made in this round need not wait, in view of the word.
+    #[inline]
+    fn look(&self, round: usize, state: usize) -> Option<Stage> {
+        if state / ROUND != round {
+            return Some(Stage::Done);
+        }
+        self.take_permit(state).then_some(Stage::Permit)
+    }
+
     /// Takes the permit, if there is one.
+    #[inline]
     fn take_permit(&self, mut state: usize) -> bool {
         while state & PERMIT != 0 {
             // Acquire: pairs with the `Release` in `notify_one`.
@@ -300,6 +303,8 @@ impl fmt::Debug for Notify {
 enum Stage {
     New,
     Queued,
+    /// It has taken the permit, and has not told its owner.
+    Permit,
     Done,
 }
 
@@ -320,18 +325,60 @@ pin_project! {
     pub struct Notified<'a> {
         notify: &'a Notify,
         round: usize,
+        // Made when it has to wait, as the mutex does it; there from `Queued` on.
         #[pin]
-        waiter: Waiter<'a, (), Call>,
+        waiter: Option<Waiter<'a, (), Call>>,
         stage: Stage,
         place: &'static Location<'static>,
     }
 
     impl PinnedDrop for Notified<'_> {
+        #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if *this.stage == Stage::Queued {
-                give_up(this.notify, this.waiter);
+            match this.stage {
+                Stage::New | Stage::Done => {}
+                Stage::Queued | Stage::Permit => give_up(this.notify, this.waiter),
             }
+        }
+    }
+}
+
+impl Notified<'_> {
+    /// Queues up now, without waiting: as a first poll would, it counts from here on for [`notify_one`](Notify::notify_one), too. Says
+    /// whether it has been notified already; then awaiting it returns at once.
+    ///
+    /// For who must not miss a notification between a look and the wait, and looks at several things. Dropped, it passes on what it was
+    /// given, as ever.
+    ///
+    /// ```
+    /// use std::pin::pin;
+    ///
+    /// # runtime::block_on(async {
+    /// let notify = sync::Notify::new();
+    /// let mut first = pin!(notify.notified());
+    /// assert!(!first.as_mut().enable());
+    /// let mut second = pin!(notify.notified());
+    /// second.as_mut().enable();
+    /// notify.notify_one();
+    /// assert!(first.as_mut().enable()); // it stood before the second
+    /// first.await;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none; a channel keeps what was sent.
+    pub fn enable(self: Pin<&mut Self>) -> bool {
+        let this = self.project();
+        match *this.stage {
+            // The waker of the first poll takes this one's place.
+            Stage::New => {
+                let cx = &mut Context::from_waker(Waker::noop());
+                *this.stage = start(this.notify, *this.round, this.waiter, cx);
+                *this.stage != Stage::Queued
+            }
+            // The waker that it has is to stay.
+            Stage::Queued => (this.waiter.as_pin_mut()).is_some_and(|waiter| waiter.is_notified()),
+            Stage::Permit | Stage::Done => true,
         }
     }
 }
@@ -339,44 +386,66 @@ pin_project! {
 impl Future for Notified<'_> {
     type Output = ();
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(poll_proceed(cx));
-        let this = self.project();
-        let ready = match *this.stage {
-            Stage::New => start(this.notify, *this.round, this.waiter, cx),
-            Stage::Queued => this.waiter.poll_notified(cx).is_ready(),
-            Stage::Done => true,
-        };
-        if ready {
-            *this.stage = Stage::Done;
-            proceed.made_progress();
-            return Poll::Ready(());
+        let mut this = self.project();
+        match *this.stage {
+            Stage::New => {
+                *this.stage = start(this.notify, *this.round, this.waiter.as_mut(), cx);
+            }
+            Stage::Queued if still_waits(this.waiter.as_mut(), cx) => {}
+            _ => *this.stage = Stage::Done,
         }
-        *this.stage = Stage::Queued;
-        waiting(WaitReason::Notify, this.place);
-        Poll::Pending
+        if *this.stage == Stage::Queued {
+            waiting(WaitReason::Notify, this.place);
+            return Poll::Pending;
+        }
+        *this.stage = Stage::Done;
+        proceed.made_progress();
+        Poll::Ready(())
     }
 }
 
+/// A later poll.
+fn still_waits(waiter: Pin<&mut Option<Waiter<'_, (), Call>>>, cx: &mut Context<'_>) -> bool {
+    (waiter.as_pin_mut()).is_some_and(|waiter| waiter.poll_notified(cx).is_pending())
+}
+
 /// The first poll: notified already, or into the queue.
-fn start(
-    notify: &Notify,
+#[inline]
+fn start<'a>(
+    notify: &'a Notify,
     round: usize,
-    waiter: Pin<&mut Waiter<'_, (), Call>>,
+    waiter: Pin<&mut Option<Waiter<'a, (), Call>>>,
     cx: &mut Context<'_>,
-) -> bool {
+) -> Stage {
     // Acquire: pairs with the `Release` in `notify_waiters`.
     let state = notify.state.load(Ordering::Acquire);
-    if state / ROUND != round || notify.take_permit(state) {
-        return true;
+    match notify.look(round, state) {
+        Some(stage) => stage,
+        None => queue_up(notify, round, waiter, cx),
     }
+}
+
+/// Into the queue, unless it has just been notified after all.
+#[cold]
+fn queue_up<'a>(
+    notify: &'a Notify,
+    round: usize,
+    mut waiter: Pin<&mut Option<Waiter<'a, (), Call>>>,
+    cx: &mut Context<'_>,
+) -> Stage {
+    // Foreign code, so first.
     let waker = cx.waker().clone();
+    waiter.set(Some(Waiter::new(&notify.waiters, Call::All)));
+    let waiter = waiter.as_pin_mut().expect("set just now");
     let mut locked = notify.waiters.lock();
     let mut state = notify.state.load(Ordering::Acquire);
     loop {
-        if state / ROUND != round || notify.take_permit(state) {
+        if let Some(stage) = notify.look(round, state) {
             drop(locked);
-            return true;
+            return stage;
         }
         // Permits come and go without the lock; rounds do not. Clear of PERMIT, so that nobody queues up over one (2).
         let clear = state & !PERMIT;
@@ -391,12 +460,20 @@ fn start(
         }
     }
     waiter.enqueue(&mut locked, waker);
-    false
+    Stage::Queued
 }
 
 /// Takes a waiter back that is dropped before it has seen a notification (invariant 3).
 #[cold]
-fn give_up(notify: &Notify, waiter: Pin<&mut Waiter<'_, (), Call>>) {
+fn give_up(notify: &Notify, waiter: Pin<&mut Option<Waiter<'_, (), Call>>>) {
+    let Some(waiter) = waiter.as_pin_mut() else {
+        // It has the permit.
+        return notify.notify_one();
+    };
+    if waiter.is_idle() {
+        // The permit came when it was about to queue up.
+        return notify.notify_one();
+    }
     let mut locked = notify.waiters.lock();
     let note = waiter.note();
     let withdrawn = waiter.withdraw(&mut locked);

@@ -147,3 +147,29 @@ impl<T> UnsafeCell<T> {
         f(self.0.get())
     }
 }
+
+/// Part of what is freed by hand, so that a model fails where it is not.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct Tracked;
+
+#[cfg(not(loom))]
+impl Tracked {
+    pub(crate) const fn new() -> Self {
+        Self
+    }
+}
+
+/// As above.
+#[cfg(loom)]
+#[derive(Debug)]
+pub(crate) struct Tracked(
+    #[expect(dead_code, reason = "what counts is when it is dropped")] loom::alloc::Track<()>,
+);
+
+#[cfg(loom)]
+impl Tracked {
+    pub(crate) fn new() -> Self {
+        Self(loom::alloc::Track::new(()))
+    }
+}

@@ -22,7 +22,7 @@ use runtime::task::{WaitReason, waiting};
 
 use crate::blocking;
 use crate::primitive::{Mutex, MutexGuard};
-use crate::waiters::{Batch, Waiter, Waiters};
+use crate::waiters::{Waiter, Waiters};
 
 #[cfg(all(test, loom))]
 #[path = "models/singleflight.rs"]
@@ -337,18 +337,8 @@ impl<K: Hash + Eq, V> Drop for Landing<K, V> {
 
 impl<V> Call<V> {
     fn wake_all(&self) {
-        let mut locked = self.waiters.lock();
         // Nobody queues up any more, since the outcome is there.
-        let until = locked.ticket();
-        let mut batch = Batch::default();
-        while locked.take_until(until, &mut batch) {
-            drop(locked);
-            batch.wake();
-            locked = self.waiters.lock();
-        }
-        drop(locked);
-        batch.wake();
-        batch.finish();
+        self.waiters.lock().wake_all();
     }
 }
 
@@ -390,7 +380,7 @@ impl<V> Future for Landed<'_, V> {
             this.waiter.as_mut().enqueue(&mut locked, waker);
         }
         if this.waiter.poll_notified(cx).is_pending() {
-            waiting(WaitReason::Notify, this.place);
+            waiting(WaitReason::SingleFlight, this.place);
             return Poll::Pending;
         }
         proceed.made_progress();

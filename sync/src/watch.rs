@@ -27,7 +27,7 @@ use crate::SendError;
 use crate::blocking;
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
-use crate::waiters::{Batch, Waiter, Waiters};
+use crate::waiters::{Waiter, Waiters};
 
 struct Shared<T> {
     value: RwLock<T>,
@@ -253,17 +253,7 @@ impl<T> Shared<T> {
     }
 
     fn wake_all(&self) {
-        let mut locked = self.waiters.lock();
-        let until = locked.ticket();
-        let mut batch = Batch::default();
-        while locked.take_until(until, &mut batch) {
-            drop(locked);
-            batch.wake();
-            locked = self.waiters.lock();
-        }
-        drop(locked);
-        batch.wake();
-        batch.finish();
+        self.waiters.lock().wake_all();
     }
 }
 
@@ -529,7 +519,7 @@ impl<T> Future for Changed<'_, T> {
                 Poll::Ready(changed)
             }
             None => {
-                waiting(WaitReason::Notify, this.place);
+                waiting(WaitReason::WatchChanged, this.place);
                 Poll::Pending
             }
         }

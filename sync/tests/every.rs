@@ -1,6 +1,8 @@
 //! What holds for every primitive: the dump says why a task waits and where, each can be an arm of a `select!` again and again, and `Debug`
 //! waits for nobody.
 
+#![cfg(not(loom))]
+
 mod support;
 
 use std::fmt::Debug;
@@ -88,7 +90,7 @@ fn the_dump_says_for_what_a_task_waits_and_where() {
         group.add(1);
         waits!(WaitGroupWait, group.wait());
         let barrier = Barrier::new(2);
-        waits!(Notify, barrier.wait());
+        waits!(BarrierWait, barrier.wait());
         let notify = Notify::new();
         waits!(Notify, notify.notified());
 
@@ -103,8 +105,8 @@ fn the_dump_says_for_what_a_task_waits_and_where() {
             maker.get_or_init(never_made).await;
         });
         started.notified().await;
-        waits!(MutexLock, theirs.get_or_init(|| async { 1 }));
-        waits!(MutexLock, cell.get_or_init(|| async { 1 }));
+        waits!(OnceDo, theirs.get_or_init(|| async { 1 }));
+        waits!(OnceDo, cell.get_or_init(|| async { 1 }));
         maker.abort();
 
         let (ctx, _cancel) = Context::background().with_cancel();
@@ -127,9 +129,9 @@ fn the_dump_says_so_for_channels_and_groups() {
         waits!(ChanReceive, once_rx);
         let (_watch_tx, mut watch_rx) = watch::channel(1);
         let mut other = watch_rx.clone();
-        waits!(Notify, watch_rx.changed());
+        waits!(WatchChanged, watch_rx.changed());
         waits_for(
-            WaitReason::Notify,
+            WaitReason::WatchChanged,
             line!() + 2,
             spawn(async move {
                 other.changed().await;
@@ -146,7 +148,7 @@ fn the_dump_says_so_for_channels_and_groups() {
         waits!(SemAcquire, spawner.spawn(async { Ok(()) }));
         waits!(WaitGroupWait, group.wait());
         let flight = singleflight::Group::new();
-        waits!(Notify, flight.run(1, std::future::pending::<u32>));
+        waits!(SingleFlight, flight.run(1, std::future::pending::<u32>));
 
         let (theirs, ctx) = (rx.clone(), Context::background());
         waits_for(

@@ -217,7 +217,7 @@ fn debug_shows_the_figures() {
     let permit = semaphore.try_acquire_many(2).unwrap();
     assert_eq!(
         format!("{semaphore:?} {permit:?}"),
-        "Semaphore { size: 3, available: 1, waited_for: false } SemaphorePermit { count: 2, .. }"
+        "Semaphore { size: 3, available: 1, waited_for: false, closed: false } SemaphorePermit { count: 2, .. }"
     );
 }
 

@@ -6,6 +6,8 @@
 
 use std::future::{Future, ready};
 use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use net::{TcpListener, TcpStream};
@@ -51,8 +53,14 @@ pub(crate) const ALL: &[Operation] = &[
     operation("timeout_ready", "a limit in time on what is ready at once", 20_000, |n| one_worker(timeout_ready(n))),
     operation("timeout_yield", "a limit in time on what yields once: armed and cancelled", 5_000, |n| one_worker(timeout_yield(n))),
     operation("mutex", "lock and unlock, nobody else wants it", 20_000, |n| one_worker(mutex(n))),
+    operation("rwlock_read", "lock for reading and unlock, nobody else wants it", 20_000, |n| one_worker(rwlock_read(n))),
+    operation("semaphore", "take a permit and give it back, nobody else wants it", 20_000, |n| one_worker(semaphore(n))),
+    operation("notify", "notify and be notified, nobody waits", 20_000, |n| one_worker(notify(n))),
     operation("oneshot", "make a oneshot, send, receive", 10_000, |n| one_worker(oneshot(n))),
     operation("wait_group", "add and done", 20_000, |n| one_worker(wait_group(n))),
+    operation("member_bare", "a task among many that counts an Arc down", 10_000, |n| one_worker(member_bare(n))),
+    operation("member_wait_group", "the same in a WaitGroup", 10_000, |n| one_worker(member_wait_group(n))),
+    operation("member_errgroup", "the same in an errgroup", 10_000, |n| one_worker(member_errgroup(n))),
     operation("tcp_echo", "64 bytes there and back between two tasks", 1_000, |n| one_worker(tcp_echo(n))),
 ];
 
@@ -195,6 +203,28 @@ async fn mutex(n: usize) {
     assert_eq!(*mutex.lock().await, n);
 }
 
+async fn rwlock_read(n: usize) {
+    let lock = sync::RwLock::new(0);
+    for _ in 0..n {
+        assert_eq!(*lock.read().await, 0);
+    }
+}
+
+async fn semaphore(n: usize) {
+    let semaphore = sync::Semaphore::new(2);
+    for _ in 0..n {
+        drop(semaphore.acquire().await);
+    }
+}
+
+async fn notify(n: usize) {
+    let notify = sync::Notify::new();
+    for _ in 0..n {
+        notify.notify_one();
+        notify.notified().await;
+    }
+}
+
 async fn oneshot(n: usize) {
     for i in 0..n {
         let (tx, rx) = sync::oneshot::channel();
@@ -210,6 +240,47 @@ async fn wait_group(n: usize) {
         group.done();
     }
     group.wait().await;
+}
+
+/// Members of a group that are started together.
+const MEMBERS: usize = 1_000;
+
+async fn member_bare(n: usize) {
+    for _ in 0..n / MEMBERS {
+        let (left, all) = (
+            Arc::new(AtomicUsize::new(MEMBERS)),
+            Arc::new(sync::Notify::new()),
+        );
+        for _ in 0..MEMBERS {
+            let (left, all) = (left.clone(), all.clone());
+            runtime::spawn(async move {
+                if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    all.notify_one();
+                }
+            });
+        }
+        all.notified().await;
+    }
+}
+
+async fn member_wait_group(n: usize) {
+    for _ in 0..n / MEMBERS {
+        let group = sync::WaitGroup::new();
+        for _ in 0..MEMBERS {
+            group.spawn(async {});
+        }
+        group.wait().await;
+    }
+}
+
+async fn member_errgroup(n: usize) {
+    for _ in 0..n / MEMBERS {
+        let mut group = sync::errgroup::Group::<()>::new();
+        for _ in 0..MEMBERS {
+            group.spawn(async { Ok(()) }).await;
+        }
+        group.wait().await.expect("no errors");
+    }
 }
 
 async fn tcp_echo(n: usize) {

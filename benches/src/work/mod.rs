@@ -3,6 +3,7 @@
 //! A workload takes its size and returns what one run measured: from the first spawn to the end of the work, inside a task.
 #![forbid(unsafe_code)]
 
+pub(crate) mod blocked;
 pub(crate) mod chan;
 pub(crate) mod fair;
 pub(crate) mod limit;

@@ -98,6 +98,14 @@ async fn a_stream_has_options_deadlines_and_halves() -> io::Result<()> {
     let (client, server) = pair().await?;
     assert!(client.nodelay()?, "on by default");
     assert_eq!(client.keepalive()?, Some(Duration::from_secs(15)));
+    names(
+        format!("{client:?}"),
+        &[
+            "TcpStream {",
+            &client.local_addr()?.to_string(),
+            &client.peer_addr()?.to_string(),
+        ],
+    );
     client.set_nodelay(false)?;
     client.set_keepalive(None)?;
     assert_eq!(client.peer_addr()?, server.local_addr()?);
@@ -126,6 +134,7 @@ async fn a_stream_has_options_deadlines_and_halves() -> io::Result<()> {
     server.close()?;
     let closed = soon(waiter).await.unwrap().unwrap_err();
     assert!(net::is_closed(&closed), "{closed}");
+    assert_eq!(format!("{server:?}"), "TcpStream { closed }");
     drop(client);
     Ok(())
 }

@@ -92,6 +92,18 @@ where
 }
 
 /// A server that [`serve()`] has made: set its limits, then await it.
+///
+/// ```
+/// use net::Serve;
+///
+/// # runtime::block_on(async {
+/// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+/// let server: Serve<_, _> = net::serve(listener, |_stream, _peer, _stopping| async {});
+/// server.shutdown_on(async {}).await?; // at once, here
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `http.Server`.
 #[must_use = "a server does nothing unless awaited"]
 pub struct Serve<L, H> {
     listener: L,
@@ -103,6 +115,17 @@ pub struct Serve<L, H> {
 
 impl<L, H> Serve<L, H> {
     /// Stops when the future is ready, with whatever: a signal, a context that is done.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let server = net::serve(listener, |stream, _peer, _stopping| async move {
+    ///     net::copy(&mut &stream, &mut &stream).await.map(drop)
+    /// });
+    /// let server = server.shutdown_on(async {}); // at once, here
+    /// server.await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `server.Shutdown(ctx)`.
     pub fn shutdown_on<F>(mut self, stop: F) -> Self
@@ -116,6 +139,19 @@ impl<L, H> Serve<L, H> {
     /// How long connections have to finish after the stop. Those that have not are dropped, and the server returns an error that says how
     /// many. 30 s by default.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let server = net::serve(listener, |stream, _peer, _stopping| async move {
+    ///     net::copy(&mut &stream, &mut &stream).await.map(drop)
+    /// });
+    /// let server = server.drain(Duration::from_secs(5)).shutdown_on(async {}); // at once, here
+    /// server.await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** the context of `server.Shutdown(ctx)`.
     pub fn drain(mut self, patience: Duration) -> Self {
         self.drain = patience;
@@ -127,6 +163,17 @@ impl<L, H> Serve<L, H> {
     /// # Panics
     ///
     /// If it is zero.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let server = net::serve(listener, |stream, _peer, _stopping| async move {
+    ///     net::copy(&mut &stream, &mut &stream).await.map(drop)
+    /// });
+    /// let server = server.max_connections(100).shutdown_on(async {}); // at once, here
+    /// server.await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `netutil.LimitListener`.
     #[track_caller]
@@ -191,12 +238,43 @@ where
 ///
 /// A handler that does not care may ignore it, and is waited for until [patience](Serve::drain) runs out.
 ///
+/// ```
+/// # runtime::block_on(async {
+/// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+/// # let address = listener.local_addr()?;
+/// let server = net::serve(listener, |stream, _peer, stopping: net::Stopping| async move {
+///     let mut buf = [0; 1024];
+///     while let Some(n) = stopping.unless(stream.read(&mut buf)).await {
+///         stream.write_all(&buf[..n?]).await?;
+///     }
+///     std::io::Result::Ok(())
+/// });
+/// server.shutdown_on(async {}).await?; // at once, here
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
 /// **Go:** a context's `Done()`.
 #[derive(Clone)]
 pub struct Stopping(Arc<Crowd>);
 
 impl Stopping {
     /// Whether the server wants to end.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let server = net::serve(listener, |stream, _peer, stopping: net::Stopping| async move {
+    ///     while !stopping.is_requested() {
+    ///         stream.write_all(b"tick\n").await?;
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// });
+    /// server.shutdown_on(async {}).await?; // at once, here
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ctx.Err() != nil`.
     pub fn is_requested(&self) -> bool {
         self.0.is_told()
     }
@@ -206,6 +284,20 @@ impl Stopping {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is lost, it stays so.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let server = net::serve(listener, |stream, _peer, stopping: net::Stopping| async move {
+    ///     stopping.requested().await;
+    ///     stream.write_all(b"goodbye\n").await
+    /// });
+    /// server.shutdown_on(async {}).await?; // at once, here
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `<-ctx.Done()`.
     pub async fn requested(&self) {
         self.0.told().await;
     }
@@ -215,6 +307,23 @@ impl Stopping {
     /// # Cancel safety
     ///
     /// That of the future inside, which is dropped when the server wants to end.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let server = net::serve(listener, |stream, _peer, stopping: net::Stopping| async move {
+    ///     let mut buf = [0; 1024];
+    ///     while let Some(n) = stopping.unless(stream.read(&mut buf)).await {
+    ///         stream.write_all(&buf[..n?]).await?;
+    ///     }
+    ///     std::io::Result::Ok(())
+    /// });
+    /// server.shutdown_on(async {}).await?; // at once, here
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** a `select` with `<-ctx.Done()`.
     pub async fn unless<F: Future>(&self, future: F) -> Option<F::Output> {
         let (mut future, mut told) = (pin!(future), self.0.told());
         poll_fn(|cx| {

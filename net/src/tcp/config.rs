@@ -45,6 +45,14 @@ impl Default for ListenConfig {
 
 impl ListenConfig {
     /// The defaults: the largest backlog, the address may be reused, its port may not; connections with `TCP_NODELAY` and keepalive.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::ListenConfig::new().listen("127.0.0.1:0").await?; // as `TcpListener::bind`
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `net.ListenConfig{}`.
     pub fn new() -> Self {
         Self {
             backlog: None,
@@ -57,6 +65,14 @@ impl ListenConfig {
 
     /// Connections that may wait to be accepted. By default as many as the system allows (`net.core.somaxconn`): with a short queue
     /// a burst of clients waits a second for its second SYN.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::ListenConfig::new().backlog(128).listen("127.0.0.1:0").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none: as many as the system allows.
     pub fn backlog(&mut self, connections: u32) -> &mut Self {
         self.backlog = Some(connections);
         self
@@ -64,24 +80,55 @@ impl ListenConfig {
 
     /// Whether several listeners, also of several processes of one user, may share the port; the system spreads connections over them.
     /// Each of them must say so. Off by default.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::ListenConfig::new().reuse_port(true).listen("127.0.0.1:0").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `SO_REUSEPORT` in `ListenConfig.Control`.
     pub fn reuse_port(&mut self, reuse: bool) -> &mut Self {
         self.reuse_port = reuse;
         self
     }
 
     /// Whether the port may be taken while connections of a former listener linger in `TIME_WAIT`. On by default.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::ListenConfig::new().reuse_address(false).listen("127.0.0.1:0").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `SO_REUSEADDR`, which it always sets.
     pub fn reuse_address(&mut self, reuse: bool) -> &mut Self {
         self.reuse_address = reuse;
         self
     }
 
     /// Whether a listener on an IPv6 address leaves IPv4 alone. By default what the system does; on Linux `[::]` takes both.
+    ///
+    /// ```
+    /// let mut config = net::ListenConfig::new();
+    /// config.only_v6(true); // for an address such as "[::]:80"
+    /// ```
+    ///
+    /// **Go:** the network `tcp6`.
     pub fn only_v6(&mut self, only: bool) -> &mut Self {
         self.only_v6 = Some(only);
         self
     }
 
     /// Whether accepted connections send small writes at once (`TCP_NODELAY`). On by default.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::ListenConfig::new().nodelay(false).listen("127.0.0.1:0").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `SetNoDelay` on each connection.
     pub fn nodelay(&mut self, nodelay: bool) -> &mut Self {
         self.options.nodelay = nodelay;
         self
@@ -89,6 +136,16 @@ impl ListenConfig {
 
     /// The silence after which the system probes the peer of an accepted connection, and the time between probes, in whole seconds, at
     /// least one; the ninth probe without an answer ends the connection. `None`: no probes. 15 s by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # runtime::block_on(async {
+    /// let listener = net::ListenConfig::new().keepalive(Some(Duration::from_secs(60))).listen("127.0.0.1:0").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ListenConfig.KeepAlive`.
     pub fn keepalive(&mut self, interval: Option<Duration>) -> &mut Self {
         self.options.keepalive = interval;
         self
@@ -109,6 +166,13 @@ impl ListenConfig {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is left bound.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::ListenConfig::new().backlog(1024).listen("127.0.0.1:0").await?;
+    /// assert_ne!(listener.local_addr()?.port(), 0);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `lc.Listen(ctx, "tcp", addr)`.
     pub async fn listen(&self, address: impl ToSocketAddrs) -> io::Result<TcpListener> {

@@ -32,7 +32,7 @@ const LEAST_SHARE: Duration = Duration::from_secs(2);
 /// The handicap of the second address family. RFC 6555 suggests 150 to 250 ms, Go takes this.
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);
 
-/// Connections to itself that are given up before the address is. Go's value; each has a chance of one in the number of ports.
+/// Tries for a local port that leads to the peer: not to itself, and free. Go's value; each fails once in as many times as there are ports.
 const TRIES: usize = 3;
 
 /// Settings of a connection that is made.
@@ -69,6 +69,16 @@ impl Default for Dialer {
 impl Dialer {
     /// The defaults: no limit but the system's (about two minutes), any local address, `TCP_NODELAY`, keepalive every 15 s, the other
     /// address family after 300 ms.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::Dialer::new().connect(address).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `net.Dialer{}`.
     pub fn new() -> Self {
         Self {
             timeout: None,
@@ -79,6 +89,18 @@ impl Dialer {
     }
 
     /// How long connecting may take, with the lookup and all addresses of the name.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::Dialer::new().timeout(Duration::from_secs(3)).connect(address).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Dialer.Timeout`.
     pub fn timeout(&mut self, limit: Duration) -> &mut Self {
         self.timeout = Some(limit);
         self
@@ -86,6 +108,16 @@ impl Dialer {
 
     /// The address to connect from; of a name's addresses those of its family are tried. Port 0 lets the system choose the port, for this destination alone: one local address can hold
     /// as many connections to each destination as there are ports.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::Dialer::new().local_addr(([127, 0, 0, 1], 0).into()).connect(address).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Dialer.LocalAddr`.
     pub fn local_addr(&mut self, address: SocketAddr) -> &mut Self {
         self.local = Some(address);
         self
@@ -93,12 +125,32 @@ impl Dialer {
 
     /// How long the addresses of the first one's family have to answer before those of the other family are tried beside them.
     /// `None`: they are tried afterwards. 300 ms by default.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::Dialer::new().fallback_delay(None).connect(address).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Dialer.FallbackDelay`.
     pub fn fallback_delay(&mut self, delay: Option<Duration>) -> &mut Self {
         self.fallback_delay = delay;
         self
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`). On by default.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::Dialer::new().nodelay(false).connect(address).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `SetNoDelay` on the connection.
     pub fn nodelay(&mut self, nodelay: bool) -> &mut Self {
         self.options.nodelay = nodelay;
         self
@@ -106,6 +158,18 @@ impl Dialer {
 
     /// The silence after which the system probes the peer, and the time between probes, in whole seconds, at least one; the ninth
     /// probe without an answer ends the connection. `None`: no probes. 15 s by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::Dialer::new().keepalive(Some(Duration::from_secs(60))).connect(address).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Dialer.KeepAlive`.
     pub fn keepalive(&mut self, interval: Option<Duration>) -> &mut Self {
         self.options.keepalive = interval;
         self
@@ -127,6 +191,16 @@ impl Dialer {
     /// # Cancel safety
     ///
     /// Cancel safe: the connection is given up.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::Dialer::new().timeout(Duration::from_secs(3)).connect(address).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `d.DialContext(ctx, "tcp", addr)`.
     #[track_caller]
@@ -242,19 +316,25 @@ impl Dialer {
         }
     }
 
-    /// Connects to one address; a connection to itself is not one (see `is_self_connected`).
+    /// Connects to one address; a connection to itself is not one (see `is_self_connected`). Linux may also choose a port that another
+    /// connect takes at that moment, and then says that there is none.
     async fn connect_one(
         &self,
         address: SocketAddr,
         place: &'static Location<'static>,
     ) -> io::Result<TcpStream> {
+        let port_is_free = self.local.is_none_or(|local| local.port() == 0);
+        let mut failed = io::Error::from_raw_os_error(libc::ECONNREFUSED);
         for _ in 0..TRIES {
-            let stream = self.connect_once(address, place).await?;
-            if !is_self_connected(&stream)? {
-                return Ok(stream);
+            match self.connect_once(address, place).await {
+                Ok(stream) if is_self_connected(&stream)? => {}
+                Err(error) if port_is_free && error.raw_os_error() == Some(libc::EADDRNOTAVAIL) => {
+                    failed = error;
+                }
+                connected => return connected,
             }
         }
-        Err(io::Error::from_raw_os_error(libc::ECONNREFUSED))
+        Err(failed)
     }
 
     async fn connect_once(

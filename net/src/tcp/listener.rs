@@ -79,6 +79,13 @@ impl TcpListener {
     ///
     /// Cancel safe: nothing is left bound.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// println!("listening on {}", listener.local_addr()?);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `net.Listen("tcp", addr)`.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         ListenConfig::new().listen(address).await
@@ -108,6 +115,15 @@ impl TcpListener {
     /// # Cancel safety
     ///
     /// Cancel safe: a connection is accepted only when the future is ready.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let client = net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, peer) = listener.accept().await?;
+    /// assert_eq!(stream.peer_addr()?, peer);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `ln.Accept()`, which returns the shortage as an error; `http.Server` pauses as this does.
     #[track_caller]
@@ -148,6 +164,18 @@ impl TcpListener {
     /// # Errors
     ///
     /// As for [`try_accept`](Self::try_accept), without `WouldBlock`.
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    ///
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let client = net::TcpStream::connect(listener.local_addr()?).await?;
+    /// let (stream, _) = poll_fn(|cx| listener.poll_accept(cx)).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[track_caller]
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let socket = &self.inner.socket;
@@ -188,6 +216,15 @@ impl TcpListener {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// assert_ne!(listener.local_addr()?.port(), 0); // the one that the system chose
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ln.Addr()`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.socket.with(mio::net::TcpListener::local_addr)
     }
@@ -202,6 +239,16 @@ impl TcpListener {
     /// # Panics
     ///
     /// Outside a runtime, when the deadline needs a timer.
+    ///
+    /// ```
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// listener.set_deadline(Instant::now())?;
+    /// assert!(net::is_deadline(&listener.accept().await.unwrap_err()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SetDeadline`.
     #[track_caller]
@@ -238,6 +285,16 @@ impl TcpListener {
     ///
     /// It has been closed; what `f` returns.
     ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let descriptor = listener.control(|fd| Ok(fd.as_raw_fd()))?;
+    /// assert!(descriptor > 2);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `SyscallConn().Control(f)`.
     pub fn control<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
         self.inner.socket.control(f)
@@ -254,6 +311,14 @@ impl TcpListener {
     ///
     /// Outside a runtime.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::from_std(std::net::TcpListener::bind("127.0.0.1:0")?)?;
+    /// let client = net::TcpStream::connect(listener.local_addr()?).await?;
+    /// listener.accept().await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `net.FileListener`.
     #[track_caller]
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
@@ -266,6 +331,15 @@ impl TcpListener {
     /// # Errors
     ///
     /// It has been closed, or there are clones of it ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let listener: std::net::TcpListener = listener.into_std()?;
+    /// assert_eq!(listener.local_addr()?, address);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `ln.File()`, which duplicates the descriptor.
     pub fn into_std(self) -> io::Result<std::net::TcpListener> {
@@ -286,9 +360,6 @@ fn register((stream, peer): Accepted) -> io::Result<(TcpStream, SocketAddr)> {
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpListener")
-            .field("socket", &self.inner.socket)
-            .field("shortages", &self.shortages())
-            .finish()
+        self.inner.socket.describe("TcpListener", f)
     }
 }

@@ -80,6 +80,15 @@ impl Stream<Tcp> {
     ///
     /// Cancel safe: the connection is given up.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// assert_eq!(stream.peer_addr()?, address);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `net.Dial("tcp", addr)`.
     pub async fn connect(address: impl ToSocketAddrs) -> io::Result<Self> {
         Dialer::new().connect(address).await
@@ -90,6 +99,17 @@ impl Stream<Tcp> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// assert!(stream.nodelay()?); // unless it was said otherwise
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none; it is on there, too.
     pub fn nodelay(&self) -> io::Result<bool> {
         self.inner.with(mio::net::TcpStream::nodelay)
     }
@@ -99,6 +119,16 @@ impl Stream<Tcp> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// stream.set_nodelay(false)?;
+    /// assert!(!stream.nodelay()?);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SetNoDelay`.
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
@@ -110,6 +140,19 @@ impl Stream<Tcp> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// assert_eq!(stream.keepalive()?, Some(Duration::from_secs(15)));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none; it is 15 s there, too.
     pub fn keepalive(&self) -> io::Result<Option<Duration>> {
         self.settings(|socket| match socket.keepalive()? {
             true => socket.tcp_keepalive_time().map(Some),
@@ -124,6 +167,16 @@ impl Stream<Tcp> {
     ///
     /// It has been closed.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// stream.set_keepalive(None)?;
+    /// assert_eq!(stream.keepalive()?, None);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `SetKeepAlivePeriod`.
     pub fn set_keepalive(&self, interval: Option<Duration>) -> io::Result<()> {
         self.settings(|socket| set_keepalive(socket, interval))
@@ -135,6 +188,17 @@ impl Stream<Tcp> {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// stream.set_linger(Some(Duration::ZERO))?; // closing it resets the connection
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SetLinger`.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {

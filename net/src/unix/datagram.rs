@@ -37,6 +37,14 @@ impl Datagram<Unixgram> {
     ///
     /// Outside a runtime.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let socket = net::UnixDatagram::bind(&path)?;
+    /// # std::fs::remove_file(&path)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `net.ListenUnixgram`.
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
@@ -61,6 +69,15 @@ impl Datagram<Unixgram> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UnixDatagram::unbound()?;
+    /// assert!(socket.local_addr()?.is_unnamed());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `net.DialUnix("unixgram", nil, …)`.
     #[track_caller]
     pub fn unbound() -> io::Result<Self> {
         Self::register(mio::net::UnixDatagram::unbound()?)
@@ -75,6 +92,16 @@ impl Datagram<Unixgram> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixDatagram::pair()?;
+    /// a.send(b"hello").await?;
+    /// assert_eq!(b.recv(&mut [0; 16]).await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `syscall.Socketpair`.
     #[track_caller]
     pub fn pair() -> io::Result<(Self, Self)> {
         let (a, b) = mio::net::UnixDatagram::pair()?;
@@ -86,6 +113,17 @@ impl Datagram<Unixgram> {
     /// # Errors
     ///
     /// An [`OpError`](crate::OpError) for `connect unix`: there is no such file, nobody receives behind it.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let server = net::UnixDatagram::bind(&path)?;
+    /// let client = net::UnixDatagram::unbound()?;
+    /// client.connect(&path)?;
+    /// client.send(b"hello").await?;
+    /// # std::fs::remove_file(&path)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `net.DialUnix`.
     pub fn connect(&self, path: impl AsRef<Path>) -> io::Result<()> {
@@ -101,6 +139,16 @@ impl Datagram<Unixgram> {
     /// # Errors
     ///
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the peer's queue is full; nobody receives there.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let server = net::UnixDatagram::bind(&path)?;
+    /// let client = net::UnixDatagram::unbound()?;
+    /// assert_eq!(client.try_send_to(b"hello", &path)?, 5);
+    /// # std::fs::remove_file(&path)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `WriteToUnix`.
     pub fn try_send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {

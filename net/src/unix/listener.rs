@@ -65,6 +65,14 @@ impl UnixListener {
     ///
     /// Outside a runtime.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// println!("listening on {:?}", listener.local_addr()?);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `net.Listen("unix", path)`.
     #[track_caller]
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
@@ -94,6 +102,15 @@ impl UnixListener {
     ///
     /// Cancel safe: a connection is accepted only when the future is ready.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// # let client = net::UnixStream::connect(&path).await?;
+    /// let (stream, _) = listener.accept().await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `ln.Accept()`.
     #[track_caller]
     pub fn accept(&self) -> impl Future<Output = io::Result<(UnixStream, SocketAddr)>> + Send + '_ {
@@ -113,6 +130,15 @@ impl UnixListener {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits; an [`OpError`](crate::OpError) for `accept`, also when descriptors
     /// have run out.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// let nobody = listener.try_accept().unwrap_err();
+    /// assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** none.
     pub fn try_accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         match self.inner.socket.try_io(Direction::Read, once) {
@@ -124,11 +150,32 @@ impl UnixListener {
     }
 
     /// How often [`accept`](Self::accept) has paused because descriptors or memory had run out.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// assert_eq!(listener.shortages(), 0);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn shortages(&self) -> u64 {
         self.inner.shortages.load(Ordering::Relaxed)
     }
 
     /// Whether the file is removed when the listener ends. It is, by default.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// listener.set_unlink_on_close(false);
+    /// drop(listener);
+    /// assert!(path.exists());
+    /// # std::fs::remove_file(&path)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SetUnlinkOnClose`.
     pub fn set_unlink_on_close(&self, unlink: bool) {
@@ -140,6 +187,16 @@ impl UnixListener {
     /// # Errors
     ///
     /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// assert_eq!(listener.local_addr()?.as_pathname(), Some(&*path));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ln.Addr()`.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.socket.with(mio::net::UnixListener::local_addr)
     }
@@ -154,6 +211,17 @@ impl UnixListener {
     ///
     /// Outside a runtime, when the deadline needs a timer.
     ///
+    /// ```
+    /// use runtime::time::Instant;
+    ///
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// listener.set_deadline(Instant::now())?;
+    /// assert!(net::is_deadline(&listener.accept().await.unwrap_err()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `SetDeadline`.
     #[track_caller]
     pub fn set_deadline(&self, at: impl Into<Option<Instant>>) -> io::Result<()> {
@@ -166,6 +234,15 @@ impl UnixListener {
     ///
     /// It was closed before.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// listener.close()?;
+    /// assert!(net::is_closed(&listener.accept().await.unwrap_err()));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `ln.Close()`.
     pub fn close(&self) -> io::Result<()> {
         self.inner.unlink();
@@ -177,6 +254,17 @@ impl UnixListener {
     /// # Errors
     ///
     /// It has been closed; what `f` returns.
+    ///
+    /// ```
+    /// use std::os::fd::AsRawFd;
+    ///
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// let descriptor = listener.control(|fd| Ok(fd.as_raw_fd()))?;
+    /// assert!(descriptor > 2);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `SyscallConn().Control(f)`.
     pub fn control<R>(&self, f: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>) -> io::Result<R> {
@@ -231,9 +319,6 @@ fn register((stream, peer): Accepted) -> io::Result<(UnixStream, SocketAddr)> {
 
 impl fmt::Debug for UnixListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UnixListener")
-            .field("socket", &self.inner.socket)
-            .field("file", &self.inner.file)
-            .finish()
+        self.inner.socket.describe("UnixListener", f)
     }
 }

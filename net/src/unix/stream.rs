@@ -50,6 +50,14 @@ impl Stream<Unix> {
     ///
     /// Cancel safe: the connection is given up.
     ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let path = std::env::temp_dir().join(format!("weftline-doc-{}", std::process::id()));
+    /// let listener = net::UnixListener::bind(&path)?;
+    /// let stream = net::UnixStream::connect(&path).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
     /// **Go:** `net.Dial("unix", path)`, which fails when the backlog is full.
     pub async fn connect(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
@@ -71,6 +79,14 @@ impl Stream<Unix> {
     /// # Panics
     ///
     /// Outside a runtime.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (a, b) = net::UnixStream::pair()?;
+    /// a.write_all(b"hello").await?;
+    /// b.read_exact(&mut [0; 5]).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     ///
     /// **Go:** `syscall.Socketpair`; `net.Pipe` is within the process.
     #[track_caller]

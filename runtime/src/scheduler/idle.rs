@@ -169,7 +169,7 @@ impl Idle {
             // After the bit: a pusher that sees nobody searching finds the sleeper.
             self.counts.searching.fetch_sub(1, SeqCst);
         }
-        // Pairs with the fence in `worker_to_notify`, and with the one in `is_quiet` for the turn at the reactor (`monitor.rs`).
+        // Pairs with the fence in `worker_to_notify`, and with the one in `is_quiet` for the turn at the reactor (`hand_turn_on`).
         fence(SeqCst);
     }
 

@@ -44,6 +44,8 @@ pub(crate) use system::{cpu_time, set_slice};
 
 #[cfg(target_os = "linux")]
 mod system {
+    use std::time::Duration;
+
     use super::{KernelThread, Slice};
 
     /// `struct sched_attr` of `sched_setattr(2)`, in its first version.
@@ -81,8 +83,8 @@ mod system {
         };
         // SAFETY: the kernel writes one `timespec`, which lives longer than the call; a clock that is not there is an error.
         let got = unsafe { libc::clock_gettime(clock, &raw mut time) };
-        let nanos = || u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).ok();
-        (got == 0).then(nanos).flatten()
+        let time = Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
+        (got == 0).then_some(time.as_nanos() as u64)
     }
 
     /// Asks for a slice for a thread of this process that is alive. Whatever else was set for it stays; a thread with a real-time policy is

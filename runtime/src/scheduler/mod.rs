@@ -4,7 +4,7 @@
 //! live in, and the pool for blocking jobs. In the order in which a task meets them:
 //!
 //! - [`spawning`]: how it comes into being;
-//! - [`schedule`], [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what these demand of a task);
+//! - [`mod@schedule`], [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what these demand of a task);
 //! - [`worker`], [`slot`], [`mark`]: who takes them out, what belongs to it, and whether it is in a poll;
 //! - [`starting`], [`mod@max_procs`]: how workers come, and how many run at a time;
 //! - [`heavy`]: tasks that hold a worker up, time and again;

@@ -34,7 +34,7 @@ impl Scheduler {
         if self.tally.injected.fetch_add(1, Relaxed) % INJECTIONS_STAMPED == 0 {
             task.header().stamp(Stamp::now(INJECTIONS_STAMPED));
         }
-        let queued = if monitor::monitor_delivers() {
+        let queued = if monitor::delivers() {
             self.injector.push_urgent(task)
         } else {
             self.injector.push(task)

@@ -62,12 +62,20 @@ pub enum WaitReason {
     Join,
     /// A context's `done`.
     ContextDone,
-    /// Another primitive's notification.
+    /// `Notify::notified`.
     Notify,
     /// A signal of the operating system.
     SignalWait,
     /// That no other task can run: `time::settle`.
     Settle,
+    /// `Once::call`, or a `OnceCell`: another makes it.
+    OnceDo,
+    /// `Barrier::wait`.
+    BarrierWait,
+    /// A call that another makes: `singleflight`.
+    SingleFlight,
+    /// A new value of a `watch`.
+    WatchChanged,
 }
 
 impl WaitReason {
@@ -101,13 +109,17 @@ impl WaitReason {
             Self::Notify => "notify",
             Self::SignalWait => "signal wait",
             Self::Settle => "synctest.Wait",
+            Self::OnceDo => "sync.Once.Do",
+            Self::BarrierWait => "sync.Barrier.Wait",
+            Self::SingleFlight => "singleflight.Group.Do",
+            Self::WatchChanged => "watch.Receiver.Changed",
         }
     }
 }
 
 impl WaitReason {
     /// All of them, in the order of their numbers.
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 23] = [
         Self::Unknown,
         Self::ChanReceive,
         Self::ChanSend,
@@ -127,6 +139,10 @@ impl WaitReason {
         Self::Notify,
         Self::SignalWait,
         Self::Settle,
+        Self::OnceDo,
+        Self::BarrierWait,
+        Self::SingleFlight,
+        Self::WatchChanged,
     ];
 }
 

@@ -227,7 +227,7 @@ struct Wait {
     by: Option<Duration>,
     /// What the first poll entered.
     entered: Option<u64>,
-    location: &'static Location<'static>,
+    place: &'static Location<'static>,
 }
 
 impl Wait {
@@ -242,7 +242,7 @@ impl Wait {
             scheduler,
             by,
             entered: None,
-            location: Location::caller(),
+            place: Location::caller(),
         }
     }
 
@@ -264,7 +264,7 @@ impl Wait {
         };
         if waits {
             let reason = self.by.map_or(WaitReason::Settle, |_| WaitReason::Sleep);
-            waiting(reason, self.location);
+            waiting(reason, self.place);
             return Poll::Pending;
         }
         proceed.made_progress();

@@ -110,7 +110,7 @@ pin_project! {
         #[pin]
         entry: Entry,
         deadline: u64,
-        location: &'static Location<'static>,
+        place: &'static Location<'static>,
     }
 }
 
@@ -118,11 +118,11 @@ impl Sleep {
     /// `deadline`: of `clock::deadline_after`, or a moment in its reach. Inlined, as are the other parts of a timer that is made and
     /// dropped without being armed: a limit around what is ready is a few stores then.
     #[inline]
-    pub(super) fn new(deadline: u64, location: &'static Location<'static>) -> Self {
+    pub(super) fn new(deadline: u64, place: &'static Location<'static>) -> Self {
         Self {
             entry: Entry::new(),
             deadline,
-            location,
+            place,
         }
     }
 
@@ -250,7 +250,7 @@ impl Sleep {
             return Poll::Ready(());
         }
         let Some((timers, owned)) = current::timers() else {
-            no_runtime(this.location);
+            no_runtime(this.place);
         };
         let waker = cx.waker().clone();
         match this.entry.arm(*this.deadline, now, waker, timers, owned) {
@@ -259,7 +259,7 @@ impl Sleep {
                 Poll::Pending
             }
             Err(NotArmed::Due(_)) => Poll::Ready(()),
-            Err(NotArmed::Closed(_)) => no_runtime(this.location),
+            Err(NotArmed::Closed(_)) => no_runtime(this.place),
         }
     }
 }
@@ -270,7 +270,7 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(coop::poll_proceed(cx));
         if self.as_mut().poll_deadline(cx).is_pending() {
-            waiting(WaitReason::Sleep, self.location);
+            waiting(WaitReason::Sleep, self.place);
             return Poll::Pending;
         }
         proceed.made_progress();

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use super::error::RecvError;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, Mutex, MutexGuard};
-use crate::waiters::{Batch, Locked, Waiters};
+use crate::waiters::Waiters;
 
 pub(super) struct Shared<T> {
     slots: Box<[Mutex<Slot<T>>]>,
@@ -108,26 +108,9 @@ impl<T> Shared<T> {
         let old = slot.fill(tail.next, receivers, value);
         drop(slot);
         tail.next += 1;
-        self.wake_all(tail);
+        tail.wake_all();
         drop(old);
         Ok(receivers)
-    }
-
-    /// Wakes all who wait now, in batches, between which others get the lock.
-    fn wake_all<'a>(&'a self, mut tail: Locked<'a, Tail, ()>) {
-        if tail.is_empty() {
-            return;
-        }
-        let until = tail.ticket();
-        let mut batch = Batch::default();
-        while tail.take_until(until, &mut batch) {
-            drop(tail);
-            batch.wake();
-            tail = self.waiters.lock();
-        }
-        drop(tail);
-        batch.wake();
-        batch.finish();
     }
 
     /// Takes the value with this number, if it is there. The caller is a receiver that has not passed it, and passes it by this.
@@ -197,7 +180,7 @@ impl<T> Shared<T> {
         if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 {
             let mut tail = self.waiters.lock();
             tail.closed = true;
-            self.wake_all(tail);
+            tail.wake_all();
         }
     }
 

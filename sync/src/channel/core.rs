@@ -18,6 +18,7 @@ use std::task::Waker;
 
 use super::ring::Ring;
 use super::waiter::List;
+use crate::waiters::Batch;
 
 /// A receive would not wait, as far as one can tell without the lock.
 pub(crate) const RECV_READY: u8 = 1;
@@ -138,15 +139,15 @@ impl<T> Core<T> {
         !std::mem::replace(&mut self.closed, true)
     }
 
-    /// After closing: tells waiters, as many as `wakers` has room for. False once all know.
-    pub(super) fn dismiss(&mut self, wakers: &mut [Option<Waker>]) -> bool {
-        for slot in wakers {
+    /// After closing: tells waiters, as many as the batch has room for. False once all know.
+    pub(super) fn dismiss(&mut self, batch: &mut Batch) -> bool {
+        while !batch.is_full() {
             let next = match self.receivers.claim_first() {
                 Some(receiver) => Some(receiver),
                 None => self.senders.claim_first(),
             };
             match next {
-                Some(waiter) => *slot = waiter.dismiss(),
+                Some(waiter) => batch.extend(waiter.dismiss()),
                 None => return false,
             }
         }

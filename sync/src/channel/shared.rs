@@ -9,7 +9,8 @@ use std::task::Waker;
 
 use super::core::{Core, IS_CLOSED, RECV_READY, SEND_READY};
 use crate::primitive::atomic::{AtomicU8, AtomicU32, Ordering::*};
-use crate::primitive::{Held, Lock, UnsafeCell, WAKE_BATCH};
+use crate::primitive::{Held, Lock, UnsafeCell};
+use crate::waiters::Batch;
 
 /// A channel. Both ends hold it in an `Arc`.
 pub(crate) struct Channel<T> {
@@ -167,14 +168,12 @@ impl<T> Channel<T> {
 
     #[cold]
     fn dismiss(&self) {
+        let mut batch = Batch::default();
         loop {
-            let mut wakers = [const { None::<Waker> }; WAKE_BATCH];
-            let more = self.lock().dismiss(&mut wakers);
-            for waker in wakers.into_iter().flatten() {
-                waker.wake();
-            }
+            let more = self.lock().dismiss(&mut batch);
+            batch.wake();
             if !more {
-                return;
+                return batch.finish();
             }
         }
     }

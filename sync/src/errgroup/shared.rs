@@ -302,11 +302,15 @@ impl<E> Shared<E> {
             tied.cancel.cancel_for(cause);
         }
         aftermath.abort.into_iter().for_each(Waker::wake);
+        // One that panics keeps no other from being called.
+        let mut batch = Batch::default();
+        batch.extend(aftermath.call);
+        batch.extend(aftermath.waker);
+        batch.wake();
         if let Some(waiting) = aftermath.refuse {
             self.refuse_all(waiting);
         }
-        aftermath.call.into_iter().for_each(Waker::wake);
-        aftermath.waker.into_iter().for_each(Waker::wake);
+        batch.finish();
         drop((aftermath.ended, aftermath.spare));
         if let Some(panic) = aftermath.panic {
             resume_unwind(panic);
@@ -316,22 +320,8 @@ impl<E> Shared<E> {
     /// Tells all who wait for a place, and came before `until`, that there will be none. Those who come later may belong to the next use
     /// of the group: by now, `wait` may have returned.
     fn refuse_all(&self, until: Ticket) {
-        let mut batch = Batch::default();
-        let mut state = self.waiters.lock();
-        loop {
-            while state.is_before(until) && !batch.is_full() {
-                let Some(call) = state.front_mut() else { break };
-                *call = Call::Refused;
-                batch.extend(state.take_front());
-            }
-            let more = state.is_before(until);
-            drop(state);
-            batch.wake();
-            if !more {
-                return batch.finish();
-            }
-            state = self.waiters.lock();
-        }
+        let state = self.waiters.lock();
+        state.wake_until(until, |call| *call = Call::Refused, |_| {});
     }
 
     /// The group is dropped.

@@ -155,20 +155,30 @@ pin_project! {
         shared: &'a Arc<Shared<E>>,
         // `None` once started or refused.
         future: Option<F>,
+        // Made when there is no place at once.
         #[pin]
-        waiter: Place<'a, E>,
-        #[pin]
-        done: Option<Done<'a>>,
+        turn: Option<Turn<'a, E>>,
         location: &'static Location<'static>,
     }
 
     impl<F, E> PinnedDrop for Spawn<'_, F, E> {
+        #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.future.is_some() {
-                give_up(this.shared, this.waiter);
+            if let (Some(_), Some(turn)) = (this.future, this.turn.as_pin_mut()) {
+                give_up(this.shared, turn.project().waiter);
             }
         }
+    }
+}
+
+pin_project! {
+    /// One that waits for a place, or for the end of the group's context.
+    struct Turn<'a, E> {
+        #[pin]
+        waiter: Place<'a, E>,
+        #[pin]
+        done: Option<Done<'a>>,
     }
 }
 
@@ -181,8 +191,7 @@ impl<'a, F, E> Spawn<'a, F, E> {
         Self {
             shared,
             future: Some(future),
-            waiter: Waiter::new(&shared.waiters, Call::Refused),
-            done: shared.ctx().map(Context::done),
+            turn: None,
             location,
         }
     }
@@ -195,31 +204,19 @@ where
 {
     type Output = bool;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<bool> {
         let proceed = ready!(poll_proceed(cx));
-        let mut this = self.project();
+        let this = self.project();
         assert!(
             this.future.is_some(),
             "errgroup::Spawn polled after it ended: await it once"
         );
-        let granted = if this.shared.ctx().is_some_and(Context::is_done) {
-            give_up(this.shared, this.waiter);
-            false
+        let over = this.shared.ctx().is_some_and(Context::is_done);
+        let granted = if this.turn.is_none() && !over && this.shared.try_take_place() {
+            true
         } else {
-            let answer = ask(this.shared, this.waiter.as_mut(), cx);
-            let ended = answer.is_pending()
-                && (this.done.as_mut().as_pin_mut()).is_some_and(|done| done.poll(cx).is_ready());
-            match answer {
-                Poll::Ready(granted) => granted,
-                Poll::Pending if ended => {
-                    give_up(this.shared, this.waiter);
-                    false
-                }
-                Poll::Pending => {
-                    waiting(WaitReason::SemAcquire, this.location);
-                    return Poll::Pending;
-                }
-            }
+            ready!(poll_slow(this.shared, this.turn, over, this.location, cx))
         };
         proceed.made_progress();
         match this.future.take() {
@@ -228,6 +225,40 @@ where
         }
         Poll::Ready(granted)
     }
+}
+
+/// There was no place at once, or this is not the first poll.
+#[cold]
+fn poll_slow<'a, E>(
+    shared: &'a Shared<E>,
+    mut turn: Pin<&mut Option<Turn<'a, E>>>,
+    over: bool,
+    location: &'static Location<'static>,
+    cx: &mut TaskContext<'_>,
+) -> Poll<bool> {
+    if turn.is_none() {
+        turn.set(Some(Turn {
+            waiter: Waiter::new(&shared.waiters, Call::Refused),
+            done: shared.ctx().map(Context::done),
+        }));
+    }
+    let turn = turn.as_pin_mut().expect("set above");
+    let mut turn = turn.project();
+    if !over {
+        if let Poll::Ready(granted) = ask(shared, turn.waiter.as_mut(), cx) {
+            return Poll::Ready(granted);
+        }
+        if turn
+            .done
+            .as_pin_mut()
+            .is_none_or(|done| done.poll(cx).is_pending())
+        {
+            waiting(WaitReason::SemAcquire, location);
+            return Poll::Pending;
+        }
+    }
+    give_up(shared, turn.waiter);
+    Poll::Ready(false)
 }
 
 /// A place, a refusal, or a place in the queue.

@@ -61,3 +61,23 @@ fn one_who_goes_away_passes_the_call_on() {
         caller.join().unwrap();
     });
 }
+
+#[test]
+fn one_that_is_enabled_is_woken_or_passes_the_call_on() {
+    loom::model(|| {
+        let notify = Arc::new(Notify::new());
+        let quitter = {
+            let notify = notify.clone();
+            thread::spawn(move || pin!(notify.notified()).enable())
+        };
+        let caller = {
+            let notify = notify.clone();
+            thread::spawn(move || notify.notify_one())
+        };
+        let mut notified = pin!(notify.notified());
+        notified.as_mut().enable();
+        block_on(notified);
+        quitter.join().unwrap();
+        caller.join().unwrap();
+    });
+}

@@ -59,3 +59,34 @@ fn both_may_go_away() {
         sender.join().unwrap();
     });
 }
+
+#[test]
+fn the_sender_is_told_of_the_end() {
+    loom::model(|| {
+        let (mut tx, rx) = channel::<u32>();
+        let receiver = thread::spawn(move || drop(rx));
+        block_on(tx.closed());
+        assert!(tx.send(1).is_err());
+        receiver.join().unwrap();
+    });
+}
+
+#[test]
+fn each_may_wait_for_the_other_and_go() {
+    loom::model(|| {
+        let (mut tx, mut rx) = channel();
+        let value = Arc::new(());
+        let copy = value.clone();
+        let sender = thread::spawn(move || {
+            let _ = poll_once(std::pin::pin!(tx.closed()));
+            let mut closed = Box::pin(tx.closed());
+            let _ = poll_once(closed.as_mut());
+            std::mem::forget(closed); // its waker stays
+            tx.send(copy).is_ok()
+        });
+        let _ = poll_once(Pin::new(&mut rx));
+        drop(rx);
+        sender.join().unwrap();
+        assert_eq!(Arc::strong_count(&value), 1);
+    });
+}

@@ -54,3 +54,51 @@ fn giving_up_at_any_moment_lets_the_next_through() {
         assert!(semaphore.try_acquire().is_some(), "still marked as queued");
     });
 }
+
+#[test]
+fn a_close_refuses_or_comes_too_late_but_leaves_nobody() {
+    loom::model(|| {
+        let semaphore = Arc::new(Semaphore::new(1));
+        let held = semaphore.try_acquire().unwrap();
+        let waiters: Vec<_> = (0..2)
+            .map(|_| {
+                let semaphore = semaphore.clone();
+                thread::spawn(move || drop(block_on(semaphore.checked_acquire(1))))
+            })
+            .collect();
+        assert!(semaphore.close());
+        drop(held);
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+        assert_eq!(semaphore.available(), 1);
+        assert!(poll_once(pin!(semaphore.checked_acquire(1))).is_ready());
+    });
+}
+
+#[test]
+fn permits_that_come_back_during_the_close_are_not_lost() {
+    loom::model(|| {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let permits = semaphore.clone();
+        let held = permits.try_acquire_many(2).unwrap();
+        // More than one batch.
+        let mut waiting: Vec<_> = (0..3)
+            .map(|_| Box::pin(semaphore.checked_acquire(1)))
+            .collect();
+        for waits in &mut waiting {
+            assert!(poll_once(waits.as_mut()).is_pending());
+        }
+        let closer = {
+            let semaphore = semaphore.clone();
+            thread::spawn(move || assert!(semaphore.close()))
+        };
+        drop(held);
+        closer.join().unwrap();
+        for waits in &mut waiting {
+            assert!(poll_once(waits.as_mut()).is_ready(), "nobody told it");
+        }
+        drop(waiting);
+        assert_eq!(semaphore.available(), 2);
+    });
+}

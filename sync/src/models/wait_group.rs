@@ -232,3 +232,44 @@ fn a_waker_replaced_during_the_last_done_is_the_old_or_the_new_one() {
         nobody_counted(&group);
     });
 }
+
+/// Loom's tracking of what is allocated tells whether the group is freed, and the queue's cell whether it is touched after that.
+#[test]
+fn the_last_to_go_frees_the_group_whoever_it_is() {
+    loom::model(|| {
+        let group = WaitGroup::new();
+        let members: Vec<_> = (0..2)
+            .map(|_| {
+                let guard = group.guard();
+                thread::spawn(move || drop(guard))
+            })
+            .collect();
+        let calls = Arc::<Calls>::default();
+        let mut wait = Box::pin(group.wait());
+        let _ = poll(&mut wait, &calls);
+        // It may be woken now, or be on its way out, while the group goes.
+        drop(wait);
+        drop(group);
+        for member in members {
+            member.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn guards_and_calls_of_done_count_alike() {
+    loom::model(|| {
+        let group = WaitGroup::new();
+        group.add(1);
+        let guard = group.guard();
+        let member = thread::spawn(move || drop(guard));
+        let other = {
+            let group = group.clone();
+            thread::spawn(move || group.done())
+        };
+        wait_for(group.wait());
+        member.join().unwrap();
+        other.join().unwrap();
+        nobody_counted(&group);
+    });
+}

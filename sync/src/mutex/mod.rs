@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
+use runtime::task::WaitReason;
 
 mod guard;
 mod mapped;
@@ -115,6 +116,8 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Owner for Mutex<T> {
+    const REASON: WaitReason = WaitReason::MutexLock;
+
     #[inline]
     fn raw(&self) -> &RawMutex {
         &self.raw

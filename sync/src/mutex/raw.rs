@@ -182,10 +182,16 @@ impl fmt::Debug for RawMutex {
 
 /// What has a raw mutex.
 pub(super) trait Owner {
+    /// What its waiters are said to wait for.
+    const REASON: WaitReason;
+
     fn raw(&self) -> &RawMutex;
 }
 
+/// `Once` and `OnceCell` have it bare.
 impl Owner for RawMutex {
+    const REASON: WaitReason = WaitReason::OnceDo;
+
     fn raw(&self) -> &RawMutex {
         self
     }
@@ -194,6 +200,9 @@ impl Owner for RawMutex {
 pin_project! {
     /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its drop, which most often are all there is to
     /// it, are compiled where it is awaited, and become part of the code around.
+    ///
+    /// What it needs to wait is made when it has to: each field that a new one writes is a store that the atomic operation of locking waits
+    /// for.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub(super) struct RawLock<'a, M>
@@ -202,10 +211,9 @@ pin_project! {
         M: Owner,
     {
         owner: &'a M,
+        // `None` before it waits, and once it has the lock.
         #[pin]
-        waiter: Waiter<'a, (), Call>,
-        // Since when it waits; `None` before it does.
-        since: Option<Since>,
+        turn: Option<Turn<'a>>,
         place: &'static Location<'static>,
     }
 
@@ -217,10 +225,20 @@ pin_project! {
         #[inline]
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.waiter.is_under_way() {
-                give_up(this.owner.raw(), this.waiter);
+            if let Some(turn) = this.turn.as_pin_mut() {
+                give_up(this.owner.raw(), turn.project().waiter);
             }
         }
+    }
+}
+
+pin_project! {
+    /// One that waits.
+    #[derive(Debug)]
+    struct Turn<'a> {
+        #[pin]
+        waiter: Waiter<'a, (), Call>,
+        since: Since,
     }
 }
 
@@ -229,8 +247,7 @@ impl<'a, M: Owner + ?Sized> RawLock<'a, M> {
     pub(super) fn new(owner: &'a M, place: &'static Location<'static>) -> Self {
         Self {
             owner,
-            waiter: Waiter::new(&owner.raw().waiters, Call::Compete),
-            since: None,
+            turn: None,
             place,
         }
     }
@@ -248,15 +265,13 @@ impl<M: Owner + ?Sized> Future for RawLock<'_, M> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let proceed = ready!(poll_proceed(cx));
-        let mut this = self.project();
+        let this = self.project();
         let mutex = this.owner.raw();
-        let waiter = this.waiter.as_mut();
-        let taken = (waiter.is_idle() && mutex.try_lock())
-            || poll_slow(mutex, waiter, this.since, this.place, cx);
+        let taken = (this.turn.is_none() && mutex.try_lock())
+            || poll_slow(mutex, this.turn, (M::REASON, this.place), cx);
         if !taken {
             return Poll::Pending;
         }
-        this.waiter.finish();
         proceed.made_progress();
         Poll::Ready(())
     }
@@ -264,34 +279,38 @@ impl<M: Owner + ?Sized> Future for RawLock<'_, M> {
 
 /// It is taken, or this is not the first poll.
 #[cold]
-fn poll_slow(
-    mutex: &RawMutex,
-    waiter: Pin<&mut Waiter<'_, (), Call>>,
-    since: &mut Option<Since>,
-    place: &'static Location<'static>,
+fn poll_slow<'a>(
+    mutex: &'a RawMutex,
+    mut turn: Pin<&mut Option<Turn<'a>>>,
+    (reason, place): (WaitReason, &'static Location<'static>),
     cx: &mut Context<'_>,
 ) -> bool {
-    let taken = if waiter.is_idle() {
-        queue_up(mutex, waiter, since, cx)
-    } else {
-        let since = since.expect("MutexLock polled after it took the lock: await it once");
-        go_on(mutex, waiter, since, cx)
+    let taken = match turn.as_mut().as_pin_mut() {
+        None => queue_up(mutex, turn.as_mut(), cx),
+        Some(turn) => go_on(mutex, turn, cx),
     };
-    if !taken {
-        waiting(WaitReason::MutexLock, place);
+    if taken {
+        // Nothing is left to give up.
+        turn.set(None);
+    } else {
+        waiting(reason, place);
     }
     taken
 }
 
 /// Into the queue, or the lock after all if it has just become free.
-fn queue_up(
-    mutex: &RawMutex,
-    waiter: Pin<&mut Waiter<'_, (), Call>>,
-    since: &mut Option<Since>,
+fn queue_up<'a>(
+    mutex: &'a RawMutex,
+    mut turn: Pin<&mut Option<Turn<'a>>>,
     cx: &mut Context<'_>,
 ) -> bool {
+    // Foreign code, so first.
     let waker = cx.waker().clone();
-    let now = Since::now();
+    turn.set(Some(Turn {
+        waiter: Waiter::new(&mutex.waiters, Call::Compete),
+        since: Since::now(),
+    }));
+    let waiter = turn.as_pin_mut().expect("set just now").project().waiter;
     let mut locked = mutex.waiters.lock();
     let mut state = mutex.state.load(Ordering::Relaxed);
     loop {
@@ -303,7 +322,6 @@ fn queue_up(
                 return true;
             }
             Ok(()) => {
-                *since = Some(now);
                 waiter.enqueue(&mut locked, waker);
                 return false;
             }
@@ -313,12 +331,9 @@ fn queue_up(
 }
 
 /// A later poll: still waiting, handed the lock, or called to compete.
-fn go_on(
-    mutex: &RawMutex,
-    mut waiter: Pin<&mut Waiter<'_, (), Call>>,
-    since: Since,
-    cx: &mut Context<'_>,
-) -> bool {
+fn go_on(mutex: &RawMutex, turn: Pin<&mut Turn<'_>>, cx: &mut Context<'_>) -> bool {
+    let turn = turn.project();
+    let (mut waiter, since) = (turn.waiter, *turn.since);
     if waiter.as_mut().poll_notified(cx).is_pending() {
         return false;
     }

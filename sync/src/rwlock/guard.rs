@@ -9,8 +9,8 @@ use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::Arc;
 
-use super::RwLock;
 use super::raw::Side;
+use super::{RwLock, RwLockUpgradableReadGuard};
 
 /// Access to the value of an [`RwLock`] for one of its readers; dropping it unlocks.
 ///
@@ -143,7 +143,33 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         mem::forget(guard);
         // First, so that the lock is given back in any case, should a waker panic.
         let reader = RwLockReadGuard::new(lock);
-        lock.raw.downgrade();
+        lock.raw.downgrade(Side::Write, Side::Read);
+        reader
+    }
+
+    /// Goes on as the reader that may become the writer again, without letting another writer in between. Readers that wait by now join.
+    ///
+    /// # Memory ordering
+    ///
+    /// What was written is visible to the readers that join.
+    ///
+    /// ```
+    /// # use sync::{RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
+    /// # runtime::block_on(async {
+    /// let lock = RwLock::new(1);
+    /// let reader = RwLockWriteGuard::downgrade_to_upgradable(lock.write().await);
+    /// assert!(lock.try_read().is_some() && lock.try_write().is_none());
+    /// *RwLockUpgradableReadGuard::upgrade(reader).await += 1;
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn downgrade_to_upgradable(guard: Self) -> RwLockUpgradableReadGuard<'a, T> {
+        let lock = guard.lock;
+        mem::forget(guard);
+        // First, as above.
+        let reader = RwLockUpgradableReadGuard::new(lock);
+        lock.raw.downgrade(Side::Write, Side::Upgradable);
         reader
     }
 }
@@ -304,7 +330,7 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
         let lock = unsafe { ptr::read(&guard.lock) };
         // First, as above.
         let reader = OwnedRwLockReadGuard::new(lock);
-        reader.lock.raw.downgrade();
+        reader.lock.raw.downgrade(Side::Write, Side::Read);
         reader
     }
 }

@@ -1,6 +1,7 @@
 //! ⚠ `RwLock`: many readers or one writer, across awaits.
 //!
-//! The lock itself is [`raw`]; here is the value that it protects, and the futures; the guards are in [`guard`] and [`mapped`].
+//! The lock itself is [`raw`], and [`acquire`] waits for it; here is the value that it protects; the guards are in [`guard`], [`upgradable`]
+//! and [`mapped`].
 //!
 //! Invariant, which the SAFETY comments cite: the value is read only by who holds the raw lock on either side, and written only by who holds it
 //! for writing, by `&mut RwLock`, or by owning it. A guard exists exactly while the raw lock is held for it.
@@ -15,15 +16,19 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+mod acquire;
 mod guard;
 mod mapped;
 mod mapped_owned;
 mod raw;
+mod upgradable;
 
+use acquire::{Owner, RawAcquire, Read, Upgradable, Write};
 pub use guard::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard};
 pub use mapped::{MappedRwLockReadGuard, MappedRwLockWriteGuard};
 pub use mapped_owned::{OwnedMappedRwLockReadGuard, OwnedMappedRwLockWriteGuard};
-use raw::{Owner, RawAcquire, RawRwLock, Side};
+use raw::{RawRwLock, Side};
+pub use upgradable::{RwLockUpgradableReadGuard, RwLockUpgrade};
 
 use crate::blocking;
 
@@ -120,7 +125,7 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn read(&self) -> RwLockRead<'_, T> {
         RwLockRead {
-            raw: RawAcquire::new(self, Side::Read, Location::caller()),
+            raw: RawAcquire::new(self, Location::caller()),
         }
     }
 
@@ -171,7 +176,7 @@ impl<T: ?Sized> RwLock<T> {
     pub fn read_owned(self: Arc<Self>) -> impl Future<Output = OwnedRwLockReadGuard<T>> {
         let place = Location::caller();
         async move {
-            RawAcquire::new(&*self, Side::Read, place).await;
+            RawAcquire::<_, Read>::new(&*self, place).await;
             OwnedRwLockReadGuard::new(self)
         }
     }
@@ -209,6 +214,72 @@ impl<T: ?Sized> RwLock<T> {
         )
     }
 
+    /// Locks for reading, with the right to become the writer: see [`RwLockUpgradableReadGuard`]. Others read beside it, but there is one
+    /// with this right at a time. Waits while a writer, or another of its kind, holds the lock, or others wait for it.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`read`](Self::read).
+    ///
+    /// # Memory ordering
+    ///
+    /// As `read`.
+    ///
+    /// ```
+    /// # use sync::{RwLock, RwLockUpgradableReadGuard};
+    /// # runtime::block_on(async {
+    /// let lock = RwLock::new(String::new());
+    /// let guard = lock.upgradable_read().await;
+    /// if guard.is_empty() {
+    ///     RwLockUpgradableReadGuard::upgrade(guard).await.push_str("made once");
+    /// }
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none: there one unlocks, locks for writing, and looks again.
+    #[inline]
+    #[track_caller]
+    pub fn upgradable_read(&self) -> RwLockUpgradableRead<'_, T> {
+        RwLockUpgradableRead {
+            raw: RawAcquire::new(self, Location::caller()),
+        }
+    }
+
+    /// Locks like [`upgradable_read`](Self::upgradable_read) if that is possible at once.
+    ///
+    /// ```
+    /// let lock = sync::RwLock::new(1);
+    /// let guard = lock.try_upgradable_read().unwrap();
+    /// assert!(lock.try_read().is_some());
+    /// assert!(lock.try_upgradable_read().is_none());
+    /// # drop(guard);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn try_upgradable_read(&self) -> Option<RwLockUpgradableReadGuard<'_, T>> {
+        (self.raw.try_lock(Side::Upgradable)).then(|| RwLockUpgradableReadGuard::new(self))
+    }
+
+    /// Locks like [`upgradable_read`](Self::upgradable_read), blocking the thread. For threads outside the runtime.
+    ///
+    /// # Panics
+    ///
+    /// Inside a task, whose worker it would block.
+    ///
+    /// ```
+    /// assert_eq!(*sync::RwLock::new(1).blocking_upgradable_read(), 1);
+    /// ```
+    ///
+    /// **Go:** none.
+    #[track_caller]
+    pub fn blocking_upgradable_read(&self) -> RwLockUpgradableReadGuard<'_, T> {
+        blocking::wait(
+            self.upgradable_read(),
+            "RwLock::blocking_upgradable_read",
+            "upgradable_read().await",
+        )
+    }
+
     /// Locks for writing; waits while anyone else holds the lock. It is unlocked when the guard is dropped.
     ///
     /// # Cancel safety
@@ -232,7 +303,7 @@ impl<T: ?Sized> RwLock<T> {
     #[track_caller]
     pub fn write(&self) -> RwLockWrite<'_, T> {
         RwLockWrite {
-            raw: RawAcquire::new(self, Side::Write, Location::caller()),
+            raw: RawAcquire::new(self, Location::caller()),
         }
     }
 
@@ -283,7 +354,7 @@ impl<T: ?Sized> RwLock<T> {
     pub fn write_owned(self: Arc<Self>) -> impl Future<Output = OwnedRwLockWriteGuard<T>> {
         let place = Location::caller();
         async move {
-            RawAcquire::new(&*self, Side::Write, place).await;
+            RawAcquire::<_, Write>::new(&*self, place).await;
             OwnedRwLockWriteGuard::new(self)
         }
     }
@@ -374,7 +445,7 @@ pin_project! {
     #[must_use = "futures do nothing unless awaited"]
     pub struct RwLockRead<'a, T: ?Sized> {
         #[pin]
-        raw: RawAcquire<'a, RwLock<T>>,
+        raw: RawAcquire<'a, RwLock<T>, Read>,
     }
 }
 
@@ -410,7 +481,7 @@ pin_project! {
     #[must_use = "futures do nothing unless awaited"]
     pub struct RwLockWrite<'a, T: ?Sized> {
         #[pin]
-        raw: RawAcquire<'a, RwLock<T>>,
+        raw: RawAcquire<'a, RwLock<T>, Write>,
     }
 }
 
@@ -428,5 +499,42 @@ impl<'a, T: ?Sized> Future for RwLockWrite<'a, T> {
 impl<T: ?Sized> fmt::Debug for RwLockWrite<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RwLockWrite").finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Future of [`RwLock::upgradable_read`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let lock = sync::RwLock::new(1);
+    /// let read: sync::RwLockUpgradableRead<'_, i32> = lock.upgradable_read();
+    /// assert_eq!(*read.await, 1);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none.
+    #[must_use = "futures do nothing unless awaited"]
+    pub struct RwLockUpgradableRead<'a, T: ?Sized> {
+        #[pin]
+        raw: RawAcquire<'a, RwLock<T>, Upgradable>,
+    }
+}
+
+impl<'a, T: ?Sized> Future for RwLockUpgradableRead<'a, T> {
+    type Output = RwLockUpgradableReadGuard<'a, T>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut raw = self.project().raw;
+        ready!(raw.as_mut().poll(cx));
+        Poll::Ready(RwLockUpgradableReadGuard::new(raw.owner()))
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for RwLockUpgradableRead<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RwLockUpgradableRead")
+            .finish_non_exhaustive()
     }
 }

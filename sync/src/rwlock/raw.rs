@@ -1,35 +1,43 @@
-//! The lock inside `RwLock`, without the value: one word and two queues.
+//! The lock inside `RwLock`, without the value: one word and three queues.
 //!
 //! ```text
-//!   …         2        1        0
-//! ─────────────┬────────┬────────┐
-//!   readers    │ QUEUED │ WRITER │
-//! ─────────────┴────────┴────────┘
+//!   …         3            2        1        0
+//! ─────────────┬────────────┬────────┬────────┐
+//!   readers    │ UPGRADABLE │ QUEUED │ WRITER │
+//! ─────────────┴────────────┴────────┴────────┘
 //! ```
 //!
-//! Locking and unlocking is one atomic operation while nobody waits. As soon as somebody does, QUEUED keeps newcomers of both kinds from
+//! Locking and unlocking is one atomic operation while nobody waits. As soon as somebody does, QUEUED keeps newcomers of all kinds from
 //! taking the lock, and from then on it is handed over. The phases alternate, as in Go: a writer that unlocks lets in all readers that wait,
 //! also those that came after another writer; the last of these readers lets in the next writer. So neither kind starves the other.
 //!
+//! One of the readers may be *upgradable*: it can become the writer without letting another one in between, which is why there is one at most.
+//! Those who want to be it wait in the writers' queue, each for its turn, but share the lock with readers. While it waits to be alone, nobody
+//! else comes in.
+//!
+//! | who holds it | a reader | an upgradable reader | a writer | the upgrade |
+//! |---|---|---|---|---|
+//! | nobody | goes in | goes in | goes in | |
+//! | readers | goes in | goes in | waits | |
+//! | readers, one of them upgradable | goes in | waits | waits | waits until it is alone |
+//! | a writer | waits | waits | waits | |
+//!
 //! Invariants:
 //!
-//! 1. QUEUED changes only under the lock of the readers' queue, and under it says whether anyone waits in either queue.
-//! 2. While QUEUED is set the lock is taken only under that lock, by [`RawRwLock::advance`], for one who waits.
-//! 3. Who gives the lock back, or gives up waiting as a writer, calls `advance` if QUEUED is set.
-//! 4. The lock of the readers' queue is taken before that of the writers'.
+//! 1. QUEUED changes only under the lock of the readers' queue, and under it says whether anyone waits in any of the queues.
+//! 2. While QUEUED is set the lock is taken only under that lock, by [`RawRwLock::advance`] for one who waits, or by the upgradable reader
+//!    that is alone and becomes the writer.
+//! 3. Whoever makes room for another, by giving the lock back in whole or in part, or by giving up waiting, calls `advance` if QUEUED is set.
+//! 4. The lock of the readers' queue is taken before that of another one.
 //!
 //! *Rejected*: a semaphore with very many permits, of which a writer takes all, as Tokio does. First come, first served has readers wait
 //! between any two writers, one phase for each.
 #![forbid(unsafe_code)]
 
-use std::future::Future;
-use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
-use pin_project_lite::pin_project;
-use runtime::task::coop::poll_proceed;
-use runtime::task::{WaitReason, waiting};
+use runtime::task::WaitReason;
 
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::waiters::{Batch, Locked, Waiter, Waiters, Withdrawn};
@@ -37,22 +45,65 @@ use crate::waiters::{Batch, Locked, Waiter, Waiters, Withdrawn};
 /// A writer holds the lock.
 const WRITER: usize = 1;
 /// Somebody waits.
-const QUEUED: usize = 2;
+const QUEUED: usize = 1 << 1;
+/// One of the readers may become the writer.
+const UPGRADABLE: usize = 1 << 2;
 /// One reader holds the lock, in the word.
-const READER: usize = 4;
+const READER: usize = 1 << 3;
+/// The upgradable reader holds it.
+const UPGRADER: usize = READER | UPGRADABLE;
 
 pub(super) struct RawRwLock {
     /// Atomic; see the drawing.
     state: AtomicUsize,
-    readers: Waiters<(), ()>,
-    writers: Waiters<(), ()>,
+    readers: Waiters<(), Side>,
+    /// Those who want to be the writer, or the upgradable reader.
+    writers: Waiters<(), Side>,
+    /// The upgradable reader, while it waits to be alone.
+    upgrading: Waiters<(), Side>,
 }
+
+/// A place in one of the queues.
+pub(super) type Turn<'a> = Waiter<'a, (), Side>;
+
+type Queue<'a> = Locked<'a, (), Side>;
 
 /// Which side one is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Read,
+    /// A reader that may become the writer.
+    Upgradable,
     Write,
+}
+
+impl Side {
+    /// What it holds, in the word.
+    #[inline]
+    fn held(self) -> usize {
+        match self {
+            Self::Read => READER,
+            Self::Upgradable => UPGRADER,
+            Self::Write => WRITER,
+        }
+    }
+
+    /// What keeps it out, in the word.
+    #[inline]
+    fn kept_out_by(self) -> usize {
+        match self {
+            Self::Read => WRITER,
+            Self::Upgradable => WRITER | UPGRADABLE,
+            Self::Write => !QUEUED,
+        }
+    }
+
+    pub(super) fn reason(self) -> WaitReason {
+        match self {
+            Self::Read | Self::Upgradable => WaitReason::RwLockRead,
+            Self::Write => WaitReason::RwLockWrite,
+        }
+    }
 }
 
 impl RawRwLock {
@@ -62,6 +113,7 @@ impl RawRwLock {
                 state: AtomicUsize::new(0),
                 readers: Waiters::new(()),
                 writers: Waiters::new(()),
+                upgrading: Waiters::new(()),
             }
         }
     }
@@ -69,11 +121,7 @@ impl RawRwLock {
     /// The word after `side` has taken the lock, if it is free for it and nobody waits.
     #[inline]
     fn taken(state: usize, side: Side) -> Option<usize> {
-        match side {
-            Side::Read if state & (WRITER | QUEUED) == 0 => Some(state + READER),
-            Side::Write if state == 0 => Some(WRITER),
-            _ => None,
-        }
+        (state & (side.kept_out_by() | QUEUED) == 0).then(|| state + side.held())
     }
 
     #[inline]
@@ -99,50 +147,46 @@ impl RawRwLock {
     /// Gives the lock back; the caller holds it on this side.
     #[inline]
     pub(super) fn unlock(&self, side: Side) {
-        let held = match side {
-            Side::Read => READER,
-            Side::Write => WRITER,
-        };
         // Release: pairs with the `Acquire` of the next who takes the lock. A reader's, too: the next writer comes after what it read.
-        let before = self.state.fetch_sub(held, Ordering::Release);
-        if before & QUEUED != 0 && (before - held) & !QUEUED == 0 {
-            self.unlock_slow(side);
-        }
-    }
-
-    /// Goes on as a reader; the caller holds the lock as the writer. As after any writer, all readers that wait are let in.
-    pub(super) fn downgrade(&self) {
-        // Release: pairs with the `Acquire` of the readers who join.
-        let before = self.state.fetch_add(READER - WRITER, Ordering::Release);
+        let before = self.state.fetch_sub(side.held(), Ordering::Release);
         if before & QUEUED != 0 {
-            self.advance(self.readers.lock(), true);
+            self.unlock_slow(side, before - side.held());
         }
     }
 
     #[cold]
-    fn unlock_slow(&self, side: Side) {
-        self.advance(self.readers.lock(), side == Side::Write);
+    fn unlock_slow(&self, side: Side, after: usize) {
+        let rest = after & !QUEUED;
+        // A reader among several makes no room, unless it leaves the upgradable one alone.
+        if side != Side::Read || rest == 0 || rest == UPGRADER {
+            self.advance(self.readers.lock(), side == Side::Write);
+        }
+    }
+
+    /// Goes from one side to a lesser one without letting go. As after any writer, all readers that wait are let in.
+    pub(super) fn downgrade(&self, from: Side, to: Side) {
+        // Release: pairs with the `Acquire` of the readers who join. What is added may be less than nothing, hence wrapping.
+        let change = to.held().wrapping_sub(from.held());
+        let before = self.state.fetch_add(change, Ordering::Release);
+        if before & QUEUED != 0 {
+            self.advance(self.readers.lock(), from == Side::Write);
+        }
     }
 
     /// Lets in who is next, if the lock is free for them; `readers_first` after a writer.
-    fn advance<'a>(&'a self, mut readers: Locked<'a, (), ()>, readers_first: bool) {
+    fn advance<'a>(&'a self, mut readers: Queue<'a>, readers_first: bool) {
         let mut batch = Batch::default();
-        if !readers_first || readers.is_empty() {
-            if let Some(writer) = self.admit_writer() {
-                batch.extend([writer]);
-            }
-        }
-        // Those who wait now; not the ones who queue up while we wake the first of them.
+        batch.extend(self.admit_upgrade());
+        batch.extend(self.admit_first(readers_first && !readers.is_empty()));
+        // After a writer, those who wait now; ones who queue up while we wake the first of them only if no writer waits. But then they, too:
+        // nobody else would let them in before the last of the others is gone.
         let until = readers.ticket();
-        while self.may_read(readers_first) {
+        while !readers.is_empty() && self.may_read(readers_first && readers.is_before(until)) {
             if batch.is_full() {
                 drop(readers);
                 batch.wake();
                 readers = self.readers.lock();
                 continue;
-            }
-            if !readers.is_before(until) {
-                break;
             }
             // Acquire: pairs with the `Release` in `unlock`; the notification passes it on.
             self.state.fetch_add(READER, Ordering::Acquire);
@@ -154,179 +198,175 @@ impl RawRwLock {
         batch.finish();
     }
 
-    /// Takes the lock for the first writer that waits, if it is free. The lock of the readers' queue is held.
-    fn admit_writer(&self) -> Option<Waker> {
-        let mut writers = self.writers.lock();
-        // While QUEUED is set nobody else takes it (2). Acquire: pairs with the `Release` in `unlock`.
-        if self.state.load(Ordering::Acquire) & !QUEUED != 0 {
+    /// Makes the upgradable reader the writer, if that is what it waits for, and it is alone.
+    fn admit_upgrade(&self) -> Option<Waker> {
+        let mut upgrading = self.upgrading.lock();
+        // Only who holds the lock changes it while QUEUED is set (2), and if this holds, that is one who waits here. Acquire: pairs with
+        // the `Release` in `unlock`.
+        if upgrading.is_empty() || self.state.load(Ordering::Acquire) & !QUEUED != UPGRADER {
             return None;
         }
-        if !writers.is_empty() {
-            self.state.fetch_or(WRITER, Ordering::Acquire);
+        self.state.fetch_sub(UPGRADER - WRITER, Ordering::Acquire);
+        upgrading.take_front()
+    }
+
+    /// Takes the lock for the first in the writers' queue, if it is free for it. The lock of the readers' queue is held.
+    fn admit_first(&self, readers_wait: bool) -> Option<Waker> {
+        let mut writers = self.writers.lock();
+        let side = *writers.front_mut()?;
+        // While QUEUED is set nobody else takes it (2). Acquire: pairs with the `Release` in `unlock`.
+        let state = self.state.load(Ordering::Acquire);
+        if state & side.kept_out_by() != 0 || (side == Side::Write && readers_wait) {
+            return None;
         }
+        self.state.fetch_add(side.held(), Ordering::Acquire);
         writers.take_front()
     }
 
-    /// Whether readers that wait may join: after a writer always; else if no writer waits.
+    /// Whether the first reader that waits may join: if it waited for a writer that is gone, always; else if no writer waits.
     fn may_read(&self, readers_first: bool) -> bool {
         let free = self.state.load(Ordering::Relaxed) & WRITER == 0;
-        free && (readers_first || self.writers.lock().is_empty())
+        free && self.upgrading.lock().is_empty()
+            && (readers_first || self.writers.lock().is_empty())
     }
 
-    fn note_if_empty(&self, readers: &Locked<'_, (), ()>) {
-        if readers.is_empty() && self.writers.lock().is_empty() {
+    fn note_if_empty(&self, readers: &Queue<'_>) {
+        let none = |queue: &Waiters<(), Side>| -> bool { queue.lock().is_empty() };
+        if readers.is_empty() && none(&self.upgrading) && none(&self.writers) {
             // Relaxed: under the lock (1).
             self.state.fetch_and(!QUEUED, Ordering::Relaxed);
         }
     }
 
     #[inline]
-    fn queue(&self, side: Side) -> &Waiters<(), ()> {
+    fn queue(&self, side: Side) -> &Waiters<(), Side> {
         match side {
             Side::Read => &self.readers,
-            Side::Write => &self.writers,
+            Side::Upgradable | Side::Write => &self.writers,
         }
     }
 }
 
-/// What has a raw lock.
-pub(super) trait Owner {
-    fn raw(&self) -> &RawRwLock;
-}
-
-pin_project! {
-    /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its drop are compiled where it is awaited.
-    #[must_use = "futures do nothing unless awaited"]
-    pub(super) struct RawAcquire<'a, L>
-    where
-        L: ?Sized,
-        L: Owner,
-    {
-        owner: &'a L,
+/// One that has to wait.
+impl RawRwLock {
+    /// Into the queue, or the lock after all if it has just become free.
+    pub(super) fn queue_up<'a>(
+        &'a self,
         side: Side,
-        #[pin]
-        waiter: Waiter<'a, (), ()>,
-        place: &'static Location<'static>,
-    }
-
-    impl<L> PinnedDrop for RawAcquire<'_, L>
-    where
-        L: ?Sized,
-        L: Owner,
-    {
-        #[inline]
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if this.waiter.is_under_way() {
-                give_up(this.owner.raw(), *this.side, this.waiter);
+        mut turn: Pin<&mut Option<Turn<'a>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        // Foreign code, so first.
+        let waker = cx.waker().clone();
+        turn.set(Some(Waiter::new(self.queue(side), side)));
+        let waiter = turn.as_pin_mut().expect("set just now");
+        let mut readers = self.readers.lock();
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            let free = Self::taken(state, side);
+            match self.change(state, free.unwrap_or(state | QUEUED)) {
+                Ok(()) if free.is_some() => {
+                    drop(readers);
+                    return Poll::Ready(());
+                }
+                Ok(()) => break,
+                Err(now) => state = now,
             }
         }
-    }
-}
-
-impl<'a, L: Owner + ?Sized> RawAcquire<'a, L> {
-    #[inline]
-    pub(super) fn new(owner: &'a L, side: Side, place: &'static Location<'static>) -> Self {
-        Self {
-            owner,
-            side,
-            waiter: Waiter::new(owner.raw().queue(side), ()),
-            place,
+        match side {
+            Side::Read => waiter.enqueue(&mut readers, waker),
+            _ => waiter.enqueue(&mut self.writers.lock(), waker),
         }
+        Poll::Pending
     }
 
-    /// Whose lock it is.
-    #[inline]
-    pub(super) fn owner(&self) -> &'a L {
-        self.owner
-    }
-}
-
-impl<L: Owner + ?Sized> Future for RawAcquire<'_, L> {
-    type Output = ();
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let proceed = ready!(poll_proceed(cx));
-        let mut this = self.project();
-        let lock = this.owner.raw();
-        let waiter = this.waiter.as_mut();
-        let taken = (waiter.is_idle() && lock.try_lock(*this.side))
-            || poll_slow(lock, *this.side, waiter, this.place, cx);
-        if !taken {
-            return Poll::Pending;
-        }
-        this.waiter.finish();
-        proceed.made_progress();
-        Poll::Ready(())
-    }
-}
-
-/// It is taken, or this is not the first poll.
-#[cold]
-fn poll_slow(
-    lock: &RawRwLock,
-    side: Side,
-    waiter: Pin<&mut Waiter<'_, (), ()>>,
-    place: &'static Location<'static>,
-    cx: &mut Context<'_>,
-) -> bool {
-    let taken = if waiter.is_idle() {
-        queue_up(lock, side, waiter, cx)
-    } else {
-        waiter.poll_notified(cx).is_ready()
-    };
-    if !taken {
-        let reason = match side {
-            Side::Read => WaitReason::RwLockRead,
-            Side::Write => WaitReason::RwLockWrite,
+    /// Takes a waiter back that is dropped before it has the lock, or before it has seen that it has.
+    #[cold]
+    pub(super) fn give_up(&self, side: Side, turn: Pin<&mut Turn<'_>>) {
+        let mut readers = self.readers.lock();
+        let withdrawn = match side {
+            Side::Read => turn.withdraw(&mut readers),
+            _ => turn.withdraw(&mut self.writers.lock()),
         };
-        waiting(reason, place);
+        if let Withdrawn::Notified = withdrawn {
+            drop(readers);
+            return self.unlock(side);
+        }
+        // Without this one, others may be free to come in (3).
+        self.advance(readers, false);
+        drop(withdrawn);
     }
-    taken
 }
 
-/// Into the queue, or the lock after all if it has just become free.
-fn queue_up(
-    lock: &RawRwLock,
-    side: Side,
-    waiter: Pin<&mut Waiter<'_, (), ()>>,
-    cx: &mut Context<'_>,
-) -> bool {
-    let waker = cx.waker().clone();
-    let mut readers = lock.readers.lock();
-    let mut state = lock.state.load(Ordering::Relaxed);
-    loop {
-        let free = RawRwLock::taken(state, side);
-        match lock.change(state, free.unwrap_or(state | QUEUED)) {
-            Ok(()) if free.is_some() => {
-                drop(readers);
-                return true;
-            }
-            Ok(()) => break,
-            Err(now) => state = now,
+/// The upgradable reader that wants to be the writer.
+impl RawRwLock {
+    /// Makes it the writer, if it is alone.
+    #[inline]
+    pub(super) fn try_upgrade(&self) -> bool {
+        // Acquire: pairs with the `Release` in `unlock`, of the readers before.
+        let alone =
+            (self.state).compare_exchange(UPGRADER, WRITER, Ordering::Acquire, Ordering::Relaxed);
+        match alone {
+            Ok(_) => true,
+            Err(state) => state & !QUEUED == UPGRADER && self.try_upgrade_slow(),
         }
     }
-    match side {
-        Side::Read => waiter.enqueue(&mut readers, waker),
-        Side::Write => waiter.enqueue(&mut lock.writers.lock(), waker),
-    }
-    false
-}
 
-/// Takes a waiter back that is dropped before it has the lock, or before it has seen that it has.
-#[cold]
-fn give_up(lock: &RawRwLock, side: Side, waiter: Pin<&mut Waiter<'_, (), ()>>) {
-    let mut readers = lock.readers.lock();
-    let withdrawn = match side {
-        Side::Read => waiter.withdraw(&mut readers),
-        Side::Write => waiter.withdraw(&mut lock.writers.lock()),
-    };
-    if let Withdrawn::Notified = withdrawn {
-        drop(readers);
-        return lock.unlock(side);
+    /// It was alone, but others wait.
+    #[cold]
+    fn try_upgrade_slow(&self) -> bool {
+        // Under the lock, so that nobody is let in meanwhile (2).
+        let _readers = self.readers.lock();
+        let mut state = self.state.load(Ordering::Relaxed);
+        while state & !QUEUED == UPGRADER {
+            match self.change(state, state - UPGRADER + WRITER) {
+                Ok(()) => return true,
+                Err(now) => state = now,
+            }
+        }
+        false
     }
-    // Without this writer, readers may be free to join others (3).
-    lock.advance(readers, false);
-    drop(withdrawn);
+
+    /// Into the queue, or the writer after all if it is alone by now.
+    pub(super) fn queue_up_to_upgrade<'a>(
+        &'a self,
+        mut turn: Pin<&mut Option<Turn<'a>>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        let waker = cx.waker().clone();
+        turn.set(Some(Waiter::new(&self.upgrading, Side::Write)));
+        let waiter = turn.as_pin_mut().expect("set just now");
+        let readers = self.readers.lock();
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            let alone = state & !QUEUED == UPGRADER;
+            let next = match alone {
+                true => state - UPGRADER + WRITER,
+                false => state | QUEUED,
+            };
+            match self.change(state, next) {
+                Ok(()) if alone => {
+                    drop(readers);
+                    return Poll::Ready(());
+                }
+                Ok(()) => break,
+                Err(now) => state = now,
+            }
+        }
+        waiter.enqueue(&mut self.upgrading.lock(), waker);
+        Poll::Pending
+    }
+
+    /// Takes one back that is dropped before it is the writer, or before it has seen that it is: it is an upgradable reader as before.
+    #[cold]
+    pub(super) fn give_up_upgrade(&self, turn: Pin<&mut Turn<'_>>) {
+        let readers = self.readers.lock();
+        let withdrawn = turn.withdraw(&mut self.upgrading.lock());
+        if let Withdrawn::Notified = withdrawn {
+            drop(readers);
+            return self.downgrade(Side::Write, Side::Upgradable);
+        }
+        self.advance(readers, false);
+        drop(withdrawn);
+    }
 }

@@ -1,40 +1,26 @@
 //! `Semaphore`: a number of permits, taken some at a time, first come, first served.
 //!
-//! The permits that are free and a bit that says whether anyone waits are one word, so that taking and giving back is one atomic operation
-//! while nobody waits. As soon as somebody does, the bit keeps everyone else from taking, and permits that come back are handed to the first
-//! in the queue; one that wants many holds up those behind it until it has them. That is on purpose, as in Go: small requests would
-//! otherwise starve a large one for ever.
+//! Here is what its users see. [`raw`] has the word that counts, and the queue; [`acquire`] the futures, [`permit`] the guards.
 //!
-//! Invariants:
-//!
-//! 1. [`QUEUED`] changes only under the queue's lock, and under it says whether the queue is empty.
-//! 2. While it is set, the word changes only under the lock: permits are taken for the first in the queue, and given back by
-//!    [`Inner::hand_out`], which needs no atomic operation but the lock's.
-//! 3. Whoever adds permits while it is set, or changes who is first, calls `hand_out`.
-//! 4. The free permits and those that somebody holds are [`size`](Semaphore::size) together.
-//!
-//! *Rejected*: `add_permits` and `close`, as Tokio has them. With a fixed size a request that can never be met is a mistake that is seen at
-//! once, and `acquire` has no error that everybody unwraps. Who wants to wait for events takes a channel or a `Notify`.
+//! *Rejected*: `add_permits`, as Tokio has it. With a fixed size a request that can never be met is a mistake that is seen at once. Who wants
+//! to wait for events takes a channel or a `Notify`. And an `acquire` that everybody has to unwrap, for the sake of the few who close their
+//! semaphore: these take `checked_acquire`.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use pin_project_lite::pin_project;
-use runtime::task::coop::poll_proceed;
-use runtime::task::{WaitReason, waiting};
+mod acquire;
+mod permit;
+mod raw;
+
+pub use acquire::{Acquire, CheckedAcquire, SemaphoreClosed};
+pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
+use raw::{MAX_SIZE, RawSemaphore};
 
 use crate::blocking;
-use crate::primitive::atomic::{AtomicUsize, Ordering};
-use crate::waiters::{Batch, Locked, Waiter, Waiters, Withdrawn};
-
-mod permit;
-
-pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
 
 /// A number of permits that tasks take and give back: at most so many of something at once.
 ///
@@ -62,23 +48,8 @@ pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
 ///
 /// **Go:** `semaphore.Weighted` of `golang.org/x/sync`; a permit that is dropped is its `Release`.
 pub struct Semaphore {
-    inner: Inner,
+    raw: RawSemaphore,
 }
-
-pub(crate) struct Inner {
-    /// Atomic: twice the free permits, plus [`QUEUED`].
-    state: AtomicUsize,
-    size: usize,
-    /// The note is how many permits the waiter wants.
-    waiters: Waiters<(), usize>,
-}
-
-/// Somebody waits.
-const QUEUED: usize = 1;
-/// One permit, in the word.
-const ONE: usize = 2;
-/// The word has this much room for permits.
-const MAX_SIZE: usize = usize::MAX >> 2;
 
 const TOO_MANY: &str = "semaphore: released more than held: dropping a permit gives it back; release() only what was forgotten";
 
@@ -88,7 +59,7 @@ impl Semaphore {
         ///
         /// # Panics
         ///
-        /// If `size` is more than a quarter of `usize::MAX`.
+        /// If `size` is more than an eighth of `usize::MAX`.
         ///
         /// ```
         /// static DISK: sync::Semaphore = sync::Semaphore::new(4);
@@ -97,13 +68,9 @@ impl Semaphore {
         ///
         /// **Go:** `semaphore.NewWeighted(size)`.
         pub const fn new(size: usize) -> Self {
-            assert!(size <= MAX_SIZE, "Semaphore::new: more permits than a quarter of usize::MAX");
+            assert!(size <= MAX_SIZE, "Semaphore::new: more permits than an eighth of usize::MAX");
             Self {
-                inner: Inner {
-                    state: AtomicUsize::new(size * ONE),
-                    size,
-                    waiters: Waiters::new(()),
-                },
+                raw: RawSemaphore::new(size),
             }
         }
     }
@@ -112,7 +79,7 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// If the semaphore has no permits at all: it would wait for ever.
+    /// If the semaphore has no permits at all: it would wait for ever. The future panics if the semaphore is [closed](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -142,7 +109,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// If `n` is more than [`size`](Self::size): it would wait for ever. Ask first, where `n` comes from elsewhere.
+    /// If `n` is more than [`size`](Self::size): it would wait for ever. Ask first, where `n` comes from elsewhere. The future panics if the
+    /// semaphore is [closed](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -160,10 +128,77 @@ impl Semaphore {
     #[inline]
     #[track_caller]
     pub fn acquire_many(&self, n: usize) -> Acquire<'_> {
-        self.inner.check_size(n);
-        Acquire {
-            raw: self.inner.acquire(n, Location::caller()),
-            semaphore: self,
+        self.check_size(n);
+        Acquire::new(self, n, Location::caller())
+    }
+
+    /// Takes `n` permits as [`acquire_many`](Self::acquire_many) does, unless the semaphore is [closed](Self::close) before it has them.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed, or is closed while it waits.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than [`size`](Self::size): it would wait for ever.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let semaphore = sync::Semaphore::new(1);
+    /// let permit = semaphore.checked_acquire(1).await.unwrap();
+    /// semaphore.close();
+    /// assert!(semaphore.checked_acquire(1).await.is_err());
+    /// # drop(permit);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `err := s.Acquire(ctx, n)`, where it is the context that ends it.
+    #[inline]
+    #[track_caller]
+    pub fn checked_acquire(&self, n: usize) -> CheckedAcquire<'_> {
+        self.check_size(n);
+        CheckedAcquire::new(self, n, Location::caller())
+    }
+
+    /// Takes `n` permits as [`checked_acquire`](Self::checked_acquire) does, and borrows nothing.
+    ///
+    /// # Errors
+    ///
+    /// As `checked_acquire`.
+    ///
+    /// # Panics
+    ///
+    /// As `checked_acquire`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(2));
+    /// let permit = semaphore.clone().checked_acquire_owned(2).await.unwrap();
+    /// semaphore.close();
+    /// runtime::spawn(async move { drop(permit) }).await.unwrap();
+    /// assert_eq!(semaphore.available(), 2);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `err := s.Acquire(ctx, n)`.
+    #[track_caller]
+    pub fn checked_acquire_owned(
+        self: Arc<Self>,
+        n: usize,
+    ) -> impl Future<Output = Result<OwnedSemaphorePermit, SemaphoreClosed>> {
+        self.check_size(n);
+        let place = Location::caller();
+        async move {
+            acquire::take(&self, n, place).await?;
+            Ok(OwnedSemaphorePermit::new(self, n))
         }
     }
 
@@ -190,9 +225,7 @@ impl Semaphore {
     /// **Go:** `s.TryAcquire(n)`.
     #[inline]
     pub fn try_acquire_many(&self, n: usize) -> Option<SemaphorePermit<'_>> {
-        self.inner
-            .try_take(n)
-            .then(|| SemaphorePermit::new(self, n))
+        self.raw.try_take(n).then(|| SemaphorePermit::new(self, n))
     }
 
     /// Takes one permit as [`acquire`](Self::acquire) does, and borrows nothing: it may go into a task.
@@ -244,10 +277,10 @@ impl Semaphore {
         self: Arc<Self>,
         n: usize,
     ) -> impl Future<Output = OwnedSemaphorePermit> {
-        self.inner.check_size(n);
+        self.check_size(n);
         let place = Location::caller();
         async move {
-            self.inner.acquire(n, place).await;
+            acquire::or_panic(acquire::take(&self, n, place).await, place);
             OwnedSemaphorePermit::new(self, n)
         }
     }
@@ -261,7 +294,7 @@ impl Semaphore {
     ///
     /// **Go:** `s.TryAcquire(1)`.
     pub fn try_acquire_owned(self: Arc<Self>) -> Option<OwnedSemaphorePermit> {
-        self.inner
+        self.raw
             .try_take(1)
             .then(|| OwnedSemaphorePermit::new(self, 1))
     }
@@ -275,7 +308,7 @@ impl Semaphore {
     ///
     /// **Go:** `s.TryAcquire(n)`.
     pub fn try_acquire_many_owned(self: Arc<Self>, n: usize) -> Option<OwnedSemaphorePermit> {
-        self.inner
+        self.raw
             .try_take(n)
             .then(|| OwnedSemaphorePermit::new(self, n))
     }
@@ -362,7 +395,7 @@ impl Semaphore {
     /// **Go:** `s.Release(n)`.
     #[track_caller]
     pub fn release(&self, n: usize) {
-        if !self.inner.give_back(n) {
+        if !self.raw.give_back(n) {
             panic!("{TOO_MANY}");
         }
     }
@@ -375,7 +408,7 @@ impl Semaphore {
     ///
     /// **Go:** what was given to `NewWeighted`.
     pub fn size(&self) -> usize {
-        self.inner.size
+        self.raw.size()
     }
 
     /// How many permits are free; by the time that the caller looks it may be otherwise.
@@ -388,18 +421,65 @@ impl Semaphore {
     ///
     /// **Go:** none.
     pub fn available(&self) -> usize {
-        // Relaxed: something to look at.
-        self.inner.state.load(Ordering::Relaxed) / ONE
+        self.raw.look().available
+    }
+
+    /// Ends the waiting: whoever waits now, or comes later, gets no permit. Says whether it was this call that did it.
+    ///
+    /// [`checked_acquire`](Self::checked_acquire) fails from now on, [`try_acquire`](Self::try_acquire) returns `None`, and
+    /// [`acquire`](Self::acquire) panics, since it has no other way to tell. Permits that are out stay so, and can be given back.
+    ///
+    /// # Memory ordering
+    ///
+    /// What happened before is visible to those who are refused.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    ///
+    /// # runtime::block_on(async {
+    /// let slots = Arc::new(sync::Semaphore::new(1));
+    /// let busy = slots.try_acquire().unwrap();
+    /// let late = runtime::spawn(slots.clone().checked_acquire_owned(1));
+    /// runtime::yield_now().await;
+    /// assert!(slots.close()); // shutting down: no new work
+    /// assert!(late.await.unwrap().is_err());
+    /// drop(busy);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none; the contexts of those who wait are cancelled.
+    pub fn close(&self) -> bool {
+        self.raw.close()
+    }
+
+    /// Whether it has been [closed](Self::close).
+    ///
+    /// ```
+    /// assert!(!sync::Semaphore::new(1).is_closed());
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn is_closed(&self) -> bool {
+        self.raw.look().closed
+    }
+
+    #[inline]
+    #[track_caller]
+    fn check_size(&self, n: usize) {
+        if n > self.raw.size() {
+            refuse(n, self.raw.size());
+        }
     }
 }
 
 impl fmt::Debug for Semaphore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.inner.state.load(Ordering::Relaxed);
+        let look = self.raw.look();
         f.debug_struct("Semaphore")
-            .field("size", &self.inner.size)
-            .field("available", &(state / ONE))
-            .field("waited_for", &(state & QUEUED != 0))
+            .field("size", &self.raw.size())
+            .field("available", &look.available)
+            .field("waited_for", &look.queued)
+            .field("closed", &look.closed)
             .finish()
     }
 }
@@ -411,266 +491,4 @@ fn refuse(n: usize, size: usize) -> ! {
         "Semaphore::acquire_many: {n} permits of a semaphore of {size} would never come; compare with size() first, or make the \
          semaphore larger"
     );
-}
-
-impl Inner {
-    #[inline]
-    #[track_caller]
-    fn check_size(&self, n: usize) {
-        if n > self.size {
-            refuse(n, self.size);
-        }
-    }
-
-    /// Takes `n` permits if there are so many and nobody waits.
-    #[inline]
-    fn try_take(&self, n: usize) -> bool {
-        let mut state = self.state.load(Ordering::Relaxed);
-        while state & QUEUED == 0 && state / ONE >= n {
-            match self.change(state, state - n * ONE) {
-                Ok(()) => return true,
-                Err(now) => state = now,
-            }
-        }
-        false
-    }
-
-    /// Acquire on success: pairs with the `Release` in `give_back`, for who takes permits, or queues up and has them handed out.
-    #[inline]
-    fn change(&self, from: usize, to: usize) -> Result<(), usize> {
-        (self.state)
-            .compare_exchange_weak(from, to, Ordering::Acquire, Ordering::Relaxed)
-            .map(drop)
-    }
-
-    /// Adds permits; says `false`, and has not done it, if there would be more than there are.
-    #[inline]
-    fn give_back(&self, n: usize) -> bool {
-        let mut state = self.state.load(Ordering::Relaxed);
-        while state & QUEUED == 0 {
-            if n > self.size - state / ONE {
-                return false;
-            }
-            // Release: pairs with the `Acquire` of whoever takes these permits.
-            match (self.state).compare_exchange_weak(
-                state,
-                state + n * ONE,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => state = now,
-            }
-        }
-        self.give_back_slow(n)
-    }
-
-    /// Somebody waits for them.
-    #[cold]
-    fn give_back_slow(&self, n: usize) -> bool {
-        let locked = self.waiters.lock();
-        // Relaxed: under the lock (1).
-        let state = self.state.load(Ordering::Relaxed);
-        if state & QUEUED == 0 {
-            drop(locked);
-            return self.give_back(n);
-        }
-        if n > self.size - state / ONE {
-            return false;
-        }
-        self.hand_out(locked, n);
-        true
-    }
-
-    /// Adds permits, while QUEUED is set, and serves those in front as long as there are enough (invariant 3).
-    fn hand_out<'a>(&'a self, mut locked: Locked<'a, (), usize>, n: usize) {
-        let mut batch = Batch::default();
-        // Acquire: pairs with the `Release` of those who gave these permits back; the notifications, and the store, pass it on.
-        // Not more than there are: a `release` of too many may have been quicker than the one whose permits these were.
-        let mut free = (self.state.load(Ordering::Acquire) / ONE + n).min(self.size);
-        loop {
-            let more = serve(&mut locked, &mut batch, &mut free);
-            let queued = if locked.is_empty() { 0 } else { QUEUED };
-            // A plain store, since nobody else changes the word (2). Release: as in `give_back`.
-            self.state.store(free * ONE + queued, Ordering::Release);
-            drop(locked);
-            batch.wake();
-            if !more {
-                return batch.finish();
-            }
-            locked = self.waiters.lock();
-            // Acquire: as above.
-            let state = self.state.load(Ordering::Acquire);
-            if state & QUEUED == 0 {
-                drop(locked);
-                return batch.finish();
-            }
-            free = state / ONE;
-        }
-    }
-
-    /// A future that takes `n` permits, at most the size.
-    #[inline]
-    fn acquire(&self, n: usize, place: &'static Location<'static>) -> RawAcquire<'_> {
-        RawAcquire {
-            inner: self,
-            waiter: Waiter::new(&self.waiters, n),
-            wanted: n,
-            place,
-        }
-    }
-}
-
-/// Serves those in front until the batch is full; says whether it was.
-fn serve(locked: &mut Locked<'_, (), usize>, batch: &mut Batch, free: &mut usize) -> bool {
-    while let Some(&mut wanted) = locked.front_mut() {
-        if wanted > *free {
-            return false;
-        }
-        if batch.is_full() {
-            return true;
-        }
-        *free -= wanted;
-        batch.extend(locked.take_front());
-    }
-    false
-}
-
-pin_project! {
-    /// Completes with the permits taken.
-    #[must_use = "futures do nothing unless awaited"]
-    struct RawAcquire<'a> {
-        inner: &'a Inner,
-        #[pin]
-        waiter: Waiter<'a, (), usize>,
-        wanted: usize,
-        place: &'static Location<'static>,
-    }
-
-    impl PinnedDrop for RawAcquire<'_> {
-        #[inline]
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if this.waiter.is_under_way() {
-                give_up(this.inner, this.waiter, *this.wanted);
-            }
-        }
-    }
-}
-
-impl Future for RawAcquire<'_> {
-    type Output = ();
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let proceed = ready!(poll_proceed(cx));
-        let mut this = self.project();
-        let waiter = this.waiter.as_mut();
-        let taken = if waiter.is_idle() {
-            this.inner.try_take(*this.wanted) || queue_up(this.inner, waiter, *this.wanted, cx)
-        } else {
-            waiter.poll_notified(cx).is_ready()
-        };
-        if taken {
-            this.waiter.finish();
-            proceed.made_progress();
-            return Poll::Ready(());
-        }
-        waiting(WaitReason::SemAcquire, this.place);
-        Poll::Pending
-    }
-}
-
-/// Into the queue, or the permits after all if they have just come.
-#[cold]
-fn queue_up(
-    inner: &Inner,
-    waiter: Pin<&mut Waiter<'_, (), usize>>,
-    wanted: usize,
-    cx: &mut Context<'_>,
-) -> bool {
-    let waker = cx.waker().clone();
-    let mut locked = inner.waiters.lock();
-    let mut state = inner.state.load(Ordering::Relaxed);
-    loop {
-        let free = state & QUEUED == 0 && state / ONE >= wanted;
-        let next = if free {
-            state - wanted * ONE
-        } else {
-            state | QUEUED
-        };
-        match inner.change(state, next) {
-            Ok(()) if free => {
-                drop(locked);
-                return true;
-            }
-            Ok(()) => {
-                waiter.enqueue(&mut locked, waker);
-                return false;
-            }
-            Err(now) => state = now,
-        }
-    }
-}
-
-/// Takes a waiter back that is dropped before it is served, or before it has seen that it was.
-#[cold]
-fn give_up(inner: &Inner, waiter: Pin<&mut Waiter<'_, (), usize>>, wanted: usize) {
-    let mut locked = inner.waiters.lock();
-    let withdrawn = waiter.withdraw(&mut locked);
-    let n = match withdrawn {
-        Withdrawn::Notified => wanted,
-        _ => 0,
-    };
-    // Relaxed: under the lock (1).
-    if inner.state.load(Ordering::Relaxed) & QUEUED == 0 {
-        drop(locked);
-        // There is room for them, unless somebody has released what was not his, and then he was told.
-        inner.give_back(n);
-    } else {
-        // There may be enough now for who is first now (3).
-        inner.hand_out(locked, n);
-    }
-    drop(withdrawn);
-}
-
-pin_project! {
-    /// Future of [`Semaphore::acquire`] and [`Semaphore::acquire_many`].
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let semaphore = sync::Semaphore::new(1);
-    /// let acquire: sync::Acquire<'_> = semaphore.acquire();
-    /// drop(acquire.await);
-    /// # });
-    /// ```
-    ///
-    /// **Go:** a goroutine inside `s.Acquire(ctx, n)`.
-    #[must_use = "futures do nothing unless awaited"]
-    pub struct Acquire<'a> {
-        #[pin]
-        raw: RawAcquire<'a>,
-        semaphore: &'a Semaphore,
-    }
-}
-
-impl<'a> Future for Acquire<'a> {
-    type Output = SemaphorePermit<'a>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let wanted = this.raw.wanted;
-        ready!(this.raw.poll(cx));
-        Poll::Ready(SemaphorePermit::new(this.semaphore, wanted))
-    }
-}
-
-impl fmt::Debug for Acquire<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire")
-            .field("wanted", &self.raw.wanted)
-            .field("waiter", &self.raw.waiter)
-            .finish_non_exhaustive()
-    }
 }

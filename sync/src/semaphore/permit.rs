@@ -9,7 +9,7 @@ use super::{Semaphore, TOO_MANY};
 
 #[inline]
 fn give_back(semaphore: &Semaphore, count: usize) {
-    if count > 0 && !semaphore.inner.give_back(count) {
+    if count > 0 && !semaphore.raw.give_back(count) {
         complain();
     }
 }

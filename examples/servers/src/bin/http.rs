@@ -1,7 +1,7 @@
 //! HTTP with axum: routes, JSON, state, a limit of time and of size, and a graceful end. No part of Tokio runs.
 //!
 //! `net::hyper::serve` takes the `Router` as it is. A request that takes too long is answered with 504 by a few lines of middleware; slow
-//! senders of headers, idle connections and crowds are the server's own business. SIGTERM or Ctrl-C: no new connections, those that answer a
+//! senders of headers, idle connections, clients that do not read and crowds are the server's own business. SIGTERM or Ctrl-C: no new connections, those that answer a
 //! request finish it.
 //!
 //! Go: `http.Server{Handler: mux}` with `Shutdown`.

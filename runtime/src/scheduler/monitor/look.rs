@@ -45,6 +45,8 @@ pub(super) struct Notes {
     /// How many workers may be awake, and until when.
     boost: usize,
     boost_until: u64,
+    /// Until then whoever runs is expected to be stuck soon.
+    strained_until: u64,
 }
 
 impl Notes {
@@ -56,6 +58,7 @@ impl Notes {
             suspect_from: now,
             boost: 0,
             boost_until: now,
+            strained_until: now,
         }
     }
 
@@ -158,7 +161,10 @@ impl Scheduler {
         }
         notes.computing = round.computing;
         notes.found_blocked(round.blocked, now);
-        let strained = round.computing > 0 || notes.boost(now) > 0;
+        if round.marked > 0 {
+            notes.strained_until = now.saturating_add(self.monitor.slice);
+        }
+        let strained = now < notes.strained_until;
         self.monitor.strained.store(strained, Relaxed);
         if round.next.is_some() && self.idle.running() <= round.long {
             self.look_at_reactor();

@@ -33,7 +33,7 @@ mod rest;
 mod spares;
 mod watched;
 
-pub(super) use look::delivers as monitor_delivers;
+pub(super) use look::delivers;
 
 use look::Notes;
 use rest::Traced;
@@ -67,7 +67,7 @@ pub(crate) struct Monitor {
     state: AtomicU8,
     /// All workers are stuck and there is work: look now.
     hurry: AtomicBool,
-    /// Some worker was stuck at the last look.
+    /// Some worker was marked as stuck a slice ago at the most.
     strained: AtomicBool,
     /// No worker could be added when it was last tried, since there are as many as may be. Used by the monitor alone.
     exhausted: AtomicBool,
@@ -196,7 +196,7 @@ impl Monitor {
         self.thread.get().copied().flatten()
     }
 
-    /// Whether some worker was stuck a moment ago. Relaxed: a hint.
+    /// Whether workers have been marked as stuck, a moment ago. Relaxed: a hint.
     pub(crate) fn is_strained(&self) -> bool {
         self.strained.load(Relaxed)
     }

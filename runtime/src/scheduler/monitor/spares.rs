@@ -114,22 +114,23 @@ impl Scheduler {
 
     /// Ready tasks, fewer workers awake than there should be, and none to wake: some more are started.
     pub(super) fn replace_stuck(self: &Arc<Self>) {
-        // More than usual only for tasks that are there.
-        let mut extra = self.waiting();
-        loop {
+        // More than usual only if each finds a task.
+        let wanted = self.idle.limit().min(self.waiting());
+        while !self.is_stopping() {
             let (running, procs) = (self.idle.running(), self.max_procs());
-            if running >= self.idle.limit() || self.is_stopping() {
+            if running >= procs.max(wanted) {
                 break;
             }
             if self.idle.has_sleeper() {
                 return self.notify();
             }
-            if running >= procs && extra == 0 {
-                break;
-            }
             match self.start_worker() {
-                Ok(()) => extra = extra.saturating_sub(1),
+                Ok(()) => {}
                 Err(NotStarted::Stopping) => return,
+                // As many are awake as there have to be.
+                Err(_) if running >= procs => break,
+                // Or one is: tasks wait for it, as they would for any other.
+                Err(NotStarted::TooMany) if running > 0 => return,
                 Err(NotStarted::TooMany) => return self.no_thread_left(),
                 Err(NotStarted::Refused(error)) => return self.ending.complain(&format!(
                     "ready tasks wait, since every worker is stuck in a task and none can be added: {error}"

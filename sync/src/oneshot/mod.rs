@@ -1,20 +1,6 @@
 //! ⚠ `oneshot`: one value, from one to another.
 //!
-//! A single word says how far it has come; whoever sets a bit learns from the old word what the other has done, and so what is whose.
-//!
-//! ```text
-//!   …   2        1        0
-//! ────┬────────┬────────┬────────┐
-//!     │ WAKER  │ CLOSED │ SENT   │
-//! ────┴────────┴────────┴────────┘
-//! ```
-//!
-//! Invariants, which the SAFETY comments cite:
-//!
-//! 1. Before SENT the value is the sender's. After it, it is the receiver's if SENT came before CLOSED, and the sender's if not. Both bits
-//!    are set by a read-modify-write and never cleared, so that both sides agree on the order.
-//! 2. While WAKER is clear, the waker is the receiver's. While it is set, nobody writes it; the receiver alone sets and clears it. A sender
-//!    that finds it set when it sets SENT may look at the waker from then on, and the receiver, which finds SENT, touches it no more.
+//! The two ends share one allocation, `shared`, which has the protocol; here are the ends themselves.
 //!
 //! *Rejected*: a channel of capacity 1, which does the same with a lock, a buffer and two queues.
 
@@ -22,35 +8,17 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
+mod shared;
+
 use crate::SendError;
 use crate::blocking;
-use crate::primitive::atomic::{AtomicUsize, Ordering};
-use crate::primitive::{Arc, UnsafeCell};
-
-/// The value is there, or the sender is gone and there will be none.
-const SENT: usize = 1;
-/// The receiver takes nothing any more.
-const CLOSED: usize = 1 << 1;
-/// The receiver has left a waker.
-const WAKER: usize = 1 << 2;
-
-struct Inner<T> {
-    state: AtomicUsize,
-    /// See invariant 1.
-    value: UnsafeCell<Option<T>>,
-    /// See invariant 2.
-    waker: UnsafeCell<Option<Waker>>,
-}
-
-// SAFETY: the value goes from one thread to another, hence `T: Send`; at each moment it and the waker are one side's (1, 2).
-unsafe impl<T: Send> Send for Inner<T> {}
-// SAFETY: as above; nobody gets a `&T`.
-unsafe impl<T: Send> Sync for Inner<T> {}
+use crate::primitive::Arc;
+use shared::{End, Shared};
 
 /// A channel for one value.
 ///
@@ -64,16 +32,14 @@ unsafe impl<T: Send> Sync for Inner<T> {}
 ///
 /// **Go:** `make(chan T, 1)` for an answer.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let inner = Arc::new(Inner {
-        state: AtomicUsize::new(0),
-        value: UnsafeCell::new(None),
-        waker: UnsafeCell::new(None),
-    });
+    // Not `new`, which moves it there; that costs more than all the rest here, as the processor waits for what has just been written in
+    // parts to be read as a whole.
+    let shared = Arc::<Shared<T>>::default();
     let sender = Sender {
-        inner: Some(inner.clone()),
+        shared: Some(shared.clone()),
     };
     let receiver = Receiver {
-        inner,
+        shared,
         stage: Stage::Open,
     };
     (sender, receiver)
@@ -90,7 +56,7 @@ pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
 /// **Go:** the end of the channel that the answer is sent on.
 pub struct Sender<T> {
     /// `None` once sent.
-    inner: Option<Arc<Inner<T>>>,
+    shared: Option<Arc<Shared<T>>>,
 }
 
 impl<T> Sender<T> {
@@ -111,16 +77,13 @@ impl<T> Sender<T> {
     /// ```
     ///
     /// **Go:** `c <- v` on a channel of capacity 1.
+    #[inline]
     pub fn send(mut self, value: T) -> Result<(), SendError<T>> {
-        let inner = self.inner.take().expect("taken only here and by drop");
-        // SAFETY: SENT is not set, so the value is ours (1).
-        inner.value.with_mut(|slot| unsafe { *slot = Some(value) });
-        if inner.finish() {
-            return Ok(());
+        let shared = self.shared.take().expect("taken only here and by drop");
+        match shared.send(value) {
+            None => Ok(()),
+            Some(value) => Err(SendError(value)),
         }
-        // SAFETY: CLOSED came first, so the value is still ours (1).
-        let value = inner.value.with_mut(|slot| unsafe { (*slot).take() });
-        Err(SendError(value.expect("it was put there just now")))
     }
 
     /// Whether the receiver is gone or closed, so that nobody would get the value.
@@ -134,35 +97,46 @@ impl<T> Sender<T> {
     ///
     /// **Go:** none; a context tells.
     pub fn is_closed(&self) -> bool {
-        let closed = |inner: &Arc<Inner<T>>| inner.state.load(Ordering::Acquire) & CLOSED != 0;
-        self.inner.as_ref().is_some_and(closed)
+        (self.shared.as_ref()).is_some_and(|shared| shared.has_ended(End::Receiver))
     }
-}
 
-impl<T> Inner<T> {
-    /// The sender is through. Says whether the receiver gets what is there.
-    fn finish(&self) -> bool {
-        // Release: pairs with the `Acquire` with which the receiver finds SENT. Acquire: with the `Release` with which it left its waker.
-        let before = self.state.fetch_or(SENT, Ordering::AcqRel);
-        if before & CLOSED != 0 {
-            return false;
+    /// Waits until the receiver is gone or closed, so that nobody wants the value any more: the time to give up making it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: there is nothing to lose.
+    ///
+    /// ```
+    /// use sync::{oneshot, select};
+    ///
+    /// # runtime::block_on(async {
+    /// let (mut tx, rx) = oneshot::channel::<u32>();
+    /// let work = runtime::spawn(async move {
+    ///     select! {
+    ///         () = tx.closed() => "nobody waits for it",
+    ///         () = std::future::pending() => "finished", // work that takes long
+    ///     }
+    /// });
+    /// drop(rx);
+    /// assert_eq!(work.await.unwrap(), "nobody waits for it");
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `<-ctx.Done()`, with a context that the receiver cancels.
+    #[track_caller]
+    pub fn closed(&mut self) -> Closed<'_, T> {
+        Closed {
+            sender: self,
+            place: Location::caller(),
         }
-        if before & WAKER != 0 {
-            // SAFETY: WAKER was set when we set SENT, so nobody writes it any more (2).
-            self.waker.with(|waker| unsafe {
-                if let Some(waker) = &*waker {
-                    waker.wake_by_ref();
-                }
-            });
-        }
-        true
     }
 }
 
 impl<T> Drop for Sender<T> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(inner) = self.inner.take() {
-            inner.finish();
+        if let Some(shared) = self.shared.take() {
+            shared.end(End::Sender);
         }
     }
 }
@@ -172,6 +146,55 @@ impl<T> fmt::Debug for Sender<T> {
         f.debug_struct("Sender")
             .field("closed", &self.is_closed())
             .finish()
+    }
+}
+
+/// Future of [`Sender::closed`]. Polled after it was ready, it is ready again.
+///
+/// ```
+/// # runtime::block_on(async {
+/// let (mut tx, rx) = sync::oneshot::channel::<u32>();
+/// drop(rx);
+/// let closed: sync::oneshot::Closed<'_, u32> = tx.closed();
+/// closed.await;
+/// # });
+/// ```
+///
+/// **Go:** a goroutine inside `<-ctx.Done()`.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Closed<'a, T> {
+    sender: &'a mut Sender<T>,
+    place: &'static Location<'static>,
+}
+
+impl<T> Future for Closed<'_, T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let proceed = ready!(poll_proceed(cx));
+        // Sending takes the sender, so it is there.
+        if (self.sender.shared.as_ref()).is_some_and(|shared| shared.register(End::Sender, cx)) {
+            waiting(WaitReason::ChanSend, self.place);
+            return Poll::Pending;
+        }
+        proceed.made_progress();
+        Poll::Ready(())
+    }
+}
+
+impl<T> Drop for Closed<'_, T> {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.sender.shared {
+            shared.unregister(End::Sender);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Closed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Closed")
+            .field("closed", &self.sender.is_closed())
+            .finish_non_exhaustive()
     }
 }
 
@@ -197,7 +220,7 @@ impl<T> fmt::Debug for Sender<T> {
 /// **Go:** `v, ok := <-c`.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Receiver<T> {
-    inner: Arc<Inner<T>>,
+    shared: Arc<Shared<T>>,
     stage: Stage,
 }
 
@@ -230,8 +253,7 @@ impl<T> Receiver<T> {
         if self.stage != Stage::Open {
             return Err(crate::TryRecvError::Closed);
         }
-        // Acquire: pairs with the `Release` in `finish`.
-        if self.inner.state.load(Ordering::Acquire) & SENT == 0 {
+        if !self.shared.has_ended(End::Sender) {
             return Err(crate::TryRecvError::Empty);
         }
         self.take().ok_or(crate::TryRecvError::Closed)
@@ -266,9 +288,7 @@ impl<T> Receiver<T> {
     ///
     /// **Go:** none: there the sender closes.
     pub fn close(&mut self) {
-        // AcqRel: Acquire to have the value if it was sent before; Release is not relied on, but costs nothing here.
-        let before = self.inner.state.fetch_or(CLOSED, Ordering::AcqRel);
-        if before & (SENT | CLOSED) == 0 {
+        if self.shared.end(End::Receiver) {
             self.stage = Stage::ClosedEmpty;
         }
     }
@@ -276,41 +296,8 @@ impl<T> Receiver<T> {
     /// SENT has been seen, before CLOSED.
     fn take(&mut self) -> Option<T> {
         self.stage = Stage::Done;
-        // SAFETY: SENT came before CLOSED, so the value is ours (1).
-        self.inner.value.with_mut(|slot| unsafe { (*slot).take() })
-    }
-
-    /// Leaves the waker, unless SENT is there.
-    fn register(&self, cx: &Context<'_>) -> bool {
-        let inner = &*self.inner;
-        // Acquire: pairs with the `Release` in `finish`.
-        let state = inner.state.load(Ordering::Acquire);
-        if state & SENT != 0 {
-            return false;
-        }
-        if state & WAKER != 0 {
-            // SAFETY: nobody writes it while WAKER is set, but for us (2).
-            let same = inner.waker.with(|waker| unsafe {
-                (*waker)
-                    .as_ref()
-                    .is_some_and(|waker| waker.will_wake(cx.waker()))
-            });
-            if same {
-                return true;
-            }
-            // Acquire: if SENT is there.
-            if inner.state.fetch_and(!WAKER, Ordering::AcqRel) & SENT != 0 {
-                return false;
-            }
-        }
-        let fresh = Some(cx.waker().clone());
-        // SAFETY: WAKER is clear, so it is ours (2).
-        let old = inner
-            .waker
-            .with_mut(|waker| unsafe { std::mem::replace(&mut *waker, fresh) });
-        drop(old);
-        // Release: pairs with the `Acquire` in `finish`, which may call it. Acquire: if SENT is there.
-        inner.state.fetch_or(WAKER, Ordering::AcqRel) & SENT == 0
+        // SAFETY: the stage was `Open`, so SENT came before CLOSED, and it has been found.
+        unsafe { self.shared.take() }
     }
 }
 
@@ -319,6 +306,7 @@ impl<T> Unpin for Receiver<T> {}
 impl<T> Future for Receiver<T> {
     type Output = Option<T>;
 
+    #[inline]
     #[track_caller]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let proceed = ready!(poll_proceed(cx));
@@ -328,7 +316,7 @@ impl<T> Future for Receiver<T> {
                 self.stage = Stage::Done;
                 None
             }
-            Stage::Open if self.register(cx) => {
+            Stage::Open if self.shared.register(End::Receiver, cx) => {
                 waiting(WaitReason::ChanReceive, Location::caller());
                 return Poll::Pending;
             }
@@ -340,6 +328,7 @@ impl<T> Future for Receiver<T> {
 }
 
 impl<T> Drop for Receiver<T> {
+    #[inline]
     fn drop(&mut self) {
         if self.stage == Stage::Open {
             self.close();
