@@ -452,6 +452,24 @@ fn a_client_that_does_not_read_its_answer_is_closed() {
 }
 
 #[test]
+fn a_client_that_has_finished_sending_gets_its_answer() {
+    run(async {
+        let (listener, address) = listen().await?;
+        let server = serve(listener, |request| async move {
+            // Time to find out that nothing more will come.
+            runtime::time::sleep(SOON).await;
+            hello(request).await
+        });
+        start(server);
+        let stream = TcpStream::connect(address).await?;
+        stream.write_all(request("/", true).as_bytes()).await?;
+        stream.shutdown(std::net::Shutdown::Write)?;
+        assert!(rest(&stream).await?.ends_with("hello from /"));
+        Ok(())
+    });
+}
+
+#[test]
 fn an_answer_that_comes_too_late_is_not_written() {
     run(async {
         let (listener, address) = listen().await?;

@@ -38,6 +38,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 ///   ([`runtime::time::timeout`]).
 /// - As many connections as there are descriptors: see [`max_connections`](Serve::max_connections).
 /// - Accepting never fails because descriptors have run out: it pauses, as [`TcpListener::accept`](crate::TcpListener::accept) says.
+/// - A client that ends sending after its request gets its answer. So a handler goes on when its client goes away, as in Go, and learns of it
+///   when it writes; hyper would drop it, and does so after `http1(|http| _ = http.half_close(false))` ([`http1`](Serve::http1)).
 /// - A handler that panics ends its connection, and the panic is reported as any task's.
 ///
 /// # Errors

@@ -35,7 +35,8 @@ pub(super) struct Protocols {
 impl Protocols {
     pub(super) fn new() -> Self {
         let mut http1 = http1::Builder::new();
-        http1.timer(Timer);
+        // As in Go: who has sent a request and ends sending is not gone, and gets the answer.
+        http1.timer(Timer).half_close(true);
         let mut http2 = http2::Builder::new(Executor);
         http2.timer(Timer);
         Self { http1, http2 }
