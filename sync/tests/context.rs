@@ -4,9 +4,11 @@ mod support;
 
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context as TaskContext, Wake, Waker};
 use std::time::Duration;
 
 use runtime::time::Instant;
@@ -783,5 +785,31 @@ fn a_context_that_nobody_has_any_more_leaves_no_timer() {
         assert_eq!(armed(), before + 2, "its child has it");
         drop(child);
         assert_eq!(armed(), before);
+    });
+}
+
+/// Asks the context that it is woken by, which takes its lock.
+struct Asks(Context, AtomicUsize);
+
+impl Wake for Asks {
+    fn wake(self: Arc<Self>) {
+        assert!(self.0.cause().is_some());
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn no_waker_is_called_under_the_lock_of_the_context() {
+    on(1, async {
+        let (ctx, cancel) = Context::background().with_cancel();
+        let asks = Arc::new(Asks(ctx.clone(), AtomicUsize::new(0)));
+        let waker = Waker::from(asks.clone());
+        let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(ctx.done())).collect();
+        for done in &mut waiting {
+            let polled = done.as_mut().poll(&mut TaskContext::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        cancel.cancel();
+        assert_eq!(asks.1.load(Ordering::Relaxed), waiting.len());
     });
 }

@@ -17,8 +17,8 @@ use runtime::{JoinHandle, spawn};
 use support::{WORKERS, on_each, on_one_alone, poll_once};
 use sync::context::Context;
 use sync::{
-    Barrier, Cond, Mutex, Notify, Once, OnceCell, Pool, RwLock, Semaphore, WaitGroup, broadcast,
-    channel, errgroup, never, oneshot, select, singleflight, watch,
+    Barrier, Cond, Mutex, Notify, Once, OnceCell, Pool, RwLock, Select, Semaphore, WaitGroup,
+    broadcast, channel, errgroup, never, oneshot, select, singleflight, watch,
 };
 
 /// Waits until the dump shows the task waiting for this reason, in a line of this file; then ends it.
@@ -141,6 +141,19 @@ fn the_dump_says_so_for_channels_and_groups() {
         let (_cast_tx, mut cast_rx) = broadcast::channel::<u32>(1);
         waits!(ChanReceive, cast_rx.recv());
 
+        // A few arms are kept in another place than many.
+        for arms in [2, 40] {
+            let rx = rx.clone();
+            let waiting = async move {
+                let mut select = Select::new();
+                for _ in 0..arms {
+                    select.recv(&rx, |_| {});
+                }
+                select.wait().await;
+            };
+            waits_for(WaitReason::Select, line!() - 2, spawn(waiting)).await;
+        }
+
         let mut group = errgroup::Group::<u32>::new();
         group.set_limit(1);
         group.spawn(std::future::pending()).await;
@@ -230,6 +243,11 @@ fn an_operation_that_is_always_ready_lets_others_run() {
                 _ = rx.recv() => {}
                 _ = tx.send(1) => {}
             }
+        });
+        lets_others_run!(async {
+            let mut select = Select::new();
+            select.recv(&rx, |_| {});
+            select.wait().await;
         });
         let (watch_tx, mut watch_rx) = watch::channel(1);
         lets_others_run!(watch_rx.wait_for(|_| true));
