@@ -78,6 +78,7 @@ pub mod metrics;
 pub mod signal;
 mod sigquit;
 mod stderr;
+mod traceback;
 
 mod block_on;
 mod builder;
