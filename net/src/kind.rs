@@ -95,6 +95,10 @@ mod sealed {
 }
 
 /// What a stream needs of its device.
+#[allow(
+    unreachable_pub,
+    reason = "Rust 1.85 says so of a bound of a public trait"
+)]
 #[doc(hidden)]
 pub trait StreamDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
     type Address;
@@ -184,6 +188,7 @@ stream_device!(
 );
 
 /// What a datagram socket needs of its device.
+#[allow(unreachable_pub, reason = "as above")]
 #[doc(hidden)]
 pub trait DatagramDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
     type Address;

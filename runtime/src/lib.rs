@@ -58,6 +58,11 @@
 //! what differs.
 #![doc(test(attr(deny(warnings))))]
 
+#[cfg(not(unix))]
+compile_error!(
+    "Weftline runs on Unix alone (Linux; macOS and the BSDs as far as they were tried): build it for such a target, for instance under WSL"
+);
+
 pub(crate) mod primitive;
 
 mod spawn;

@@ -20,7 +20,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 pub(crate) use self::datagrams::{recv_batch, send_batch, set_gro};
-pub(crate) use self::platform::{bind_address_no_port, pipe, send_file, splice};
+pub(crate) use self::platform::{bind_address_no_port, pipe, send_file, socket, splice};
 
 /// Receives what is there and leaves it there.
 pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
