@@ -81,23 +81,26 @@ unsafe impl<E> Send for Member<E> where Shared<E>: Send + Sync {}
 unsafe impl<E> Sync for Member<E> where Shared<E>: Send + Sync {}
 
 impl<E> Member<E> {
-    /// The member has ended so; `place` is where its waker is, if it has ever waited.
+    /// Ends it well, in one step, unless somebody has to be told: then it comes back, and is still to end. It has never waited.
     #[inline]
-    pub(super) fn end(self, place: Option<Place>, outcome: Outcome<E>) {
-        let plain = place.is_none() && matches!(outcome, Outcome::Ok);
-        match plain.then(|| self.word.try_leave()).flatten() {
-            Some(last) => {
-                let shared = self.0;
-                // It is a holder no more.
-                mem::forget(self);
-                if last {
-                    // SAFETY: it was the last.
-                    unsafe { free(shared) }
-                }
-            }
-            // The drop of this one is what lets go, also if a waker panics.
-            None => self.end_slow(place, outcome),
+    pub(super) fn leave(self) -> Option<Self> {
+        let Some(last) = self.word.try_leave() else {
+            return Some(self);
+        };
+        let shared = self.0;
+        // It is a holder no more.
+        mem::forget(self);
+        if last {
+            // SAFETY: it was the last.
+            unsafe { free(shared) }
         }
+        None
+    }
+
+    /// The member has ended so; `place` is where its waker is, if it has ever waited.
+    pub(super) fn end(self, place: Option<Place>, outcome: Outcome<E>) {
+        // The drop of this one is what lets go, also if a waker panics.
+        self.end_slow(place, outcome);
     }
 }
 

@@ -81,6 +81,7 @@ where
         let outcome = match polled {
             Ok(Poll::Pending) if this.membership.waits(cx) => return Poll::Pending,
             Ok(Poll::Pending) => return give_up(this.future, this.membership),
+            Ok(Poll::Ready(Ok(()))) if this.membership.leave() => return Poll::Ready(()),
             Ok(Poll::Ready(Ok(()))) => Outcome::Ok,
             Ok(Poll::Ready(Err(error))) => Outcome::Err(error),
             Err(panic) => {
@@ -119,7 +120,17 @@ impl<E> Membership<E> {
         self.place.is_some()
     }
 
+    /// The good end of one that has never waited, where nobody has to be told. Says whether that was all.
     #[inline]
+    fn leave(&mut self) -> bool {
+        if self.place.is_none() {
+            self.member = self.member.take().and_then(handle::Member::leave);
+        }
+        self.member.is_none()
+    }
+
+    /// Kept apart from `leave`, so that this is short.
+    #[inline(never)]
     fn end(&mut self, outcome: Outcome<E>) {
         if let Some(member) = self.member.take() {
             member.end(self.place, outcome);
@@ -130,6 +141,8 @@ impl<E> Membership<E> {
 impl<E> Drop for Membership<E> {
     #[inline]
     fn drop(&mut self) {
-        self.end(Outcome::Dropped);
+        if self.member.is_some() {
+            self.end(Outcome::Dropped);
+        }
     }
 }

@@ -23,6 +23,13 @@ fn new() -> Group {
     Handle::new(Shared::new(None))
 }
 
+/// The good end of a member that has never waited.
+fn well(member: Member<u32>) {
+    if let Some(member) = member.leave() {
+        member.end(None, Outcome::Ok);
+    }
+}
+
 /// A group with a limit of one, in which so many members run.
 fn group(limit: usize, running: usize) -> Group {
     let shared = new();
@@ -188,14 +195,14 @@ fn who_waits_sees_the_end_of_all() {
                 thread::spawn(move || {
                     // Relaxed: what makes it visible is the group.
                     done.fetch_add(1, Ordering::Relaxed);
-                    member.end(None, Outcome::Ok);
+                    well(member);
                 })
             })
             .collect();
         assert_eq!(wait(&group), []);
         assert_eq!(done.load(Ordering::Relaxed), 2);
         // It can be used again.
-        group.try_enter().unwrap().end(None, Outcome::Ok);
+        well(group.try_enter().unwrap());
         for member in members {
             member.join().unwrap();
         }
@@ -208,7 +215,10 @@ fn a_failure_beside_a_good_end_is_returned_when_both_have_ended() {
         let group = new();
         let members = [Outcome::Ok, Outcome::Err(7)].map(|outcome| {
             let member = group.try_enter().unwrap();
-            thread::spawn(move || member.end(None, outcome))
+            thread::spawn(move || match outcome {
+                Outcome::Ok => well(member),
+                outcome => member.end(None, outcome),
+            })
         });
         assert_eq!(wait(&group), [7]);
         for member in members {
@@ -258,7 +268,7 @@ fn the_last_holder_frees_the_group() {
         let group = new();
         let plain = group.try_enter().unwrap();
         let failing = group.try_enter().unwrap();
-        let plain = thread::spawn(move || plain.end(None, Outcome::Ok));
+        let plain = thread::spawn(move || well(plain));
         let failing = thread::spawn(move || failing.end(None, Outcome::Err(7)));
         group.close();
         drop(group);
@@ -279,7 +289,7 @@ fn who_starts_after_an_abort_and_a_wait_is_not_aborted() {
             thread::spawn(move || match group.try_enter() {
                 Some(member) => {
                     assert!(!member.is_aborting());
-                    member.end(None, Outcome::Ok);
+                    well(member);
                 }
                 None => thread::yield_now(),
             })
