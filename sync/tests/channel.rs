@@ -1,4 +1,5 @@
 //! What channels promise beyond Go: closing by dropping, values that come back, threads, streams, and futures that are dropped.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! Go's observable channel and select behaviour, one test a behaviour. Written anew after what the tests of Go 1.27 check
 //! (`runtime/chan_test.go`, `test/chan/*.go`, `test/closedchan.go`, `test/chancap.go`); the comment names them.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,7 +1,7 @@
 //! `errgroup`: tasks that work on one thing, and fail together.
 //!
 //! A [`Group`] is the right to wait for its members; what they share lies in `shared`. A `member` is a spawned task that tells how it
-//! ended, however that was. [`Spawn`] waits for a place when there is a limit.
+//! ended, however that was. [`Spawn`] waits for a place when there is a limit. (Hence `location`, here alone, for where the program is.)
 //!
 //! Where Go leaves it to the program, this one decides: nothing new starts after a failure, waiting for a place ends with the context, and a
 //! panic is an outcome as an error is, delivered as soon as it happens. (Go had propagated panics for a while, and took it back, as they came
@@ -253,6 +253,7 @@ impl<E: Send + 'static> Group<E> {
     ///
     /// **Go:** `g.TryGo(f)`.
     #[track_caller]
+    #[must_use = "`false`: the future was dropped, and not started"]
     pub fn try_spawn<F>(&self, future: F) -> bool
     where
         F: Future<Output = Result<(), E>> + Send + 'static,

@@ -85,6 +85,7 @@ impl<E: Send + 'static> Spawner<E> {
     ///
     /// **Go:** `g.TryGo(f)`.
     #[track_caller]
+    #[must_use = "`false`: the future was dropped, and not started"]
     pub fn try_spawn<F>(&self, future: F) -> bool
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
