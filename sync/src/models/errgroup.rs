@@ -213,8 +213,9 @@ fn who_waits_sees_the_end_of_all() {
 fn a_failure_beside_a_good_end_is_returned_when_both_have_ended() {
     loom::model(|| {
         let group = new();
-        let members = [Outcome::Ok, Outcome::Err(7)].map(|outcome| {
-            let member = group.try_enter().unwrap();
+        let both =
+            [Outcome::Ok, Outcome::Err(7)].map(|outcome| (group.try_enter().unwrap(), outcome));
+        let members = both.map(|(member, outcome)| {
             thread::spawn(move || match outcome {
                 Outcome::Ok => well(member),
                 outcome => member.end(None, outcome),
@@ -232,15 +233,12 @@ fn a_member_that_begins_to_wait_learns_that_it_is_to_give_up() {
     loom::model(|| {
         let group = new();
         group.abort_on_error();
-        let failing = {
-            let member = group.try_enter().unwrap();
-            thread::spawn(move || member.end(None, Outcome::Err(7)))
-        };
-        let waiting = {
-            let member = Some(group.try_enter().unwrap());
-            let place = None;
-            thread::spawn(move || block_on(Suspended { member, place }))
-        };
+        let (failing, waiting) = (group.try_enter().unwrap(), group.try_enter());
+        let failing = thread::spawn(move || failing.end(None, Outcome::Err(7)));
+        let waiting = thread::spawn(move || {
+            let (member, place) = (waiting, None);
+            block_on(Suspended { member, place });
+        });
         assert_eq!(wait(&group), [7]);
         failing.join().unwrap();
         waiting.join().unwrap();
