@@ -86,6 +86,7 @@ where
             protocols: Protocols::new(),
             header_timeout: Some(HEADER_TIMEOUT),
             idle_timeout: None,
+            read_timeout: None,
             write_timeout: None,
             most: usize::MAX,
             stop: None,
@@ -111,6 +112,7 @@ struct Settings {
     header_timeout: Option<Duration>,
     /// `None`: as the header timeout.
     idle_timeout: Option<Option<Duration>>,
+    read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     most: usize,
     stop: Option<Stop>,
@@ -166,7 +168,20 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// How long a connection may be without a request, counted from the end of an answer to the first byte of the next request. Then it is
     /// closed, which is no error. `None`: for ever. As long as [`header_timeout`](Self::header_timeout) by default.
     ///
-    /// An HTTP/2 client that is silent for as long is asked whether it is still there, and stays if it answers.
+    /// An HTTP/2 connection is idle while no request of it is being answered, whatever pings are exchanged. Its client is told to go, and cut
+    /// off if it is still there after as long again. One that is silent for as long while it waits for an answer is asked
+    /// whether it is there, and stays if it says so.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// // Browsers that come back within two minutes find their connection still there.
+    /// net::hyper::serve(listener, hello).idle_timeout(Duration::from_secs(120)).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `IdleTimeout`.
     pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
@@ -174,14 +189,52 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
+    /// How long a client may take for a whole request: the head, counted as for [`header_timeout`](Self::header_timeout), and the body.
+    /// After that, reading the body fails in the handler, which may still answer; then the connection is closed. `None`, for ever, by default:
+    /// set it where bodies are read whole before anything else is done, or read them with a limit of the handler's own.
+    ///
+    /// A body that the handler does not read is not waited for, and has no limit. In HTTP/2, where requests share a connection, this
+    /// holds for the first head alone: there [`write_timeout`](Self::write_timeout) bounds request and answer together.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// // Five seconds for the head, a minute for the upload.
+    /// net::hyper::serve(listener, hello)
+    ///     .header_timeout(Duration::from_secs(5))
+    ///     .read_timeout(Duration::from_secs(60))
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// **Go:** `ReadTimeout`, which holds for each request of HTTP/2, too.
+    pub fn read_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.read_timeout = limit.into();
+        self
+    }
+
     /// How long an answer may take, from the end of the request's head until the client has taken the last byte: a handler that is slow, and a
     /// client that does not read, have no more time together. Then the connection is closed. `None`, for ever, by default, so that a client
     /// which never reads holds its connection: set it on the open network.
     ///
-    /// With HTTP/2, where answers share a connection, it counts from the head of the last request, and the connection is closed when the client
-    /// takes nothing any more. (A client that reads, and grants an answer no room, is not found by it.)
+    /// With HTTP/2, where answers share a connection, each has its own limit: the handler is dropped, and the stream reset, when it is not done by
+    /// then or the client grants it no room; the connection is closed when the client takes nothing any more. (Up to 16 KiB of an answer for which
+    /// there is no room are not found by this, but by [`idle_timeout`](Self::idle_timeout).)
     ///
     /// A connection that has been upgraded has no limit: its handler sets one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).write_timeout(Duration::from_secs(30)).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `WriteTimeout`.
     pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
@@ -286,8 +339,9 @@ where
     async fn run(self) -> io::Result<()> {
         let mut settings = self.settings;
         let limits = Limits {
-            head: settings.header_timeout,
+            head: settings.header_timeout.or(settings.read_timeout),
             idle: settings.idle_timeout.unwrap_or(settings.header_timeout),
+            read: settings.read_timeout,
             write: settings.write_timeout,
         };
         settings.protocols.limit(limits);
@@ -409,6 +463,7 @@ impl<L: fmt::Debug, S, Kind, H> fmt::Debug for Serve<L, S, Kind, H> {
             .field("protocols", &self.settings.protocols)
             .field("header_timeout", &self.settings.header_timeout)
             .field("idle_timeout", &self.settings.idle_timeout)
+            .field("read_timeout", &self.settings.read_timeout)
             .field("write_timeout", &self.settings.write_timeout)
             .field("max_connections", &self.settings.most)
             .field("drain", &self.settings.drain)

@@ -212,6 +212,7 @@ impl<'a> Waiter<'a> {
         }
     }
 
+    #[inline]
     fn forget(&mut self) {
         let record = self.registration.record();
         record.forget(self.direction, &mut self.place);
@@ -219,6 +220,7 @@ impl<'a> Waiter<'a> {
 }
 
 impl Drop for Waiter<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.forget();
     }
