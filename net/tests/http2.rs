@@ -348,7 +348,7 @@ fn who_grants_no_room_for_much_is_not_idle_and_has_as_long_as_it_likes() {
             if client.ask(1, "/50000").await.is_err() {
                 continue;
             }
-            if !client.next().await?.is_some_and(|it| it.kind == HEADERS) {
+            if client.next().await?.is_none_or(|it| it.kind != HEADERS) {
                 continue;
             }
             let first = client.next().await?.expect("it is not idle");

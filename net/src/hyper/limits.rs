@@ -346,4 +346,41 @@ mod tests {
             assert!(!progress.has_idled());
         });
     }
+
+    #[test]
+    fn the_time_to_read_begins_with_a_request_and_ends_with_its_answer() {
+        paused(async {
+            let progress = limits(None, None);
+            let limit = WHILE * 2;
+            progress.be_strict();
+            // The first, at once; it is not put off by its bytes.
+            let start = Instant::now();
+            progress.begin();
+            assert_eq!(progress.read_by(), Some(start + limit));
+            sleep(WHILE).await;
+            progress.wait();
+            progress.received();
+            progress.ask();
+            assert_eq!(progress.read_by(), Some(start + limit));
+            assert!(!progress.is_read_late());
+            sleep(WHILE * 2).await;
+            assert!(progress.is_read_late());
+            // Another one, with its first byte, which may come before hyper says that it waits.
+            progress.answered();
+            assert_eq!(progress.read_by(), None);
+            let start = Instant::now();
+            progress.received();
+            progress.wait();
+            sleep(WHILE).await;
+            progress.received();
+            progress.ask();
+            assert_eq!(progress.read_by(), Some(start + limit));
+            // One that came together with the request before it.
+            progress.answered();
+            progress.wait();
+            let start = Instant::now();
+            progress.ask();
+            assert_eq!(progress.read_by(), Some(start + limit));
+        });
+    }
 }

@@ -18,8 +18,8 @@ use ::hyper::server::conn::{http1, http2};
 use runtime::time::timeout;
 
 use super::connection::{Caller, converse, converse_http1};
+use super::idle::Idle;
 use super::limits::{Limits, Progress};
-use super::streams::Idle;
 use super::timed::Timed;
 use super::{Answer, BoxError, Executor, Timer};
 use crate::serve::crowd::{Member, Word};

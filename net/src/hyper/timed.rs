@@ -301,4 +301,47 @@ mod tests {
             assert!(writing.as_mut().poll(&mut cx).is_pending());
         });
     }
+
+    /// Has a byte, or nothing.
+    #[derive(Debug)]
+    struct Source {
+        empty: bool,
+    }
+
+    impl Read for Source {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            mut buf: ReadBufCursor<'_>,
+        ) -> Poll<io::Result<()>> {
+            if self.empty {
+                return Poll::Pending;
+            }
+            buf.put_slice(b"x");
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    async fn read(stream: &mut Timed<Source>) -> io::Result<()> {
+        let mut room = [0; 4];
+        let mut buf = ::hyper::rt::ReadBuf::new(&mut room);
+        poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, buf.unfilled())).await
+    }
+
+    #[test]
+    fn reads_fail_when_the_request_should_have_been_there() {
+        paused(async {
+            let progress = progress();
+            let mut stream = Timed::new(Source { empty: true }, Arc::clone(&progress));
+            progress.begin();
+            let start = Instant::now();
+            assert!(is_late(read(&mut stream).await));
+            assert!((WHILE..LONGER).contains(&start.elapsed()));
+            // Also what could be read.
+            stream.stream.empty = false;
+            assert!(is_late(read(&mut stream).await));
+            progress.release();
+            read(&mut stream).await.unwrap();
+        });
+    }
 }
