@@ -247,6 +247,13 @@ impl Batch {
 
     /// The size of the datagrams in a place that holds several: of all but the last, which may be shorter. `None` for one that holds one.
     ///
+    /// ```
+    /// let mut batch = net::Batch::new(2, 16);
+    /// batch.push(b"one", None);
+    /// batch.push_segments(b"twothree", 3, None);
+    /// assert_eq!((batch.segment_size(0), batch.segment_size(1)), (None, Some(3)));
+    /// ```
+    ///
     /// **Go:** none.
     pub fn segment_size(&self, index: usize) -> Option<usize> {
         let size = self.slots.get(index)?.segment;
@@ -262,6 +269,8 @@ impl Batch {
     /// let all: Vec<_> = batch.datagrams().map(|(bytes, _)| bytes).collect();
     /// assert_eq!(all, [&b"one"[..], b"two", b"thr", b"ee"]);
     /// ```
+    ///
+    /// **Go:** none; `ipv4.PacketConn.ReadBatch` leaves it to its caller to take trains apart.
     pub fn datagrams(&self) -> impl Iterator<Item = (&[u8], Option<SocketAddr>)> + '_ {
         (0..self.len()).flat_map(|index| self.pieces(index))
     }

@@ -98,6 +98,24 @@ where
 }
 
 /// A server that [`serve()`] has made: set its limits, then await it.
+///
+/// ```
+/// use std::time::Duration;
+/// # use std::convert::Infallible;
+/// # use hyper::{Request, Response, body::Incoming};
+/// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+/// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+/// // For the open network: nobody holds anything for nothing.
+/// net::hyper::serve(listener, hello)
+///     .header_timeout(Duration::from_secs(5))
+///     .read_timeout(Duration::from_secs(60))
+///     .write_timeout(Duration::from_secs(60))
+///     .max_connections(10_000)
+///     .await
+/// # }
+/// ```
+///
+/// **Go:** `http.Server`.
 #[must_use = "a server does nothing unless awaited"]
 pub struct Serve<L, S, Kind, H = Plain> {
     listener: L,
@@ -149,6 +167,16 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// How long connections have to finish after the stop. Those that have not are cut off, and the server returns an error that says how
     /// many. 30 s by default.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).drain(Duration::from_secs(5)).await
+    /// # }
+    /// ```
+    ///
     /// **Go:** the context of `server.Shutdown(ctx)`.
     pub fn drain(mut self, patience: Duration) -> Self {
         self.settings.drain = patience;
@@ -158,6 +186,16 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// How long a client may take for its handshake, and then for the head of a request, counted from its first byte, or, of the first
     /// request, from the end of the handshake. Who is slower is closed. `None`: for ever, which lets anybody hold connections for nothing.
     /// 30 s by default.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).header_timeout(Duration::from_secs(5)).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `ReadHeaderTimeout`.
     pub fn header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
@@ -249,6 +287,15 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     ///
     /// If it is zero.
     ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).max_connections(10_000).await
+    /// # }
+    /// ```
+    ///
     /// **Go:** `netutil.LimitListener`.
     #[track_caller]
     pub fn max_connections(mut self, most: usize) -> Self {
@@ -263,6 +310,21 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// Puts the client's address, as a [`Peer`](super::Peer), into the extensions of each request. Off by default: it costs an allocation a
     /// request.
     ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use hyper::{Request, Response, body::Incoming};
+    /// use net::hyper::Peer;
+    ///
+    /// async fn hello(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    ///     let peer: Option<&Peer<std::net::SocketAddr>> = request.extensions().get();
+    ///     Ok(Response::new(format!("hello, {peer:?}")))
+    /// }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).tell_peer().await
+    /// # }
+    /// ```
+    ///
     /// **Go:** `Request.RemoteAddr`.
     pub fn tell_peer(mut self) -> Self {
         self.settings.tell_peer = true;
@@ -271,6 +333,15 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
 
     /// Is told why a connection ended before its time: a handshake that failed, a client that was too slow or spoke nonsense, a handler's
     /// error. By default nobody is. It is called in the connection's task, and must not block.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).on_error(|error| eprintln!("http: {error}")).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `Server.ErrorLog`.
     pub fn on_error(mut self, tell: impl Fn(BoxError) + Send + Sync + 'static) -> Self {
@@ -281,6 +352,15 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// Changes what hyper offers for HTTP/1: header sizes, pipelining, the date header.
     /// (The timer and [`header_timeout`](Self::header_timeout) are set when the server starts.)
     ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).http1(|http| _ = http.max_headers(32)).await
+    /// # }
+    /// ```
+    ///
     /// **Go:** `Server.MaxHeaderBytes` and the like.
     pub fn http1(mut self, set: impl FnOnce(&mut http1::Builder)) -> Self {
         set(self.settings.protocols.http1());
@@ -288,6 +368,15 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     }
 
     /// Changes what hyper offers for HTTP/2: windows, the number of streams. Feature `http2`.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).http2(|http| _ = http.max_concurrent_streams(50)).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `http.HTTP2Config`.
     #[cfg(feature = "http2")]
@@ -412,6 +501,18 @@ where
 }
 
 /// What stands between a connection and HTTP: nothing ([`Plain`]), or a handshake ([`Through`]).
+///
+/// ```
+/// use net::hyper::{Establish, Plain};
+///
+/// # runtime::block_on(async {
+/// let (a, _b) = net::UnixStream::pair()?;
+/// let same: net::UnixStream = Plain.establish(a).await?;
+/// # drop(same);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `tls.NewListener` around a listener, or none.
 pub trait Establish<R>: Send + Sync + 'static {
     /// What HTTP is spoken over.
     type Stream: Read + Write + Unpin + Send + 'static;
@@ -421,6 +522,12 @@ pub trait Establish<R>: Send + Sync + 'static {
 }
 
 /// HTTP straight over what was accepted.
+///
+/// ```
+/// assert_eq!(format!("{:?}", net::hyper::Plain), "Plain");
+/// ```
+///
+/// **Go:** `server.Serve(ln)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
@@ -433,6 +540,17 @@ impl<R: Read + Write + Unpin + Send + 'static> Establish<R> for Plain {
 }
 
 /// HTTP over what a handshake makes: see [`Serve::through`].
+///
+/// ```
+/// use net::hyper::{Serve, Through};
+///
+/// // What `through` makes of a server.
+/// fn limit<L, S, Kind, F>(server: Serve<L, S, Kind, Through<F>>) -> Serve<L, S, Kind, Through<F>> {
+///     server.max_connections(100)
+/// }
+/// ```
+///
+/// **Go:** `server.ServeTLS(ln, …)`.
 #[derive(Clone, Copy)]
 pub struct Through<F>(F);
 
