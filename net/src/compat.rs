@@ -117,7 +117,7 @@ pin_project! {
     /// ```
     /// # runtime::block_on(async {
     /// let inside = net::compat::with_tokio(async { tokio::runtime::Handle::try_current().is_ok() });
-    /// assert!(inside.await?);
+    /// assert!(inside.await);
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     ///

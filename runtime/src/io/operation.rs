@@ -12,9 +12,10 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use super::attempt::Attempt;
 use super::error::stopped;
 use super::readiness::Place;
-use super::registration::{Attempt, Registration};
+use super::registration::Registration;
 use super::state::Direction;
 use crate::task::coop;
 use crate::task::{WaitReason, waiting};
