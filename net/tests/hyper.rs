@@ -237,6 +237,8 @@ fn the_end_closes_idle_connections_and_waits_for_busy_ones() {
         });
         let server = start(server.shutdown_on(stopped));
 
+        // Who has connected and not said anything.
+        let new = TcpStream::connect(address).await?;
         let idle = TcpStream::connect(address).await?;
         idle.write_all(request("/once", false).as_bytes()).await?;
         read_until(&idle, "hello from /once").await?;
@@ -246,6 +248,7 @@ fn the_end_closes_idle_connections_and_waits_for_busy_ones() {
 
         drop(stop);
         assert_eq!(rest(&idle).await?, "", "an idle one is closed");
+        assert_eq!(rest(&new).await?, "", "and so is a new one");
         let error = TcpStream::connect(address).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         assert!(!server.is_finished());

@@ -88,7 +88,7 @@ impl Registration {
     /// socket, of which the peer's every read is an event.
     ///
     /// Writing counts as ready. A call that would block has to call [`also_writing`](Self::also_writing) before it says so, or nobody
-    /// will say when it may be repeated; and a short write must not be taken for [drained](Attempt::drained) before that.
+    /// will say when it may be repeated; and a short write must not be taken for [drained](super::Attempt::drained) before that.
     ///
     /// # Errors
     ///
