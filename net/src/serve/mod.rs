@@ -346,6 +346,16 @@ impl fmt::Debug for Stopping {
 
 /// What [`serve()`] accepts connections from.
 ///
+/// ```
+/// use net::Accept;
+///
+/// // Either kind of listener, or one of your own.
+/// async fn first<L: Accept>(listener: L) -> std::io::Result<L::Stream> {
+///     Ok(listener.accept().await?.0)
+/// }
+/// # let _ = first::<net::TcpListener>;
+/// ```
+///
 /// **Go:** `net.Listener`.
 pub trait Accept: Send + Sync + 'static {
     /// A connection.
