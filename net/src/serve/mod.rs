@@ -67,6 +67,7 @@ use crate::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// # let client = TcpStream::connect(address).await?;
 /// # client.write_all(b"hello").await?;
 /// # client.read_exact(&mut [0; 5]).await?;
+/// # // SAFETY: a plain system call; somebody listens, so the signal ends nothing.
 /// # unsafe { libc::raise(libc::SIGINT) };
 /// # assert_eq!(client.read(&mut [0]).await?, 0);
 /// # server.await.unwrap()?;
