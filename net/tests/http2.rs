@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{AsyncReadExt, AsyncWriteExt};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use net::hyper::serve;
@@ -357,6 +358,47 @@ fn who_grants_no_room_for_much_is_not_idle_and_has_as_long_as_it_likes() {
             client.grant(1, 50_000).await?;
             let rest = client.body(1).await?.expect("it is not reset");
             assert_eq!(rest.len(), 49_999);
+            return Ok(());
+        }
+    });
+}
+
+#[test]
+fn a_tunnel_does_not_idle() {
+    run(async {
+        let (listener, address) = listen().await?;
+        let server = serve(listener, |mut request: Request<Incoming>| async move {
+            let upgrade = hyper::upgrade::on(&mut request);
+            runtime::spawn(async move {
+                let mut stream = net::hyper::Io::new(upgrade.await.unwrap());
+                let mut buf = [0; 4];
+                stream.read_exact(&mut buf).await?;
+                stream.write_all(&buf).await?;
+                stream.flush().await
+            });
+            Ok::<_, Infallible>(Response::new(String::new()))
+        });
+        let server = server.header_timeout(HANG).idle_timeout(SOON * 4);
+        start(server.write_timeout(SOON * 4));
+        // A machine that stands still makes any client idle before it has asked; but not every time.
+        loop {
+            let client = Client::connect(address, 100).await?;
+            // CONNECT, literally, and the authority.
+            let mut block = vec![0x02, 7];
+            block.extend(b"CONNECT");
+            block.extend([0x01, 4]);
+            block.extend(b"here");
+            if client.send(HEADERS, END_HEADERS, 1, &block).await.is_err() {
+                continue;
+            }
+            let first = client.next().await?;
+            if first.is_none_or(|frame| frame.kind != HEADERS) {
+                continue;
+            }
+            runtime::time::sleep(SOON * 32).await;
+            client.send(DATA, 0, 1, b"ping").await?;
+            let back = client.next().await?.expect("it goes on");
+            assert_eq!((back.kind, &back.payload[..]), (DATA, &b"ping"[..]));
             return Ok(());
         }
     });

@@ -14,7 +14,7 @@ use std::time::Duration;
 use ::hyper::body::Incoming;
 use ::hyper::server::conn::http1;
 use ::hyper::service::Service;
-use ::hyper::{Request, Response};
+use ::hyper::{Method, Request, Response};
 use runtime::time::timeout;
 
 use super::limits::{HeadTimer, Limits, Progress};
@@ -220,6 +220,7 @@ where
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(Peer(peer.clone()));
         }
-        Answering::new(self.answer.answer(request), &self.progress)
+        let is_connect = request.method() == Method::CONNECT;
+        Answering::new(self.answer.answer(request), &self.progress, is_connect)
     }
 }

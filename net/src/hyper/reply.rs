@@ -12,8 +12,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use ::hyper::Response;
 use ::hyper::body::{Body, Buf, Frame, SizeHint};
+use ::hyper::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use super::limits::Progress;
@@ -32,18 +32,21 @@ pin_project! {
         open: Option<Open>,
         // In HTTP/2.
         by: Option<runtime::time::Instant>,
+        // Success makes a tunnel of it.
+        is_connect: bool,
     }
 }
 
 impl<F> Answering<F> {
     /// The head of the request has just been noted.
-    pub(super) fn new(future: F, progress: &Arc<Progress>) -> Self {
+    pub(super) fn new(future: F, progress: &Arc<Progress>, is_connect: bool) -> Self {
         let open = Open::new(progress);
         let by = progress.write_by().filter(|_| open.shares());
         Self {
             future,
             open: Some(open),
             by,
+            is_connect,
         }
     }
 }
@@ -60,7 +63,11 @@ where
             streams::limit(by);
         }
         let response = ready!(this.future.poll(cx))?;
-        let open = this.open.take();
+        let mut open = this.open.take();
+        let status = response.status();
+        if status == StatusCode::SWITCHING_PROTOCOLS || *this.is_connect && status.is_success() {
+            open.as_mut().into_iter().for_each(Open::stay);
+        }
         Poll::Ready(Ok(response.map(|body| Reply {
             body,
             shares: open.as_ref().is_some_and(Open::shares),

@@ -35,6 +35,8 @@ pub(super) struct Open {
     progress: Arc<Progress>,
     /// Whether others may be open on the same connection.
     shares: bool,
+    /// It goes on as something else than HTTP, of which nobody here knows when it ends.
+    stays: bool,
 }
 
 impl Open {
@@ -47,16 +49,28 @@ impl Open {
         Self {
             progress: Arc::clone(progress),
             shares,
+            stays: false,
         }
     }
 
     pub(super) fn shares(&self) -> bool {
         self.shares
     }
+
+    /// The handler has answered that it takes the stream over. There are no limits from now on, but those that it sets.
+    pub(super) fn stay(&mut self) {
+        self.stays = true;
+        if !self.shares {
+            self.progress.release();
+        }
+    }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
+        if self.stays {
+            return;
+        }
         if !self.shares {
             self.progress.answered();
             return;
