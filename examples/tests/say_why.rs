@@ -13,7 +13,7 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitCode};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -168,6 +168,30 @@ const CASES: &[Case] = &[
             rt.block_on(pending::<()>());
         },
         ends: Ends::Told(&[]),
+    },
+    Case {
+        name: "a_pool_from_before_the_test_that_has_nothing_to_do",
+        run: || {
+            let _jobs = pool();
+            as_a_test(pending());
+        },
+        ends: Ends::Told(&[]),
+    },
+    Case {
+        name: "a_pool_from_before_the_test_that_was_given_a_job",
+        run: || {
+            let jobs = pool();
+            let (tx, rx) = sync::oneshot::channel();
+            as_a_test(async move {
+                let answer = move || {
+                    thread::sleep(LATER);
+                    tx.send(()).unwrap();
+                };
+                jobs.send(Box::new(answer)).unwrap();
+                rx.await.unwrap();
+            });
+        },
+        ends: Ends::Well,
     },
     Case {
         name: "two_runtimes_wait_for_each_other",
@@ -568,6 +592,33 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
         }
     }
     (case, Box::new(move || running.end()))
+}
+
+/// As `#[runtime::test]` runs it.
+fn as_a_test(body: impl Future<Output = ()> + Send + 'static) {
+    runtime::__private::AsTask.run(runtime::__private::Entry::test(), body);
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread that runs what it is sent, and waits for the first job.
+fn pool() -> mpsc::Sender<Job> {
+    let (jobs, todo) = mpsc::channel::<Job>();
+    thread::spawn(move || todo.into_iter().for_each(|job| job()));
+    let asleep = || {
+        let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat"));
+        let mut tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
+        // All but this one.
+        tasks.all(|task| {
+            let task = task.expect("a thread");
+            task.file_name().to_str() == Some(&std::process::id().to_string())
+                || stat(task).is_ok_and(|stat| stat.contains(") S "))
+        })
+    };
+    while !asleep() {
+        thread::yield_now();
+    }
+    jobs
 }
 
 fn write_later(listener: TcpListener) {
