@@ -167,7 +167,7 @@ impl Drop for Started {
 }
 
 /// Runs a test as often as it says, each time with a seed of its own; once where `SEED` in the environment names it.
-pub fn until_one_fails<T: Outcome>(entry: Entry, runs: usize, run: impl Fn(Entry) -> T) -> T {
+pub fn until_one_fails<T: Verdict>(entry: Entry, runs: usize, run: impl Fn(Entry) -> T) -> T {
     let runs = if env::var_os("SEED").is_some() {
         1
     } else {
@@ -183,18 +183,18 @@ pub fn until_one_fails<T: Outcome>(entry: Entry, runs: usize, run: impl Fn(Entry
 }
 
 /// What a test's body comes down to.
-pub trait Outcome {
+pub trait Verdict {
     /// Whether the test has failed, without a panic.
     fn is_failure(&self) -> bool;
 }
 
-impl Outcome for () {
+impl Verdict for () {
     fn is_failure(&self) -> bool {
         false
     }
 }
 
-impl Outcome for ExitCode {
+impl Verdict for ExitCode {
     fn is_failure(&self) -> bool {
         *self != Self::SUCCESS
     }

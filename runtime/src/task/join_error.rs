@@ -30,8 +30,10 @@ use super::panic;
 ///
 /// let lost = runtime::block_on(count("/nonexistent")).unwrap_err();
 /// assert_eq!(lost.kind(), io::ErrorKind::NotFound);
-/// let died = runtime::block_on(runtime::spawn_blocking(|| panic!("boom"))).unwrap_err();
+/// # runtime::block_on(async {
+/// let died = runtime::spawn_blocking(|| panic!("boom")).await.unwrap_err();
 /// assert!(io::Error::from(died).to_string().ends_with("panicked: boom"));
+/// # });
 /// ```
 ///
 /// **Go:** what `recover()` returns.
