@@ -94,8 +94,8 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// # Panics
 ///
 /// If the runtime cannot be started, with the body's own panic, and with `all tasks are asleep - deadlock!` when nothing can ever run
-/// again. A thread that existed before the test began counts as one that might still do something for it once it has run meanwhile; the
-/// harness's main thread never does. `RUNTIME_DEBUG=deadlock=0` turns the check off.
+/// again. Threads that existed before the test began, such as the harness's, are taken for ones that do nothing for it; if a thread
+/// that an earlier test has left behind is to wake this one, `RUNTIME_DEBUG=deadlock=0` turns the check off.
 ///
 /// ```
 /// #[runtime::test]

@@ -23,10 +23,7 @@
 //! longer intervals. Where a timer or a descriptor is waited for, a worker will wake, and the monitor with it.
 //!
 //! **Tests.** A test harness has threads of its own. Those that existed before the runtime of a `#[runtime::test]` was built are
-//! bystanders and do not count, unless they belong to a runtime, or have run since: a thread of a pool that an earlier test has started may
-//! have been given something to do by this one. Whoever was told anything was woken, and that shows in the count of its context switches,
-//! or in its state until it gets a CPU. The harness's main thread runs whenever a test ends, and never counts. What remains is a thread that was
-//! already asleep inside a job when the test began, and finds another in its queue.
+//! bystanders and do not count, unless they belong to a runtime.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -81,51 +78,17 @@ pub(crate) struct Still {
     pub(crate) threads: Vec<ThreadNumber>,
 }
 
-/// Threads that existed before a test's runtime was built.
+/// Threads that existed before a test's runtime was built, and when they began.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Bystanders(Vec<Bystander>);
-
-/// See the module, "Tests".
-#[derive(Clone, Copy, Debug)]
-struct Bystander {
-    thread: ThreadNumber,
-    /// When it began: another thread may be given its number.
-    began: u64,
-    /// `None`: it may run, and does not count for that.
-    switches: Option<u64>,
-}
-
-impl Bystander {
-    fn now(thread: ThreadNumber) -> Option<Self> {
-        let began = threads::began(thread)?;
-        let switches = match threads::is_main(thread) {
-            true => None,
-            false => Some(threads::switches(thread)?),
-        };
-        Some(Self {
-            thread,
-            began,
-            switches,
-        })
-    }
-
-    /// Whether it is there still, and has done nothing.
-    fn stands_by(&self) -> bool {
-        // The state first: a thread that is woken after that question was woken by somebody who runs, and is found in turn.
-        let slept = || {
-            threads::waits(self.thread) == Some(true)
-                && threads::switches(self.thread) == self.switches
-        };
-        threads::began(self.thread) == Some(self.began) && (self.switches.is_none() || slept())
-    }
-}
+pub(crate) struct Bystanders(Vec<(ThreadNumber, u64)>);
 
 impl Bystanders {
     /// All threads there are now, and no others.
     pub(crate) fn now() -> Self {
         // A list that cannot be trusted is none: there will be a doubt too many, and no false alarm.
         let threads = threads::all().unwrap_or_default();
-        Self(threads.into_iter().filter_map(Bystander::now).collect())
+        let known = |thread| Some((thread, threads::began(thread)?));
+        Self(threads.into_iter().filter_map(known).collect())
     }
 
     /// Nobody: this is no test.
@@ -134,8 +97,9 @@ impl Bystanders {
     }
 
     fn contains(&self, thread: ThreadNumber) -> bool {
-        let mut all = self.0.iter();
-        all.any(|one| one.thread == thread && one.stands_by())
+        self.0
+            .iter()
+            .any(|&(number, began)| number == thread && threads::began(thread) == Some(began))
     }
 }
 
@@ -259,14 +223,9 @@ fn nobody_else(all: &[Still], bystanders: &Bystanders) -> Result<(), Motion> {
     }
     let threads = threads::all().ok_or(Motion)?;
     let asleep = |thread| all.iter().any(|still| still.threads.contains(&thread));
-    let (helper, me) = (threads::helpers(), threads::current());
-    let harmless = |thread| {
-        asleep(thread)
-            || helper.contains(&thread)
-            || me == Some(thread)
-            || bystanders.contains(thread)
-    };
-    let strange = |thread| !harmless(thread);
+    let helper = threads::helpers();
+    let strange =
+        |thread| !asleep(thread) && !helper.contains(&thread) && !bystanders.contains(thread);
     if threads.into_iter().any(strange) {
         return Err(Motion);
     }

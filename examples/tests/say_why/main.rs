@@ -17,7 +17,6 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitCode};
-use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -123,28 +122,6 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
 /// As `#[runtime::test]` runs it.
 fn as_a_test(body: impl Future<Output = ()> + Send + 'static) {
     runtime::__private::AsTask.run(runtime::__private::Entry::test(), body);
-}
-
-type Job = Box<dyn FnOnce() + Send>;
-
-/// A thread that runs what it is sent, and waits for the first job.
-fn pool() -> mpsc::Sender<Job> {
-    let (jobs, todo) = mpsc::channel::<Job>();
-    thread::spawn(move || todo.into_iter().for_each(|job| job()));
-    let asleep = || {
-        let stat = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("stat"));
-        let mut tasks = std::fs::read_dir("/proc/self/task").expect("Linux");
-        // All but this one.
-        tasks.all(|task| {
-            let task = task.expect("a thread");
-            task.file_name().to_str() == Some(&std::process::id().to_string())
-                || stat(task).is_ok_and(|stat| stat.contains(") S "))
-        })
-    };
-    while !asleep() {
-        thread::yield_now();
-    }
-    jobs
 }
 
 fn write_later(listener: TcpListener) {

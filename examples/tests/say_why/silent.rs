@@ -7,25 +7,9 @@ use std::thread;
 
 use runtime::signal::{self, SignalKind};
 
-use crate::{Case, Ends, LATER, as_a_test, parent, pool, ready};
+use crate::{Case, Ends, LATER, parent, ready};
 
 pub(crate) const CASES: &[Case] = &[
-    Case {
-        name: "a_pool_from_before_the_test_that_was_given_a_job",
-        run: || {
-            let jobs = pool();
-            let (tx, rx) = sync::oneshot::channel();
-            as_a_test(async move {
-                let answer = move || {
-                    thread::sleep(LATER);
-                    tx.send(()).unwrap();
-                };
-                jobs.send(Box::new(answer)).unwrap();
-                rx.await.unwrap();
-            });
-        },
-        ends: Ends::Well,
-    },
     Case {
         name: "timer",
         run: || {

@@ -58,23 +58,6 @@ pub(crate) fn began(thread: ThreadNumber) -> Option<u64> {
     after_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// How often a thread has gone from a CPU: a number that grows whenever it has run.
-pub(crate) fn switches(thread: ThreadNumber) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/self/task/{thread}/status")).ok()?;
-    let number = |field| {
-        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-        line.trim().parse::<u64>().ok()
-    };
-    Some(number("voluntary_ctxt_switches:")? + number("nonvoluntary_ctxt_switches:")?)
-}
-
-/// Whether it is the thread that the process began with.
-pub(crate) fn is_main(thread: ThreadNumber) -> bool {
-    let link = fs::read_link("/proc/self").ok();
-    let number = link.and_then(|link| link.to_str()?.parse().ok());
-    number == Some(thread)
-}
-
 /// Signals whose handlers wake nobody: those that std installs to report a stack overflow, and two of libc's own.
 const HARMLESS: u64 = bit(libc::SIGSEGV) | bit(libc::SIGBUS) | bit(32) | bit(33);
 
