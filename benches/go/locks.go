@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 func init() {
@@ -14,6 +15,10 @@ func init() {
 		"rwlock_alone":   rwlockAlone,
 		"rwlock_mostly":  func(n int) *sample { return rwlock(n, false) },
 		"rwlock_yield":   func(n int) *sample { return rwlock(n, true) },
+		"rwlock_work":    rwlockWork,
+		"once_there":     onceThere,
+		"barrier":        barrier,
+		"cond":           cond,
 		"sem_alone":      semAlone,
 		"sem_yield":      semYield,
 		"notify":         notify,
@@ -114,6 +119,92 @@ func rwlock(n int, yields bool) *sample {
 		}
 	})
 	return m.stop(contenders * n)
+}
+
+// Reads, and computes for a microsecond after each.
+func rwlockWork(n int) *sample {
+	const computing = 4
+	var mu sync.RWMutex
+	m := start()
+	var wg sync.WaitGroup
+	wg.Add(computing)
+	for t := 0; t < computing; t++ {
+		go func() {
+			for i := 0; i < n; i++ {
+				mu.RLock()
+				mu.RUnlock()
+				for begin := time.Now(); time.Since(begin) < time.Microsecond; {
+				}
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	return m.stop(computing * n)
+}
+
+func onceThere(n int) *sample {
+	var once sync.Once
+	value, sum := 0, 0
+	m := start()
+	for i := 0; i < n; i++ {
+		once.Do(func() { value = 1 })
+		sum += value
+	}
+	if sum != n {
+		fail("wrong sum")
+	}
+	return m.stop(n)
+}
+
+// Go has no barrier: this is the usual one.
+func barrier(n int) *sample {
+	var mu sync.Mutex
+	all := sync.NewCond(&mu)
+	here, round := 0, 0
+	m := start()
+	contend(func() {
+		for i := 0; i < n; i++ {
+			mu.Lock()
+			here++
+			if here == contenders {
+				here = 0
+				round++
+				all.Broadcast()
+			} else {
+				for mine := round; mine == round; {
+					all.Wait()
+				}
+			}
+			mu.Unlock()
+		}
+	})
+	return m.stop(contenders * n)
+}
+
+func cond(n int) *sample {
+	var mu sync.Mutex
+	changed := sync.NewCond(&mu)
+	turn := 0
+	m := start()
+	var wg sync.WaitGroup
+	wg.Add(2)
+	for side := 0; side < 2; side++ {
+		go func() {
+			for i := 0; i < n; i++ {
+				mu.Lock()
+				for turn != side {
+					changed.Wait()
+				}
+				turn = 1 - side
+				mu.Unlock()
+				changed.Signal()
+			}
+			wg.Done()
+		}()
+	}
+	wg.Wait()
+	return m.stop(n)
 }
 
 // The semaphore of the standard library: a channel.

@@ -202,6 +202,7 @@ const TIMERS: &[&str] = &["weftline", "go", "tokio", "smol", "may"];
 const TIMEOUTS: &[&str] = &["weftline", "go", "tokio", "smol"];
 const LOCKS: &[&str] = &["weftline", "go", "tokio", "smol", "tokio-sync"];
 const WATCHES: &[&str] = &["weftline", "go", "tokio", "tokio-sync"];
+const CONDS: &[&str] = &["weftline", "go"];
 const GROUPS: &[&str] = &["weftline", "go", "tokio"];
 
 /// All workloads.
@@ -233,11 +234,15 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("rwlock_alone", 10_000_000, Unit::Ns, LOCKS, "1 task reads under a readers-writer lock"),
     row("rwlock_mostly", 500_000, Unit::Ns, LOCKS, "8 tasks, one access in 32 writes"),
     row("rwlock_yield", 100_000, Unit::Ns, LOCKS, "the same, with a yield under the lock"),
+    row("rwlock_work", 50_000, Unit::Ns, LOCKS, "4 tasks read, and compute for 1 µs after each access"),
     row("sem_alone", 10_000_000, Unit::Ns, LOCKS, "1 task takes a permit and gives it back"),
     row("sem_yield", 100_000, Unit::Ns, LOCKS, "8 tasks, 2 permits, a yield with the permit"),
     row("notify", 1_000_000, Unit::Ns, LOCKS, "2 tasks notify each other, a round trip"),
     row("oneshot_same", 5_000_000, Unit::Ns, LOCKS, "make a oneshot, send and receive in 1 task"),
     row("oneshot_across", 1_000_000, Unit::Ns, LOCKS, "2 tasks, a oneshot each way, a round trip"),
+    row("once_there", 10_000_000, Unit::Ns, LOCKS, "ask for a value that was made once"),
+    row("barrier", 50_000, Unit::Ns, LOCKS, "8 tasks meet at a barrier, one arrival"),
+    row("cond", 500_000, Unit::Ns, CONDS, "2 tasks take turns at a condition variable, a round trip"),
     row("watch", 200_000, Unit::Ns, WATCHES, "1 value, 8 tasks that see each change"),
     row("broadcast", 20_000, Unit::Ns, WATCHES, "1 task sends bursts of 64 values, 8 tasks get them all"),
     row("group_bare", 20, Unit::Ns, TIMEOUTS, "spawn 100,000 tasks bare, as what the groups are held against"),

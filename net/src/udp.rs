@@ -387,6 +387,8 @@ impl Datagram<Udp> {
     /// socket.set_multicast_ttl(1)?; // not beyond the next router
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
+    ///
+    /// **Go:** `ipv4.PacketConn.SetMulticastTTL` of `golang.org/x/net`.
     pub fn set_multicast_ttl(&self, hops: u32) -> io::Result<()> {
         self.inner.with(|socket| {
             let settings = SockRef::from(socket);

@@ -29,6 +29,11 @@ fn a_taken_port_is_named_with_a_cure() {
             "{text}"
         );
         assert!(text.contains("reuse_port"), "{text}");
+        // What a `main` prints that returns it.
+        assert!(
+            format!("{error:?}").contains(&format!("OpError({text:?})")),
+            "{error:?}"
+        );
         Ok(())
     });
 }

@@ -49,7 +49,7 @@
 //! run-next slot, and from there on as before.
 //!
 //! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`signal`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`;
-//! and what says why: [`dump`], `deadlock`, [`leaks`], `sigquit`, [`metrics`].
+//! and what says why: [`dump`], `traceback`, `deadlock`, [`leaks`], `sigquit`, [`metrics`].
 //! `docs/ARCHITECTURE.md` has the map, `scheduler/README.md` the protocol by which workers sleep and are woken.
 //!
 //! # Coming from Go, from Tokio
@@ -83,6 +83,7 @@ pub mod metrics;
 pub mod signal;
 mod sigquit;
 mod stderr;
+mod traceback;
 
 mod block_on;
 mod builder;

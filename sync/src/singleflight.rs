@@ -201,17 +201,28 @@ where
         call
     }
 
+    fn running(&self, key: &K) -> Option<Arc<Call<V>>> {
+        self.calls.lock().get(key).cloned()
+    }
+
     /// The call that runs for `key`, or a new one and the duty to land it.
     fn enter(&self, key: K) -> (Arc<Call<V>>, Option<Landing<K, V>>) {
-        let mut running = self.calls.lock();
-        if let Some(call) = running.get(&key) {
-            return (call.clone(), None);
+        if let Some(call) = self.running(&key) {
+            return (call, None);
         }
+        // Foreign code, so not under the lock.
+        let kept = key.clone();
         let call = Arc::new(Call {
             outcome: OnceLock::new(),
             waiters: Waiters::new(()),
         });
-        running.insert(key.clone(), call.clone());
+        let mut running = self.calls.lock();
+        if let Some(other) = running.get(&key).cloned() {
+            // Begun meanwhile. The key that is not needed goes after the lock.
+            drop(running);
+            return (other, None);
+        }
+        running.insert(kept, call.clone());
         drop(running);
         let landing = Landing {
             calls: self.calls.clone(),

@@ -1,4 +1,5 @@
 //! `Barrier` through its public face.
+#![cfg(not(loom))]
 
 mod support;
 

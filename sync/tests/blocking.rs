@@ -1,4 +1,5 @@
 //! The `blocking_` methods of all primitives: a thread waits for tasks, and inside a task they say what to do instead.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `broadcast` through its public face.
+#![cfg(not(loom))]
 
 mod support;
 

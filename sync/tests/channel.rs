@@ -1,4 +1,5 @@
 //! What channels promise beyond Go: closing by dropping, values that come back, threads, streams, and futures that are dropped.
+#![cfg(not(loom))]
 
 mod support;
 
@@ -11,12 +12,12 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use runtime::time::timeout;
 use runtime::{spawn, yield_now};
-use support::{on, on_each, on_one_alone, poll_once};
+use support::{WORKERS, on, on_each, on_one_alone, poll_once};
 use sync::{Recv, Select, SendError, TryRecvError, channel, never, select};
 
 #[test]
 fn dropping_the_last_sender_closes() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(2);
         let other = tx.clone();
         tx.send(1).await.unwrap();
@@ -34,7 +35,7 @@ fn dropping_the_last_sender_closes() {
 
 #[test]
 fn dropping_the_last_receiver_gives_waiting_senders_their_values_back() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(0);
         let waiting = spawn(async move { tx.send("unsent").await });
         for _ in 0..10 {
@@ -181,7 +182,7 @@ fn send_from_without_a_value_says_so() {
 
 #[test]
 fn an_aborted_task_loses_nothing() {
-    on_each(&[1, 2, 8], || async {
+    on_each(WORKERS, || async {
         for _ in 0..500 {
             let (tx, rx) = channel(0);
             let quitter = {
@@ -271,7 +272,7 @@ fn a_close_wakes_all_who_wait_however_many() {
 
 #[test]
 fn a_receiver_is_a_stream() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, mut rx) = channel(0);
         spawn(async move {
             for n in 0..100 {
@@ -309,7 +310,7 @@ fn never_is_neither_ready_nor_closed() {
 
 #[test]
 fn timeouts_go_around_any_operation() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(1);
         let soon = Duration::from_millis(1);
         assert!(timeout(soon, rx.recv()).await.is_err());
@@ -411,7 +412,7 @@ fn debug_tells_state_and_not_values() {
 
 #[test]
 fn a_select_over_many_channels_known_at_run_time() {
-    on_each(&[1, 2, 8], || async {
+    on_each(WORKERS, || async {
         // More than the arms that find room on the stack.
         let channels: Vec<_> = (0..40).map(|_| channel(0)).collect();
         let receivers: Vec<_> = channels.iter().map(|(_, rx)| rx.clone()).collect();
@@ -447,7 +448,7 @@ fn bodies_may_await_and_fail() {
         };
         Ok(n + 1)
     }
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(3);
         tx.send(Ok(1)).await.unwrap();
         tx.send(Err("bad".into())).await.unwrap();

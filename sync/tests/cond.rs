@@ -1,4 +1,5 @@
 //! `Cond` through its public face: what Go's own tests of `sync.Cond` check, stated anew, and what only exists here.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `errgroup` through its public face: what Go's own tests of it check, stated anew, and what only exists here.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,5 +1,6 @@
 //! Go's observable channel and select behaviour, one test a behaviour. Written anew after what the tests of Go 1.27 check
 //! (`runtime/chan_test.go`, `test/chan/*.go`, `test/closedchan.go`, `test/chancap.go`); the comment names them.
+#![cfg(not(loom))]
 
 mod support;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 
 use runtime::{spawn, yield_now};
-use support::{blocks, on_each};
+use support::{WORKERS, blocks, on_each};
 use sync::{Receiver, Sender, TryRecvError, TrySendError, channel, never, select};
 
 /// Capacities that exercise the rendezvous, the smallest rings, and one with room.
@@ -17,7 +18,7 @@ const CAPACITIES: [usize; 5] = [0, 1, 2, 7, 100];
 // TestChan
 #[test]
 fn receiving_from_an_empty_channel_waits() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = channel::<u32>(capacity);
             blocks(rx.recv()).await;
@@ -32,7 +33,7 @@ fn receiving_from_an_empty_channel_waits() {
 // TestChan
 #[test]
 fn sending_to_a_full_channel_waits() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = channel(capacity);
             for n in 0..capacity {
@@ -50,7 +51,7 @@ fn sending_to_a_full_channel_waits() {
 // TestChan
 #[test]
 fn a_closed_channel_drains_and_then_yields_none() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = channel(capacity);
             for n in 0..capacity {
@@ -70,7 +71,7 @@ fn a_closed_channel_drains_and_then_yields_none() {
 // TestChan
 #[test]
 fn close_wakes_a_waiting_receiver() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = channel::<u32>(capacity);
             let waiting = spawn(async move { rx.recv().await });
@@ -84,7 +85,7 @@ fn close_wakes_a_waiting_receiver() {
 // TestChan
 #[test]
 fn values_arrive_in_the_order_of_sending() {
-    on_each(&[1, 2, 8], || async {
+    on_each(WORKERS, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = channel(capacity);
             spawn(async move {
@@ -103,7 +104,7 @@ fn values_arrive_in_the_order_of_sending() {
 #[test]
 fn four_senders_and_four_receivers_exchange_each_value_once() {
     const EACH: u32 = 1000;
-    on_each(&[1, 2, 3, 8], || async {
+    on_each(WORKERS, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = channel(capacity);
             for _ in 0..4 {
@@ -141,7 +142,7 @@ fn four_senders_and_four_receivers_exchange_each_value_once() {
 // TestChan, test/chancap.go
 #[test]
 fn len_and_capacity_are_those_of_the_buffer() {
-    on_each(&[1], || async {
+    on_each(WORKERS, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = channel(capacity);
             assert_eq!((tx.len(), tx.capacity()), (0, capacity));
@@ -158,7 +159,7 @@ fn len_and_capacity_are_those_of_the_buffer() {
 // TestNonblockRecvRace
 #[test]
 fn trying_to_receive_beside_a_close_never_misses_the_value() {
-    on_each(&[2, 8], || async {
+    on_each(WORKERS, || async {
         for _ in 0..2_000 {
             let (tx, rx) = channel(1);
             tx.send(1).await.unwrap();
@@ -175,7 +176,7 @@ fn trying_to_receive_beside_a_close_never_misses_the_value() {
 // TestNonblockSelectRace
 #[test]
 fn default_is_never_taken_while_one_of_two_sends_is_there() {
-    on_each(&[2, 8], || async {
+    on_each(WORKERS, || async {
         for _ in 0..5_000 {
             let (tx1, rx1) = channel(1);
             let (tx2, rx2) = channel(1);
@@ -199,7 +200,7 @@ fn default_is_never_taken_while_one_of_two_sends_is_there() {
 // TestNonblockSelectRace2
 #[test]
 fn default_is_never_taken_while_one_of_two_is_ready_or_closed() {
-    on_each(&[2, 8], || async {
+    on_each(WORKERS, || async {
         for _ in 0..5_000 {
             let (tx1, rx1) = channel(1);
             let (tx2, rx2) = channel::<u32>(0);
@@ -222,7 +223,7 @@ fn default_is_never_taken_while_one_of_two_is_ready_or_closed() {
 // TestSelfSelect
 #[test]
 fn a_select_never_receives_what_it_sends() {
-    on_each(&[1, 2, 8], || async {
+    on_each(WORKERS, || async {
         for capacity in [0, 10] {
             let (tx, rx) = channel(capacity);
             let tasks: Vec<_> = (0..2)
@@ -256,7 +257,7 @@ fn a_select_never_receives_what_it_sends() {
 // TestSelfSelect: alone, it waits
 #[test]
 fn a_select_alone_on_both_ends_waits() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(0);
         blocks(async {
             select! {
@@ -275,7 +276,7 @@ fn a_select_alone_on_both_ends_waits() {
 #[test]
 fn selects_and_plain_operations_mix_on_four_channels() {
     const N: usize = 2_000;
-    on_each(&[1, 2, 3, 8], || async {
+    on_each(WORKERS, || async {
         let channels: Vec<_> = [0, 0, 2, 3].into_iter().map(channel::<usize>).collect();
         let mut tasks = Vec::new();
         for (tx, rx) in &channels {
@@ -330,7 +331,7 @@ fn selects_and_plain_operations_mix_on_four_channels() {
 #[test]
 fn two_ready_arms_of_four_are_chosen_equally_often() {
     const TRIALS: u32 = 10_000;
-    on_each(&[1], || async {
+    on_each(WORKERS, || async {
         let (tx1, rx1) = channel(TRIALS as usize + 1);
         let (tx2, rx2) = channel(TRIALS as usize + 1);
         for n in 0..=TRIALS {
@@ -355,7 +356,7 @@ fn two_ready_arms_of_four_are_chosen_equally_often() {
 // TestPseudoRandomSend
 #[test]
 fn two_sends_to_one_channel_both_get_their_turn() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         for capacity in CAPACITIES {
             let (tx, rx) = channel(capacity);
             let receiver = spawn(async move {
@@ -381,13 +382,13 @@ fn two_sends_to_one_channel_both_get_their_turn() {
 // TestMultiConsumer
 #[test]
 fn twenty_three_workers_share_the_work() {
-    const WORKERS: usize = 23;
+    const SHARING: usize = 23;
     const ITEMS: usize = 27_182;
     const PRIMES: [usize; 8] = [2, 3, 7, 11, 13, 17, 19, 29];
-    on_each(&[1, 2, 8], || async {
-        let (work, todo) = channel(WORKERS * 3);
-        let (done, results) = channel(WORKERS * 3);
-        for w in 0..WORKERS {
+    on_each(WORKERS, || async {
+        let (work, todo) = channel(SHARING * 3);
+        let (done, results) = channel(SHARING * 3);
+        for w in 0..SHARING {
             let (todo, done) = (todo.clone(), done.clone());
             spawn(async move {
                 while let Some(n) = todo.recv().await {
@@ -420,7 +421,7 @@ fn twenty_three_workers_share_the_work() {
 // TestSelectDuplicateChannel
 #[test]
 fn one_channel_twice_in_a_select_leaves_its_queue_intact() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (c, c_rx) = channel(0);
         let (d, d_rx) = channel(0);
         let (e, e_rx) = channel::<u32>(0);
@@ -456,7 +457,7 @@ async fn yield_many() {
 // TestChanSendInterface
 #[test]
 fn trait_objects_and_empty_values_can_be_sent() {
-    on_each(&[1], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel::<Box<dyn std::fmt::Debug + Send>>(1);
         tx.send(Box::new(5)).await.unwrap();
         assert_eq!(format!("{:?}", rx.recv().await), "Some(5)");
@@ -473,7 +474,7 @@ fn trait_objects_and_empty_values_can_be_sent() {
 // test/chan/select3.go
 #[test]
 fn what_waits_and_what_does_not() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         // The nil channel.
         blocks(never::<u32>().recv()).await;
         let nil = never::<u32>();
@@ -506,7 +507,7 @@ fn what_waits_and_what_does_not() {
 // test/chan/select4.go
 #[test]
 fn a_ready_arm_goes_ahead_of_one_that_waits() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(1);
         let (full, full_rx) = channel(0);
         tx.send(42).await.unwrap();
@@ -522,7 +523,7 @@ fn a_ready_arm_goes_ahead_of_one_that_waits() {
 // test/chan/select5.go
 #[test]
 fn operands_are_evaluated_once_each_in_order() {
-    on_each(&[1], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(1);
         let mut order = Vec::new();
         let mut note = |step| {
@@ -541,7 +542,7 @@ fn operands_are_evaluated_once_each_in_order() {
 // test/chan/select6.go
 #[test]
 fn arms_that_lost_leave_the_queue_usable() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (c1, r1) = channel(0);
         let (c2, r2) = channel::<bool>(0);
         let (c3, r3) = channel(0);
@@ -570,7 +571,7 @@ fn arms_that_lost_leave_the_queue_usable() {
 // test/chan/select7.go
 #[test]
 fn values_may_be_ignored() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(0);
         for form in 0..3 {
             let tx = tx.clone();
@@ -595,7 +596,7 @@ fn values_may_be_ignored() {
 #[test]
 fn only_one_of_two_arms_takes_effect() {
     const N: u32 = 10_000;
-    on_each(&[1, 2, 3, 8], || async {
+    on_each(WORKERS, || async {
         let channels: Vec<_> = (0..4).map(|_| channel::<u32>(0)).collect();
         let tx: Vec<_> = channels.iter().map(|(tx, _)| tx.clone()).collect();
         let rx: Vec<_> = channels.into_iter().map(|(_, rx)| rx).collect();
@@ -634,7 +635,7 @@ fn only_one_of_two_arms_takes_effect() {
 // test/chan/fifo.go
 #[test]
 fn a_chain_of_tasks_is_served_in_order() {
-    on_each(&[1, 2, 8], || async {
+    on_each(WORKERS, || async {
         for capacity in [0, 10] {
             let (tx, rx) = channel(capacity);
             let (mut turn, start) = {
@@ -663,7 +664,7 @@ fn a_chain_of_tasks_is_served_in_order() {
 // test/chan/nonblock.go
 #[test]
 fn trying_meets_a_peer_that_waits() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(0);
         let sender = spawn({
             let tx = tx.clone();
@@ -695,7 +696,7 @@ fn the_sieve_finds_primes() {
             }
         }
     }
-    on_each(&[1, 2, 8], || async {
+    on_each(WORKERS, || async {
         let (tx, mut numbers) = channel(0);
         spawn(async move {
             for n in 2.. {
@@ -720,7 +721,7 @@ fn the_sieve_finds_primes() {
 // test/chan/goroutines.go
 #[test]
 fn a_daisy_chain_of_ten_thousand_links() {
-    on_each(&[1, 2, 8], || async {
+    on_each(WORKERS, || async {
         let (first, mut right) = channel(0);
         for _ in 0..10_000 {
             let (tx, rx) = channel::<u32>(0);
@@ -738,7 +739,7 @@ fn a_daisy_chain_of_ten_thousand_links() {
 // test/chan/select8.go
 #[test]
 fn break_and_continue_leave_the_select() {
-    on_each(&[1], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(1);
         let mut rounds = 0;
         'outer: loop {
@@ -758,7 +759,7 @@ fn break_and_continue_leave_the_select() {
 // test/closedchan.go
 #[test]
 fn a_closed_channel_behaves_alike_in_every_form() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         for capacity in [0, 1] {
             let (tx, rx) = channel(capacity);
             let nil = never::<u32>();
@@ -781,7 +782,7 @@ fn a_closed_channel_behaves_alike_in_every_form() {
 // BenchmarkChanSem, and the rule of doc/go_mem.html: the k-th receive happens before the completion of the (k+C)-th send.
 #[test]
 fn a_buffered_channel_is_a_semaphore() {
-    on_each(&[2, 8], || async {
+    on_each(WORKERS, || async {
         const LIMIT: usize = 3;
         let (enter, leave) = channel::<()>(LIMIT);
         let (inside, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -809,7 +810,7 @@ fn a_buffered_channel_is_a_semaphore() {
 // doc/go_mem.html: a receive from an unbuffered channel happens before the completion of the send.
 #[test]
 fn what_a_receiver_did_before_is_visible_after_an_unbuffered_send() {
-    on_each(&[2, 8], || async {
+    on_each(WORKERS, || async {
         for n in 0..2_000 {
             let (tx, rx) = channel(0);
             let cell = Arc::new(AtomicU64::new(0));
@@ -830,7 +831,7 @@ fn what_a_receiver_did_before_is_visible_after_an_unbuffered_send() {
 // test/chan/select2.go: memory stays flat, because arms that lost leave no waiter behind.
 #[test]
 fn a_quiet_channel_collects_no_waiters() {
-    on_each(&[1, 2], || async {
+    on_each(WORKERS, || async {
         let (tx, rx) = channel(0);
         let (_quiet, quiet) = channel::<u32>(0);
         let receiver = spawn(async move {

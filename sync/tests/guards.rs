@@ -1,4 +1,5 @@
 //! Guards of `Mutex` and `RwLock`: parts of the value, going on as a reader, and permits that are split and merged.
+#![cfg(not(loom))]
 
 mod support;
 

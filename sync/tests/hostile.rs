@@ -1,5 +1,6 @@
 //! What nobody should do, and somebody will: messages that use their own channel when they are dropped, wakers that panic, sizes at the
 //! ends of their types, executors that know nothing of the runtime, runtimes that are gone.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Which tasks are said to be leaked, and, no less, which are not.
+#![cfg(not(loom))]
 #![cfg(all(
     target_os = "linux",
     any(target_arch = "x86_64", target_arch = "aarch64")

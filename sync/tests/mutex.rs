@@ -1,4 +1,5 @@
 //! `Mutex` through its public face: what Go's own tests of `sync.Mutex` check, stated anew, and what only exists here.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `Notify` through its public face.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `oneshot` through its public face.
+#![cfg(not(loom))]
 
 mod support;
 

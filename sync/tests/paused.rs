@@ -1,4 +1,5 @@
 //! Paused time with channels, select, contexts and groups: Go's tests of `testing/synctest` anew, and runs that a seed makes again.
+#![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,5 @@
 //! `Pool` through its public face.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `RwLock` through its public face: what Go's own tests of `sync.RWMutex` check, stated anew, and what only exists here.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! `Semaphore` through its public face: what Go's own tests of `semaphore.Weighted` check, stated anew, and what only exists here.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -1,10 +1,11 @@
 //! `singleflight` through its public face: what Go's own tests of it check, stated anew, and what only exists here.
+#![cfg(not(loom))]
 
 mod support;
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use futures_util::FutureExt;
 use support::{Random, WORKERS, give_up_after, message_of, on, on_each, pause, with_seeds};
@@ -52,6 +53,29 @@ fn those_who_ask_meanwhile_get_the_same() {
             assert!(answer == Some(7) || calls.load(Ordering::SeqCst) > 1);
         }
         assert!((1..=10).contains(&calls.load(Ordering::SeqCst)));
+    });
+}
+
+/// A key whose `clone` asks the same group for another key: it would wait for itself if that ran under the group's lock.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Nosy(u32);
+
+static NOSY: OnceLock<Group<Nosy, u32>> = OnceLock::new();
+
+impl Clone for Nosy {
+    fn clone(&self) -> Self {
+        if self.0 == 1 {
+            NOSY.get().unwrap().forget(&Nosy(2));
+        }
+        Self(self.0)
+    }
+}
+
+#[test]
+fn a_key_may_use_the_group_while_it_is_cloned() {
+    on_each(WORKERS, || async {
+        let group = NOSY.get_or_init(Group::new);
+        assert_eq!(group.run(Nosy(1), || async { 7 }).await, 7);
     });
 }
 

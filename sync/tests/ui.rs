@@ -1,4 +1,5 @@
 //! What must not compile, and what the compiler says then.
+#![cfg(not(loom))]
 
 #[test]
 fn mistakes_are_told_where_they_are() {

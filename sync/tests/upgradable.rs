@@ -1,4 +1,5 @@
 //! The upgradable reader of an `RwLock`, through its public face.
+#![cfg(not(loom))]
 
 mod support;
 

@@ -2,6 +2,7 @@
 //!
 //! The first part states anew what Go's own tests of `sync.WaitGroup` check; the rest is what only exists here: handles, guards, waiters
 //! that are dropped. A randomised test prints its seed when it fails; `SEED=… cargo test` repeats it.
+#![cfg(not(loom))]
 
 use std::cell::Cell;
 use std::future::Future;

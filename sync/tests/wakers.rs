@@ -1,4 +1,5 @@
 //! Wakers and ordinary futures are foreign code: a channel runs none of it under its lock, and loses no place in line because of it.
+#![cfg(not(loom))]
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};

@@ -1,4 +1,5 @@
 //! `watch` through its public face.
+#![cfg(not(loom))]
 
 mod support;
 

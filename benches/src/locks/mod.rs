@@ -7,6 +7,7 @@
 
 mod group;
 mod lap;
+mod meet;
 mod smol;
 mod tokio;
 mod weftline;
@@ -32,6 +33,10 @@ pub(crate) trait Kit: Send + Sync + 'static {
     type Semaphore: Semaphore;
     /// Its notification.
     type Notify: Notify;
+    /// Its barrier.
+    type Barrier: Barrier;
+    /// Its value that is made once.
+    type Once: Once;
     /// The sending end of its channel for one value.
     type OneTx<T: Send + 'static>: Send + 'static;
     /// The receiving end.
@@ -100,6 +105,24 @@ pub(crate) trait Notify: Send + Sync + 'static {
     fn notify(&self);
 }
 
+/// Where so many tasks wait for each other.
+pub(crate) trait Barrier: Send + Sync + 'static {
+    /// For so many.
+    fn new(tasks: usize) -> Self;
+
+    /// Waits until all have come.
+    fn wait(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// A value that the first who asks makes: one.
+pub(crate) trait Once: Send + Sync + 'static {
+    /// One that is not made yet.
+    fn new() -> Self;
+
+    /// The value.
+    fn value(&self) -> impl Future<Output = usize> + Send;
+}
+
 /// One value, of which everybody sees the newest.
 pub(crate) trait Watch: 'static {
     /// The sending end.
@@ -159,6 +182,7 @@ pub(crate) fn run(peer: &str, name: &str, workers: usize, size: usize) -> Option
         "weftline" => (order.kit::<Weftline, weftline::Kit>())
             .or_else(|| order.watch::<Weftline, weftline::Kit>())
             .or_else(|| order.broadcast::<Weftline, weftline::Kit>())
+            .or_else(|| order.cond::<Weftline>())
             .or_else(|| order.waited::<Weftline, weftline::Waited>())
             .or_else(|| order.failing::<Weftline, weftline::Failing>()),
         "tokio-sync" => (order.kit::<Weftline, tokio::Kit>())
@@ -190,15 +214,22 @@ impl Order<'_> {
             "lock_yield" => R::run(workers, twice(n, work::lock_yield::<R, K>)),
             "rwlock_alone" => R::run(workers, twice(n, work::rwlock_alone::<K>)),
             "rwlock_mostly" => R::run(workers, twice(n, work::rwlock_mostly::<R, K>)),
+            "rwlock_work" => R::run(workers, twice(n, work::rwlock_work::<R, K>)),
             "rwlock_yield" => R::run(workers, twice(n, work::rwlock_yield::<R, K>)),
             "sem_alone" => R::run(workers, twice(n, work::sem_alone::<K>)),
             "sem_yield" => R::run(workers, twice(n, work::sem_yield::<R, K>)),
             "notify" => R::run(workers, twice(n, work::notify::<R, K>)),
             "oneshot_same" => R::run(workers, twice(n, work::oneshot_same::<K>)),
             "oneshot_across" => R::run(workers, twice(n, work::oneshot_across::<R, K>)),
+            "barrier" => R::run(workers, twice(n, meet::barrier::<R, K>)),
+            "once_there" => R::run(workers, twice(n, meet::once_there::<K>)),
             "group_bare" => R::run(workers, twice(n, group::bare::<R>)),
             _ => return None,
         })
+    }
+
+    fn cond<R: Rt>(&self) -> Option<Sample> {
+        (self.name == "cond").then(|| R::run(self.workers, twice(self.size, meet::cond::<R>)))
     }
 
     fn watch<R: Rt, W: Watch>(&self) -> Option<Sample> {

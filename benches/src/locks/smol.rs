@@ -6,7 +6,7 @@ use std::future::Future;
 use ::smol::channel;
 use event_listener::Event;
 
-use super::{Mutex, Notify, RwLock, Semaphore};
+use super::{Barrier, Mutex, Notify, Once, RwLock, Semaphore};
 
 /// What there is of them.
 pub(crate) struct Kit;
@@ -16,6 +16,8 @@ impl super::Kit for Kit {
     type RwLock = ::smol::lock::RwLock<usize>;
     type Semaphore = ::smol::lock::Semaphore;
     type Notify = Event;
+    type Barrier = ::smol::lock::Barrier;
+    type Once = ::smol::lock::OnceCell<usize>;
     type OneTx<T: Send + 'static> = channel::Sender<T>;
     type OneRx<T: Send + 'static> = channel::Receiver<T>;
 
@@ -84,5 +86,25 @@ impl Notify for Event {
 
     fn notify(&self) {
         self.notify(1);
+    }
+}
+
+impl Barrier for ::smol::lock::Barrier {
+    fn new(tasks: usize) -> Self {
+        Self::new(tasks)
+    }
+
+    async fn wait(&self) {
+        self.wait().await;
+    }
+}
+
+impl Once for ::smol::lock::OnceCell<usize> {
+    fn new() -> Self {
+        Self::new()
+    }
+
+    async fn value(&self) -> usize {
+        *self.get_or_init(async || 1).await
     }
 }

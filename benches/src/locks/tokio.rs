@@ -6,7 +6,7 @@ use std::future::Future;
 use ::tokio::sync::{broadcast, oneshot, watch};
 use ::tokio::task::JoinSet;
 
-use super::{Broadcast, Group, Mutex, Notify, RwLock, Semaphore, Watch};
+use super::{Barrier, Broadcast, Group, Mutex, Notify, Once, RwLock, Semaphore, Watch};
 
 /// All of them.
 pub(crate) struct Kit;
@@ -16,6 +16,8 @@ impl super::Kit for Kit {
     type RwLock = ::tokio::sync::RwLock<usize>;
     type Semaphore = ::tokio::sync::Semaphore;
     type Notify = ::tokio::sync::Notify;
+    type Barrier = ::tokio::sync::Barrier;
+    type Once = ::tokio::sync::OnceCell<usize>;
     type OneTx<T: Send + 'static> = oneshot::Sender<T>;
     type OneRx<T: Send + 'static> = oneshot::Receiver<T>;
 
@@ -84,6 +86,26 @@ impl Notify for ::tokio::sync::Notify {
 
     fn notify(&self) {
         self.notify_one();
+    }
+}
+
+impl Barrier for ::tokio::sync::Barrier {
+    fn new(tasks: usize) -> Self {
+        Self::new(tasks)
+    }
+
+    async fn wait(&self) {
+        self.wait().await;
+    }
+}
+
+impl Once for ::tokio::sync::OnceCell<usize> {
+    fn new() -> Self {
+        Self::new()
+    }
+
+    async fn value(&self) -> usize {
+        *self.get_or_init(async || 1).await
     }
 }
 

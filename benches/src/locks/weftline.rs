@@ -5,7 +5,7 @@ use std::future::Future;
 
 use ::sync::{WaitGroup, broadcast, errgroup, oneshot, watch};
 
-use super::{Broadcast, Group, Mutex, Notify, RwLock, Semaphore, Watch};
+use super::{Barrier, Broadcast, Group, Mutex, Notify, Once, RwLock, Semaphore, Watch};
 
 /// All of them.
 pub(crate) struct Kit;
@@ -15,6 +15,8 @@ impl super::Kit for Kit {
     type RwLock = ::sync::RwLock<usize>;
     type Semaphore = ::sync::Semaphore;
     type Notify = ::sync::Notify;
+    type Barrier = ::sync::Barrier;
+    type Once = ::sync::OnceCell<usize>;
     type OneTx<T: Send + 'static> = oneshot::Sender<T>;
     type OneRx<T: Send + 'static> = oneshot::Receiver<T>;
 
@@ -83,6 +85,26 @@ impl Notify for ::sync::Notify {
 
     fn notify(&self) {
         self.notify_one();
+    }
+}
+
+impl Barrier for ::sync::Barrier {
+    fn new(tasks: usize) -> Self {
+        Self::new(tasks)
+    }
+
+    async fn wait(&self) {
+        self.wait().await;
+    }
+}
+
+impl Once for ::sync::OnceCell<usize> {
+    fn new() -> Self {
+        Self::new()
+    }
+
+    async fn value(&self) -> usize {
+        *self.get_or_init(async || 1).await
     }
 }
 

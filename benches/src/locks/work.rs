@@ -3,6 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::lap::Lap;
 use super::{Broadcast, Kit, Mutex, Notify, RwLock, Semaphore, Watch};
@@ -103,7 +104,28 @@ pub(crate) async fn rwlock_mostly<R: Rt, K: Kit>(n: usize) -> Sample {
     sample
 }
 
-/// The same, and all yield under the lock.
+/// 4 tasks read `n` times each, and compute for a microsecond after each: do they still share the cores?
+pub(crate) async fn rwlock_work<R: Rt, K: Kit>(n: usize) -> Sample {
+    const COMPUTING: usize = 4;
+    let lock = Arc::new(K::RwLock::new());
+    let meter = Meter::start();
+    let gate = Gate::new(COMPUTING);
+    for _ in 0..COMPUTING {
+        let (gate, lock) = (gate.clone(), lock.clone());
+        R::detach(async move {
+            for _ in 0..n {
+                assert_eq!(*lock.read().await, 0);
+                let begin = Instant::now();
+                while begin.elapsed() < Duration::from_micros(1) {}
+            }
+            gate.done();
+        });
+    }
+    gate.wait().await;
+    meter.stop(COMPUTING * n)
+}
+
+/// As `rwlock_mostly`, and all yield under the lock.
 pub(crate) async fn rwlock_yield<R: Rt, K: Kit>(n: usize) -> Sample {
     let lock = Arc::new(K::RwLock::new());
     let meter = Meter::start();

@@ -1,4 +1,4 @@
-//! A connection within this machine: how it is made. Everything else: `stream.rs`.
+//! A connection within this machine: how it is made. Everything else: `stream/`.
 #![forbid(unsafe_code)]
 
 use std::io;

@@ -22,6 +22,10 @@ use crate::scheduler::current;
 /// Units a poll starts with. The value is Tokio's; at some tens of nanoseconds an operation it is a few microseconds of work.
 pub(crate) const BUDGET: i64 = 128;
 
+/// A poll that has spent so many units is one of those that [`poll_give_way`] is about. A guess: more than most tasks do between two waits,
+/// and so few that a yield beside them is cheap.
+const BUSY: i64 = 8;
+
 /// The budget of code that is not constrained. It is spent like any other, so that spending needs no branch: that takes centuries.
 const UNCONSTRAINED: i64 = i64::MAX;
 
@@ -147,6 +151,38 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
             worker.count_budget_yield();
         }
     });
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Asks whether the current task is to let others run before it gets in line for something that is taken.
+///
+/// It is if it has done some operations in this poll already: then this returns `Pending`, and has woken the task. Authors of locks ask
+/// once an operation, when they find the lock taken; the next time they get in line. Who holds the lock, or was handed it and has
+/// not run since, may be through by then, so that nobody has to wait for a turn. Else those who are handed a lock one after the
+/// other, and each do one operation before they wait again, never come out of it (a lock convoy).
+///
+/// ```
+/// use std::task::{Context, Poll, ready};
+///
+/// /// `yielded` is false at first.
+/// pub fn poll_taken(yielded: &mut bool, cx: &mut Context<'_>) -> Poll<()> {
+///     if !std::mem::replace(yielded, true) {
+///         ready!(runtime::task::coop::poll_give_way(cx));
+///     }
+///     // … gets in line …
+///     Poll::Pending
+/// }
+/// # let _ = poll_taken;
+/// ```
+///
+/// **Go:** none; its mutex spins before it sleeps.
+#[cold]
+pub fn poll_give_way(cx: &mut Context<'_>) -> Poll<()> {
+    // Nor where nothing is constrained, and none else is to run.
+    if LEFT.get() > BUDGET - BUSY {
+        return Poll::Ready(());
+    }
     cx.waker().wake_by_ref();
     Poll::Pending
 }

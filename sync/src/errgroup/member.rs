@@ -10,11 +10,11 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use super::handle;
 use super::members::Place;
 use super::shared::{Outcome, Shared};
 
@@ -29,25 +29,28 @@ pin_project! {
 
 /// The place of a member, given back when it ends, or is dropped.
 struct Membership<E> {
-    shared: Arc<Shared<E>>,
+    /// `None` once it has ended.
+    member: Option<handle::Member<E>>,
     /// Where its waker is, if it has ever had to wait.
     place: Option<Place>,
-    ended: bool,
 }
 
-/// Spawns a member; the caller has taken a place for it.
+/// Spawns a member.
 #[track_caller]
-pub(super) fn start<F, E>(shared: &Arc<Shared<E>>, future: F, location: &'static Location<'static>)
-where
+#[inline]
+pub(super) fn start<F, E>(
+    member: handle::Member<E>,
+    future: F,
+    location: &'static Location<'static>,
+) where
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Send + 'static,
 {
     let member = Member {
         future: Some(future),
         membership: Membership {
-            shared: shared.clone(),
+            member: Some(member),
             place: None,
-            ended: false,
         },
     };
     // If this panics, for want of a runtime, the member is dropped and gives its place back.
@@ -63,7 +66,7 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        if this.membership.shared.is_aborting() {
+        if this.membership.group().is_aborting() {
             return give_up(this.future, this.membership);
         }
         // A future that panicked is not polled again, and its drop is as safe as any drop while unwinding.
@@ -78,6 +81,7 @@ where
         let outcome = match polled {
             Ok(Poll::Pending) if this.membership.waits(cx) => return Poll::Pending,
             Ok(Poll::Pending) => return give_up(this.future, this.membership),
+            Ok(Poll::Ready(Ok(()))) if this.membership.leave() => return Poll::Ready(()),
             Ok(Poll::Ready(Ok(()))) => Outcome::Ok,
             Ok(Poll::Ready(Err(error))) => Outcome::Err(error),
             Err(panic) => {
@@ -100,26 +104,44 @@ fn give_up<F, E>(mut future: Pin<&mut Option<F>>, membership: &mut Membership<E>
 }
 
 impl<E> Membership<E> {
+    #[inline]
+    fn group(&self) -> &Shared<E> {
+        self.member
+            .as_ref()
+            .expect("a member is polled until it ends")
+    }
+
     /// Leaves the waker where the group finds it; once is enough, as a task has one waker all its life. Says no if the group has given up.
     #[inline]
     fn waits(&mut self, cx: &Context<'_>) -> bool {
         if self.place.is_none() {
-            self.place = self.shared.enter(cx.waker());
+            self.place = self.group().enter(cx.waker());
         }
         self.place.is_some()
     }
 
+    /// The good end of one that has never waited, where nobody has to be told. Says whether that was all.
     #[inline]
+    fn leave(&mut self) -> bool {
+        if self.place.is_none() {
+            self.member = self.member.take().and_then(handle::Member::leave);
+        }
+        self.member.is_none()
+    }
+
+    /// Kept apart from `leave`, so that this is short.
+    #[inline(never)]
     fn end(&mut self, outcome: Outcome<E>) {
-        self.ended = true;
-        self.shared.end(self.place, outcome);
+        if let Some(member) = self.member.take() {
+            member.end(self.place, outcome);
+        }
     }
 }
 
 impl<E> Drop for Membership<E> {
     #[inline]
     fn drop(&mut self) {
-        if !self.ended {
+        if self.member.is_some() {
             self.end(Outcome::Dropped);
         }
     }

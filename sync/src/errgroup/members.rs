@@ -5,11 +5,23 @@
 #![forbid(unsafe_code)]
 
 use std::mem;
+use std::num::NonZeroUsize;
 use std::task::Waker;
 
 /// Where a member is in the list.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place(usize);
+pub(super) struct Place(NonZeroUsize);
+
+impl Place {
+    /// The number is one more, so that an `Option` of it is as small as a place.
+    fn new(index: usize) -> Self {
+        Self(NonZeroUsize::MIN.saturating_add(index))
+    }
+
+    fn index(self) -> usize {
+        self.0.get() - 1
+    }
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Members {
@@ -32,13 +44,13 @@ impl Members {
             self.places.len() - 1
         });
         self.places[place] = State::Waiting(waker);
-        Place(place)
+        Place::new(place)
     }
 
     /// The member has ended; its waker is to be dropped after the lock.
     pub(super) fn ended(&mut self, place: Place) -> Option<Waker> {
-        self.free.push(place.0);
-        match mem::replace(&mut self.places[place.0], State::Free) {
+        self.free.push(place.index());
+        match mem::replace(&mut self.places[place.index()], State::Free) {
             State::Waiting(waker) => Some(waker),
             State::Free | State::Told => None,
         }

@@ -1,7 +1,7 @@
 //! `errgroup`: tasks that work on one thing, and fail together.
 //!
 //! A [`Group`] is the right to wait for its members; what they share lies in `shared`. A `member` is a spawned task that tells how it
-//! ended, however that was. [`Spawn`] waits for a place when there is a limit.
+//! ended, however that was. [`Spawn`] waits for a place when there is a limit. (Hence `location`, here alone, for where the program is.)
 //!
 //! Where Go leaves it to the program, this one decides: nothing new starts after a failure, waiting for a place ends with the context, and a
 //! panic is an outcome as an error is, delivered as soon as it happens. (Go had propagated panics for a while, and took it back, as they came
@@ -9,18 +9,18 @@
 //!
 //! *Rejected*: a group that can be cloned. As it is, whoever has the group is its owner, and no member outlives it: dropping it aborts. Members that start
 //! others have a [`Spawner`].
-#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
-use std::sync::Arc;
 
+mod handle;
 mod member;
 mod members;
 mod shared;
 mod spawn;
 mod wait;
+mod word;
 
 #[cfg(all(test, loom))]
 #[path = "../models/errgroup.rs"]
@@ -30,6 +30,7 @@ pub use spawn::{Spawn, Spawner};
 
 use crate::blocking;
 use crate::context::{Cause, Context};
+use handle::Handle;
 use shared::Shared;
 
 /// Tasks that work on one thing: the first error ends it, and [`wait`](Self::wait) returns it once all have ended.
@@ -75,7 +76,7 @@ use shared::Shared;
 ///
 /// **Go:** `errgroup.Group` of `golang.org/x/sync`.
 pub struct Group<E> {
-    shared: Arc<Shared<E>>,
+    shared: Handle<E>,
 }
 
 impl<E: Send + 'static> Group<E> {
@@ -90,7 +91,7 @@ impl<E: Send + 'static> Group<E> {
     /// **Go:** `new(errgroup.Group)`.
     pub fn new() -> Self {
         Self {
-            shared: Shared::new(None),
+            shared: Handle::new(Shared::new(None)),
         }
     }
 
@@ -135,11 +136,11 @@ impl<E: Send + 'static> Group<E> {
     /// **Go:** `errgroup.WithContext(ctx)`, where every error is shared.
     pub fn with_context_cause(parent: &Context, cause: fn(&E) -> Cause) -> (Self, Context) {
         let (ctx, cancel) = parent.with_cancel_cause();
-        let shared = Shared::new(Some(shared::Tied {
+        let shared = Handle::new(Shared::new(Some(shared::Tied {
             ctx: ctx.clone(),
             cancel,
             cause,
-        }));
+        })));
         (Self { shared }, ctx)
     }
 
@@ -253,6 +254,7 @@ impl<E: Send + 'static> Group<E> {
     ///
     /// **Go:** `g.TryGo(f)`.
     #[track_caller]
+    #[must_use = "`false`: the future was dropped, and not started"]
     pub fn try_spawn<F>(&self, future: F) -> bool
     where
         F: Future<Output = Result<(), E>> + Send + 'static,

@@ -1,59 +1,46 @@
 //! What the group, its members and its spawners share: a word, and all the rest under one lock.
 //!
-//! ```text
-//!   …           2          1        0
-//! ───────────┬──────────┬────────┬───────┐
-//!   running  │ ABORTING │ WAITED │ GATED │
-//! ───────────┴──────────┴────────┴───────┘
-//! ```
-//!
-//! In the plain case, no limit and no failure, starting a member and its good end are one atomic operation each, and the lock is taken only
-//! by the last to end, for the one who waits.
+//! In the plain case, no limit and no failure, starting a member and its good end are one atomic operation each, on the [`Word`], and the lock is
+//! taken only by the last to end, for the one who waits.
 //!
 //! Invariants:
 //!
-//! 1. `running` counts the places that are taken: by members that have not ended, and by a [`Spawn`](super::Spawn) that was granted one
+//! 1. The word's `running` counts the places that are taken: by members that have not ended, and by a [`Spawn`](super::Spawn) that was granted one
 //!    and has not seen it. Each gives its place back once, by [`Shared::end`], or passes it to the next who waits.
 //! 2. Somebody waits for a place only while the limit is reached and the group is open; what changes that calls all of them.
 //! 3. The waker of `wait` is called when `running` becomes zero, and when a panic is there to be delivered.
 //! 4. Members, errors and wakers are dropped, and the context is cancelled, when the lock is gone.
-//! 5. The three bits change only under the lock, and after it is released say: GATED, that there is a limit or the group is stopped;
-//!    WAITED, that `waker` is there; ABORTING, that members are to give up.
-//! 6. While GATED is set, places are taken and given back under the lock only. While WAITED is set, so is the last one.
-//! 7. A member enters [`Members`] only while ABORTING is clear; who sets it wakes those who are in there.
+//! 5. `aborting` changes only under the lock. A member enters [`Members`] only while it is false; who sets it wakes those who are in there.
 #![forbid(unsafe_code)]
 
 use std::any::Any;
 use std::fmt;
 use std::mem;
 use std::panic::resume_unwind;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use runtime::Handle;
 
 use super::members::{Members, Place};
+use super::word::Word;
 use crate::context::{CancelCauseFunc, Cause, Context};
-use crate::primitive::atomic::{AtomicUsize, Ordering};
+use crate::primitive::Tracked;
+use crate::primitive::atomic::{AtomicBool, Ordering};
 use crate::waiters::{Batch, Locked, Ticket, Waiters};
-
-/// Places are taken and given back under the lock.
-const GATED: usize = 1;
-/// Somebody is in `wait`.
-const WAITED: usize = 1 << 1;
-/// Members give up instead of going on.
-const ABORTING: usize = 1 << 2;
-/// One place that is taken, in the word.
-const ONE: usize = 1 << 3;
 
 pub(super) type Panic = Box<dyn Any + Send>;
 
+/// In this order: what every member writes first, then what is mostly left alone, and at the end what every poll of a member reads, so that
+/// this is on another cache line.
+#[repr(C)]
 pub(super) struct Shared<E> {
-    /// Atomic; see the drawing.
-    word: AtomicUsize,
-    tied: Option<Tied<E>>,
+    pub(super) word: Word,
     /// The note says what a waiter for a place was called for.
     pub(super) waiters: Waiters<State<E>, Call>,
+    _tracked: Tracked,
+    tied: Option<Tied<E>>,
+    /// Members give up instead of going on (5).
+    aborting: AtomicBool,
 }
 
 /// The context of the group.
@@ -110,10 +97,9 @@ struct Aftermath<E> {
 }
 
 impl<E> Shared<E> {
-    pub(super) fn new(tied: Option<Tied<E>>) -> Arc<Self> {
-        Arc::new(Self {
-            word: AtomicUsize::new(0),
-            tied,
+    pub(super) fn new(tied: Option<Tied<E>>) -> Self {
+        Self {
+            word: Word::new(),
             waiters: Waiters::new(State {
                 limit: None,
                 members: Members::default(),
@@ -125,7 +111,10 @@ impl<E> Shared<E> {
                 aborts: false,
                 waker: None,
             }),
-        })
+            _tracked: Tracked::new(),
+            tied,
+            aborting: AtomicBool::new(false),
+        }
     }
 
     pub(super) fn ctx(&self) -> Option<&Context> {
@@ -134,22 +123,7 @@ impl<E> Shared<E> {
 
     pub(super) fn set_limit(&self, limit: Option<usize>) -> Result<(), usize> {
         let mut state = self.waiters.lock();
-        // Relaxed: under the lock; `change` is what counts.
-        let mut word = self.word.load(Ordering::Relaxed);
-        loop {
-            if word >= ONE {
-                return Err(word / ONE);
-            }
-            let gate = if limit.is_some() || state.stopped {
-                GATED
-            } else {
-                0
-            };
-            match self.change(word, word & !GATED | gate) {
-                Ok(()) => break,
-                Err(now) => word = now,
-            }
-        }
+        self.word.set_gate(limit.is_some() || state.stopped)?;
         state.limit = limit;
         // With none running, who waits does so because of a limit of zero.
         let mut batch = Batch::default();
@@ -184,53 +158,13 @@ impl<E> Shared<E> {
         self.waiters.lock().collects = true;
     }
 
-    /// Relaxed: what it makes visible, the lock does.
-    fn change(&self, from: usize, to: usize) -> Result<(), usize> {
-        (self.word)
-            .compare_exchange_weak(from, to, Ordering::Relaxed, Ordering::Relaxed)
-            .map(drop)
-    }
-
-    /// Takes a place, where nothing is in the way (6).
-    #[inline]
-    pub(super) fn try_take_place(&self) -> bool {
-        let mut word = self.word.load(Ordering::Relaxed);
-        while word & GATED == 0 {
-            // Taking a place publishes nothing; the start of the member does.
-            match self.change(word, word + ONE) {
-                Ok(()) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
-    }
-
-    /// Gives a place back, where nobody waits for it (6).
-    #[inline]
-    fn try_give_back(&self) -> bool {
-        let mut word = self.word.load(Ordering::Relaxed);
-        while word & GATED == 0 && (word & WAITED == 0 || word >= 2 * ONE) {
-            // Release: pairs with the `Acquire` of who finds none running, in `end_slow` and in `poll_ended`.
-            match (self.word).compare_exchange_weak(
-                word,
-                word - ONE,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => word = now,
-            }
-        }
-        false
-    }
-
     /// Whether members are to give up. Relaxed: those who must not miss it have been woken for it, or look again under the lock.
     #[inline]
     pub(super) fn is_aborting(&self) -> bool {
-        self.word.load(Ordering::Relaxed) & ABORTING != 0
+        self.aborting.load(Ordering::Relaxed)
     }
 
-    /// Takes the waker of a member that has to wait, unless members are to give up (7).
+    /// Takes the waker of a member that has to wait, unless members are to give up (5).
     #[cold]
     pub(super) fn enter(&self, waker: &Waker) -> Option<Place> {
         let waker = waker.clone();
@@ -243,17 +177,18 @@ impl<E> Shared<E> {
         Some(state.members.enter(waker))
     }
 
-    /// A member ended, or a place that was granted is given back: `place` is `None` then, as it is for a member that never waited.
+    /// A place is given back: `place` is `None` for a member that never waited, and for a place that nobody has used.
     #[inline]
     pub(super) fn end(&self, place: Option<Place>, outcome: Outcome<E>) {
         let plain = place.is_none() && matches!(outcome, Outcome::Ok);
-        if !plain || !self.try_give_back() {
+        if !plain || !self.word.try_give_back() {
             self.end_slow(place, outcome);
         }
     }
 
+    /// The same, where somebody has to be told.
     #[cold]
-    fn end_slow(&self, place: Option<Place>, outcome: Outcome<E>) {
+    pub(super) fn end_slow(&self, place: Option<Place>, outcome: Outcome<E>) {
         let cause = self.cause_of(&outcome);
         let mut state = self.waiters.lock();
         let mut aftermath = Aftermath {
@@ -270,12 +205,12 @@ impl<E> Shared<E> {
             aftermath.cause = cause;
             aftermath.refuse = Some(state.ticket());
         }
-        // The place goes to the next, or is free. Acquire: whoever makes it none passes on, by waking, what the others released.
-        self.word.fetch_sub(ONE, Ordering::AcqRel);
+        // The place goes to the next, or is free.
+        self.word.give_back();
         if self.has_place(&state) {
             aftermath.call = self.grant(&mut state);
         }
-        if self.running() == 0 || state.panic.is_some() {
+        if self.word.running() == 0 || state.panic.is_some() {
             aftermath.waker = self.take_waker(&mut state);
         }
         drop(state);
@@ -352,8 +287,8 @@ impl<E> Shared<E> {
             drop(state);
             resume_unwind(panic.payload);
         }
-        // WAITED first, so that whoever makes it none from now on comes for the waker. Acquire: pairs with the `Release` in `try_give_back`.
-        if self.word.fetch_or(WAITED, Ordering::Acquire) >= ONE {
+        // This first, so that whoever makes it none from now on comes for the waker.
+        if self.word.begin_wait() {
             let old = mem::replace(&mut state.waker, fresh.take());
             drop(state);
             drop(old);
@@ -361,9 +296,9 @@ impl<E> Shared<E> {
         }
         let (old, errors) = (state.waker.take(), mem::take(&mut state.errors));
         state.stopped = false;
-        let open = if state.limit.is_some() { GATED } else { 0 };
-        // Relaxed: under the lock (5).
-        (self.word).fetch_and(!(GATED | WAITED | ABORTING) | open, Ordering::Relaxed);
+        // Relaxed: before `renew`, which publishes it to those who do not take the lock.
+        self.aborting.store(false, Ordering::Relaxed);
+        self.word.renew(state.limit.is_some());
         drop(state);
         drop(old);
         if let Some(tied) = &self.tied {
@@ -382,7 +317,7 @@ impl<E> Shared<E> {
 
     pub(super) fn debug(&self, f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
         let state = self.waiters.lock();
-        let (running, limit, stopped) = (self.running(), state.limit, state.stopped);
+        let (running, limit, stopped) = (self.word.running(), state.limit, state.stopped);
         drop(state);
         f.debug_struct(name)
             .field("running", &running)
@@ -394,34 +329,22 @@ impl<E> Shared<E> {
 
 /// Under the lock.
 impl<E> Shared<E> {
-    fn running(&self) -> usize {
-        // Relaxed: under the lock, where what counts is that it is not less than it was (6).
-        self.word.load(Ordering::Relaxed) / ONE
-    }
-
     /// Whether the limit leaves room for one more in an open group.
     pub(super) fn has_place(&self, state: &State<E>) -> bool {
-        !state.stopped && state.limit.is_none_or(|limit| self.running() < limit)
-    }
-
-    /// Takes a place that there is.
-    pub(super) fn take_place(&self) {
-        // Relaxed: as in `try_take_place`.
-        self.word.fetch_add(ONE, Ordering::Relaxed);
+        !state.stopped && state.limit.is_none_or(|limit| self.word.running() < limit)
     }
 
     /// Gives the first who waits a place.
     fn grant(&self, state: &mut Locked<'_, State<E>, Call>) -> Option<Waker> {
         *state.front_mut()? = Call::Granted;
-        self.take_place();
+        self.word.take_place();
         state.take_front()
     }
 
     /// The waker of the one who waits, who has to come again for another call.
     fn take_waker(&self, state: &mut State<E>) -> Option<Waker> {
         let waker = state.waker.take()?;
-        // Relaxed: under the lock (5).
-        self.word.fetch_and(!WAITED, Ordering::Relaxed);
+        self.word.end_wait();
         Some(waker)
     }
 
@@ -448,8 +371,7 @@ impl<E> Shared<E> {
         if mem::replace(&mut state.stopped, true) {
             return false;
         }
-        // Relaxed: under the lock (5).
-        self.word.fetch_or(GATED, Ordering::Relaxed);
+        self.word.gate();
         if state.aborts {
             aftermath.abort = self.abort_all(state);
         }
@@ -458,8 +380,9 @@ impl<E> Shared<E> {
 
     /// Members are to give up; those who wait are to be woken for it, after the lock.
     fn abort_all(&self, state: &mut State<E>) -> Vec<Waker> {
+        self.word.gate();
         // Relaxed: under the lock (5).
-        self.word.fetch_or(GATED | ABORTING, Ordering::Relaxed);
+        self.aborting.store(true, Ordering::Relaxed);
         state.members.tell_all()
     }
 }

@@ -5,13 +5,13 @@ use std::fmt;
 use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use pin_project_lite::pin_project;
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
+use super::handle::Handle;
 use super::member;
 use super::shared::{Call, Outcome, Shared, State};
 use crate::context::{Context, Done};
@@ -31,11 +31,11 @@ pub(super) type Place<'a, E> = Waiter<'a, State<E>, Call>;
 ///
 /// **Go:** a `*errgroup.Group` that a member has.
 pub struct Spawner<E> {
-    shared: Arc<Shared<E>>,
+    shared: Handle<E>,
 }
 
 impl<E: Send + 'static> Spawner<E> {
-    pub(super) fn new(shared: &Arc<Shared<E>>) -> Self {
+    pub(super) fn new(shared: &Handle<E>) -> Self {
         Self {
             shared: shared.clone(),
         }
@@ -85,6 +85,7 @@ impl<E: Send + 'static> Spawner<E> {
     ///
     /// **Go:** `g.TryGo(f)`.
     #[track_caller]
+    #[must_use = "`false`: the future was dropped, and not started"]
     pub fn try_spawn<F>(&self, future: F) -> bool
     where
         F: Future<Output = Result<(), E>> + Send + 'static,
@@ -109,7 +110,7 @@ impl<E> fmt::Debug for Spawner<E> {
 
 #[track_caller]
 pub(super) fn try_spawn<F, E>(
-    shared: &Arc<Shared<E>>,
+    shared: &Handle<E>,
     future: F,
     location: &'static Location<'static>,
 ) -> bool
@@ -120,10 +121,12 @@ where
     if shared.ctx().is_some_and(Context::is_done) {
         return false;
     }
-    if !shared.try_take_place() && !try_take_place_slow(shared) {
+    let member = shared.try_enter();
+    let member = member.or_else(|| try_take_place_slow(shared).then(|| shared.admit()));
+    let Some(member) = member else {
         return false;
-    }
-    member::start(shared, future, location);
+    };
+    member::start(member, future, location);
     true
 }
 
@@ -132,7 +135,7 @@ fn try_take_place_slow<E>(shared: &Shared<E>) -> bool {
     let state = shared.waiters.lock();
     let free = shared.has_place(&state) && state.is_empty();
     if free {
-        shared.take_place();
+        shared.word.take_place();
     }
     free
 }
@@ -152,7 +155,7 @@ pin_project! {
     /// **Go:** a goroutine inside `g.Go(f)`.
     #[must_use = "nothing is started unless awaited; `try_spawn` does not wait"]
     pub struct Spawn<'a, F, E> {
-        shared: &'a Arc<Shared<E>>,
+        shared: &'a Handle<E>,
         // `None` once started or refused.
         future: Option<F>,
         // Made when there is no place at once.
@@ -184,7 +187,7 @@ pin_project! {
 
 impl<'a, F, E> Spawn<'a, F, E> {
     pub(super) fn new(
-        shared: &'a Arc<Shared<E>>,
+        shared: &'a Handle<E>,
         future: F,
         location: &'static Location<'static>,
     ) -> Self {
@@ -213,15 +216,17 @@ where
             "errgroup::Spawn polled after it ended: await it once"
         );
         let over = this.shared.ctx().is_some_and(Context::is_done);
-        let granted = if this.turn.is_none() && !over && this.shared.try_take_place() {
-            true
-        } else {
-            ready!(poll_slow(this.shared, this.turn, over, this.location, cx))
+        let at_once = (this.turn.is_none() && !over).then(|| this.shared.try_enter());
+        let member = match at_once.flatten() {
+            Some(member) => Some(member),
+            None => ready!(poll_slow(this.shared, this.turn, over, this.location, cx))
+                .then(|| this.shared.admit()),
         };
         proceed.made_progress();
-        match this.future.take() {
-            Some(future) if granted => member::start(this.shared, future, this.location),
-            refused => drop(refused),
+        let granted = member.is_some();
+        match (this.future.take(), member) {
+            (Some(future), Some(member)) => member::start(member, future, this.location),
+            (refused, _) => drop(refused),
         }
         Poll::Ready(granted)
     }
@@ -271,7 +276,7 @@ pub(super) fn ask<E>(
         ready!(waiter.as_mut().poll_notified(cx));
         return Poll::Ready(waiter.note() == Some(Call::Granted) && still_open(shared));
     }
-    if shared.try_take_place() {
+    if shared.word.try_take_place() {
         return Poll::Ready(true);
     }
     ask_slow(shared, waiter, cx)
@@ -289,7 +294,7 @@ fn ask_slow<E>(
         return Poll::Ready(false);
     }
     if shared.has_place(&state) && state.is_empty() {
-        shared.take_place();
+        shared.word.take_place();
         return Poll::Ready(true);
     }
     waiter.enqueue(&mut state, waker);

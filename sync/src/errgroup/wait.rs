@@ -14,12 +14,12 @@ use super::shared::Shared;
 /// Completes with the errors of the members. There is one at a time, as the group is borrowed uniquely for it.
 pub(super) struct Ended<'a, E> {
     shared: &'a Shared<E>,
-    place: &'static Location<'static>,
+    location: &'static Location<'static>,
 }
 
 impl<'a, E> Ended<'a, E> {
-    pub(super) fn new(shared: &'a Shared<E>, place: &'static Location<'static>) -> Self {
-        Self { shared, place }
+    pub(super) fn new(shared: &'a Shared<E>, location: &'static Location<'static>) -> Self {
+        Self { shared, location }
     }
 }
 
@@ -31,7 +31,7 @@ impl<E> Future for Ended<'_, E> {
         let polled = self.shared.poll_ended(cx);
         match polled {
             Poll::Ready(_) => proceed.made_progress(),
-            Poll::Pending => waiting(WaitReason::WaitGroupWait, self.place),
+            Poll::Pending => waiting(WaitReason::WaitGroupWait, self.location),
         }
         polled
     }

@@ -4,12 +4,12 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
+use super::handle::{Handle, Member};
 use super::members::Place;
 use super::shared::{Call, Outcome, Shared};
 use super::spawn::{ask, give_up};
@@ -17,12 +17,25 @@ use super::wait::Ended;
 use crate::models::block_on;
 use crate::waiters::Waiter;
 
+type Group = Handle<u32>;
+
+fn new() -> Group {
+    Handle::new(Shared::new(None))
+}
+
+/// The good end of a member that has never waited.
+fn well(member: Member<u32>) {
+    if let Some(member) = member.leave() {
+        member.end(None, Outcome::Ok);
+    }
+}
+
 /// A group with a limit of one, in which so many members run.
-fn group(limit: usize, running: usize) -> Arc<Shared<u32>> {
-    let shared = Shared::new(None);
+fn group(limit: usize, running: usize) -> Group {
+    let shared = new();
     shared.set_limit(Some(limit)).unwrap();
     for _ in 0..running {
-        shared.take_place();
+        shared.word.take_place();
     }
     shared
 }
@@ -170,28 +183,26 @@ fn who_comes_after_wait_is_not_refused_for_the_failure_before() {
 
 // Without the lock.
 
-type Group = Arc<Shared<u32>>;
-
 #[test]
 fn who_waits_sees_the_end_of_all() {
     loom::model(|| {
-        let group: Group = Shared::new(None);
+        let group = new();
         let done = loom::sync::Arc::new(AtomicUsize::new(0));
         let members: Vec<_> = (0..2)
             .map(|_| {
-                assert!(group.try_take_place());
-                let (group, done) = (group.clone(), done.clone());
+                let member = group.try_enter().unwrap();
+                let done = done.clone();
                 thread::spawn(move || {
                     // Relaxed: what makes it visible is the group.
                     done.fetch_add(1, Ordering::Relaxed);
-                    group.end(None, Outcome::Ok);
+                    well(member);
                 })
             })
             .collect();
         assert_eq!(wait(&group), []);
         assert_eq!(done.load(Ordering::Relaxed), 2);
         // It can be used again.
-        assert!(group.try_take_place());
+        well(group.try_enter().unwrap());
         for member in members {
             member.join().unwrap();
         }
@@ -201,11 +212,14 @@ fn who_waits_sees_the_end_of_all() {
 #[test]
 fn a_failure_beside_a_good_end_is_returned_when_both_have_ended() {
     loom::model(|| {
-        let group: Group = Shared::new(None);
-        assert!(group.try_take_place() && group.try_take_place());
-        let members = [Outcome::Ok, Outcome::Err(7)].map(|outcome| {
-            let group = group.clone();
-            thread::spawn(move || group.end(None, outcome))
+        let group = new();
+        let both =
+            [Outcome::Ok, Outcome::Err(7)].map(|outcome| (group.try_enter().unwrap(), outcome));
+        let members = both.map(|(member, outcome)| {
+            thread::spawn(move || match outcome {
+                Outcome::Ok => well(member),
+                outcome => member.end(None, outcome),
+            })
         });
         assert_eq!(wait(&group), [7]);
         for member in members {
@@ -217,17 +231,14 @@ fn a_failure_beside_a_good_end_is_returned_when_both_have_ended() {
 #[test]
 fn a_member_that_begins_to_wait_learns_that_it_is_to_give_up() {
     loom::model(|| {
-        let group: Group = Shared::new(None);
+        let group = new();
         group.abort_on_error();
-        assert!(group.try_take_place() && group.try_take_place());
-        let failing = {
-            let group = group.clone();
-            thread::spawn(move || group.end(None, Outcome::Err(7)))
-        };
-        let waiting = {
-            let group = group.clone();
-            thread::spawn(move || block_on(Suspended { group, place: None }))
-        };
+        let (failing, waiting) = (group.try_enter().unwrap(), group.try_enter());
+        let failing = thread::spawn(move || failing.end(None, Outcome::Err(7)));
+        let waiting = thread::spawn(move || {
+            let (member, place) = (waiting, None);
+            block_on(Suspended { member, place });
+        });
         assert_eq!(wait(&group), [7]);
         failing.join().unwrap();
         waiting.join().unwrap();
@@ -237,20 +248,58 @@ fn a_member_that_begins_to_wait_learns_that_it_is_to_give_up() {
 #[test]
 fn a_limit_is_not_set_beside_a_member() {
     loom::model(|| {
-        let group: Group = Shared::new(None);
+        let group = new();
         let starting = {
             let group = group.clone();
-            thread::spawn(move || group.try_take_place())
+            thread::spawn(move || group.try_enter())
         };
         let limited = group.set_limit(Some(0)).is_ok();
         let started = starting.join().unwrap();
-        assert!(limited != started, "one was first");
+        assert!(limited != started.is_some(), "one was first");
+    });
+}
+
+/// Loom fails if the group is freed twice, not at all, or before what others did with it.
+#[test]
+fn the_last_holder_frees_the_group() {
+    loom::model(|| {
+        let group = new();
+        let plain = group.try_enter().unwrap();
+        let failing = group.try_enter().unwrap();
+        let plain = thread::spawn(move || well(plain));
+        let failing = thread::spawn(move || failing.end(None, Outcome::Err(7)));
+        group.close();
+        drop(group);
+        plain.join().unwrap();
+        failing.join().unwrap();
+    });
+}
+
+#[test]
+fn who_starts_after_an_abort_and_a_wait_is_not_aborted() {
+    loom::model(|| {
+        let group = new();
+        group.abort_on_error();
+        let failing = group.try_enter().unwrap();
+        failing.end(None, Outcome::Err(7));
+        let next = {
+            let group = group.clone();
+            thread::spawn(move || match group.try_enter() {
+                Some(member) => {
+                    assert!(!member.is_aborting());
+                    well(member);
+                }
+                None => thread::yield_now(),
+            })
+        };
+        assert_eq!(wait(&group), [7]);
+        next.join().unwrap();
     });
 }
 
 /// A member whose future is never ready.
 struct Suspended {
-    group: Group,
+    member: Option<Member<u32>>,
     place: Option<Place>,
 }
 
@@ -258,15 +307,17 @@ impl Future for Suspended {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.group.is_aborting() {
+        let member = self.member.take().unwrap();
+        if !member.is_aborting() {
             if self.place.is_none() {
-                self.place = self.group.enter(cx.waker());
+                self.place = member.enter(cx.waker());
             }
             if self.place.is_some() {
+                self.member = Some(member);
                 return Poll::Pending;
             }
         }
-        self.group.end(self.place, Outcome::Dropped);
+        member.end(self.place, Outcome::Dropped);
         Poll::Ready(())
     }
 }

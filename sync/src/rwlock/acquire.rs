@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use runtime::task::coop::poll_proceed;
+use runtime::task::coop::{poll_give_way, poll_proceed};
 use runtime::task::waiting;
 
 use super::raw::{RawRwLock, Side, Turn};
@@ -112,7 +112,8 @@ impl<L: Owner + ?Sized, S: OnSide> Future for RawAcquire<'_, L, S> {
     }
 }
 
-/// It is taken, or this is not the first poll.
+/// It is taken, or this is not the first poll. Before it gets in line it lets others run, once: those who were handed the lock and have yet to
+/// run, most of all.
 #[cold]
 fn poll_slow<'a>(
     lock: &'a RawRwLock,
@@ -122,8 +123,13 @@ fn poll_slow<'a>(
     cx: &mut Context<'_>,
 ) -> Poll<()> {
     let polled = match turn.as_mut().as_pin_mut() {
-        None => lock.queue_up(side, turn.as_mut(), cx),
-        Some(turn) => turn.poll_notified(cx),
+        Some(turn) if !turn.is_idle() => turn.poll_notified(cx),
+        // One that is not in the queue says that it has been asked.
+        None if poll_give_way(cx).is_pending() => {
+            turn.set(Some(lock.turn(side)));
+            Poll::Pending
+        }
+        _ => lock.queue_up(side, turn.as_mut(), cx),
     };
     settle(polled, side, turn, place)
 }

@@ -30,6 +30,10 @@
 //! 3. Whoever makes room for another, by giving the lock back in whole or in part, or by giving up waiting, calls `advance` if QUEUED is set.
 //! 4. The lock of the readers' queue is taken before that of another one.
 //!
+//! Whoever finds the lock taken in the midst of other work lets others run before it gets in line, once (`poll_give_way`). Without
+//! that, tasks that meet here once come to a phase for each access, also on one core, where nobody need ever wait: a writer lets readers
+//! in, and wants to write again before these have run.
+//!
 //! *Rejected*: a semaphore with very many permits, of which a writer takes all, as Tokio does. First come, first served has readers wait
 //! between any two writers, one phase for each.
 #![forbid(unsafe_code)]
@@ -38,6 +42,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use runtime::task::WaitReason;
+use runtime::task::coop::contended;
 
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::waiters::{Batch, Locked, Waiter, Waiters, Withdrawn};
@@ -124,14 +129,31 @@ impl RawRwLock {
         (state & (side.kept_out_by() | QUEUED) == 0).then(|| state + side.held())
     }
 
-    #[inline]
+    /// Takes the lock if it is free for `side` and nobody waits.
+    ///
+    /// It guesses that nobody has it, since a look before would cost a quarter of it all: the compare-exchange would wait for it. Where
+    /// others read, the wrong guess brings what a look would have brought, and the line with it.
+    #[inline(always)]
     pub(super) fn try_lock(&self, side: Side) -> bool {
-        let mut state = self.state.load(Ordering::Relaxed);
+        // Acquire: as in `change`.
+        let free =
+            (self.state).compare_exchange(0, side.held(), Ordering::Acquire, Ordering::Relaxed);
+        match free {
+            Ok(_) => true,
+            Err(state) => self.try_lock_slow(state, side),
+        }
+    }
+
+    /// Others have it, or wait. Not `cold`: readers meet readers.
+    #[inline(never)]
+    fn try_lock_slow(&self, mut state: usize, side: Side) -> bool {
         while let Some(next) = Self::taken(state, side) {
             match self.change(state, next) {
                 Ok(()) => return true,
                 Err(now) => state = now,
             }
+            // Between two instructions another core has changed the word, on which both count their readers.
+            contended();
         }
         false
     }
@@ -249,6 +271,11 @@ impl RawRwLock {
 
 /// One that has to wait.
 impl RawRwLock {
+    /// A place for one who is not in the queue yet.
+    pub(super) fn turn(&self, side: Side) -> Turn<'_> {
+        Waiter::new(self.queue(side), side)
+    }
+
     /// Into the queue, or the lock after all if it has just become free.
     pub(super) fn queue_up<'a>(
         &'a self,
@@ -258,7 +285,7 @@ impl RawRwLock {
     ) -> Poll<()> {
         // Foreign code, so first.
         let waker = cx.waker().clone();
-        turn.set(Some(Waiter::new(self.queue(side), side)));
+        turn.set(Some(self.turn(side)));
         let waiter = turn.as_pin_mut().expect("set just now");
         let mut readers = self.readers.lock();
         let mut state = self.state.load(Ordering::Relaxed);
@@ -283,6 +310,9 @@ impl RawRwLock {
     /// Takes a waiter back that is dropped before it has the lock, or before it has seen that it has.
     #[cold]
     pub(super) fn give_up(&self, side: Side, turn: Pin<&mut Turn<'_>>) {
+        if turn.is_idle() {
+            return;
+        }
         let mut readers = self.readers.lock();
         let withdrawn = match side {
             Side::Read => turn.withdraw(&mut readers),

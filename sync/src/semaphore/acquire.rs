@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use runtime::task::coop::poll_proceed;
+use runtime::task::coop::{poll_give_way, poll_proceed};
 use runtime::task::{WaitReason, waiting};
 
 use super::raw::{Ask, Turn};
@@ -112,11 +112,18 @@ impl Take<'_> {
     fn poll_slow(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SemaphoreClosed>> {
         let mut this = self.project();
         let polled = match this.turn.as_mut().as_pin_mut() {
-            None => (this.semaphore.raw).queue_up(this.turn.as_mut(), *this.wanted, cx),
-            Some(mut turn) => (turn.as_mut().poll_notified(cx)).map(|()| match turn.note() {
-                Some(Ask::Refused) => Err(SemaphoreClosed(())),
-                _ => Ok(()),
-            }),
+            Some(mut turn) if !turn.is_idle() => {
+                (turn.as_mut().poll_notified(cx)).map(|()| match turn.note() {
+                    Some(Ask::Refused) => Err(SemaphoreClosed(())),
+                    _ => Ok(()),
+                })
+            }
+            // One that is not in the queue says that it has been asked.
+            None if poll_give_way(cx).is_pending() => {
+                (this.turn).set(Some(this.semaphore.raw.turn(*this.wanted)));
+                Poll::Pending
+            }
+            _ => (this.semaphore.raw).queue_up(this.turn.as_mut(), *this.wanted, cx),
         };
         match &polled {
             // Nothing is left to give up.

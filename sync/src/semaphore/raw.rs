@@ -10,7 +10,8 @@
 //! The permits that are free and a bit that says whether anyone waits are one word, so that taking and giving back is one atomic operation
 //! while nobody waits. As soon as somebody does, the bit keeps everyone else from taking, and permits that come back are handed to the first
 //! in the queue; one that wants many holds up those behind it until it has them. That is on purpose, as in Go: small requests would
-//! otherwise starve a large one for ever.
+//! otherwise starve a large one for ever. Since permits are handed over, whoever is to wait in the midst of other work lets others run
+//! first, once (`poll_give_way`): those who were handed some and have yet to run give them back, and nobody need wait.
 //!
 //! Invariants:
 //!
@@ -24,6 +25,8 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+use runtime::task::coop::contended;
 
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::waiters::{Batch, Locked, Waiter, Waiters, Withdrawn};
@@ -54,6 +57,14 @@ pub(super) struct Look {
     pub(super) available: usize,
     pub(super) queued: bool,
     pub(super) closed: bool,
+}
+
+/// Why permits were not added at once.
+enum Refused {
+    Queued,
+    TooMany,
+    /// To this.
+    Changed(usize),
 }
 
 /// Somebody waits.
@@ -101,7 +112,20 @@ impl RawSemaphore {
     /// Takes `n` permits if there are so many and nobody waits.
     #[inline]
     pub(super) fn try_take(&self, n: usize) -> bool {
-        let mut state = self.state.load(Ordering::Relaxed);
+        let state = self.state.load(Ordering::Relaxed);
+        let Some(next) = Self::taken(state, n) else {
+            return false;
+        };
+        match self.change(state, next) {
+            Ok(()) => true,
+            Err(now) => self.try_take_again(now, n),
+        }
+    }
+
+    /// Between two instructions another core has changed the word, on which both count.
+    #[cold]
+    fn try_take_again(&self, mut state: usize, n: usize) -> bool {
+        contended();
         while let Some(next) = Self::taken(state, n) {
             match self.change(state, next) {
                 Ok(()) => return true,
@@ -122,23 +146,42 @@ impl RawSemaphore {
     /// Adds permits; says `false`, and has not done it, if there would be more than there are.
     #[inline]
     pub(super) fn give_back(&self, n: usize) -> bool {
-        let mut state = self.state.load(Ordering::Relaxed);
-        while state & QUEUED == 0 {
-            if n > self.size - state / ONE {
-                return false;
-            }
-            // Release: pairs with the `Acquire` of whoever takes these permits.
-            match (self.state).compare_exchange_weak(
-                state,
-                state + n * ONE,
-                Ordering::Release,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return true,
-                Err(now) => state = now,
-            }
+        let state = self.state.load(Ordering::Relaxed);
+        self.try_add(state, n).is_ok() || self.give_back_again(n)
+    }
+
+    /// Adds permits to that many, if nobody waits and there is room for them.
+    #[inline]
+    fn try_add(&self, state: usize, n: usize) -> Result<(), Refused> {
+        if state & QUEUED != 0 {
+            return Err(Refused::Queued);
         }
-        self.give_back_slow(n)
+        if n > self.size - state / ONE {
+            return Err(Refused::TooMany);
+        }
+        // Release: pairs with the `Acquire` of whoever takes these permits.
+        let added = (self.state).compare_exchange_weak(
+            state,
+            state + n * ONE,
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        added.map(drop).map_err(Refused::Changed)
+    }
+
+    /// Somebody waits, there are too many, or another core was faster.
+    #[cold]
+    fn give_back_again(&self, n: usize) -> bool {
+        let mut state = self.state.load(Ordering::Relaxed);
+        loop {
+            match self.try_add(state, n) {
+                Ok(()) => return true,
+                Err(Refused::Queued) => return self.give_back_slow(n),
+                Err(Refused::TooMany) => return false,
+                Err(Refused::Changed(now)) => state = now,
+            }
+            contended();
+        }
     }
 
     /// Somebody waits for them.
@@ -226,6 +269,11 @@ fn serve(locked: &mut Locked<'_, (), Ask>, batch: &mut Batch, free: &mut usize) 
 
 /// One that has to wait.
 impl RawSemaphore {
+    /// A place for one who is not in the queue yet.
+    pub(super) fn turn(&self, wanted: usize) -> Turn<'_> {
+        Waiter::new(&self.waiters, Ask::Permits(wanted))
+    }
+
     /// Into the queue; or the permits after all if they have just come, or a refusal.
     pub(super) fn queue_up<'a>(
         &'a self,
@@ -235,7 +283,7 @@ impl RawSemaphore {
     ) -> Poll<Result<(), SemaphoreClosed>> {
         // Foreign code, so first.
         let waker = cx.waker().clone();
-        turn.set(Some(Waiter::new(&self.waiters, Ask::Permits(wanted))));
+        turn.set(Some(self.turn(wanted)));
         let waiter = turn.as_pin_mut().expect("set just now");
         let mut locked = self.waiters.lock();
         // Acquire: as in `look`.
@@ -263,6 +311,9 @@ impl RawSemaphore {
     /// Takes a waiter back that is dropped before it is served, or before it has seen that it was.
     #[cold]
     pub(super) fn give_up(&self, turn: Pin<&mut Turn<'_>>) {
+        if turn.is_idle() {
+            return;
+        }
         let mut locked = self.waiters.lock();
         let ask = turn.note();
         let withdrawn = turn.withdraw(&mut locked);
