@@ -8,9 +8,12 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::OnceLock;
+use std::task::{Context, Poll, ready};
 
-use runtime::task::coop;
+use pin_project_lite::pin_project;
+use runtime::task::coop::poll_proceed;
 
 use crate::blocking;
 use crate::mutex::RawMutex;
@@ -107,12 +110,8 @@ impl<T> OnceCell<T> {
         F: FnOnce() -> Fut,
         Fut: Future<Output = T>,
     {
-        let made = self.get_or_try_init(|| async { Ok::<T, Infallible>(init().await) });
-        async move {
-            match made.await {
-                Ok(value) => value,
-                Err(never) => match never {},
-            }
+        Sure {
+            asked: self.get_or_try_init(|| async { Ok::<T, Infallible>(init().await) }),
         }
     }
 
@@ -146,12 +145,7 @@ impl<T> OnceCell<T> {
         Fut: Future<Output = Result<T, E>>,
     {
         let place = Location::caller();
-        async move {
-            if let Some(value) = self.value.get() {
-                // A loop of these lets others run, as one of any operation does.
-                coop::consume_budget().await;
-                return Ok(value);
-            }
+        let make = async move {
             self.making.lock(place).await;
             let making = Making(&self.making);
             if self.value.get().is_none() {
@@ -164,7 +158,8 @@ impl<T> OnceCell<T> {
                 .value
                 .get()
                 .expect("it was there, or has just been set"))
-        }
+        };
+        Asked { cell: self, make }
     }
 
     /// The value; makes it by `init` if there is none, and blocks the thread while another does. For threads outside the runtime.
@@ -280,6 +275,59 @@ impl<T> OnceCell<T> {
 impl<T> Default for OnceCell<T> {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+pin_project! {
+    /// The value if it is there, else what comes of making it. By hand, so that where it is there, which is most often, no more is done than to
+    /// look.
+    struct Asked<'a, T, M> {
+        cell: &'a OnceCell<T>,
+        #[pin]
+        make: M,
+    }
+}
+
+impl<'a, T, M, E> Future for Asked<'a, T, M>
+where
+    M: Future<Output = Result<&'a T, E>>,
+{
+    type Output = Result<&'a T, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.cell.value.get() {
+            Some(value) => {
+                // A loop of these lets others run, as one of any operation does.
+                ready!(poll_proceed(cx)).made_progress();
+                Poll::Ready(Ok(value))
+            }
+            None => this.make.poll(cx),
+        }
+    }
+}
+
+pin_project! {
+    /// What cannot fail.
+    struct Sure<F> {
+        #[pin]
+        asked: F,
+    }
+}
+
+impl<T, F> Future for Sure<F>
+where
+    F: Future<Output = Result<T, Infallible>>,
+{
+    type Output = T;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        self.project().asked.poll(cx).map(|made| match made {
+            Ok(value) => value,
+            Err(never) => match never {},
+        })
     }
 }
 

@@ -3,12 +3,15 @@
 
 mod support;
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
+use runtime::task::coop::consume_budget;
 use support::{
-    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, pause, poll_once, with_seeds,
+    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, on_one_alone, pause,
+    poll_once, poll_with_budget, with_seeds,
 };
 use sync::{RwLock, WaitGroup, channel, select};
 
@@ -68,6 +71,79 @@ fn writers_are_alone() {
             group.wait().await;
         }
     });
+}
+
+/// Also one that goes away in between leaves nothing behind.
+#[test]
+fn in_the_midst_of_other_work_a_writer_gets_in_line_with_its_second_poll() {
+    on_one_alone(async {
+        let lock = RwLock::new(());
+        let reader = lock.try_read().unwrap();
+        some_work().await;
+        let mut write = Box::pin(lock.write());
+        assert!(poll_with_budget(write.as_mut()).is_pending());
+        assert!(lock.try_read().is_some(), "it is not in line yet");
+        drop(write);
+        let mut write = Box::pin(lock.write());
+        assert!(poll_with_budget(write.as_mut()).is_pending());
+        assert!(poll_with_budget(write.as_mut()).is_pending());
+        assert!(lock.try_read().is_none(), "it is in line");
+        drop(reader);
+        drop(write.await);
+        assert!(lock.try_write().is_some());
+    });
+}
+
+/// More than most tasks do between two waits, and less than the budget.
+async fn some_work() {
+    for _ in 0..32 {
+        consume_budget().await;
+    }
+}
+
+/// Each task holds the lock over no await: where they run one after the other, nobody need ever wait for it.
+#[test]
+fn tasks_that_waited_once_do_not_wait_for_ever_after() {
+    on_one_alone(async {
+        let lock = Arc::new(RwLock::new(0));
+        let group = WaitGroup::new();
+        let waits = Arc::new(AtomicUsize::new(0));
+        // All of them begin with a wait.
+        let writer = lock.try_write().unwrap();
+        for task in 0..8 {
+            let (lock, waits) = (lock.clone(), waits.clone());
+            group.spawn(async move {
+                for access in task * 4..ACCESSES {
+                    if access % 32 == 0 {
+                        *counting(lock.write(), &waits).await += 1;
+                    } else {
+                        let _count = *counting(lock.read(), &waits).await;
+                    }
+                }
+            });
+        }
+        runtime::yield_now().await;
+        drop(writer);
+        group.wait().await;
+        // Without a way out, each access is one. With it, it takes some rounds.
+        let waits = waits.load(Ordering::Relaxed);
+        assert!(waits < ACCESSES, "{waits} waits");
+    });
+}
+
+const ACCESSES: usize = 20_000;
+
+/// Counts the polls that find the lock taken, or the budget spent.
+async fn counting<F: Future>(future: F, waits: &AtomicUsize) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        let polled = future.as_mut().poll(cx);
+        if polled.is_pending() {
+            waits.fetch_add(1, Ordering::Relaxed);
+        }
+        polled
+    })
+    .await
 }
 
 #[test]

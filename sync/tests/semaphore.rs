@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use runtime::task::coop::consume_budget;
 use support::{
-    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, pause, poll_once, with_seeds,
+    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, on_one_alone, pause,
+    poll_once, poll_with_budget, with_seeds,
 };
 use sync::{Semaphore, WaitGroup, select};
 
@@ -38,6 +40,30 @@ fn never_more_than_there_are_permits() {
         }
         group.wait().await;
         assert_eq!(semaphore.available(), SIZE);
+    });
+}
+
+/// Also one that goes away in between leaves nothing behind.
+#[test]
+fn in_the_midst_of_other_work_one_gets_in_line_with_its_second_poll() {
+    on_one_alone(async {
+        let semaphore = Semaphore::new(2);
+        let taken = semaphore.try_acquire().unwrap();
+        // More than most tasks do between two waits, and less than the budget.
+        for _ in 0..32 {
+            consume_budget().await;
+        }
+        let mut both = Box::pin(semaphore.acquire_many(2));
+        assert!(poll_with_budget(both.as_mut()).is_pending());
+        assert!(semaphore.try_acquire().is_some(), "it is not in line yet");
+        drop(both);
+        let mut both = Box::pin(semaphore.acquire_many(2));
+        assert!(poll_with_budget(both.as_mut()).is_pending());
+        assert!(poll_with_budget(both.as_mut()).is_pending());
+        assert!(semaphore.try_acquire().is_none(), "it is in line");
+        drop(taken);
+        drop(both.await);
+        assert_eq!(semaphore.available(), 2);
     });
 }
 

@@ -148,6 +148,11 @@ pub(crate) async fn pause(yields: usize) {
     }
 }
 
+/// Polls once, as the task that calls it would: with what it has left of its budget.
+pub(crate) fn poll_with_budget<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+}
+
 /// One poll by hand, with a waker that nobody listens to, and without a budget, whose end would look like waiting.
 pub(crate) fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     let future = pin!(runtime::task::coop::unconstrained(future));
