@@ -22,6 +22,10 @@ const TIMER_BATCH: usize = 1024;
 /// For so long, in nanoseconds, more workers may be awake after some were found to block: until those that took over have been looked at.
 const BOOST: u64 = 2_000_000;
 
+/// A poll that is named because it lasts has computed for one part in this many of the limit, if it does not block: a thread gets that much
+/// even on a machine with several times as many threads as cores.
+const OWN: u64 = 8;
+
 thread_local! {
     /// The thread is a monitor that does what a worker would do.
     static DELIVERS: Cell<bool> = const { Cell::new(false) };
@@ -355,8 +359,11 @@ impl Scheduler {
         !past
     }
 
+    /// Names a task that stays for too long by its own doing. One that is there still because the machine has no CPU left is not to blame.
     fn report(&self, slot: &Slot, watched: &mut Watched, stay: Stay) {
-        let remarkable = self.monitor.report.is_some_and(|limit| stay.time >= limit);
+        let own = |limit| stay.blocks || stay.computed >= limit / OWN;
+        let remarkable =
+            (self.monitor.report).is_some_and(|limit| stay.time >= limit && own(limit));
         if remarkable
             && !slot.poll.is_on_purpose()
             && !std::mem::replace(&mut watched.reported, true)
