@@ -123,7 +123,8 @@ impl<E: Send + 'static> Group<E> {
     /// As [`with_context`](Self::with_context), with a cause made of the first error by `cause`: for who looks at more than its text.
     ///
     /// ```
-    /// #     /// # use sync::{context::Context, errgroup::Group};
+    /// # use std::sync::Arc;
+    /// # use sync::{context::Context, errgroup::Group};
     /// # runtime::block_on(async {
     /// let (mut group, ctx) = Group::with_context_cause(&Context::background(), |e: &Arc<std::fmt::Error>| e.clone());
     /// group.spawn(async { Err(Arc::new(std::fmt::Error)) }).await;
