@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 use std::thread;
@@ -13,7 +14,7 @@ use crate::limits;
 use crate::options::{Options, Sides};
 use crate::phase::{Errors, Outcome, Phase};
 use crate::plan::Plan;
-use crate::progress::{Progress, say, say_named};
+use crate::progress::{Progress, SECONDS, say, say_named};
 use crate::report::{Report, grouped};
 use crate::talk::{Talk, Trouble};
 use crate::usage::{Kernel, Memory, Work};
@@ -106,7 +107,7 @@ impl<'a> Run<'a> {
         );
         match self.talk.hear(None) {
             Ok(Some((id, line))) => Err(self.talk.senseless(id, &line)),
-            Ok(None) | Err(Trouble::TimeUp(_)) => Ok(()),
+            Ok(None) | Err(Trouble::TimeUp(_) | Trouble::Interrupted) => Ok(()),
             Err(trouble) => Err(trouble),
         }
     }
@@ -216,7 +217,7 @@ impl<'a> Run<'a> {
         let servers = self.server_pids();
         thread::sleep(SETTLE);
         let seconds = self.options.idle.as_secs_f64().ceil() as u64;
-        let mut progress = Progress::start("idle", "seconds", seconds);
+        let mut progress = Progress::start("idle", SECONDS, seconds);
         let (before, start) = (Work::of(&servers), Instant::now());
         let end = start + self.options.idle;
         while Instant::now() < end {
@@ -288,6 +289,9 @@ impl<'a> Run<'a> {
                     limit.as_secs()
                 ));
             }
+            Err(Trouble::Interrupted) => {
+                self.report.trouble = Some("interrupted by Ctrl-C".to_owned());
+            }
             Ok(()) if self.options.sides == Sides::Server => return ExitCode::SUCCESS,
             Ok(()) => {}
         }
@@ -296,7 +300,8 @@ impl<'a> Run<'a> {
         match (&self.report.trouble, self.options.sides) {
             // A server alone has no result to show.
             (Some(line), Sides::Server) => say(&format!("c100k: {line}")),
-            _ => print!("\n{}", self.report),
+            // A reader that has gone, such as `head`, is no error of the run.
+            _ => drop(write!(io::stdout(), "\n{}", self.report)),
         }
         if let Some(path) = &self.options.json {
             if let Err(error) = fs::write(path, to_json(&self.report)) {

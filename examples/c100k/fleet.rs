@@ -7,10 +7,13 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::num::NonZero;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::interrupt;
 
 /// How long children may take to end in good order; a little longer than they give themselves.
 const GRACE: Duration = Duration::from_secs(2);
@@ -37,11 +40,18 @@ pub(crate) enum Event {
     Line(String),
     /// Its last line was said: it is ending, or dead.
     Gone,
+    /// Ctrl-C, which is the parent's to hear: of no child.
+    Interrupted,
 }
 
 impl Fleet {
     pub(crate) fn new() -> Self {
         let (sender, events) = mpsc::channel();
+        let interrupted = sender.clone();
+        // Without it Ctrl-C ends the parent, and that the children: no summary, and no harm.
+        let _ = interrupt::on_ctrl_c(move || {
+            let _ = interrupted.send((0, Event::Interrupted));
+        });
         Self {
             members: Vec::new(),
             events,
@@ -60,7 +70,9 @@ impl Fleet {
         command
             .args(args)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            // Out of the terminal's reach: Ctrl-C is sent to the parent alone, which ends the children and says how far they were.
+            .process_group(0);
         if std::env::var_os("RUNTIME_MAXPROCS").is_none() {
             command.env("RUNTIME_MAXPROCS", workers.to_string());
         }

@@ -17,16 +17,17 @@
 //! 2. `conductor` leads the run: starts servers, then clients, and takes them through the phases connect, idle, rounds, close.
 //!    `phase` is one of these, `progress` shows how far it is.
 //! 3. `fleet` holds the processes, `talk` is the parent's end of the talk with them, in lines over pipes, and `control` the
-//!    child's. When the parent goes, whatever the reason, the pipes close and each child ends.
+//!    child's. When the parent goes, whatever the reason, the pipes close and each child ends. `interrupt` is Ctrl-C.
 //! 4. `usage` reads from `/proc` what that costs; `latency` counts how long messages took.
 //! 5. `report` is the outcome and its summary for people; `json` the same for programs.
 //!
-//! The parent runs no task and needs no runtime: it measures, and has to stay out of the way.
+//! The parent runs no task: it measures, and has to stay out of the way.
 
 mod client;
 mod conductor;
 mod control;
 mod fleet;
+mod interrupt;
 mod json;
 mod latency;
 mod limits;

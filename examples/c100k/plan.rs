@@ -17,7 +17,8 @@ const DEVIATIONS: f64 = 6.0;
 /// search for a free one is short.
 const PER_SOURCE: usize = 1_000;
 
-/// More server processes than this are refused: then the limit of open files is what needs a change.
+/// More server processes than this are refused: then the limit of open files is what needs a change. More are not started if asked for,
+/// either: each is a process with threads of its own.
 const MOST_PROCESSES: usize = 64;
 
 #[derive(Debug)]
@@ -44,6 +45,11 @@ impl Plan {
             return Err(format!(
                 "{n} connections would take more than {MOST_PROCESSES} server processes, as each may open only {open_files} files: \
                  raise the hard limit (ulimit -Hn), or ask for fewer with --connections"
+            ));
+        }
+        if let Some(asked) = options.processes.filter(|asked| *asked > MOST_PROCESSES) {
+            return Err(format!(
+                "--processes {asked} is more than the {MOST_PROCESSES} that can be of use"
             ));
         }
         let servers = at_least("server", options, fewest_servers(n, capacity), open_files)?;
@@ -206,5 +212,11 @@ mod tests {
                 .unwrap_err()
                 .contains("more than 64")
         );
+        let crowd = Options {
+            processes: Some(65),
+            ..Options::default()
+        };
+        let refusal = Plan::new(&crowd, 20_000).unwrap_err();
+        assert!(refusal.contains("--processes 65"), "{refusal}");
     }
 }

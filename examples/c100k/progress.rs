@@ -15,6 +15,9 @@ const FRAME: Duration = Duration::from_millis(100);
 /// How often a line is printed where there is no terminal.
 const LINE: Duration = Duration::from_secs(2);
 
+/// The unit of a phase that waits.
+pub(crate) const SECONDS: &str = "seconds";
+
 pub(crate) struct Progress {
     name: String,
     unit: &'static str,
@@ -82,19 +85,28 @@ impl Progress {
             .checked_div(self.total)
             .unwrap_or(WIDTH);
         let bar = "█".repeat(full as usize) + &"░".repeat((WIDTH - full) as usize);
-        let elapsed = self.start.elapsed();
-        let rate = done as f64 / elapsed.as_secs_f64().max(1e-3);
         let mut err = io::stderr().lock();
         let _ = write!(
             err,
-            "\r\x1b[K{:<NAME$}{bar}  {} of {} {}, {} a second",
+            "\r\x1b[K{:<NAME$}{bar}  {} of {} {}{}",
             self.name,
             grouped(done),
             grouped(self.total),
             self.unit,
-            grouped(rate as u64)
+            self.rate(done)
         );
         let _ = err.flush();
+    }
+}
+
+impl Progress {
+    /// How fast it goes, once there is something to tell. Seconds pass at a rate that is known.
+    fn rate(&self, done: u64) -> String {
+        if done == 0 || self.unit == SECONDS {
+            return String::new();
+        }
+        let rate = done as f64 / self.start.elapsed().as_secs_f64().max(1e-3);
+        format!(", {} a second", grouped(rate as u64))
     }
 }
 

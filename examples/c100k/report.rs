@@ -228,11 +228,12 @@ impl Report {
             total,
         } = &self.time;
         format!(
-            "start {}, connect {}, idle {}, {} rounds {}, close {}; {} in all",
+            "start {}, connect {}, idle {}, {} round{} {}, close {}; {} in all",
             or_na(*start, duration),
             or_na(*connect, duration),
             or_na(*idle, duration),
             rounds.len(),
+            if rounds.len() == 1 { "" } else { "s" },
             duration(rounds.iter().sum()),
             or_na(*close, duration),
             duration(*total)

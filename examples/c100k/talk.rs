@@ -24,6 +24,8 @@ pub(crate) enum Trouble {
     Broken(String),
     /// Its time is up.
     TimeUp(Duration),
+    /// Somebody has pressed Ctrl-C.
+    Interrupted,
 }
 
 /// All children, and how long they may take.
@@ -84,6 +86,7 @@ impl Talk {
                     None => return Ok(Some((id, line))),
                 },
                 Some((id, Event::Gone)) => return Err(self.gone(id)),
+                Some((_, Event::Interrupted)) => return Err(Trouble::Interrupted),
                 None => {}
             }
             let now = Instant::now();

@@ -203,6 +203,7 @@ fn wrong_use_is_refused_with_a_line() {
         (&["--conections", "5"][..], "no option `--conections`"),
         (&["--connections", "many"], "cannot be `many`"),
         (&["--client"], "--address"),
+        (&["--processes", "100000"], "more than the 64"),
         (
             &["--connections", "5", "--address", &address],
             "another program has this port",
@@ -316,6 +317,48 @@ fn spoiling_server(spoilt: usize) -> String {
         }
     });
     address
+}
+
+#[test]
+fn ctrl_c_half_way_ends_it_with_what_was_measured_so_far() {
+    let args = ["--connections", "100", "--idle", "600", "--time-limit", "0"];
+    let mut run = Command::new(example("c100k"))
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut said = BufReader::new(run.stderr.take().expect("piped")).lines();
+    let connected = said
+        .by_ref()
+        .map_while(Result::ok)
+        .any(|line| line.starts_with("connect      100 connections"));
+    assert!(connected);
+    let children = children_of(run.id());
+    assert_eq!(children.len(), 2);
+    kill(libc::SIGINT, run.id());
+    assert_eq!(wait(&mut run).code(), Some(1));
+    let mut summary = String::new();
+    let mut stdout = run.stdout.take().expect("piped");
+    stdout.read_to_string(&mut summary).expect("it is text");
+    for words in ["interrupted by Ctrl-C", "100 asked, 100 held, 0 failed"] {
+        assert!(summary.contains(words), "{summary}");
+    }
+    assert!(children.into_iter().all(|child| !alive(child)));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure_of_the_run() {
+    let mut run = Command::new(example("c100k"))
+        .args(["--connections", "5", "--idle", "0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop((run.stdout.take(), run.stderr.take()));
+    assert_eq!(wait(&mut run).code(), Some(0));
 }
 
 #[test]

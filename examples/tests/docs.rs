@@ -1,4 +1,4 @@
-//! The documents say what is there: files that they name exist, links lead somewhere, lists are complete.
+//! The documents say what is there: files that they name exist, links lead somewhere, lists are complete. And so do the docs in the code.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -72,7 +72,10 @@ fn the_map_lists_each_file_with_unsafe_code() {
 }
 
 fn is_for_tests(name: &str) -> bool {
-    name.starts_with("models/") || name.ends_with("tests.rs") || name.ends_with("_stress.rs")
+    let ending = ["tests.rs", "_stress.rs"];
+    name.starts_with("models/")
+        || name.contains("/tests/")
+        || ending.iter().any(|ending| name.ends_with(ending))
 }
 
 /// `task/{cell,join}.rs` is two names.
@@ -94,6 +97,70 @@ fn has_unsafe(text: &str) -> bool {
     let words = ["unsafe {", "unsafe impl", "unsafe fn", "unsafe extern"];
     code.into_iter()
         .any(|line| words.iter().any(|word| line.contains(word)))
+}
+
+/// Where public items are that are no part of the surface: what macros expand to, and traits that nobody else can implement.
+const INSIDE: [&str; 6] = [
+    "runtime/src/__private.rs",
+    "sync/src/select/arm.rs",
+    "sync/src/select/forever.rs",
+    "sync/src/select/protocol.rs",
+    "sync/src/select/selecting.rs",
+    "sync/src/context/values.rs",
+];
+
+#[test]
+fn every_public_item_is_shown_in_use_and_says_what_go_calls_it() {
+    let mut faults = Vec::new();
+    for package in ["runtime", "sync"] {
+        let mut sources = Vec::new();
+        files(&root().join(package).join("src"), ".rs", &mut sources);
+        for source in sources {
+            let name = source.strip_prefix(root()).expect("below it").display();
+            let name = name.to_string();
+            if !is_for_tests(&name) && !name.contains("/models/") && !INSIDE.contains(&&*name) {
+                faults_in(&name, &read(&source), &mut faults);
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// What the docs of the public items in a file lack. In these crates what is `pub` is public: a lint sees to that.
+fn faults_in(name: &str, text: &str, faults: &mut Vec<String>) {
+    let (mut docs, mut hidden) = (String::new(), false);
+    for (n, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(doc) = line.strip_prefix("///") {
+            docs += doc;
+            docs.push('\n');
+            continue;
+        }
+        let kinds = [
+            "fn ",
+            "async fn ",
+            "const fn ",
+            "struct ",
+            "enum ",
+            "trait ",
+        ];
+        let item = line.strip_prefix("pub ").unwrap_or_default();
+        if kinds.iter().any(|kind| item.starts_with(kind)) && !hidden {
+            for needed in ["```", "**Go:**"] {
+                if !docs.contains(needed) {
+                    faults.push(format!("{name}:{}: no {needed} above {line}", n + 1));
+                }
+            }
+            if item.starts_with("async") && !docs.contains("# Cancel safety") {
+                faults.push(format!("{name}:{}: no `# Cancel safety`", n + 1));
+            }
+        }
+        let goes_on = line.starts_with("#[") || line.starts_with("//") || line.ends_with(")]");
+        hidden = goes_on && (hidden || line == "#[doc(hidden)]");
+        if !goes_on {
+            docs.clear();
+        }
+    }
 }
 
 #[test]

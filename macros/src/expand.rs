@@ -20,6 +20,8 @@
 //!   keep the body from being a task. A `main` or a test that returns a value therefore becomes one that returns an `ExitCode`. One that
 //!   returns nothing stays so, for `#[should_panic]` insists. A function of another name under `#[main]` gives back its value.
 //!
+//! - With `runs = n` the last two lines are a closure that is called as often.
+//!
 //! After an error the function is still there, empty, so that the error is the only one: no "`main` function not found" beside it.
 #![forbid(unsafe_code)]
 
@@ -54,7 +56,7 @@ impl Attribute {
         match self {
             Self::Main => "`max_procs` (or `worker_threads`) and `crate`",
             Self::Test => {
-                "`max_procs` (or `worker_threads`), `crate`, `start_paused`, `leak_check` and `seed`"
+                "`max_procs` (or `worker_threads`), `crate`, `start_paused`, `runs`, `leak_check` and `seed`"
             }
         }
     }
@@ -143,12 +145,19 @@ fn entry(attribute: Attribute, options: &Options, function: &Function) -> TokenS
     let test =
         (attribute == Attribute::Test).then(|| quote_spanned!(span=> #[::core::prelude::v1::test]));
     let settings = settings(attribute, options, &krate, span);
-    let run = quote_spanned! {span=>
-        #[allow(unused_imports)]
-        use #krate::__private::{ChooseTask as _, ChooseThread as _};
+    let once = quote_spanned! {span=>
         let body = #future;
         let path = (&#krate::__private::probe(&body)).path();
-        path.run(#settings, body)
+    };
+    let choose = quote_spanned! {span=>
+        #[allow(unused_imports)]
+        use #krate::__private::{ChooseTask as _, ChooseThread as _};
+    };
+    let run = match options.runs {
+        None => quote_spanned!(span=> #once path.run(#settings, body)),
+        Some(n) => quote_spanned! {span=>
+            #krate::__private::until_one_fails(#settings, #n, |entry| { #once path.run(entry, body) })
+        },
     };
     quote! {
         #test
@@ -157,6 +166,7 @@ fn entry(attribute: Attribute, options: &Options, function: &Function) -> TokenS
             #[allow(clippy::unused_async)]
             #asyncness #fn_token __body() #output #body
             #check
+            #choose
             #run
         }
     }

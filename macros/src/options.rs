@@ -22,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) start_paused: bool,
     /// `seed`.
     pub(crate) seed: Option<u64>,
+    /// `runs`, at least 1.
+    pub(crate) runs: Option<usize>,
     /// `crate`: the path of the runtime crate.
     pub(crate) krate: Option<Path>,
 }
@@ -48,6 +50,7 @@ impl Options {
             seen.push(option.to_owned());
         }
         errors.extend(options.contradiction(&metas));
+        errors.extend(options.same_again(&metas));
         (options, errors)
     }
 
@@ -65,6 +68,22 @@ impl Options {
         Some(Error::new(meta.span(), text))
     }
 
+    /// Several runs are worth their time if each has another seed.
+    fn same_again(&self, metas: &Punctuated<Meta, Token![,]>) -> Option<Error> {
+        let text = match (self.runs, self.seed) {
+            (None, _) => return None,
+            (Some(_), Some(_)) => {
+                "remove `runs`, or `seed`: with the same seed each run would be the same"
+            }
+            (Some(_), None) if self.start_paused => return None,
+            (Some(_), None) => {
+                "add `start_paused = true`: only then does each run have a seed, by which it can be repeated"
+            }
+        };
+        let meta = (metas.iter()).find(|meta| name_of(meta) == "runs")?;
+        Some(Error::new(meta.span(), text))
+    }
+
     fn set(
         &mut self,
         attribute: Attribute,
@@ -78,6 +97,7 @@ impl Options {
             ("leak_check", Attribute::Test) => self.leak_check = flag(name, meta)?,
             ("start_paused", Attribute::Test) => self.start_paused = flag(name, meta)?,
             ("seed", Attribute::Test) => self.seed = Some(integer(name, meta)?),
+            ("runs", Attribute::Test) => self.runs = Some(positive(name, meta)?),
             _ => return Err(unknown(attribute, name, meta)),
         }
         Ok(())

@@ -203,6 +203,8 @@ impl Select {
 
     /// The match arms with the user's bodies.
     fn bodies(&self, name: &Ident) -> TokenStream {
+        // Users write `=> { … }` around one expression, too; in a `match` of their own nobody would tell them that there is one pair too many.
+        let braces = quote!(#[allow(unused_braces)]);
         let arms = self.arms.iter().enumerate().map(|(n, arm)| {
             let Arm {
                 pattern, ty, body, ..
@@ -212,12 +214,12 @@ impl Select {
             // With the span of the future, so that a type which does not fit is told there.
             let span = arm.future.span().resolved_at(Span::mixed_site());
             let output = Ident::new("__output", span);
-            quote!(#name::#variant(#output) => { let #pattern #ty = #output; #body })
+            quote!(#braces #name::#variant(#output) => { let #pattern #ty = #output; #body })
         });
         let default = self
             .default
             .as_ref()
-            .map(|body| quote!(#name::Default => { #body }));
+            .map(|body| quote!(#braces #name::Default => { #body }));
         quote!(#(#arms)* #default)
     }
 }

@@ -72,8 +72,8 @@ fn unknown_options_are_answered_with_the_list() {
     assert_eq!(
         option_errors(Attribute::Test, quote!(a::b)),
         [
-            "unknown option `a::b`: `#[runtime::test]` takes `max_procs` (or `worker_threads`), `crate`, `start_paused`, `leak_check` \
-             and `seed`"
+            "unknown option `a::b`: `#[runtime::test]` takes `max_procs` (or `worker_threads`), `crate`, `start_paused`, `runs`, \
+             `leak_check` and `seed`"
         ]
     );
     assert_eq!(
@@ -202,6 +202,30 @@ fn several_workers_and_a_reproducible_run_contradict_each_other() {
     ] {
         assert_eq!(option_errors(Attribute::Test, options), [""; 0]);
     }
+}
+
+#[test]
+fn several_runs_that_would_be_the_same_are_refused() {
+    for (options, cure) in [
+        (quote!(runs = 9), "add `start_paused = true`"),
+        (
+            quote!(runs = 9, start_paused = false),
+            "add `start_paused = true`",
+        ),
+        (
+            quote!(runs = 9, seed = 7, start_paused),
+            "remove `runs`, or `seed`",
+        ),
+        (quote!(runs = 0, start_paused), "`runs` must be at least 1"),
+    ] {
+        let messages = option_errors(Attribute::Test, options.clone());
+        assert!(
+            matches!(&messages[..], [message] if message.starts_with(cure)),
+            "{options}: {messages:?}"
+        );
+    }
+    let options = quote!(start_paused = true, runs = 9);
+    assert_eq!(option_errors(Attribute::Test, options), [""; 0]);
 }
 
 #[test]

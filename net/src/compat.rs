@@ -113,6 +113,15 @@ fn start() -> io::Result<Handle> {
 
 pin_project! {
     /// Future of [`with_tokio`].
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let inside = net::compat::with_tokio(async { tokio::runtime::Handle::try_current().is_ok() });
+    /// assert!(inside.await);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none.
     #[must_use = "futures do nothing unless awaited"]
     pub struct WithTokio<F> {
         // `None` only while it is dropped.

@@ -27,7 +27,6 @@ use std::net::SocketAddr;
 /// ```
 ///
 /// **Go:** `*net.OpError`.
-#[derive(Debug)]
 pub struct OpError {
     operation: &'static str,
     address: String,
@@ -95,6 +94,13 @@ impl fmt::Display for OpError {
             Some(cure) => write!(f, "; {cure}"),
             None => Ok(()),
         }
+    }
+}
+
+/// The text in quotes, since this is what a `main` that returns the error prints.
+impl fmt::Debug for OpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OpError").field(&self.to_string()).finish()
     }
 }
 

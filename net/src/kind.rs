@@ -15,6 +15,19 @@ use socket2::SockRef;
 const AT_ONCE: usize = 1024;
 
 /// A kind of [`Stream`](crate::Stream): [`Tcp`] or [`Unix`]. There are no others.
+///
+/// ```
+/// // What is common to both is written once.
+/// async fn end<K: net::StreamKind>(stream: &net::Stream<K>) -> std::io::Result<()> {
+///     stream.write_all(b"bye\r\n").await?;
+///     stream.shutdown(std::net::Shutdown::Write)
+/// }
+/// # runtime::block_on(async {
+/// # let (a, _b) = net::UnixStream::pair()?;
+/// # end(&a).await }).unwrap();
+/// ```
+///
+/// **Go:** the network's name, `"tcp"` or `"unix"`.
 pub trait StreamKind: sealed::Kind {
     /// What this kind calls an address.
     type Address: fmt::Debug;
@@ -29,10 +42,26 @@ pub trait StreamKind: sealed::Kind {
 }
 
 /// The kind of a [`TcpStream`](crate::TcpStream).
+///
+/// ```
+/// fn same(stream: net::TcpStream) -> net::Stream<net::Tcp> {
+///     stream
+/// }
+/// ```
+///
+/// **Go:** `"tcp"`.
 #[derive(Debug)]
 pub enum Tcp {}
 
 /// The kind of a [`UnixStream`](crate::UnixStream).
+///
+/// ```
+/// fn same(stream: net::UnixStream) -> net::Stream<net::Unix> {
+///     stream
+/// }
+/// ```
+///
+/// **Go:** `"unix"`.
 #[derive(Debug)]
 pub enum Unix {}
 
@@ -51,6 +80,18 @@ impl StreamKind for Unix {
 }
 
 /// A kind of [`Datagram`](crate::Datagram) socket: [`Udp`] or [`Unixgram`]. There are no others.
+///
+/// ```
+/// // What is common to both is written once.
+/// async fn ping<K: net::DatagramKind>(socket: &net::Datagram<K>) -> std::io::Result<usize> {
+///     socket.send(b"ping").await
+/// }
+/// # runtime::block_on(async {
+/// # let (a, _b) = net::UnixDatagram::pair()?;
+/// # ping(&a).await }).unwrap();
+/// ```
+///
+/// **Go:** the network's name, `"udp"` or `"unixgram"`.
 pub trait DatagramKind: sealed::Kind {
     /// What this kind calls an address.
     type Address: fmt::Debug;
@@ -65,10 +106,31 @@ pub trait DatagramKind: sealed::Kind {
 }
 
 /// The kind of a [`UdpSocket`](crate::UdpSocket).
+///
+/// ```
+/// // A socket of either kind, for what they have in common.
+/// fn largest<K: net::DatagramKind>(_: &net::Datagram<K>) {}
+/// # runtime::block_on(async {
+/// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+/// largest::<net::Udp>(&socket);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `"udp"`.
 #[derive(Debug)]
 pub enum Udp {}
 
 /// The kind of a [`UnixDatagram`](crate::UnixDatagram).
+///
+/// ```
+/// fn largest<K: net::DatagramKind>(_: &net::Datagram<K>) {}
+/// # runtime::block_on(async {
+/// let (socket, _peer) = net::UnixDatagram::pair()?;
+/// largest::<net::Unixgram>(&socket);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `"unixgram"`.
 #[derive(Debug)]
 pub enum Unixgram {}
 
@@ -95,6 +157,10 @@ mod sealed {
 }
 
 /// What a stream needs of its device.
+#[allow(
+    unreachable_pub,
+    reason = "Rust 1.85 says so of a bound of a public trait"
+)]
 #[doc(hidden)]
 pub trait StreamDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
     type Address;
@@ -184,6 +250,7 @@ stream_device!(
 );
 
 /// What a datagram socket needs of its device.
+#[allow(unreachable_pub, reason = "as above")]
 #[doc(hidden)]
 pub trait DatagramDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
     type Address;

@@ -65,6 +65,7 @@ mod tcp;
 mod tokio_io;
 mod traits;
 mod udp;
+mod udp_batch;
 #[cfg(any(feature = "hyper", feature = "tokio-io"))]
 mod uninit;
 mod unix;

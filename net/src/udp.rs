@@ -13,6 +13,7 @@ use crate::datagram::Datagram;
 use crate::error::{During, list, no_address};
 use crate::kind::Udp;
 use crate::resolve::{ToSocketAddrs, resolve};
+use crate::sys;
 
 /// A UDP socket, connected to one peer or not.
 ///
@@ -72,9 +73,8 @@ impl Datagram<Udp> {
     }
 
     fn bind_to(address: SocketAddr) -> io::Result<Self> {
-        let kind = Type::DGRAM.nonblocking().cloexec();
         let domain = Domain::for_address(address);
-        let socket = socket2::Socket::new(domain, kind, Some(Protocol::UDP))?;
+        let socket = sys::socket(domain, Type::DGRAM, Some(Protocol::UDP))?;
         socket.bind(&address.into())?;
         let socket = std::net::UdpSocket::from(OwnedFd::from(socket));
         Self::register(mio::net::UdpSocket::from_std(socket))
@@ -387,6 +387,8 @@ impl Datagram<Udp> {
     /// socket.set_multicast_ttl(1)?; // not beyond the next router
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
+    ///
+    /// **Go:** `ipv4.PacketConn.SetMulticastTTL` of `golang.org/x/net`.
     pub fn set_multicast_ttl(&self, hops: u32) -> io::Result<()> {
         self.inner.with(|socket| {
             let settings = SockRef::from(socket);

@@ -163,6 +163,19 @@ fn a_program_that_has_restored_sigpipe_survives_a_broken_connection() {
         let bufs = [IoSlice::new(b"x"), IoSlice::new(b"y")];
         let error = client.write_vectored(&bufs).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        // Calls that cannot be told to leave the signal out.
+        let file = std::fs::File::open("/proc/self/exe")?;
+        let error = client.send_file(&file, ..).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        let ((feeder, mut from), (to, taker)) = (pair().await?, pair().await?);
+        runtime::spawn(async move { while feeder.write_all(&[1; 64 * 1024]).await.is_ok() {} });
+        let mut writer = to.clone();
+        let copying = runtime::spawn(async move { net::copy(&mut from, &mut writer).await });
+        // By then it is known that there is much.
+        taker.read_exact(&mut vec![0; 16 << 20]).await?;
+        to.shutdown(Shutdown::Write)?;
+        let error = copying.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         Ok(())
     });
 }

@@ -2,6 +2,9 @@
 //!
 //! Errors that a healthy machine does not have are made by a filter that answers a system call in the kernel's place (seccomp), in a process
 //! of its own.
+//!
+//! For Linux alone: such filters, a backlog that says how full it is, and a connection that can be made to vanish are not elsewhere.
+#![cfg(target_os = "linux")]
 
 mod support;
 
@@ -12,12 +15,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use net::{OpError, TcpListener, TcpStream, UdpSocket, copy, is_closed, is_deadline};
+use net::{
+    Dialer, ListenConfig, OpError, TcpListener, TcpStream, UdpSocket, copy, is_closed, is_deadline,
+};
 use runtime::time::{Instant, sleep, timeout};
 use support::{HANG, descriptors, echo, in_child, pair, run, serve, watched};
 
 /// From now on a system call of this thread, and of threads that it starts, fails with this error. It stays so.
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(target_pointer_width = "64")]
 fn refuse(call: libc::c_long, error: i32) {
     let step = |code: u32, jt, jf, k| libc::sock_filter {
         code: code as u16,
@@ -58,7 +63,7 @@ fn refuse(call: libc::c_long, error: i32) {
     }
 }
 
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(target_pointer_width = "64")]
 mod in_the_kernel_s_place {
     use super::*;
 
@@ -525,5 +530,79 @@ fn a_thousand_closes_at_once_tell_everybody_once() {
             }
             assert_eq!(told.load(Ordering::SeqCst), 1000);
         });
+    });
+}
+
+/// An address that does not answer: the backlog is full, so that the next SYN is dropped.
+async fn silent() -> io::Result<(TcpListener, Vec<TcpStream>)> {
+    let listener = ListenConfig::new().backlog(0).listen("127.0.0.1:0").await?;
+    let mut waiting = Vec::new();
+    loop {
+        waiting.push(TcpStream::connect(listener.local_addr()?).await?);
+        // Connected, for the client, comes a moment before queued, for the server.
+        while queued(&listener)?.0 < waiting.len() {
+            runtime::yield_now().await;
+        }
+        let (queued, room) = queued(&listener)?;
+        if queued > room {
+            return Ok((listener, waiting));
+        }
+    }
+}
+
+/// How many connections wait to be accepted, and the backlog: it is full when there is one more.
+fn queued(listener: &TcpListener) -> io::Result<(usize, usize)> {
+    listener.control(|descriptor| {
+        // SAFETY: a tcp_info is plain integers: zero is a value of it.
+        let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
+        let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
+        // SAFETY: the kernel writes at most `size` bytes of one live tcp_info.
+        let result = unsafe {
+            libc::getsockopt(
+                descriptor.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                (&raw mut info).cast(),
+                &mut size,
+            )
+        };
+        match result {
+            0 => Ok((info.tcpi_unacked as usize, info.tcpi_sacked as usize)),
+            _ => Err(io::Error::last_os_error()),
+        }
+    })
+}
+
+#[test]
+fn connecting_ends_with_its_time_limit() {
+    run(async {
+        let (listener, _waiting) = silent().await?;
+        let address = listener.local_addr()?;
+        let limit = Duration::from_millis(50);
+        let connecting = Dialer::new().timeout(limit).connect(address);
+        let error = connecting.await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(error.to_string(), format!("connect {address}: i/o timeout"));
+        Ok(())
+    });
+}
+
+#[test]
+fn the_other_family_is_tried_when_the_first_does_not_answer() {
+    run(async {
+        let (silent, _waiting) = silent().await?;
+        let good = TcpListener::bind("[::1]:0").await?;
+        let both = [silent.local_addr()?, good.local_addr()?];
+        let limit = Duration::from_secs(30);
+        let mut dialer = Dialer::new();
+        dialer.timeout(limit);
+        let start = Instant::now();
+        let stream = dialer.connect(&both[..]).await?;
+        assert_eq!(stream.peer_addr()?, both[1]);
+        assert!(start.elapsed() >= Duration::from_millis(300));
+
+        let hasty = dialer.fallback_delay(Some(Duration::ZERO));
+        assert_eq!(hasty.connect(&both[..]).await?.peer_addr()?, both[1]);
+        Ok(())
     });
 }

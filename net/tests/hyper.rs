@@ -237,6 +237,8 @@ fn the_end_closes_idle_connections_and_waits_for_busy_ones() {
         });
         let server = start(server.shutdown_on(stopped));
 
+        // Who has connected and not said anything.
+        let new = TcpStream::connect(address).await?;
         let idle = TcpStream::connect(address).await?;
         idle.write_all(request("/once", false).as_bytes()).await?;
         read_until(&idle, "hello from /once").await?;
@@ -246,6 +248,7 @@ fn the_end_closes_idle_connections_and_waits_for_busy_ones() {
 
         drop(stop);
         assert_eq!(rest(&idle).await?, "", "an idle one is closed");
+        assert_eq!(rest(&new).await?, "", "and so is a new one");
         let error = TcpStream::connect(address).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         assert!(!server.is_finished());
@@ -484,6 +487,97 @@ fn an_answer_that_comes_too_late_is_not_written() {
     });
 }
 
+/// Reads the whole body; says how long it was, or that it did not come.
+async fn measure(mut request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    use hyper::body::Body;
+    let mut length = 0;
+    loop {
+        let body = Pin::new(request.body_mut());
+        let mut body = Some(body);
+        let frame = std::future::poll_fn(|cx| body.as_mut().unwrap().as_mut().poll_frame(cx));
+        match frame.await {
+            Some(Ok(frame)) => length += frame.data_ref().map_or(0, |data| data.len()),
+            None => return Ok(Response::new(format!("{length} bytes"))),
+            Some(Err(error)) => {
+                let mut late = Response::new(format!("{error:?}"));
+                *late.status_mut() = StatusCode::REQUEST_TIMEOUT;
+                return Ok(late);
+            }
+        }
+    }
+}
+
+const UPLOAD: &str = "POST / HTTP/1.1\r\nhost: here\r\ncontent-length: 10\r\n\r\n";
+
+#[test]
+fn a_body_that_does_not_come_in_time_fails_and_the_handler_may_say_so() {
+    run(async {
+        let (listener, address) = listen().await?;
+        start(serve(listener, measure).read_timeout(SOON));
+        let slow = TcpStream::connect(address).await?;
+        slow.write_all(UPLOAD.as_bytes()).await?;
+        let answer = rest(&slow).await?;
+        // The head may have been late, too, on a machine that stood still.
+        if !answer.is_empty() {
+            assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+            assert!(answer.contains("read timeout"), "{answer}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_body_that_trickles_has_no_more_time_than_one_that_does_not_come() {
+    run(async {
+        let (listener, address) = listen().await?;
+        start(serve(listener, measure).read_timeout(SOON * 4));
+        let slow = TcpStream::connect(address).await?;
+        slow.write_all(UPLOAD.replace("10", "1000000").as_bytes())
+            .await?;
+        // Until the server closes.
+        while slow.write_all(b"x").await.is_ok() {
+            runtime::time::sleep(SOON / 10).await;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_read_limit_ends_with_the_body_and_begins_with_the_next_request() {
+    run(async {
+        let (listener, address) = listen().await?;
+        let limit = SOON * 4;
+        let server = serve(listener, move |request| async move {
+            let answer = measure(request).await;
+            // Nothing is read meanwhile.
+            runtime::time::sleep(limit * 2).await;
+            answer
+        });
+        start(server.read_timeout(limit).idle_timeout(HANG));
+        let twice = async || -> io::Result<()> {
+            let stream = TcpStream::connect(address).await?;
+            for body in ["0123456789", "9876543210"] {
+                stream.write_all(UPLOAD.as_bytes()).await?;
+                stream.write_all(body.as_bytes()).await?;
+                let mut answer = Vec::new();
+                while !answer.ends_with(b"10 bytes") {
+                    let mut buf = [0; 1024];
+                    match stream.read(&mut buf).await? {
+                        0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                        n => answer.extend_from_slice(&buf[..n]),
+                    }
+                }
+                // Idle for longer than the limit.
+                runtime::time::sleep(limit * 2).await;
+            }
+            Ok(())
+        };
+        // A machine that stands still makes any client late; but not every time.
+        while twice().await.is_err() {}
+        Ok(())
+    });
+}
+
 #[test]
 fn at_the_limit_new_clients_wait_until_one_leaves() {
     run(async {
@@ -614,38 +708,67 @@ fn unix_sockets_are_served_too() {
     });
 }
 
+const UPGRADE: &[u8] =
+    b"GET / HTTP/1.1\r\nhost: here\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+
+/// Makes an echo of the connection.
+async fn take_over(mut request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    let upgrade = hyper::upgrade::on(&mut request);
+    runtime::spawn(async move {
+        let mut stream = Io::new(upgrade.await.unwrap());
+        let mut buf = [0; 64];
+        loop {
+            let n = AsyncReadExt::read(&mut stream, &mut buf).await?;
+            if n == 0 {
+                return io::Result::Ok(());
+            }
+            AsyncWriteExt::write_all(&mut stream, &buf[..n]).await?;
+        }
+    });
+    let mut response = Response::new(String::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert("connection", "upgrade".parse().unwrap());
+    headers.insert("upgrade", "echo".parse().unwrap());
+    Ok(response)
+}
+
+#[test]
+fn an_upgraded_connection_has_no_limits() {
+    run(async {
+        let (listener, address) = listen().await?;
+        let limit = SOON * 4;
+        let server = serve(listener, take_over).read_timeout(limit);
+        start(server.write_timeout(limit).idle_timeout(limit));
+        // A machine that stands still makes any client late with its head; but not every time.
+        let stream = loop {
+            let stream = TcpStream::connect(address).await?;
+            let mut buf = [0; 1024];
+            let asked = stream.write_all(UPGRADE).await;
+            if asked.is_ok() && matches!(stream.read(&mut buf).await, Ok(1..)) {
+                break stream;
+            }
+        };
+        for round in 0..3u8 {
+            runtime::time::sleep(limit * 2).await;
+            stream.write_all(&[round; 7]).await?;
+            let mut back = [0; 7];
+            stream.read_exact(&mut back).await?;
+            assert_eq!(back, [round; 7]);
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn an_upgraded_connection_is_its_handler_s() {
     run(async {
         let (listener, address) = listen().await?;
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = serve(listener, |mut request: Request<Incoming>| async move {
-            let upgrade = hyper::upgrade::on(&mut request);
-            runtime::spawn(async move {
-                let mut stream = Io::new(upgrade.await.unwrap());
-                let mut buf = [0; 64];
-                loop {
-                    let n = AsyncReadExt::read(&mut stream, &mut buf).await?;
-                    if n == 0 {
-                        return io::Result::Ok(());
-                    }
-                    AsyncWriteExt::write_all(&mut stream, &buf[..n]).await?;
-                }
-            });
-            let mut response = Response::new(String::new());
-            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-            let headers = response.headers_mut();
-            headers.insert("connection", "upgrade".parse().unwrap());
-            headers.insert("upgrade", "echo".parse().unwrap());
-            Ok::<_, Infallible>(response)
-        });
+        let server = serve(listener, take_over);
         let server = start(server.shutdown_on(stopped));
         let stream = TcpStream::connect(address).await?;
-        stream
-            .write_all(
-                b"GET / HTTP/1.1\r\nhost: here\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
-            )
-            .await?;
+        stream.write_all(UPGRADE).await?;
         read_until(&stream, "\r\n\r\n").await?;
         drop(stop);
         server.await.unwrap()?;

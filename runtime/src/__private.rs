@@ -13,6 +13,7 @@
 //! spins or a blocking job that hangs keeps it alive for `LAST_POLLS` and no longer. A test drops its runtime in the ordinary way, so that nothing leaks into the next test.
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -41,7 +42,7 @@ const LAST_TASKS: Duration = Duration::from_secs(5);
 pub const fn returns<T: Termination>() {}
 
 /// The settings of the runtime to start.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     max_procs: Option<usize>,
     leak_check: bool,
@@ -162,6 +163,40 @@ impl Drop for Started {
         if self.ends_process {
             runtime.shutdown(LAST_POLLS);
         }
+    }
+}
+
+/// Runs a test as often as it says, each time with a seed of its own; once where `SEED` in the environment names it.
+pub fn until_one_fails<T: Verdict>(entry: Entry, runs: usize, run: impl Fn(Entry) -> T) -> T {
+    let runs = if env::var_os("SEED").is_some() {
+        1
+    } else {
+        runs
+    };
+    for _ in 1..runs {
+        let outcome = run(entry.clone());
+        if outcome.is_failure() {
+            return outcome;
+        }
+    }
+    run(entry)
+}
+
+/// What a test's body comes down to.
+pub trait Verdict {
+    /// Whether the test has failed, without a panic.
+    fn is_failure(&self) -> bool;
+}
+
+impl Verdict for () {
+    fn is_failure(&self) -> bool {
+        false
+    }
+}
+
+impl Verdict for ExitCode {
+    fn is_failure(&self) -> bool {
+        *self != Self::SUCCESS
     }
 }
 

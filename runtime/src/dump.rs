@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::scheduler::Scheduler;
 use crate::task::{self, Header, Id, Noted, WaitReason};
 use crate::time::clock;
+use crate::traceback;
 
 /// How often a task that keeps moving is looked at before it is said to run.
 const LOOKS: usize = 4;
@@ -31,7 +32,7 @@ const LOOKS: usize = 4;
 /// ```
 ///
 /// The first place is where the task waits, the second where it was spawned. The time is that of the wait so far, and is shown from one
-/// minute on.
+/// minute on. `{dump:#}` is Go's own form, with `goroutine 7`, for tools that read Go's traces.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -258,6 +259,9 @@ fn separate(f: &mut fmt::Formatter<'_>, before: usize) -> fmt::Result {
 
 impl fmt::Display for TaskInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return traceback::write_task(self, f);
+        }
         self.write(f, "")
     }
 }
@@ -283,6 +287,9 @@ impl TaskInfo {
 
 impl fmt::Display for BlockOnInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return traceback::write_block_on(self, f);
+        }
         f.write_str("block_on")?;
         if let Some(thread) = &self.thread {
             write!(f, " in thread {thread:?}")?;
@@ -309,7 +316,7 @@ impl fmt::Display for TaskState {
 }
 
 /// Go's ", 3 minutes": nothing below one, and no singular.
-struct Minutes(Option<Duration>);
+pub(crate) struct Minutes(pub(crate) Option<Duration>);
 
 impl fmt::Display for Minutes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

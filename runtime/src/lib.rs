@@ -49,7 +49,7 @@
 //! run-next slot, and from there on as before.
 //!
 //! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`signal`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`;
-//! and what says why: [`dump`], `deadlock`, [`leaks`], `sigquit`, [`metrics`].
+//! and what says why: [`dump`], `traceback`, `deadlock`, [`leaks`], `sigquit`, [`metrics`].
 //! `docs/ARCHITECTURE.md` has the map, `scheduler/README.md` the protocol by which workers sleep and are woken.
 //!
 //! # Coming from Go, from Tokio
@@ -57,6 +57,11 @@
 //! Each item says in its last line what Go calls it. The names are Tokio's wherever the meaning is. `docs/FROM_GO.md` and `docs/FROM_TOKIO.md` have
 //! what differs.
 #![doc(test(attr(deny(warnings))))]
+
+#[cfg(not(unix))]
+compile_error!(
+    "Weftline runs on Unix alone (Linux; macOS and the BSDs as far as they were tried): build it for such a target, for instance under WSL"
+);
 
 pub(crate) mod primitive;
 
@@ -78,6 +83,7 @@ pub mod metrics;
 pub mod signal;
 mod sigquit;
 mod stderr;
+mod traceback;
 
 mod block_on;
 mod builder;

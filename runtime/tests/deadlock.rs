@@ -1,6 +1,6 @@
 //! A deadlock inside a test fails the test, whatever threads the harness has; and a test that something will still wake does not fail.
 //!
-//! The cases that need a process of their own are in `examples/tests/say_why.rs`.
+//! The cases that need a process of their own are in `examples/tests/say_why/`.
 #![cfg(target_os = "linux")]
 
 use std::future::{pending, poll_fn};

@@ -21,7 +21,11 @@ fn each_panic_names_mistake_cure_and_the_callers_line() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         let place = info.location().unwrap();
-        let text = info.payload_as_str().unwrap_or("").to_owned();
+        // `payload_as_str` is younger than the Rust that this has to build with.
+        let payload = info.payload();
+        let text = payload.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| payload.downcast_ref::<&str>().map(|&text| text.to_owned()));
+        let text = text.unwrap_or_default();
         *sees.lock().unwrap() = Some((place.file().to_owned(), place.line(), text));
     }));
     let mut failed = Vec::new();

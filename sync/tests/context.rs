@@ -769,3 +769,20 @@ async fn random_cancellation(seed: u64) {
         group.wait().await;
     }
 }
+
+#[test]
+fn a_context_that_nobody_has_any_more_leaves_no_timer() {
+    on(1, async {
+        let armed = || runtime::Handle::current().metrics().timers_armed;
+        let before = armed();
+        let (parent, cancel) = Context::background().with_timeout(HOUR);
+        cancel.keep();
+        let (child, cancel) = parent.with_timeout(HOUR / 2);
+        cancel.keep();
+        assert_eq!(armed(), before + 2);
+        drop(parent);
+        assert_eq!(armed(), before + 2, "its child has it");
+        drop(child);
+        assert_eq!(armed(), before);
+    });
+}

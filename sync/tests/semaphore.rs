@@ -3,10 +3,11 @@
 
 mod support;
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 
 use runtime::task::coop::consume_budget;
 use support::{
@@ -236,6 +237,54 @@ fn threads_wait_for_tasks() {
         drop(held);
         assert_eq!(thread.await.unwrap(), 2);
     });
+}
+
+/// Gives one permit back when it is called.
+struct GivesBack(Arc<Semaphore>);
+
+impl Wake for GivesBack {
+    fn wake(self: Arc<Self>) {
+        self.0.release(1);
+    }
+}
+
+/// Many are served in several goes, and between two of them the permits may have changed.
+#[test]
+fn a_permit_that_comes_back_while_many_are_woken_serves_one_more() {
+    const RELEASED: usize = 80;
+    let semaphore = Arc::new(Semaphore::new(200));
+    semaphore.try_acquire_many(200).unwrap().forget();
+    let mut waiting: Vec<_> = (0..150).map(|_| Box::pin(semaphore.acquire())).collect();
+    let first = Waker::from(Arc::new(GivesBack(semaphore.clone())));
+    for (i, acquire) in waiting.iter_mut().enumerate() {
+        let waker = if i == 0 { &first } else { Waker::noop() };
+        let polled = acquire.as_mut().poll(&mut Context::from_waker(waker));
+        assert!(polled.is_pending());
+    }
+    semaphore.release(RELEASED);
+    let mut served = 0;
+    for acquire in &mut waiting {
+        if let Poll::Ready(permit) = poll_once(acquire.as_mut()) {
+            permit.forget();
+            served += 1;
+        }
+    }
+    assert_eq!(served, RELEASED + 1);
+    assert_eq!(semaphore.available(), 0);
+}
+
+#[test]
+fn nobody_is_said_to_wait_once_all_have_been_refused() {
+    let semaphore = Semaphore::new(1);
+    semaphore.try_acquire().unwrap().forget();
+    let mut waiting = pin!(semaphore.checked_acquire(1));
+    assert!(poll_once(waiting.as_mut()).is_pending());
+    assert!(semaphore.close());
+    assert_eq!(
+        format!("{semaphore:?}"),
+        "Semaphore { size: 1, available: 0, waited_for: false, closed: true }"
+    );
+    assert!(matches!(poll_once(waiting), Poll::Ready(Err(_))));
 }
 
 #[test]

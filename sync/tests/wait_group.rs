@@ -213,6 +213,7 @@ fn a_counter_that_would_overflow_is_refused_and_kept() {
     for n in [1, i32::MAX as usize, u32::MAX as usize, usize::MAX] {
         assert!(message_of(|| group.add(n)).contains("counter overflow"));
     }
+    assert!(message_of(|| group.guard()).contains("counter overflow"));
     assert_eq!(
         format!("{group:?}"),
         "WaitGroup { counter: 2147483647, waiters: 0 }"

@@ -1,11 +1,8 @@
-//! What the servers here share: where they listen, when they stop, and the accept loop of those that speak no HTTP.
+//! What the servers here share: where they listen, when they stop, and what is said of connections that end badly.
 #![forbid(unsafe_code)]
 
-mod connections;
-
-pub use connections::{Limits, serve_each};
-
 use std::fmt::Display;
+use std::future::Future;
 use std::io::{self, Write};
 
 use runtime::signal::{SignalKind, notify};
@@ -19,6 +16,16 @@ pub fn address() -> String {
 /// An argument of the program.
 pub fn argument(number: usize) -> Option<String> {
     std::env::args().nth(number)
+}
+
+/// A connection, and a line on stderr if it ends badly. A client that hangs up in the middle is not worth one.
+pub async fn reported(peer: impl Display, connection: impl Future<Output = io::Result<()>>) {
+    match connection.await {
+        Err(error) if error.kind() != io::ErrorKind::ConnectionReset => {
+            eprintln!("{peer}: {error}");
+        }
+        _ => {}
+    }
 }
 
 /// Says where it listens. The first line of each server, so that scripts can read the port.

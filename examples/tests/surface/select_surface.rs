@@ -48,6 +48,20 @@ async fn arms_take_channels_contexts_and_any_future() -> Result<(), SendError<u8
 }
 
 #[runtime::test]
+#[deny(unused_braces)]
+async fn braces_around_one_expression_are_no_fault() {
+    let (tx, rx) = channel(1);
+    tx.send(true).await.unwrap();
+    let mut came = false;
+    #[rustfmt::skip]
+    select! {
+        msg = rx.recv() => { if let Some(msg) = msg { came = msg; } }
+        default => { if came { unreachable!() } }
+    }
+    assert!(came);
+}
+
+#[runtime::test]
 async fn guards_default_and_biased_are_there() {
     let (tx, rx) = channel(2);
     tx.send('a').await.unwrap();

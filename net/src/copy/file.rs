@@ -61,6 +61,9 @@ impl<K: StreamKind> Stream<K> {
         let range = bounds(&range);
         async move {
             let range = range?;
+            if sys::broken_pipes_kill() {
+                return self.send_read(file, range, place).await;
+            }
             let mut at = range.start;
             while at < range.end {
                 let most = CHUNK.min(range.end - at) as usize;

@@ -13,7 +13,7 @@
 //! 1. Nothing is read while there is a rest: the order is kept, and memory is bounded by one buffer or pipe a direction.
 //! 2. Buffers and pipes are handed on empty. (What is left in a buffer is overwritten by the next read and never looked at.)
 //!
-//! Splicing sends without `MSG_NOSIGNAL`; Rust programs ignore SIGPIPE from the start.
+//! Splicing sends without `MSG_NOSIGNAL`: where that would end the process the buffer is kept, too.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -208,8 +208,13 @@ impl Relay {
         if let Way::Buffer { full } = &mut self.way {
             *full = if is_full { *full + 1 } else { 0 };
             if *full == MANY {
-                let pipes = Pipes::new();
-                self.way = Way::Pipe { pipes, small: 0 };
+                self.way = match sys::broken_pipes_kill() {
+                    true => Way::BufferOnly,
+                    false => Way::Pipe {
+                        pipes: Pipes::new(),
+                        small: 0,
+                    },
+                };
             }
         }
     }

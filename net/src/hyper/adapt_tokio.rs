@@ -31,21 +31,50 @@ pub struct TokioIo<T> {
 
 impl<T> TokioIo<T> {
     /// Wraps a stream.
+    ///
+    /// ```
+    /// let stream = net::hyper::TokioIo::new(std::io::Cursor::new(vec![7; 16]));
+    /// # let _ = stream;
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn new(inner: T) -> Self {
         Self { inner }
     }
 
     /// The stream.
+    ///
+    /// ```
+    /// let stream = net::hyper::TokioIo::new(std::io::Cursor::new(vec![7; 16]));
+    /// assert_eq!(stream.get_ref().position(), 0);
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn get_ref(&self) -> &T {
         &self.inner
     }
 
     /// The stream.
+    ///
+    /// ```
+    /// let mut stream = net::hyper::TokioIo::new(std::io::Cursor::new(vec![7; 16]));
+    /// stream.get_mut().set_position(3);
+    /// assert_eq!(stream.get_ref().position(), 3);
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.inner
     }
 
     /// Gives the stream back.
+    ///
+    /// ```
+    /// let stream = net::hyper::TokioIo::new(std::io::Cursor::new(vec![7; 16]));
+    /// assert_eq!(stream.into_inner().into_inner(), [7; 16]);
+    /// ```
+    ///
+    /// **Go:** none.
     pub fn into_inner(self) -> T {
         self.inner
     }

@@ -15,12 +15,33 @@ use ::hyper::{Request, Response};
 use pin_project_lite::pin_project;
 
 /// What [`serve`](super::serve()) takes as an error.
+///
+/// ```
+/// let error: net::hyper::BoxError = "the database is gone".into();
+/// assert_eq!(error.to_string(), "the database is gone");
+/// ```
+///
+/// **Go:** `error`.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Answers requests: `async` closures and functions from `Request<Incoming>` to `Result<Response<_>, _>`; tower services, among them axum's
 /// `Router`; hyper services. It is implemented for all of these and not meant to be implemented by hand.
 ///
 /// Each connection has a clone. An error ends its connection without an answer; to answer with a status, make a response of it.
+///
+/// ```
+/// use hyper::body::Incoming;
+/// use hyper::{Request, Response};
+/// use net::hyper::{Answer, BoxError};
+///
+/// async fn hello(_: Request<Incoming>) -> Result<Response<String>, BoxError> {
+///     Ok(Response::new("hello".to_owned()))
+/// }
+///
+/// fn answers<Kind>(_: impl Answer<Kind>) {}
+/// answers(hello); // a function
+/// answers(hyper::service::service_fn(hello)); // a service of hyper's
+/// ```
 ///
 /// **Go:** `http.Handler`.
 #[diagnostic::on_unimplemented(
@@ -41,14 +62,46 @@ pub trait Answer<Kind>: Clone + Send + 'static {
 }
 
 /// The kind of closures and functions.
+///
+/// ```
+/// # use hyper::{Request, Response, body::Incoming};
+/// # use net::hyper::{Answer, BoxError};
+/// async fn hello(_: Request<Incoming>) -> Result<Response<String>, BoxError> {
+///     Ok(Response::new("hello".to_owned()))
+/// }
+/// fn function(_: impl Answer<net::hyper::Function>) {}
+/// function(hello);
+/// ```
+///
+/// **Go:** `http.HandlerFunc`.
 #[derive(Debug)]
 pub enum Function {}
 
 /// The kind of tower's services.
+///
+/// ```
+/// # use net::hyper::Answer;
+/// // As axum's `Router` does.
+/// fn mount(service: impl Answer<net::hyper::Tower>) {
+///     # let _ = service;
+/// }
+/// ```
+///
+/// **Go:** `http.Handler`, as routers have it.
 #[derive(Debug)]
 pub enum Tower {}
 
 /// The kind of hyper's services.
+///
+/// ```
+/// # use hyper::{Request, Response, body::Incoming};
+/// # use net::hyper::{Answer, BoxError};
+/// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, BoxError> { unreachable!() }
+/// fn service(_: impl Answer<net::hyper::Hyper>) {}
+/// service(hyper::service::service_fn(hello));
+/// ```
+///
+/// **Go:** `http.Handler`.
 #[derive(Debug)]
 pub enum Hyper {}
 
@@ -107,6 +160,19 @@ where
 
 pin_project! {
     /// A request to a tower service: waits until the service is ready for it, then calls it.
+    ///
+    /// ```
+    /// # use net::hyper::{Answer, Ask, Tower};
+    /// # use hyper::{Request, body::Incoming};
+    /// fn ask<S>(service: &S, request: Request<Incoming>) -> Ask<S>
+    /// where
+    ///     S: Answer<Tower, Answering = Ask<S>> + tower_service::Service<Request<Incoming>>,
+    /// {
+    ///     service.answer(request)
+    /// }
+    /// ```
+    ///
+    /// **Go:** none; a goroutine calls the handler.
     #[derive(Debug)]
     pub struct Ask<S>
     where

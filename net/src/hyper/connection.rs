@@ -5,20 +5,23 @@ use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::marker::PhantomData;
+use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::hyper::body::Incoming;
 use ::hyper::server::conn::http1;
 use ::hyper::service::Service;
-use ::hyper::{Request, Response};
+use ::hyper::{Method, Request, Response};
 use runtime::time::timeout;
 
-use super::limits::{HeadTimer, Limits, Progress, Timed};
+use super::limits::{HeadTimer, Limits, Progress};
+use super::reply::{Answering, Reply};
 use super::serve::Establish;
 use super::talk::Protocols;
+use super::timed::Timed;
 use super::{Answer, BoxError};
 use crate::serve::crowd::{Member, Word};
 
@@ -77,6 +80,7 @@ where
         Some(stream) => stream.map_err(io::Error::from)??,
     };
     let progress = Arc::clone(&caller.progress);
+    progress.begin();
     let stream = Timed::new(stream, Arc::clone(&progress));
     let protocols = &manner.protocols;
     protocols.talk(stream, caller, member, &progress).await
@@ -129,7 +133,7 @@ where
     progress.be_strict();
     http1.timer(HeadTimer(Arc::clone(progress)));
     let connection = http1.serve_connection(stream, caller).with_upgrades();
-    let ended = converse(connection, member).await;
+    let ended = converse(connection, member, |_| Poll::Pending).await;
     progress.release();
     match ended {
         Err(_) if progress.has_idled() => Ok(()),
@@ -137,14 +141,22 @@ where
     }
 }
 
-/// Goes on until the connection ends, or the server says so.
+/// Goes on until the connection ends, or the server says so, or `idle` has said twice that nothing goes on: the first time
+/// the client is told to go.
 pub(super) async fn converse<C: Conversation>(
     connection: C,
     mut member: Member,
+    mut idle: impl FnMut(&mut Context<'_>) -> Poll<()>,
 ) -> Result<(), BoxError> {
     let mut connection = pin!(connection);
-    let mut told = false;
+    let (mut told, mut idled) = (false, false);
     poll_fn(|cx| {
+        if idle(cx).is_ready() {
+            if mem::replace(&mut idled, true) {
+                return Poll::Ready(Ok(()));
+            }
+            connection.as_mut().finish();
+        }
         match member.word(cx) {
             Word::Serve => {}
             Word::Finish if told => {}
@@ -199,15 +211,16 @@ where
     S: Answer<Kind>,
     P: Clone + Send + Sync + 'static,
 {
-    type Response = Response<S::Body>;
+    type Response = Response<Reply<S::Body>>;
     type Error = S::Error;
-    type Future = S::Answering;
+    type Future = Answering<S::Answering>;
 
-    fn call(&self, mut request: Request<Incoming>) -> S::Answering {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         self.progress.ask();
         if let Some(peer) = &self.peer {
             request.extensions_mut().insert(Peer(peer.clone()));
         }
-        self.answer.answer(request)
+        let is_connect = request.method() == Method::CONNECT;
+        Answering::new(self.answer.answer(request), &self.progress, is_connect)
     }
 }

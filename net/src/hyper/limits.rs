@@ -1,31 +1,34 @@
-//! How long a client may take, by Go's rules: until the head of a request is there, between two requests, and to take an answer.
+//! How long a client may take, by Go's rules: until the head of a request is there, until all of it is, between two requests, and to take an
+//! answer.
 //!
 //! *The head, and idling.* hyper has one timer, which runs from the end of one request to the head of the next. It is made and polled by what
 //! we give it as a timer ([`HeadTimer`]), and so can be two in turn: the idle limit until a byte of the request has come, then the header limit
 //! from that byte on. The first request has no idle time: its limit counts from the beginning of the connection.
 //!
-//! *The answer.* [`Timed`] lies between hyper and the stream. When a head is there, the write limit begins. In HTTP/1 every write fails when it
-//! has passed, as in Go, until the answer is out and the next request is waited for. In HTTP/2, where answers share a connection and there is
-//! always something to write, a write fails that would block. Either ends the connection. No timer is made for a client that takes what it is
-//! sent.
+//! *The request and the answer.* [`Timed`](super::timed::Timed) lies between hyper and the stream, and holds reads and writes to the times
+//! that are noted here. The read limit begins where the head's does. The write limit begins when a head is there. It ends
+//! when the answer is out and the next request is waited for, and so does the read limit: after the request nothing is read before that.
+//! (hyper is told that a client may close its side before it has its answer, and so does not look whether it has.)
+//!
+//! *HTTP/2*, where answers share a connection, is in `streams.rs`.
 //!
 //! What they need to know of each other is in [`Progress`]. All of it runs in the connection's task but for connections that have been
 //! upgraded, and those have no limits any more.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use ::hyper::rt::{self, Read, ReadBufCursor, Write};
+use ::hyper::rt;
 use pin_project_lite::pin_project;
-use runtime::time::{Instant, Sleep, sleep, sleep_until};
+use runtime::time::{Instant, Sleep, sleep};
 
 use super::Timer;
+use super::streams::Streams;
 
 /// `None`: for ever.
 #[derive(Clone, Copy, Debug)]
@@ -34,38 +37,77 @@ pub(super) struct Limits {
     pub(super) head: Option<Duration>,
     /// From an answer to the next request's first byte.
     pub(super) idle: Option<Duration>,
+    /// From a request's first byte to its last.
+    pub(super) read: Option<Duration>,
     /// From the end of a head to the last byte of the answer.
     pub(super) write: Option<Duration>,
 }
 
 /// How far a connection is.
 ///
-/// Everything is Relaxed: written and read by one task, or handed on together with the stream.
+/// Everything here is Relaxed: written and read by one task, or handed on together with the stream.
 #[derive(Debug)]
 pub(super) struct Progress {
     limits: Limits,
     start: Instant,
-    /// When the answer has to be taken: nanoseconds after `start`.
-    write_by: AtomicU64,
+    /// When the request has to be there.
+    read_by: Due,
+    /// When the answer has to be taken.
+    write_by: Due,
     /// HTTP/1: see the story of this file.
     strict: AtomicBool,
     /// A request has been made.
     asked: AtomicBool,
     /// hyper waits for a head; perhaps it has not got rid of the answer before that.
     waiting: AtomicBool,
-    /// Bytes have come since hyper began to wait for a head.
+    /// There is nothing to do but to wait for the next request.
+    between: AtomicBool,
+    /// Bytes have come since then.
     begun: AtomicBool,
     /// The connection was ended for being idle.
     idled: AtomicBool,
+    /// HTTP/2: the streams that are open, which end in tasks of their own; see `streams.rs`.
+    pub(super) streams: Streams,
 }
+
+/// A time, in nanoseconds after the connection's start; or none.
+#[derive(Debug)]
+struct Due(AtomicU64);
 
 /// In the place of a time.
 const NEVER: u64 = u64::MAX;
 
+impl Due {
+    const fn never() -> Self {
+        Self(AtomicU64::new(NEVER))
+    }
+
+    fn set(&self, start: Instant, limit: Option<Duration>) {
+        let by = limit.map(|limit| start.elapsed().saturating_add(limit).as_nanos());
+        let by = by.map_or(NEVER, |by| u64::try_from(by).unwrap_or(NEVER));
+        self.0.store(by, Ordering::Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != NEVER
+    }
+
+    fn lift(&self) {
+        self.0.store(NEVER, Ordering::Relaxed);
+    }
+
+    fn at(&self, start: Instant) -> Option<Instant> {
+        match self.0.load(Ordering::Relaxed) {
+            NEVER => None,
+            by => start.checked_add(Duration::from_nanos(by)),
+        }
+    }
+}
+
 impl Limits {
     /// What to tell hyper: whether to call our timer when it begins to wait for a head. The time is of no importance.
     pub(super) fn for_hyper(self) -> Option<Duration> {
-        let any = self.head.or(self.idle).or(self.write);
+        let any = self.head.or(self.idle).or(self.read).or(self.write);
         any.map(|_| Duration::from_secs(1))
     }
 }
@@ -75,12 +117,15 @@ impl Progress {
         Arc::new(Self {
             limits,
             start: Instant::now(),
-            write_by: AtomicU64::new(NEVER),
+            read_by: Due::never(),
+            write_by: Due::never(),
             strict: AtomicBool::new(false),
             asked: AtomicBool::new(false),
             waiting: AtomicBool::new(false),
+            between: AtomicBool::new(false),
             begun: AtomicBool::new(false),
             idled: AtomicBool::new(false),
+            streams: Streams::default(),
         })
     }
 
@@ -88,6 +133,11 @@ impl Progress {
     #[cfg(feature = "http2")]
     pub(super) fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// The handshake is done: the first request may come.
+    pub(super) fn begin(&self) {
+        self.read_by.set(self.start, self.limits.read);
     }
 
     /// It is a connection of HTTP/1.
@@ -99,16 +149,23 @@ impl Progress {
     pub(super) fn ask(&self) {
         self.asked.store(true, Ordering::Relaxed);
         self.waiting.store(false, Ordering::Relaxed);
-        if let Some(limit) = self.limits.write {
-            let by = self.start.elapsed().saturating_add(limit);
-            let by = u64::try_from(by.as_nanos()).unwrap_or(NEVER);
-            self.write_by.store(by, Ordering::Relaxed);
+        self.between.store(false, Ordering::Relaxed);
+        self.write_by.set(self.start, self.limits.write);
+        // The head may have come together with the request before it.
+        if self.is_strict() && !self.read_by.is_set() {
+            self.read_by.set(self.start, self.limits.read);
         }
     }
 
-    /// The stream is somebody else's from now on.
+    /// Whether answers have the connection to themselves.
+    pub(super) fn is_strict(&self) -> bool {
+        self.strict.load(Ordering::Relaxed)
+    }
+
+    /// The stream is somebody else's from now on, or many requests share it.
     pub(super) fn release(&self) {
-        self.write_by.store(NEVER, Ordering::Relaxed);
+        self.read_by.lift();
+        self.write_by.lift();
     }
 
     /// Whether the connection has ended for want of requests, which is no trouble.
@@ -116,30 +173,63 @@ impl Progress {
         self.idled.load(Ordering::Relaxed)
     }
 
-    /// hyper waits for a head.
-    fn wait(&self) {
+    /// hyper has the whole answer. It looks for the next request before it says that it waits for one.
+    pub(super) fn answered(&self) {
+        self.read_by.lift();
         self.begun.store(false, Ordering::Relaxed);
+        self.between.store(true, Ordering::Relaxed);
+    }
+
+    /// hyper waits for a head.
+    pub(super) fn wait(&self) {
         self.waiting.store(true, Ordering::Relaxed);
     }
 
-    /// All that there was to write has been taken.
-    fn flushed(&self) {
-        if self.waiting.load(Ordering::Relaxed) {
-            self.release();
+    /// Bytes have come, or the end, after which there is no limit.
+    pub(super) fn received(&self) {
+        if !self.begun.load(Ordering::Relaxed) {
+            self.begun.store(true, Ordering::Relaxed);
+            if self.between.load(Ordering::Relaxed) {
+                self.read_by.set(self.start, self.limits.read);
+            }
         }
+    }
+
+    /// All that there was to write has been taken.
+    pub(super) fn flushed(&self) {
+        if self.waiting.load(Ordering::Relaxed) {
+            self.write_by.lift();
+        }
+    }
+
+    /// Whether nothing may be read any more.
+    pub(super) fn is_read_late(&self) -> bool {
+        self.read_by().is_some_and(|by| Instant::now() >= by)
     }
 
     /// Whether nothing may be written any more.
-    fn is_late(&self) -> bool {
+    pub(super) fn is_write_late(&self) -> bool {
         let late = |by| Instant::now() >= by;
-        self.write_by().is_some_and(late) && self.strict.load(Ordering::Relaxed)
+        self.write_by().is_some_and(late) && self.is_strict()
     }
 
-    fn write_by(&self) -> Option<Instant> {
-        match self.write_by.load(Ordering::Relaxed) {
-            NEVER => None,
-            by => self.start.checked_add(Duration::from_nanos(by)),
-        }
+    /// How long the connection has been there.
+    pub(super) fn age(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// When it had that age.
+    #[cfg(feature = "http2")]
+    pub(super) fn at_age(&self, age: Duration) -> Option<Instant> {
+        self.start.checked_add(age)
+    }
+
+    pub(super) fn read_by(&self) -> Option<Instant> {
+        self.read_by.at(self.start)
+    }
+
+    pub(super) fn write_by(&self) -> Option<Instant> {
+        self.write_by.at(self.start)
     }
 }
 
@@ -203,123 +293,8 @@ impl Future for HeadWait {
     }
 }
 
-/// A stream whose client has to take what it is sent in time.
-#[derive(Debug)]
-pub(super) struct Timed<T> {
-    stream: T,
-    progress: Arc<Progress>,
-    /// Made when a write would block.
-    patience: Option<Pin<Box<Sleep>>>,
-}
-
-impl<T> Timed<T> {
-    pub(super) fn new(stream: T, progress: Arc<Progress>) -> Self {
-        Self {
-            stream,
-            progress,
-            patience: None,
-        }
-    }
-
-    /// Writes, unless it is too late; what has to wait does so until then.
-    fn write<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        write: impl FnOnce(Pin<&mut T>, &mut Context<'_>) -> Poll<io::Result<R>>,
-    ) -> Poll<io::Result<R>>
-    where
-        T: Unpin,
-    {
-        if self.progress.is_late() {
-            return Poll::Ready(Err(late()));
-        }
-        match write(Pin::new(&mut self.stream), cx) {
-            Poll::Pending => self.wait(cx).map(Err),
-            written => written,
-        }
-    }
-
-    #[cold]
-    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        // It may be another one when the time is up.
-        while let Some(by) = self.progress.write_by() {
-            let patience = self
-                .patience
-                .get_or_insert_with(|| Box::pin(sleep_until(by)));
-            if patience.deadline() != by {
-                patience.as_mut().reset(by);
-            }
-            ready!(patience.as_mut().poll(cx));
-            if self.progress.write_by() == Some(by) {
-                return Poll::Ready(late());
-            }
-        }
-        Poll::Pending
-    }
-}
-
-#[cold]
-fn late() -> io::Error {
-    let text = "the answer was not taken by the client within the write timeout";
-    io::Error::new(io::ErrorKind::TimedOut, text)
-}
-
-impl<T: Read + Unpin> Read for Timed<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        // Or it was the end, after which there is no limit.
-        self.progress.begun.store(true, Ordering::Relaxed);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<T: Write + Unpin> Write for Timed<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.write(cx, |stream, cx| stream.poll_write(cx, buf))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.write(cx, |stream, cx| stream.poll_write_vectored(cx, bufs))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Pending => self.wait(cx).map(Err),
-            flushed => {
-                self.progress.flushed();
-                flushed
-            }
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.stream).poll_shutdown(cx) {
-            Poll::Pending => self.wait(cx).map(Err),
-            ended => ended,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-    use std::pin::pin;
     use std::task::Waker;
 
     use super::*;
@@ -327,128 +302,20 @@ mod tests {
     const WHILE: Duration = Duration::from_secs(10);
     const LONGER: Duration = Duration::from_secs(11);
 
-    /// Takes bytes, or does not.
-    #[derive(Debug)]
-    struct Sink {
-        full: bool,
-    }
-
-    impl Sink {
-        fn now<R>(&self, done: R) -> Poll<io::Result<R>> {
-            match self.full {
-                true => Poll::Pending,
-                false => Poll::Ready(Ok(done)),
-            }
-        }
-    }
-
-    impl Write for Sink {
-        fn poll_write(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            buf: &[u8],
-        ) -> Poll<io::Result<usize>> {
-            self.now(buf.len())
-        }
-
-        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            self.now(())
-        }
-
-        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            self.now(())
-        }
-    }
-
     fn limits(head: Option<Duration>, idle: Option<Duration>) -> Arc<Progress> {
         let write = Some(WHILE);
-        Progress::new(Limits { head, idle, write })
+        let read = Some(WHILE * 2);
+        Progress::new(Limits {
+            head,
+            idle,
+            read,
+            write,
+        })
     }
 
     fn paused(test: impl Future<Output = ()>) {
         let runtime = runtime::Builder::new().start_paused(true).build().unwrap();
         runtime.block_on(test);
-    }
-
-    async fn write(stream: &mut Timed<Sink>) -> io::Result<usize> {
-        poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, b"1234")).await
-    }
-
-    async fn flush(stream: &mut Timed<Sink>) -> io::Result<()> {
-        poll_fn(|cx| Pin::new(&mut *stream).poll_flush(cx)).await
-    }
-
-    fn is_late<R>(written: io::Result<R>) -> bool {
-        written.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut)
-    }
-
-    #[test]
-    fn a_write_that_waits_fails_when_the_limit_has_passed() {
-        paused(async {
-            let progress = limits(None, None);
-            let mut stream = Timed::new(Sink { full: true }, Arc::clone(&progress));
-            progress.ask();
-            let start = Instant::now();
-            assert!(is_late(write(&mut stream).await));
-            assert!((WHILE..LONGER).contains(&start.elapsed()));
-            assert!(is_late(flush(&mut stream).await));
-            // The next request has as much time again.
-            progress.ask();
-            let start = Instant::now();
-            assert!(is_late(flush(&mut stream).await));
-            assert!((WHILE..LONGER).contains(&start.elapsed()));
-        });
-    }
-
-    #[test]
-    fn only_http1_fails_writes_that_need_not_wait() {
-        paused(async {
-            let progress = limits(None, None);
-            let mut stream = Timed::new(Sink { full: false }, Arc::clone(&progress));
-            progress.ask();
-            sleep(LONGER).await;
-            assert_eq!(write(&mut stream).await.unwrap(), 4);
-            progress.be_strict();
-            assert!(is_late(write(&mut stream).await));
-            progress.release();
-            assert_eq!(write(&mut stream).await.unwrap(), 4);
-        });
-    }
-
-    #[test]
-    fn the_limit_ends_with_the_answer_and_not_before() {
-        paused(async {
-            let progress = limits(None, None);
-            progress.be_strict();
-            let mut stream = Timed::new(Sink { full: true }, Arc::clone(&progress));
-            progress.ask();
-            // hyper waits for the next head, and has not got rid of the answer.
-            progress.wait();
-            assert!(is_late(flush(&mut stream).await));
-            progress.ask();
-            stream.stream.full = false;
-            flush(&mut stream).await.unwrap();
-            progress.wait();
-            flush(&mut stream).await.unwrap();
-            sleep(LONGER).await;
-            // Perhaps what it thinks of the next head.
-            assert_eq!(write(&mut stream).await.unwrap(), 4);
-        });
-    }
-
-    #[test]
-    fn a_limit_that_is_lifted_lets_a_write_wait_on() {
-        paused(async {
-            let progress = limits(None, None);
-            let mut stream = Timed::new(Sink { full: true }, Arc::clone(&progress));
-            progress.ask();
-            let mut writing = pin!(write(&mut stream));
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(writing.as_mut().poll(&mut cx).is_pending());
-            progress.release();
-            sleep(LONGER).await;
-            assert!(writing.as_mut().poll(&mut cx).is_pending());
-        });
     }
 
     #[test]
@@ -477,6 +344,43 @@ mod tests {
             waiting.await;
             assert!((WHILE * 3..LONGER * 3).contains(&start.elapsed()));
             assert!(!progress.has_idled());
+        });
+    }
+
+    #[test]
+    fn the_time_to_read_begins_with_a_request_and_ends_with_its_answer() {
+        paused(async {
+            let progress = limits(None, None);
+            let limit = WHILE * 2;
+            progress.be_strict();
+            // The first, at once; it is not put off by its bytes.
+            let start = Instant::now();
+            progress.begin();
+            assert_eq!(progress.read_by(), Some(start + limit));
+            sleep(WHILE).await;
+            progress.wait();
+            progress.received();
+            progress.ask();
+            assert_eq!(progress.read_by(), Some(start + limit));
+            assert!(!progress.is_read_late());
+            sleep(WHILE * 2).await;
+            assert!(progress.is_read_late());
+            // Another one, with its first byte, which may come before hyper says that it waits.
+            progress.answered();
+            assert_eq!(progress.read_by(), None);
+            let start = Instant::now();
+            progress.received();
+            progress.wait();
+            sleep(WHILE).await;
+            progress.received();
+            progress.ask();
+            assert_eq!(progress.read_by(), Some(start + limit));
+            // One that came together with the request before it.
+            progress.answered();
+            progress.wait();
+            let start = Instant::now();
+            progress.ask();
+            assert_eq!(progress.read_by(), Some(start + limit));
         });
     }
 }

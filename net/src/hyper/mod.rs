@@ -34,7 +34,7 @@
 //! traits, [`Executor`] and [`Timer`] are what its builders ask for, [`Io`] and `TokioIo` (with feature `tokio-io`) adapt the
 //! streams of others.
 //!
-//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `connection`, `limits`, `answer`, `talk`, and the files of `serve` above.
+//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `connection`, `limits`, `timed`, `answer`, `reply`, `streams`, `idle`, `talk`, and the files of `serve` above.
 // Not `forbid(unsafe_code)`, which would hold for `io` and `adapt` too; every other file forbids it.
 
 mod adapt;
@@ -42,12 +42,17 @@ mod adapt;
 mod adapt_tokio;
 mod answer;
 mod connection;
+#[cfg(feature = "http2")]
+mod idle;
 mod io;
 mod limits;
+mod reply;
 mod serve;
+mod streams;
 #[cfg_attr(feature = "http2", path = "talk_both.rs")]
 #[cfg_attr(not(feature = "http2"), path = "talk_http1.rs")]
 mod talk;
+mod timed;
 mod timer;
 
 pub use self::adapt::Io;

@@ -86,6 +86,7 @@ where
             protocols: Protocols::new(),
             header_timeout: Some(HEADER_TIMEOUT),
             idle_timeout: None,
+            read_timeout: None,
             write_timeout: None,
             most: usize::MAX,
             stop: None,
@@ -97,6 +98,24 @@ where
 }
 
 /// A server that [`serve()`] has made: set its limits, then await it.
+///
+/// ```
+/// use std::time::Duration;
+/// # use std::convert::Infallible;
+/// # use hyper::{Request, Response, body::Incoming};
+/// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+/// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+/// // For the open network: nobody holds anything for nothing.
+/// net::hyper::serve(listener, hello)
+///     .header_timeout(Duration::from_secs(5))
+///     .read_timeout(Duration::from_secs(60))
+///     .write_timeout(Duration::from_secs(60))
+///     .max_connections(10_000)
+///     .await
+/// # }
+/// ```
+///
+/// **Go:** `http.Server`.
 #[must_use = "a server does nothing unless awaited"]
 pub struct Serve<L, S, Kind, H = Plain> {
     listener: L,
@@ -111,6 +130,7 @@ struct Settings {
     header_timeout: Option<Duration>,
     /// `None`: as the header timeout.
     idle_timeout: Option<Option<Duration>>,
+    read_timeout: Option<Duration>,
     write_timeout: Option<Duration>,
     most: usize,
     stop: Option<Stop>,
@@ -147,6 +167,16 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// How long connections have to finish after the stop. Those that have not are cut off, and the server returns an error that says how
     /// many. 30 s by default.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).drain(Duration::from_secs(5)).await
+    /// # }
+    /// ```
+    ///
     /// **Go:** the context of `server.Shutdown(ctx)`.
     pub fn drain(mut self, patience: Duration) -> Self {
         self.settings.drain = patience;
@@ -157,6 +187,16 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// request, from the end of the handshake. Who is slower is closed. `None`: for ever, which lets anybody hold connections for nothing.
     /// 30 s by default.
     ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).header_timeout(Duration::from_secs(5)).await
+    /// # }
+    /// ```
+    ///
     /// **Go:** `ReadHeaderTimeout`.
     pub fn header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.header_timeout = limit.into();
@@ -166,7 +206,20 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// How long a connection may be without a request, counted from the end of an answer to the first byte of the next request. Then it is
     /// closed, which is no error. `None`: for ever. As long as [`header_timeout`](Self::header_timeout) by default.
     ///
-    /// An HTTP/2 client that is silent for as long is asked whether it is still there, and stays if it answers.
+    /// An HTTP/2 connection is idle while no request of it is being answered, whatever pings are exchanged. Its client is told to go, and cut
+    /// off if it is still there after as long again. One that is silent for as long while it waits for an answer is asked
+    /// whether it is there, and stays if it says so.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// // Browsers that come back within two minutes find their connection still there.
+    /// net::hyper::serve(listener, hello).idle_timeout(Duration::from_secs(120)).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `IdleTimeout`.
     pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
@@ -174,14 +227,52 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
+    /// How long a client may take for a whole request: the head, counted as for [`header_timeout`](Self::header_timeout), and the body.
+    /// After that, reading the body fails in the handler, which may still answer; then the connection is closed. `None`, for ever, by default:
+    /// set it where bodies are read whole before anything else is done, or read them with a limit of the handler's own.
+    ///
+    /// A body that the handler does not read is not waited for, and has no limit. In HTTP/2, where requests share a connection, this
+    /// holds for the first head alone: there [`write_timeout`](Self::write_timeout) bounds request and answer together.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// // Five seconds for the head, a minute for the upload.
+    /// net::hyper::serve(listener, hello)
+    ///     .header_timeout(Duration::from_secs(5))
+    ///     .read_timeout(Duration::from_secs(60))
+    ///     .await
+    /// # }
+    /// ```
+    ///
+    /// **Go:** `ReadTimeout`, which holds for each request of HTTP/2, too.
+    pub fn read_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.settings.read_timeout = limit.into();
+        self
+    }
+
     /// How long an answer may take, from the end of the request's head until the client has taken the last byte: a handler that is slow, and a
     /// client that does not read, have no more time together. Then the connection is closed. `None`, for ever, by default, so that a client
     /// which never reads holds its connection: set it on the open network.
     ///
-    /// With HTTP/2, where answers share a connection, it counts from the head of the last request, and the connection is closed when the client
-    /// takes nothing any more. (A client that reads, and grants an answer no room, is not found by it.)
+    /// With HTTP/2, where answers share a connection, each has its own limit: the handler is dropped, and the stream reset, when it is not done by
+    /// then or the client grants it no room; the connection is closed when the client takes nothing any more. (Up to 16 KiB of an answer for which
+    /// there is no room are not found by this, but by [`idle_timeout`](Self::idle_timeout).)
     ///
     /// A connection that has been upgraded has no limit: its handler sets one.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).write_timeout(Duration::from_secs(30)).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `WriteTimeout`.
     pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
@@ -195,6 +286,15 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// # Panics
     ///
     /// If it is zero.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).max_connections(10_000).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `netutil.LimitListener`.
     #[track_caller]
@@ -210,6 +310,21 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// Puts the client's address, as a [`Peer`](super::Peer), into the extensions of each request. Off by default: it costs an allocation a
     /// request.
     ///
+    /// ```
+    /// use std::convert::Infallible;
+    ///
+    /// use hyper::{Request, Response, body::Incoming};
+    /// use net::hyper::Peer;
+    ///
+    /// async fn hello(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
+    ///     let peer: Option<&Peer<std::net::SocketAddr>> = request.extensions().get();
+    ///     Ok(Response::new(format!("hello, {peer:?}")))
+    /// }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).tell_peer().await
+    /// # }
+    /// ```
+    ///
     /// **Go:** `Request.RemoteAddr`.
     pub fn tell_peer(mut self) -> Self {
         self.settings.tell_peer = true;
@@ -218,6 +333,15 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
 
     /// Is told why a connection ended before its time: a handshake that failed, a client that was too slow or spoke nonsense, a handler's
     /// error. By default nobody is. It is called in the connection's task, and must not block.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).on_error(|error| eprintln!("http: {error}")).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `Server.ErrorLog`.
     pub fn on_error(mut self, tell: impl Fn(BoxError) + Send + Sync + 'static) -> Self {
@@ -228,6 +352,15 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// Changes what hyper offers for HTTP/1: header sizes, pipelining, the date header.
     /// (The timer and [`header_timeout`](Self::header_timeout) are set when the server starts.)
     ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).http1(|http| _ = http.max_headers(32)).await
+    /// # }
+    /// ```
+    ///
     /// **Go:** `Server.MaxHeaderBytes` and the like.
     pub fn http1(mut self, set: impl FnOnce(&mut http1::Builder)) -> Self {
         set(self.settings.protocols.http1());
@@ -235,6 +368,15 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     }
 
     /// Changes what hyper offers for HTTP/2: windows, the number of streams. Feature `http2`.
+    ///
+    /// ```
+    /// # use std::convert::Infallible;
+    /// # use hyper::{Request, Response, body::Incoming};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
+    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
+    /// net::hyper::serve(listener, hello).http2(|http| _ = http.max_concurrent_streams(50)).await
+    /// # }
+    /// ```
     ///
     /// **Go:** `http.HTTP2Config`.
     #[cfg(feature = "http2")]
@@ -286,8 +428,9 @@ where
     async fn run(self) -> io::Result<()> {
         let mut settings = self.settings;
         let limits = Limits {
-            head: settings.header_timeout,
+            head: settings.header_timeout.or(settings.read_timeout),
             idle: settings.idle_timeout.unwrap_or(settings.header_timeout),
+            read: settings.read_timeout,
             write: settings.write_timeout,
         };
         settings.protocols.limit(limits);
@@ -358,6 +501,18 @@ where
 }
 
 /// What stands between a connection and HTTP: nothing ([`Plain`]), or a handshake ([`Through`]).
+///
+/// ```
+/// use net::hyper::{Establish, Plain};
+///
+/// # runtime::block_on(async {
+/// let (a, _b) = net::UnixStream::pair()?;
+/// let same: net::UnixStream = Plain.establish(a).await?;
+/// # drop(same);
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
+/// **Go:** `tls.NewListener` around a listener, or none.
 pub trait Establish<R>: Send + Sync + 'static {
     /// What HTTP is spoken over.
     type Stream: Read + Write + Unpin + Send + 'static;
@@ -367,6 +522,12 @@ pub trait Establish<R>: Send + Sync + 'static {
 }
 
 /// HTTP straight over what was accepted.
+///
+/// ```
+/// assert_eq!(format!("{:?}", net::hyper::Plain), "Plain");
+/// ```
+///
+/// **Go:** `server.Serve(ln)`.
 #[derive(Clone, Copy, Debug)]
 pub struct Plain;
 
@@ -379,6 +540,17 @@ impl<R: Read + Write + Unpin + Send + 'static> Establish<R> for Plain {
 }
 
 /// HTTP over what a handshake makes: see [`Serve::through`].
+///
+/// ```
+/// use net::hyper::{Serve, Through};
+///
+/// // What `through` makes of a server.
+/// fn limit<L, S, Kind, F>(server: Serve<L, S, Kind, Through<F>>) -> Serve<L, S, Kind, Through<F>> {
+///     server.max_connections(100)
+/// }
+/// ```
+///
+/// **Go:** `server.ServeTLS(ln, …)`.
 #[derive(Clone, Copy)]
 pub struct Through<F>(F);
 
@@ -409,6 +581,7 @@ impl<L: fmt::Debug, S, Kind, H> fmt::Debug for Serve<L, S, Kind, H> {
             .field("protocols", &self.settings.protocols)
             .field("header_timeout", &self.settings.header_timeout)
             .field("idle_timeout", &self.settings.idle_timeout)
+            .field("read_timeout", &self.settings.read_timeout)
             .field("write_timeout", &self.settings.write_timeout)
             .field("max_connections", &self.settings.most)
             .field("drain", &self.settings.drain)

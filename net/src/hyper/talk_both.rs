@@ -18,7 +18,9 @@ use ::hyper::server::conn::{http1, http2};
 use runtime::time::timeout;
 
 use super::connection::{Caller, converse, converse_http1};
-use super::limits::{Limits, Progress, Timed};
+use super::idle::Idle;
+use super::limits::{Limits, Progress};
+use super::timed::Timed;
 use super::{Answer, BoxError, Executor, Timer};
 use crate::serve::crowd::{Member, Word};
 
@@ -46,6 +48,10 @@ impl Protocols {
     /// it may be idle is asked whether it is there, and cut off if it does not answer.
     pub(super) fn limit(&mut self, limits: Limits) {
         self.http1.header_read_timeout(limits.for_hyper());
+        // Or hyper would read ahead while the handler is at work, and be told that the request is late.
+        if limits.read.is_some() {
+            self.http1.half_close(true);
+        }
         self.http2.keep_alive_interval(limits.idle);
     }
 
@@ -78,8 +84,14 @@ impl Protocols {
             Some(begun) => begun.map_err(io::Error::from)??,
         };
         if begun.is_http2() {
+            progress.release();
+            let mut idle = Idle::new(progress);
             let connection = self.http2.serve_connection(begun, caller);
-            converse(connection, member).await
+            let idle = |cx: &mut Context<'_>| match &mut idle {
+                Some(idle) => idle.poll(cx),
+                None => Poll::Pending,
+            };
+            converse(connection, member, idle).await
         } else {
             converse_http1(self.http1.clone(), begun, caller, member, progress).await
         }

@@ -9,7 +9,8 @@ use ::hyper::rt::{Read, Write};
 use ::hyper::server::conn::http1;
 
 use super::connection::{Caller, converse_http1};
-use super::limits::{Limits, Progress, Timed};
+use super::limits::{Limits, Progress};
+use super::timed::Timed;
 use super::{Answer, BoxError, Timer};
 use crate::serve::crowd::Member;
 
@@ -30,6 +31,10 @@ impl Protocols {
     /// hyper is told that there is a limit; which one it is, is `limits.rs`' business.
     pub(super) fn limit(&mut self, limits: Limits) {
         self.http1.header_read_timeout(limits.for_hyper());
+        // Or hyper would read ahead while the handler is at work, and be told that the request is late.
+        if limits.read.is_some() {
+            self.http1.half_close(true);
+        }
     }
 
     pub(super) fn http1(&mut self) -> &mut http1::Builder {

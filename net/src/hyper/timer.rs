@@ -11,6 +11,8 @@ use ::hyper::rt;
 use pin_project_lite::pin_project;
 use runtime::time;
 
+use super::streams::Limited;
+
 /// Starts what hyper wants to run beside a connection: each as a task of the current runtime. HTTP/2 needs one.
 ///
 /// # Panics
@@ -38,7 +40,7 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        drop(runtime::spawn(future));
+        drop(runtime::spawn(Limited::new(future)));
     }
 }
 

@@ -67,6 +67,7 @@ use crate::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// # let client = TcpStream::connect(address).await?;
 /// # client.write_all(b"hello").await?;
 /// # client.read_exact(&mut [0; 5]).await?;
+/// # // SAFETY: a plain system call; somebody listens, so the signal ends nothing.
 /// # unsafe { libc::raise(libc::SIGINT) };
 /// # assert_eq!(client.read(&mut [0]).await?, 0);
 /// # server.await.unwrap()?;
@@ -345,6 +346,16 @@ impl fmt::Debug for Stopping {
 }
 
 /// What [`serve()`] accepts connections from.
+///
+/// ```
+/// use net::Accept;
+///
+/// // Either kind of listener, or one of your own.
+/// async fn first<L: Accept>(listener: L) -> std::io::Result<L::Stream> {
+///     Ok(listener.accept().await?.0)
+/// }
+/// # let _ = first::<net::TcpListener>;
+/// ```
 ///
 /// **Go:** `net.Listener`.
 pub trait Accept: Send + Sync + 'static {

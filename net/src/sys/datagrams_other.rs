@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-pub(crate) use crate::batch::one_by_one::{recv_batch, send_batch};
+pub(crate) use crate::udp_batch::one_by_one::{recv_batch, send_batch};
 
 /// There are no trains here.
 pub(crate) fn set_gro(_: BorrowedFd<'_>, on: bool) -> io::Result<()> {

@@ -5,7 +5,14 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
+use socket2::{Domain, Protocol, Socket, Type};
+
 use super::moved;
+
+/// A socket that does not block, in one system call.
+pub(crate) fn socket(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
+    Socket::new(domain, kind.nonblocking(), protocol)
+}
 
 /// Makes a bind to port 0 leave the choice of the port to the connect, which knows the destination: then a port is only taken for
 /// that destination.

@@ -18,9 +18,10 @@ mod datagrams;
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
 
 pub(crate) use self::datagrams::{recv_batch, send_batch, set_gro};
-pub(crate) use self::platform::{bind_address_no_port, pipe, send_file, splice};
+pub(crate) use self::platform::{bind_address_no_port, pipe, send_file, socket, splice};
 
 /// Receives what is there and leaves it there.
 pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
@@ -43,6 +44,16 @@ pub(crate) fn is_refused(error: &io::Error) -> bool {
         error.raw_os_error(),
         Some(libc::EINVAL | libc::ENOSYS | libc::EOPNOTSUPP | libc::EPERM)
     )
+}
+
+/// Whether writing to a socket whose other end is gone ends this process, where the call cannot say that it must not: splicing and sending
+/// files. Rust's own `main` has the signal ignored; a library in somebody else's program, and one that was asked to keep the default, has not.
+pub(crate) fn broken_pipes_kill() -> bool {
+    // SAFETY: the structure is plain integers and pointers: zero is a value of it.
+    let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
+    // SAFETY: nothing is changed, and the kernel writes into a live local of the type that it expects.
+    let asked = unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), &raw mut now) };
+    asked == 0 && now.sa_sigaction == libc::SIG_DFL
 }
 
 /// The result of a call that returns a count, or minus one.

@@ -5,6 +5,15 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// A socket that does not block. Not each of these systems can say so when it makes one.
+pub(crate) fn socket(domain: Domain, kind: Type, protocol: Option<Protocol>) -> io::Result<Socket> {
+    let socket = Socket::new(domain, kind, protocol)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
 /// There is no such choice here: the port is chosen at once.
 pub(crate) fn bind_address_no_port(_: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())

@@ -14,6 +14,7 @@ use super::TcpListener;
 use super::options::Options;
 use crate::error::{During, list, no_address};
 use crate::resolve::{ToSocketAddrs, resolve};
+use crate::sys;
 
 /// Settings of a [`TcpListener`], and of the connections it accepts.
 ///
@@ -188,12 +189,9 @@ impl ListenConfig {
     }
 
     fn listen_on(&self, address: SocketAddr) -> io::Result<TcpListener> {
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::STREAM.nonblocking().cloexec(),
-            Some(Protocol::TCP),
-        )
-        .during("listen", address)?;
+        let domain = Domain::for_address(address);
+        let socket = sys::socket(domain, Type::STREAM, Some(Protocol::TCP));
+        let socket = socket.during("listen", address)?;
         self.prepare(&socket, address).during("bind", address)?;
         socket
             .listen(self.queue_length())

@@ -24,7 +24,7 @@ use super::options::Options;
 use crate::error::{During, list, no_address};
 use crate::resolve::{Target, ToSocketAddrs, resolve};
 use crate::socket::Socket;
-use crate::sys::bind_address_no_port;
+use crate::sys::{self, bind_address_no_port};
 
 /// The least time that an address gets of a limit which is shared out. Go's value.
 const LEAST_SHARE: Duration = Duration::from_secs(2);
@@ -357,9 +357,8 @@ impl Dialer {
 
     /// The socket, with its connect under way.
     fn start(&self, address: SocketAddr) -> io::Result<mio::net::TcpStream> {
-        let kind = Type::STREAM.nonblocking().cloexec();
         let domain = Domain::for_address(address);
-        let socket = socket2::Socket::new(domain, kind, Some(Protocol::TCP))?;
+        let socket = sys::socket(domain, Type::STREAM, Some(Protocol::TCP))?;
         self.options.apply(&SockRef::from(&socket))?;
         if let Some(local) = self.local {
             // The port is chosen at the connect, when the destination is known.

@@ -1,4 +1,4 @@
-//! A TCP connection: how it is made, and the settings that only TCP has. Everything else: `stream.rs`.
+//! A TCP connection: how it is made, and the settings that only TCP has. Everything else: `stream/`.
 #![forbid(unsafe_code)]
 
 use std::io;

@@ -11,6 +11,7 @@ use super::address;
 use crate::datagram::Datagram;
 use crate::error::During;
 use crate::kind::Unixgram;
+use crate::sys;
 
 /// A Unix datagram socket. The file of a bound one stays when it is closed: whoever bound it removes it.
 ///
@@ -50,8 +51,7 @@ impl Datagram<Unixgram> {
     pub fn bind(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         let bind = || {
-            let kind = Type::DGRAM.nonblocking().cloexec();
-            let socket = socket2::Socket::new(Domain::UNIX, kind, None)?;
+            let socket = sys::socket(Domain::UNIX, Type::DGRAM, None)?;
             socket.bind(&address(path)?)?;
             let socket = std::os::unix::net::UnixDatagram::from(OwnedFd::from(socket));
             Ok(mio::net::UnixDatagram::from_std(socket))

@@ -19,6 +19,7 @@ use super::{UnixStream, abstract_name, address};
 use crate::accept::{accept, set_deadline, skip_gone};
 use crate::error::During;
 use crate::socket::Socket;
+use crate::sys;
 use crate::tcp::system_backlog;
 
 /// A Unix socket that accepts connections.
@@ -299,8 +300,7 @@ impl Drop for Inner {
 }
 
 fn listen(path: &Path) -> io::Result<mio::net::UnixListener> {
-    let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = socket2::Socket::new(Domain::UNIX, kind, None)?;
+    let socket = sys::socket(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(&address(path)?)?;
     socket.listen(i32::try_from(system_backlog()).unwrap_or(i32::MAX))?;
     let listener = std::os::unix::net::UnixListener::from(OwnedFd::from(socket));

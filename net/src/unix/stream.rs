@@ -1,4 +1,4 @@
-//! A connection within this machine: how it is made. Everything else: `stream.rs`.
+//! A connection within this machine: how it is made. Everything else: `stream/`.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -13,6 +13,7 @@ use super::address;
 use crate::error::During;
 use crate::kind::Unix;
 use crate::stream::Stream;
+use crate::sys;
 
 /// A connection within one machine; all that it can do is described at [`Stream`].
 ///
@@ -97,10 +98,9 @@ impl Stream<Unix> {
 }
 
 async fn connect_patiently(address: &SockAddr) -> io::Result<mio::net::UnixStream> {
-    let kind = Type::STREAM.nonblocking().cloexec();
     let mut pause = FIRST_PAUSE;
     loop {
-        let socket = socket2::Socket::new(Domain::UNIX, kind, None)?;
+        let socket = sys::socket(Domain::UNIX, Type::STREAM, None)?;
         match socket.connect(address) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 drop(socket);

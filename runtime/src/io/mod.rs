@@ -27,6 +27,7 @@
 //! `readiness.rs` sets the bits of `state.rs` and gives up the wakers of the futures in `operation.rs`.
 #![forbid(unsafe_op_in_unsafe_fn)]
 
+mod attempt;
 mod deadline;
 mod driver;
 mod error;
@@ -42,9 +43,10 @@ mod wait;
 
 use std::sync::Arc;
 
+pub use self::attempt::Attempt;
 pub use self::error::{closed_error, is_closed, is_deadline, is_shutdown};
 pub use self::operation::{Operation, Readiness};
-pub use self::registration::{Attempt, Registration};
+pub use self::registration::Registration;
 pub use self::source::Source;
 pub use self::state::Direction;
 /// The crate whose sources are registered here, so that yours is the same one.

@@ -12,9 +12,10 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use super::attempt::Attempt;
 use super::error::stopped;
 use super::readiness::Place;
-use super::registration::{Attempt, Registration};
+use super::registration::Registration;
 use super::state::Direction;
 use crate::task::coop;
 use crate::task::{WaitReason, waiting};
@@ -212,6 +213,7 @@ impl<'a> Waiter<'a> {
         }
     }
 
+    #[inline]
     fn forget(&mut self) {
         let record = self.registration.record();
         record.forget(self.direction, &mut self.place);
@@ -219,6 +221,7 @@ impl<'a> Waiter<'a> {
 }
 
 impl Drop for Waiter<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.forget();
     }

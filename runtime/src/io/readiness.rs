@@ -11,6 +11,7 @@
 //!    a bit afterwards finds the waker. No wake-up is lost.
 //! 3. The generation changes only under the lock, so that an event is matched against the very user whose wakers it takes.
 //! 4. No waker is cloned, woken or dropped under the lock: it is foreign code and might come back here.
+//! 5. A direction's tick changes only under a lock that is not let go before all wakers of the direction have been taken.
 //!
 //! *Waiters.* One a direction is inline, more go to a list that is allocated then. A future that waits knows its place by a ticket and
 //! takes its waker along when it is dropped. The `poll_…` functions have no future to remember a place in: they are told apart by
@@ -86,16 +87,16 @@ impl Ticket {
     }
 }
 
-/// Where a waiting future has left its waker; kept in the future.
+/// Where a waiting future has left its waker, and the direction's tick at that time; kept in the future.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Place {
     /// Nowhere.
     #[default]
     None,
     /// In the record, under this ticket.
-    Inline(u32),
+    Inline(u32, u16),
     /// In the list, under this ticket.
-    Listed(u32),
+    Listed(u32, u16),
 }
 
 impl Record {
@@ -219,7 +220,9 @@ impl Record {
             drop(waiters);
             return Poll::Ready(now);
         }
-        let unused = waiters.store(direction, place, mine);
+        // It does not change under the lock.
+        let tick = self.state().tick(direction);
+        let unused = waiters.store(direction, tick, place, mine);
         drop(waiters);
         drop(unused);
         Poll::Pending
@@ -244,10 +247,24 @@ impl Record {
     }
 
     /// A future stops waiting: takes its waker back if it is still there.
+    ///
+    /// After an event it is not: who has told of the event takes all wakers of the direction before it lets go of the lock. So the common
+    /// end of waiting takes no lock. (A tick that has come round to the same number sends us the long way.)
+    #[inline]
     pub(crate) fn forget(&self, direction: Direction, place: &mut Place) {
-        if *place == Place::None {
-            return;
+        match *place {
+            Place::None => {}
+            Place::Inline(_, tick) | Place::Listed(_, tick)
+                if tick != self.state().tick(direction) =>
+            {
+                *place = Place::None;
+            }
+            _ => self.withdraw(direction, place),
         }
+    }
+
+    #[cold]
+    fn withdraw(&self, direction: Direction, place: &mut Place) {
         let mut waiters = self.lock();
         let mine = waiters.withdraw(direction, mem::take(place));
         drop(waiters);
@@ -308,17 +325,23 @@ enum Displaced {
 
 impl Waiters {
     /// Stores a future's waker, in its old place if that is still its own; returns a waker to drop.
-    fn store(&mut self, direction: Direction, place: &mut Place, waker: Waker) -> Option<Waker> {
+    fn store(
+        &mut self,
+        direction: Direction,
+        tick: u16,
+        place: &mut Place,
+        waker: Waker,
+    ) -> Option<Waker> {
         if let Some(slot) = self.slot(direction, place) {
             return Some(mem::replace(slot, waker));
         }
         let side = direction.index();
         if self.inline[side].is_none() {
             self.tickets[side] = self.tickets[side].next(false);
-            *place = Place::Inline(self.tickets[side].0);
+            *place = Place::Inline(self.tickets[side].0, tick);
             self.inline[side] = Some(waker);
         } else {
-            *place = Place::Listed(self.push(direction, false, waker));
+            *place = Place::Listed(self.push(direction, false, waker), tick);
         }
         None
     }
@@ -381,13 +404,13 @@ impl Waiters {
     fn slot(&mut self, direction: Direction, place: &Place) -> Option<&mut Waker> {
         match *place {
             Place::None => None,
-            Place::Inline(ticket) => {
+            Place::Inline(ticket, _) => {
                 let side = direction.index();
                 self.inline[side]
                     .as_mut()
                     .filter(|_| self.tickets[side].0 == ticket)
             }
-            Place::Listed(ticket) => {
+            Place::Listed(ticket, _) => {
                 let list = &mut self.more.as_mut()?.list;
                 list.iter_mut()
                     .find(|other| !other.poller && other.ticket == ticket)
@@ -400,8 +423,8 @@ impl Waiters {
         self.slot(direction, &place)?;
         match place {
             Place::None => None,
-            Place::Inline(_) => self.inline[direction.index()].take(),
-            Place::Listed(ticket) => {
+            Place::Inline(..) => self.inline[direction.index()].take(),
+            Place::Listed(ticket, _) => {
                 let list = &mut self.more.as_mut()?.list;
                 let at = list
                     .iter()
@@ -411,8 +434,18 @@ impl Waiters {
         }
     }
 
+    #[inline]
     fn take(&mut self, direction: Direction, woken: &mut Vec<Waker>) {
-        woken.extend(self.inline[direction.index()].take());
+        if let Some(waker) = self.inline[direction.index()].take() {
+            woken.push(waker);
+        }
+        if self.more.is_some() {
+            self.take_more(direction, woken);
+        }
+    }
+
+    #[cold]
+    fn take_more(&mut self, direction: Direction, woken: &mut Vec<Waker>) {
         if let Some(more) = self.more.as_mut().filter(|more| !more.list.is_empty()) {
             let (taken, kept) = mem::take(&mut more.list)
                 .into_iter()

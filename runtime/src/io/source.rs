@@ -5,8 +5,9 @@ use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
+use super::attempt::Attempt;
 use super::operation::Readiness;
-use super::registration::{Attempt, Registration};
+use super::registration::Registration;
 use super::state::Direction;
 
 /// A non-blocking device in the reactor of the runtime that it was made on.

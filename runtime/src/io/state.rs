@@ -223,13 +223,14 @@ impl State {
             .then_some(Self(self.0 & !direction.ready_bit()))
     }
 
-    const fn tick(self, direction: Direction) -> u64 {
-        self.0 >> direction.tick_shift() & TICK_MASK
+    #[inline]
+    pub(super) const fn tick(self, direction: Direction) -> u16 {
+        (self.0 >> direction.tick_shift() & TICK_MASK) as u16
     }
 
     fn ticked(self, direction: Direction) -> Self {
         let shift = direction.tick_shift();
-        let tick = self.tick(direction).wrapping_add(1) & TICK_MASK;
+        let tick = u64::from(self.tick(direction).wrapping_add(1));
         Self(self.0 & !(TICK_MASK << shift) | tick << shift)
     }
 

@@ -1,5 +1,5 @@
 //! Heavy tasks beside a full count: whoever fell asleep, or may have, when no further one was admitted, is not relied on; when there is room
-//! again somebody takes the next one.
+//! again somebody takes the next one. And no more are in a poll than may be.
 //!
 //! [`Heavy`], [`Idle`] and [`Parker`] are the real ones. Mirrored are the worker's loop with nothing but heavy tasks, and the monitor, which takes a
 //! poll out of the count.
@@ -23,6 +23,8 @@ struct Pool {
     /// `PollMark::admitted`, for each worker.
     admitted: Vec<AtomicBool>,
     most: usize,
+    /// Polls that count at the moment.
+    polling: AtomicUsize,
     left: AtomicUsize,
     stopping: AtomicBool,
 }
@@ -35,6 +37,7 @@ impl Pool {
             parkers: (0..workers).map(|_| Parker::new()).collect(),
             admitted: (0..workers).map(|_| AtomicBool::new(false)).collect(),
             most,
+            polling: AtomicUsize::new(0),
             left: AtomicUsize::new(items),
             stopping: AtomicBool::new(false),
         };
@@ -92,11 +95,12 @@ impl Pool {
         if searching.replace(false) {
             let _ = self.idle.stop_searching();
         }
-        if admission == Admission::Counted {
-            self.admitted[me].store(true, SeqCst);
-        }
+        assert_eq!(admission, Admission::Counted, "none of these has blocked");
+        assert!(self.polling.fetch_add(1, SeqCst) < self.most);
+        self.admitted[me].store(true, SeqCst);
         self.idle.remove_running();
         self.notify();
+        self.polling.fetch_sub(1, SeqCst);
         self.release(me);
         if item.number() > 0 {
             assert!(self.heavy.push(Item::new(item.number() - 1), false).is_ok());

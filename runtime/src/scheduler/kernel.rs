@@ -29,17 +29,6 @@ pub(crate) enum Slice {
     Longest,
 }
 
-impl Slice {
-    /// In nanoseconds, with the kernel's own bounds; 0 is its default.
-    fn nanos(self) -> u64 {
-        match self {
-            Self::Shortest => 100_000,
-            Self::Default => 0,
-            Self::Longest => 20_000_000,
-        }
-    }
-}
-
 pub(crate) use system::{cpu_time, set_slice};
 
 #[cfg(target_os = "linux")]
@@ -64,6 +53,17 @@ mod system {
     }
 
     const SIZE: u32 = size_of::<Attributes>() as u32;
+
+    impl Slice {
+        /// In nanoseconds, with the kernel's own bounds; 0 is its default.
+        fn nanos(self) -> u64 {
+            match self {
+                Self::Shortest => 100_000,
+                Self::Default => 0,
+                Self::Longest => 20_000_000,
+            }
+        }
+    }
 
     impl KernelThread {
         /// The calling thread.

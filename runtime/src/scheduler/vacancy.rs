@@ -10,6 +10,9 @@
 //! ```
 //!
 //! Both fences are SeqCst, so that one of the two sees the other. (Of the mark the fence is in [`Mark::stick`].)
+//!
+//! The way back is the same race. A timer that was told to the monitor is nobody's once the slot has an owner again, unless that one sees it:
+//! it is not vacant any more, fence, and what the owner reads before its first sleep; against the same three steps on the right.
 #![forbid(unsafe_code)]
 
 use super::mark::Mark;
@@ -33,9 +36,11 @@ impl Vacancy {
         Self(AtomicBool::new(false))
     }
 
-    /// Another owner comes.
+    /// Another owner comes. It looks for a deadline before it sleeps.
     pub(crate) fn fill(&self) {
         self.0.store(false, SeqCst);
+        // Pairs with the fence in `keeper`.
+        fence(SeqCst);
     }
 
     /// The owner has ended. `true`: there are timers, of which the monitor is to be told.
@@ -54,7 +59,7 @@ impl Vacancy {
 
     /// Who is to be told of a deadline that has become an earlier one.
     pub(crate) fn keeper(&self, mark: &Mark) -> Keeper {
-        // Pairs with the fences in `open` and in `Mark::stick`.
+        // Pairs with the fences in `open`, in `fill` and in `Mark::stick`.
         fence(SeqCst);
         if self.is_open() || mark.is_stuck() {
             Keeper::Monitor

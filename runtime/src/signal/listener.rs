@@ -97,6 +97,7 @@ impl Signal {
     ///
     /// # runtime::block_on(async {
     /// let mut reload = signal::unix(SignalKind::hangup())?;
+    /// # // SAFETY: a plain system call; somebody listens, so the signal ends nothing.
     /// # unsafe { libc::raise(libc::SIGHUP) };
     /// // kill -HUP …
     /// assert_eq!(reload.recv().await, Some(SignalKind::hangup()));
@@ -131,6 +132,7 @@ impl Signal {
     ///
     /// # runtime::block_on(async {
     /// let mut user = signal::unix(SignalKind::user_defined1())?;
+    /// # // SAFETY: a plain system call; somebody listens, so the signal ends nothing.
     /// # unsafe { libc::raise(libc::SIGUSR1) };
     /// // kill -USR1 …
     /// assert!(poll_fn(|cx| user.poll_recv(cx)).await.is_some());

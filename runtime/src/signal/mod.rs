@@ -67,6 +67,7 @@ pub(crate) use self::handler::has_listener;
 ///
 /// # runtime::block_on(async {
 /// let mut hangup = signal::unix(SignalKind::hangup())?;
+/// # // SAFETY: a plain system call; somebody listens, so the signal ends nothing.
 /// # unsafe { libc::raise(libc::SIGHUP) };
 /// // kill -HUP …
 /// hangup.recv().await;
@@ -95,6 +96,7 @@ pub fn unix(kind: SignalKind) -> io::Result<Signal> {
 ///
 /// # runtime::block_on(async {
 /// let mut users = signal::notify([SignalKind::user_defined1(), SignalKind::user_defined2()])?;
+/// # // SAFETY: a plain system call; somebody listens, so the signal ends nothing.
 /// # unsafe { libc::raise(libc::SIGUSR2) };
 /// assert_eq!(users.recv().await, Some(SignalKind::user_defined2()));
 /// # std::io::Result::Ok(()) }).unwrap();
@@ -126,6 +128,7 @@ pub fn notify(kinds: impl IntoIterator<Item = SignalKind>) -> io::Result<Signal>
 /// ```
 /// # runtime::block_on(async {
 /// let interrupted = runtime::signal::ctrl_c();
+/// # // SAFETY: a plain system call; somebody listens, so the signal ends nothing.
 /// # unsafe { libc::raise(libc::SIGINT) };
 /// interrupted.await?;
 /// println!("goodbye");

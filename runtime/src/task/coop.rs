@@ -32,12 +32,10 @@ const UNCONSTRAINED: i64 = i64::MAX;
 thread_local! {
     /// What this thread's poll may still spend; more than [`BUDGET`] if it is not constrained. Below zero where operations are nested.
     static LEFT: Cell<i64> = const { Cell::new(UNCONSTRAINED) };
-    /// The flag of the worker that this thread is.
-    static PREEMPT: Cell<&'static Preempt> = const { Cell::new(&NEVER) };
+    /// The flag of the worker that this thread is, or was last. An option rather than a flag that nobody sets: a constant that refers to
+    /// an atomic does not compile with Rust 1.85.
+    static PREEMPT: Cell<Option<&'static Preempt>> = const { Cell::new(None) };
 }
-
-/// The flag of threads that are no workers.
-static NEVER: Preempt = Preempt(AtomicBool::new(false));
 
 /// A worker's flag: its task has used its time slice up and is to yield at its next operation.
 ///
@@ -71,9 +69,14 @@ impl Preempt {
         self.0.store(true, Relaxed);
     }
 
+    #[inline]
+    fn is_set(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+
     /// Makes this the flag of the calling thread.
     pub(crate) fn adopt(&'static self) {
-        PREEMPT.set(self);
+        PREEMPT.set(Some(self));
     }
 }
 
@@ -131,7 +134,7 @@ impl Proceed {
 /// **Go:** none: goroutines are stopped from outside.
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {
-    if LEFT.get() <= 0 || PREEMPT.get().0.load(Relaxed) {
+    if LEFT.get() <= 0 || PREEMPT.get().is_some_and(Preempt::is_set) {
         return exhausted(cx);
     }
     Poll::Ready(Proceed(()))
@@ -268,8 +271,7 @@ impl<F: Future> Future for Unconstrained<F> {
 /// Starts a poll with a full budget; the guard puts back what was there before.
 #[inline]
 pub(crate) fn start() -> Restore {
-    let preempt = PREEMPT.get();
-    if preempt.0.load(Relaxed) {
+    if let Some(preempt) = PREEMPT.get().filter(|preempt| preempt.is_set()) {
         preempt.0.store(false, Relaxed);
     }
     set(BUDGET)

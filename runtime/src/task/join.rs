@@ -1,13 +1,11 @@
 //! The handle of a spawned task: its result, its end, its cancellation.
 
-use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::cell::{Header, Outcome};
@@ -15,7 +13,7 @@ use super::id::Id;
 use super::runnable::{Runnable, release, report, take_name};
 use super::state::Wake;
 use super::wait::{WaitReason, waiting};
-use super::{coop, panic};
+use super::{JoinError, coop};
 use crate::leaks::trial::{self, On, Side};
 use crate::scheduler::{self, current};
 
@@ -428,166 +426,3 @@ impl fmt::Debug for AbortHandle {
             .finish()
     }
 }
-
-/// Why a task has no result: it panicked, or it was aborted.
-///
-/// ```
-/// # runtime::block_on(async {
-/// let error: runtime::JoinError = runtime::spawn(async { panic!("boom") }).await.unwrap_err();
-/// assert!(error.is_panic());
-/// assert!(error.to_string().ends_with("panicked: boom"));
-/// # });
-/// ```
-///
-/// **Go:** what `recover()` returns.
-pub struct JoinError {
-    id: Id,
-    cause: Cause,
-}
-
-enum Cause {
-    Cancelled,
-    /// The payload is `Send` only; nobody looks at it by reference, the lock makes that `Sync`.
-    Panic {
-        name: Option<Arc<str>>,
-        message: String,
-        payload: Mutex<Box<dyn Any + Send>>,
-    },
-}
-
-impl JoinError {
-    #[cold]
-    fn new(id: Id, name: Option<Arc<str>>, panic: Option<Box<dyn Any + Send>>) -> Self {
-        let cause = match panic {
-            None => Cause::Cancelled,
-            Some(payload) => Cause::Panic {
-                name,
-                message: panic::message(payload.as_ref()).into_owned(),
-                payload: Mutex::new(payload),
-            },
-        };
-        Self { id, cause }
-    }
-
-    /// Whether the task was aborted, or dropped because its runtime shut down.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let task = runtime::spawn(std::future::pending::<()>());
-    /// task.abort();
-    /// assert!(task.await.unwrap_err().is_cancelled());
-    /// # });
-    /// ```
-    ///
-    /// **Go:** none.
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self.cause, Cause::Cancelled)
-    }
-
-    /// Whether the task panicked.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let error = runtime::spawn(async { panic!("boom") }).await.unwrap_err();
-    /// assert!(error.is_panic());
-    /// # });
-    /// ```
-    ///
-    /// **Go:** `recover() != nil`.
-    pub fn is_panic(&self) -> bool {
-        matches!(self.cause, Cause::Panic { .. })
-    }
-
-    /// The payload of the panic, for [`std::panic::resume_unwind`].
-    ///
-    /// # Panics
-    ///
-    /// If the task did not panic; [`try_into_panic`](Self::try_into_panic) asks first.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let error = runtime::spawn(async { panic!("boom") }).await.unwrap_err();
-    /// assert_eq!(*error.into_panic().downcast::<&str>().unwrap(), "boom");
-    /// # });
-    /// ```
-    ///
-    /// **Go:** what `recover()` returns.
-    #[track_caller]
-    pub fn into_panic(self) -> Box<dyn Any + Send> {
-        match self.try_into_panic() {
-            Ok(payload) => payload,
-            Err(error) => panic!(
-                "JoinError::into_panic on a task that did not panic: {error}; ask is_panic() first"
-            ),
-        }
-    }
-
-    /// The payload of the panic, or the error itself if the task was cancelled.
-    ///
-    /// # Errors
-    ///
-    /// The error unchanged, if the task did not panic.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let error = runtime::spawn(async { panic!("boom") }).await.unwrap_err();
-    /// if let Ok(payload) = error.try_into_panic() {
-    ///     assert_eq!(payload.downcast_ref(), Some(&"boom"));
-    /// }
-    /// # });
-    /// ```
-    ///
-    /// **Go:** what `recover()` returns.
-    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, Self> {
-        match self.cause {
-            Cause::Panic { payload, .. } => Ok(payload
-                .into_inner()
-                .unwrap_or_else(|poisoned| poisoned.into_inner())),
-            Cause::Cancelled => Err(self),
-        }
-    }
-
-    /// The id of the task.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let task = runtime::spawn(std::future::pending::<()>());
-    /// let id = task.id();
-    /// task.abort();
-    /// assert_eq!(task.await.unwrap_err().id(), id);
-    /// # });
-    /// ```
-    ///
-    /// **Go:** none.
-    pub fn id(&self) -> Id {
-        self.id
-    }
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Cause::Cancelled => write!(f, "task {} was cancelled", self.id),
-            Cause::Panic { name, message, .. } => {
-                write!(f, "task {}", self.id)?;
-                if let Some(name) = name {
-                    write!(f, " {name:?}")?;
-                }
-                write!(f, " panicked: {message}")
-            }
-        }
-    }
-}
-
-impl fmt::Debug for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Cause::Cancelled => write!(f, "JoinError::Cancelled({:?})", self.id),
-            Cause::Panic { message, .. } => {
-                write!(f, "JoinError::Panic({:?}, {message:?})", self.id)
-            }
-        }
-    }
-}
-
-impl std::error::Error for JoinError {}

@@ -10,7 +10,7 @@
 //! | [`AbortHandle`] | anywhere | abort |
 //!
 //! In the order of a task's life: `slab` gives it a place, `cell` is its layout, `state` says who may touch it, `runnable` runs it,
-//! `waker` wakes it, `join` delivers its result. `join_set` collects the
+//! `waker` wakes it, `join` delivers its result, or `join_error`. `join_set` collects the
 //! results of many, `local` is what a task carries with it. [`coop`] and [`waiting`] are what leaf futures tell the runtime.
 
 use std::future::Future;
@@ -21,6 +21,7 @@ mod cell;
 pub mod coop;
 mod id;
 mod join;
+mod join_error;
 mod join_set;
 mod latency;
 mod local;
@@ -37,7 +38,8 @@ mod waker;
 
 pub use builder::{Builder, name};
 pub use id::Id;
-pub use join::{AbortHandle, JoinError, JoinHandle};
+pub use join::{AbortHandle, JoinHandle};
+pub use join_error::JoinError;
 pub use join_set::{JoinNext, JoinSet};
 pub use local::{LocalAccessError, LocalKey, Scope};
 pub use random::random;

@@ -105,6 +105,7 @@ async fn main() -> io::Result<()> {
     net::hyper::serve(listener, routes())
         .header_timeout(Duration::from_secs(10))
         .idle_timeout(Duration::from_secs(60))
+        .read_timeout(Duration::from_secs(60))
         .write_timeout(Duration::from_secs(60))
         .max_connections(10_000)
         .shutdown_on(async move { stop.done().await })

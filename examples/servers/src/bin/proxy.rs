@@ -33,10 +33,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stop = servers::until_asked_to_stop()?;
     let listener = TcpListener::bind(servers::address()).await?;
     servers::announce(listener.local_addr()?);
-    let limits = servers::Limits::default();
-    servers::serve_each(listener, stop, limits, |client, _peer, _| {
-        pass(client, target.clone())
+
+    net::serve(listener, move |client, peer, _stopping| {
+        servers::reported(peer, pass(client, target.clone()))
     })
+    .max_connections(10_000)
+    .shutdown_on(async move { stop.done().await })
+    .drain(Duration::from_secs(10))
     .await?;
     Ok(())
 }

@@ -18,10 +18,9 @@ use async_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use async_tungstenite::tungstenite::{Error, Message};
 use async_tungstenite::{WebSocketStream, accept_async_with_config};
 use futures_util::StreamExt;
-use net::{TcpListener, TcpStream};
+use net::{Stopping, TcpListener, TcpStream};
 use runtime::time::timeout;
 use sync::broadcast::{RecvError, Sender};
-use sync::context::Context;
 use sync::select;
 
 /// For a handshake, a message to be taken, and a farewell.
@@ -34,7 +33,7 @@ const KEPT: usize = 256;
 const LONGEST: usize = 64 * 1024;
 
 // cookbook: websocket
-async fn member(stream: TcpStream, room: Sender<Message>, stop: Context) -> Result<(), Error> {
+async fn member(stream: TcpStream, room: Sender<Message>, stopping: Stopping) -> Result<(), Error> {
     // Before the handshake ends: from then on nothing is missed.
     let mut said = room.subscribe();
     let settings = WebSocketConfig::default()
@@ -59,7 +58,7 @@ async fn member(stream: TcpStream, room: Sender<Message>, stop: Context) -> Resu
                 }
                 Err(RecvError::Closed) => return Ok(()),
             },
-            _ = stop.done() => return in_time(farewell(&mut socket)).await,
+            _ = stopping.requested() => return in_time(farewell(&mut socket)).await,
         }
     }
 }
@@ -86,17 +85,19 @@ async fn main() -> io::Result<()> {
     let listener = TcpListener::bind(servers::address()).await?;
     servers::announce(listener.local_addr()?);
     let (room, _) = sync::broadcast::channel(KEPT);
-    let limits = servers::Limits::default();
-    let closing = stop.clone();
-    servers::serve_each(listener, stop, limits, |stream, _peer, _| {
-        let member = member(stream, room.clone(), closing.clone());
-        async {
+
+    net::serve(listener, move |stream, peer, stopping| {
+        let member = member(stream, room.clone(), stopping);
+        servers::reported(peer, async {
             match member.await {
                 Ok(()) | Err(Error::ConnectionClosed) => Ok(()),
                 Err(Error::Io(error)) => Err(error),
                 Err(error) => Err(io::Error::other(error)),
             }
-        }
+        })
     })
+    .max_connections(10_000)
+    .shutdown_on(async move { stop.done().await })
+    .drain(Duration::from_secs(10))
     .await
 }

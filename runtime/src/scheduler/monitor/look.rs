@@ -38,6 +38,8 @@ pub(super) struct Notes {
     slots: Vec<Watched>,
     /// When it looked last.
     looked: u64,
+    /// How often all workers had gone to sleep by then.
+    parks: u64,
     /// Polls that compute and whose workers have been replaced.
     computing: u64,
     /// From then on another poll may be suspected before it has lasted from one look to the next: seldom, unless it was right.
@@ -54,6 +56,7 @@ impl Notes {
         Self {
             slots: vec![Watched::default(); slots],
             looked: now,
+            parks: 0,
             computing: 0,
             suspect_from: now,
             boost: 0,
@@ -102,7 +105,7 @@ pub(super) struct Seen {
 }
 
 /// A look, half-way.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Round {
     now: u64,
     /// Since the last one.
@@ -113,6 +116,9 @@ struct Round {
     crowd: u64,
     /// What all workers did since the last look.
     polls: u64,
+    /// How often all workers have gone to sleep, and whether one has since the last look.
+    parks: u64,
+    rested: bool,
     /// When to look again because of a long poll.
     next: Option<Duration>,
     /// Long polls whose workers count as running.
@@ -133,6 +139,12 @@ impl Round {
         self.next = Some(self.next.map_or(after, |next| next.min(after)));
     }
 
+    /// Whether those who are awake are soon through with what waits: no poll lasts, none looks as if it would, and a worker has been without
+    /// work since the last look.
+    fn is_passing(&self) -> bool {
+        self.rested && self.next.is_none() && !self.suspicious
+    }
+
     /// Whether `running` workers made so many polls that all of them must have been short.
     fn is_brisk(&self, running: usize) -> bool {
         running > 0 && self.polls.saturating_mul(BRISK) >= self.time.saturating_mul(running as u64)
@@ -148,6 +160,8 @@ impl Scheduler {
             waiting: self.has_work(),
             crowd: notes.computing / self.max_procs() as u64,
             polls: 0,
+            parks: 0,
+            rested: false,
             next: None,
             long: 0,
             computing: 0,
@@ -160,6 +174,7 @@ impl Scheduler {
             self.look_at(slot, watched, &mut round);
         }
         notes.computing = round.computing;
+        round.rested = round.parks != std::mem::replace(&mut notes.parks, round.parks);
         notes.found_blocked(round.blocked, now);
         if round.marked > 0 {
             notes.strained_until = now.saturating_add(self.monitor.slice);
@@ -190,6 +205,10 @@ impl Scheduler {
             }
             return;
         }
+        // A thread more would take the CPU from somebody, perhaps from those for whom these tasks work.
+        if round.is_passing() && self.idle.running() > 0 && self.idle.has_sleeper() {
+            return;
+        }
         // One worker made way for another, and that one is through with its tasks before a second could help.
         if round.next.is_none()
             && self.contention.is_recent(round.now)
@@ -216,6 +235,7 @@ impl Scheduler {
         }
         let polls = watched.polls(slot);
         round.polls += polls;
+        round.parks += slot.counters.parks();
         match watched.poll(slot, round.now) {
             Poll::Over => {}
             Poll::New => round.suspicious |= Watched::is_suspicious(polls, round.time),
@@ -359,14 +379,15 @@ fn in_place<R>(deliver: impl FnOnce() -> R) -> R {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_pace_is_brisk_if_the_polls_of_all_who_run_must_have_been_short() {
-        let round = |polls| Round {
+    fn round() -> Round {
+        Round {
             now: 0,
             time: 5_000_000,
             waiting: false,
             crowd: 0,
-            polls,
+            polls: 0,
+            parks: 0,
+            rested: false,
             next: None,
             long: 0,
             computing: 0,
@@ -374,10 +395,33 @@ mod tests {
             blocked: 0,
             suspicious: false,
             untold: false,
-        };
+        }
+    }
+
+    #[test]
+    fn a_pace_is_brisk_if_the_polls_of_all_who_run_must_have_been_short() {
+        let round = |polls| Round { polls, ..round() };
         assert!(round(1_000).is_brisk(1));
         assert!(!round(999).is_brisk(1));
         assert!(!round(1_000).is_brisk(2));
         assert!(!round(1_000_000).is_brisk(0), "nobody is awake to run it");
+    }
+
+    #[test]
+    fn work_passes_where_a_worker_had_none_and_no_poll_lasts() {
+        let rested = Round {
+            rested: true,
+            ..round()
+        };
+        assert!(rested.is_passing());
+        assert!(!round().is_passing(), "all were busy all the while");
+        let suspicious = Round {
+            suspicious: true,
+            ..rested
+        };
+        assert!(!suspicious.is_passing());
+        let mut lasting = rested;
+        lasting.look_again(FAST);
+        assert!(!lasting.is_passing());
     }
 }

@@ -34,12 +34,15 @@ impl Worker {
         task
     }
 
-    /// `true` every `interval` calls.
+    /// `true` each time that `maintain` is due.
     #[inline]
     fn tick(&self) -> bool {
         let left = self.countdown.get() - 1;
-        self.countdown
-            .set(if left == 0 { self.interval.get() } else { left });
+        self.countdown.set(if left == 0 {
+            self.pace.interval()
+        } else {
+            left
+        });
         left == 0
     }
 

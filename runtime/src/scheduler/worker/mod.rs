@@ -12,6 +12,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use self::pace::{MAX_INTERVAL, Pace};
 use super::kernel::Slice;
 use super::rand::Rng;
 use super::{Scheduler, Slot, current};
@@ -21,19 +22,9 @@ use crate::time::Timers;
 mod find;
 mod heavy;
 mod maintain;
+mod pace;
 mod retire;
 mod sleep;
-
-/// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
-/// always be at the same place when it comes.
-const MAX_INTERVAL: u32 = 61;
-
-/// Below this interval polls take more than five microseconds on average, about what waking another worker costs. A task that spends its
-/// whole budget on channel operations takes one or two.
-const LONG_POLLS: u32 = 10;
-
-/// The worker has slept since `maintain` last ran, so that the time between says nothing about the length of polls.
-const UNKNOWN: u64 = u64::MAX;
 
 /// Of so many tasks that a timer or the reactor wakes one tells how long it waits: some nanoseconds an event. A guess.
 const DELIVERIES_STAMPED: u8 = 16;
@@ -41,8 +32,8 @@ const DELIVERIES_STAMPED: u8 = 16;
 /// With a seed: among how many tasks at the head of the ring the next is chosen. Each that is passed over goes to the ring's end.
 const CHOICE: usize = 8;
 
-/// Ready tasks that one look at the reactor brings before another worker is woken to help: waking one costs more than running a few tasks.
-const REACTOR_SHARE: usize = 16;
+/// So many tasks that wait in the ring are worth another worker, however short their polls.
+const CROWD: usize = 16;
 
 /// See the module.
 #[derive(Debug)]
@@ -52,11 +43,10 @@ pub(crate) struct Worker {
     index: usize,
     /// Polls until the next `maintain`.
     countdown: Cell<u32>,
-    interval: Cell<u32>,
-    /// With a seed, where `interval` stays 1: polls until the next real `maintain`.
+    pace: Pace,
+    /// With a seed, where the interval stays 1: polls until the next real `maintain`.
     until_maintain: Cell<u32>,
-    /// When `maintain` last ran, and when it last looked at the reactor, in nanoseconds of the system's clock.
-    maintained: Cell<u64>,
+    /// When `maintain` last looked at the reactor, in nanoseconds of the system's clock.
     reactor_seen: Cell<u64>,
     /// The ring's end when the reactor had last been looked at.
     delivered: Cell<u32>,
@@ -101,9 +91,8 @@ impl Worker {
             slot,
             index,
             countdown: Cell::new(if seeded { 1 } else { MAX_INTERVAL }),
-            interval: Cell::new(if seeded { 1 } else { MAX_INTERVAL }),
+            pace: if seeded { Pace::fixed() } else { Pace::new() },
             until_maintain: Cell::new(MAX_INTERVAL),
-            maintained: Cell::new(UNKNOWN),
             reactor_seen: Cell::new(0),
             delivered: Cell::new(0),
             searching: Cell::new(false),
@@ -169,6 +158,11 @@ impl Worker {
 
     pub(crate) fn index(&self) -> usize {
         self.index
+    }
+
+    /// Polls that this slot has begun.
+    fn polls(&self) -> u64 {
+        self.slot.poll.sequence() / 2
     }
 
     #[inline]
@@ -310,8 +304,8 @@ impl Worker {
     /// sleeping worker within [`SLOW`](super::monitor) and wakes it.
     #[inline]
     fn is_worth_a_worker(&self) -> bool {
-        let long = self.interval.get() < LONG_POLLS || self.slot.queue.len() >= REACTOR_SHARE;
-        long && !self.scheduler.contention.is_recent(self.maintained.get())
+        let long = self.pace.is_slow() || self.slot.queue.len() >= CROWD;
+        long && !self.scheduler.contention.is_recent(self.pace.since())
     }
 
     fn push(&self, task: Runnable) {

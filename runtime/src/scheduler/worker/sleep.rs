@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use super::{MAX_INTERVAL, UNKNOWN, Worker, retire};
+use super::pace::MAX_INTERVAL;
+use super::{Worker, retire};
+use crate::scheduler::contention;
 use crate::scheduler::idle::StepDown;
 use crate::scheduler::stillness::Next;
 use crate::task::{self, ArenaIndex};
@@ -36,7 +38,6 @@ impl Worker {
             } else {
                 self.park(self.nap(deadline))
             };
-            self.maintained.set(UNKNOWN);
         }
         self.awake();
         if found && searched && !self.searching.replace(true) {
@@ -109,7 +110,6 @@ impl Worker {
             }
         }
         let woken = self.park(self.nap(self.timers().next_deadline()));
-        self.maintained.set(UNKNOWN);
         self.awake();
         self.share(woken);
         true
@@ -136,12 +136,25 @@ impl Worker {
     /// Returns how many tasks the reactor woke.
     fn park(&self, timeout: Option<Duration>) -> usize {
         self.slot.counters.count_park();
+        self.pace.note(clock::real(), self.polls());
         let parker = &self.slot.parker;
         let Some(mut turn) = self.scheduler.driver.try_turn() else {
             parker.park(timeout);
+            self.begin_anew();
             return 0;
         };
         let wait = || self.scheduler.reactor_result(turn.wait(timeout));
-        parker.poll(|| self.deliver(wait)).unwrap_or_default()
+        let woken = parker.poll(|| self.deliver(wait)).unwrap_or_default();
+        drop(turn);
+        self.has_seen_reactor(self.begin_anew());
+        woken
+    }
+
+    /// The end of a pause, which says nothing about the length of polls, nor about locks. Returns the time.
+    fn begin_anew(&self) -> u64 {
+        let now = clock::real();
+        self.pace.begin(now, self.polls());
+        let _ = contention::take_fights();
+        now
     }
 }

@@ -18,17 +18,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lines::Lines;
-use net::{TcpListener, TcpStream};
+use net::{Stopping, TcpListener, TcpStream};
 use room::Room;
 use runtime::time::{Instant, timeout};
-use sync::context::Context;
 use sync::{Receiver, select};
 
 /// How long a newcomer may take to say a name, and a line to be taken.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 // cookbook: chat
-async fn member(stream: TcpStream, room: Arc<Room>, stop: Context) -> io::Result<()> {
+async fn member(stream: TcpStream, room: Arc<Room>, stopping: Stopping) -> io::Result<()> {
     let mut lines = Lines::new(&stream);
     let Ok(name) = timeout(PATIENCE, lines.next()).await else {
         return stream.write_all(b"you have not said who you are\n").await;
@@ -40,7 +39,7 @@ async fn member(stream: TcpStream, room: Arc<Room>, stop: Context) -> io::Result
     select! {
         ended = listen(&mut lines, &name, &seat) => ended,
         ended = speak(&stream, inbox) => ended,
-        _ = stop.done() => stream.write_all(b"* the room is closing\n").await,
+        _ = stopping.requested() => stream.write_all(b"* the room is closing\n").await,
     }
 }
 
@@ -74,10 +73,12 @@ async fn main() -> io::Result<()> {
     let listener = TcpListener::bind(servers::address()).await?;
     servers::announce(listener.local_addr()?);
     let room = Arc::new(Room::new(stop.clone()));
-    let limits = servers::Limits::default();
-    let closing = stop.clone();
-    servers::serve_each(listener, stop, limits, |stream, _peer, _| {
-        member(stream, room.clone(), closing.clone())
+
+    net::serve(listener, move |stream, peer, stopping| {
+        servers::reported(peer, member(stream, room.clone(), stopping))
     })
+    .max_connections(10_000)
+    .shutdown_on(async move { stop.done().await })
+    .drain(Duration::from_secs(10))
     .await
 }

@@ -19,11 +19,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use net::{TcpListener, TcpStream};
+use net::{Stopping, TcpListener, TcpStream};
 use runtime::time::{Instant, ticker};
 use store::Store;
-use sync::context::Context;
-use sync::select;
 
 /// How long a client may be silent.
 const IDLE: Duration = Duration::from_secs(300);
@@ -32,19 +30,16 @@ const IDLE: Duration = Duration::from_secs(300);
 const CHUNK: usize = 16 * 1024;
 
 // cookbook: kv
-async fn client(stream: TcpStream, store: Arc<Store>, stop: Context) -> io::Result<()> {
+async fn client(stream: TcpStream, store: Arc<Store>, stopping: Stopping) -> io::Result<()> {
     let (mut input, mut output) = (Vec::new(), Vec::new());
     let mut chunk = vec![0; CHUNK];
     loop {
         // Putting a deadline off costs nothing; a silent client, or one that takes no answers, runs into it.
         stream.set_deadline(Instant::now() + IDLE)?;
-        let n = select! {
-            read = stream.read(&mut chunk) => read?,
-            _ = stop.done() => return Ok(()),
+        let n = match stopping.unless(stream.read(&mut chunk)).await {
+            None | Some(Ok(0)) => return Ok(()),
+            Some(n) => n?,
         };
-        if n == 0 {
-            return Ok(());
-        }
         input.extend_from_slice(&chunk[..n]);
         let mut used = 0;
         while let Some((arguments, length)) = resp::parse(&input[used..])? {
@@ -73,6 +68,7 @@ async fn sweep(store: Arc<Store>) {
     }
 }
 
+// cookbook: serve
 #[runtime::main]
 async fn main() -> io::Result<()> {
     let stop = servers::until_asked_to_stop()?;
@@ -80,10 +76,13 @@ async fn main() -> io::Result<()> {
     servers::announce(listener.local_addr()?);
     let store = Arc::new(Store::default());
     runtime::spawn(sweep(store.clone()));
-    let limits = servers::Limits::default();
-    let stopping = stop.clone();
-    servers::serve_each(listener, stop, limits, |stream, _peer, _| {
-        client(stream, store.clone(), stopping.clone())
+
+    net::serve(listener, move |stream, peer, stopping| {
+        servers::reported(peer, client(stream, store.clone(), stopping))
     })
+    .max_connections(10_000)
+    .shutdown_on(async move { stop.done().await })
+    .drain(Duration::from_secs(10))
     .await
 }
+// cookbook: end
