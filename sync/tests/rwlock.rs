@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use runtime::task::coop::consume_budget;
 use support::{
     Random, WORKERS, blocks, give_up_after, message_of, on, on_each, on_one_alone, pause,
-    poll_once, poll_with_budget, with_seeds,
+    poll_as_task, poll_once, poll_with_budget, with_seeds,
 };
 use sync::{RwLock, WaitGroup, channel, select};
 
@@ -81,16 +81,29 @@ fn in_the_midst_of_other_work_a_writer_gets_in_line_with_its_second_poll() {
         let reader = lock.try_read().unwrap();
         some_work().await;
         let mut write = Box::pin(lock.write());
-        assert!(poll_with_budget(write.as_mut()).is_pending());
+        assert!(poll_as_task(write.as_mut()).await.is_pending());
         assert!(lock.try_read().is_some(), "it is not in line yet");
         drop(write);
         let mut write = Box::pin(lock.write());
-        assert!(poll_with_budget(write.as_mut()).is_pending());
-        assert!(poll_with_budget(write.as_mut()).is_pending());
+        assert!(poll_as_task(write.as_mut()).await.is_pending());
+        assert!(poll_as_task(write.as_mut()).await.is_pending());
         assert!(lock.try_read().is_none(), "it is in line");
         drop(reader);
         drop(write.await);
         assert!(lock.try_write().is_some());
+    });
+}
+
+/// A set of futures, or a test, may count on the order in which it began them.
+#[test]
+fn polled_with_another_waker_than_the_task_s_a_writer_gets_in_line_at_once() {
+    on_one_alone(async {
+        let lock = RwLock::new(());
+        let _reader = lock.try_read().unwrap();
+        some_work().await;
+        let mut write = Box::pin(lock.write());
+        assert!(poll_with_budget(write.as_mut()).is_pending());
+        assert!(lock.try_read().is_none(), "it is in line");
     });
 }
 

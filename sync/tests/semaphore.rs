@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use runtime::task::coop::consume_budget;
 use support::{
     Random, WORKERS, blocks, give_up_after, message_of, on, on_each, on_one_alone, pause,
-    poll_once, poll_with_budget, with_seeds,
+    poll_as_task, poll_once, with_seeds,
 };
 use sync::{Semaphore, WaitGroup, select};
 
@@ -54,12 +54,12 @@ fn in_the_midst_of_other_work_one_gets_in_line_with_its_second_poll() {
             consume_budget().await;
         }
         let mut both = Box::pin(semaphore.acquire_many(2));
-        assert!(poll_with_budget(both.as_mut()).is_pending());
+        assert!(poll_as_task(both.as_mut()).await.is_pending());
         assert!(semaphore.try_acquire().is_some(), "it is not in line yet");
         drop(both);
         let mut both = Box::pin(semaphore.acquire_many(2));
-        assert!(poll_with_budget(both.as_mut()).is_pending());
-        assert!(poll_with_budget(both.as_mut()).is_pending());
+        assert!(poll_as_task(both.as_mut()).await.is_pending());
+        assert!(poll_as_task(both.as_mut()).await.is_pending());
         assert!(semaphore.try_acquire().is_none(), "it is in line");
         drop(taken);
         drop(both.await);

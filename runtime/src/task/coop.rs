@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use super::waker;
 pub use crate::scheduler::contention::contended;
 use crate::scheduler::current;
 
@@ -157,8 +158,9 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
 
 /// Asks whether the current task is to let others run before it gets in line for something that is taken.
 ///
-/// It is if it has done some operations in this poll already: then this returns `Pending`, and has woken the task. Authors of locks ask
-/// once an operation, when they find the lock taken; the next time they get in line. Who holds the lock, or was handed it and has
+/// It is if it has done some operations in this poll already, and is polled with the task's own waker: then this returns `Pending`, and has
+/// woken the task. (One that is polled with another waker, as by a test or a set of futures, gets in line at once: who polls it may count on
+/// its place there.) Authors of locks ask once an operation, when they find the lock taken; the next time they get in line. Who holds the lock, or was handed it and has
 /// not run since, may be through by then, so that nobody has to wait for a turn. Else those who are handed a lock one after the
 /// other, and each do one operation before they wait again, never come out of it (a lock convoy).
 ///
@@ -180,7 +182,7 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
 #[cold]
 pub fn poll_give_way(cx: &mut Context<'_>) -> Poll<()> {
     // Nor where nothing is constrained, and none else is to run.
-    if LEFT.get() > BUDGET - BUSY {
+    if LEFT.get() > BUDGET - BUSY || waker::address_of(cx.waker()).is_none() {
         return Poll::Ready(());
     }
     cx.waker().wake_by_ref();

@@ -148,7 +148,12 @@ pub(crate) async fn pause(yields: usize) {
     }
 }
 
-/// Polls once, as the task that calls it would: with what it has left of its budget.
+/// Polls once, as the task that calls it would: with its waker, and what it has left of its budget.
+pub(crate) async fn poll_as_task<F: Future>(mut future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
+/// Polls once with what the calling task has left of its budget, and a waker that is not the task's.
 pub(crate) fn poll_with_budget<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }
