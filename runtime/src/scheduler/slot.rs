@@ -22,8 +22,7 @@ use super::threads::{self, ThreadNumber};
 use super::vacancy::{Keeper, Vacancy};
 use crate::histogram::Counts as LatencyCounts;
 use crate::io::Driver;
-use crate::task::coop::Preempt;
-use crate::task::{Id, Names, Place};
+use crate::task::{Id, Names, Place, Preempt};
 use crate::time::{Resolution, Timers};
 
 /// See the module.

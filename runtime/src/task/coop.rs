@@ -10,13 +10,11 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::waker;
+use super::{preempt, waker};
 pub use crate::scheduler::contention::contended;
 use crate::scheduler::current;
 
@@ -33,52 +31,6 @@ const UNCONSTRAINED: i64 = i64::MAX;
 thread_local! {
     /// What this thread's poll may still spend; more than [`BUDGET`] if it is not constrained. Below zero where operations are nested.
     static LEFT: Cell<i64> = const { Cell::new(UNCONSTRAINED) };
-    /// The flag of the worker that this thread is, or was last. An option rather than a flag that nobody sets: a constant that refers to
-    /// an atomic does not compile with Rust 1.85.
-    static PREEMPT: Cell<Option<&'static Preempt>> = const { Cell::new(None) };
-}
-
-/// A worker's flag: its task has used its time slice up and is to yield at its next operation.
-///
-/// The monitor sets it, the start of each poll clears it. Flags live for ever and are used again, so that the thread-local that names
-/// one needs no count.
-#[derive(Debug)]
-pub(crate) struct Preempt(AtomicBool);
-
-static UNUSED: Mutex<Vec<&'static Preempt>> = Mutex::new(Vec::new());
-
-impl Preempt {
-    pub(crate) fn acquire() -> &'static Self {
-        let unused = UNUSED
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .pop();
-        unused.unwrap_or_else(|| Box::leak(Box::new(Self(AtomicBool::new(false)))))
-    }
-
-    /// The worker is gone; the next one may have it.
-    pub(crate) fn release(&'static self) {
-        self.0.store(false, Relaxed);
-        UNUSED
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .push(self);
-    }
-
-    /// Asks the current task to yield. Relaxed: nothing else is told by it.
-    pub(crate) fn set(&self) {
-        self.0.store(true, Relaxed);
-    }
-
-    #[inline]
-    fn is_set(&self) -> bool {
-        self.0.load(Relaxed)
-    }
-
-    /// Makes this the flag of the calling thread.
-    pub(crate) fn adopt(&'static self) {
-        PREEMPT.set(Some(self));
-    }
 }
 
 /// Permission for one leaf operation, from [`poll_proceed`].
@@ -135,7 +87,7 @@ impl Proceed {
 /// **Go:** none: goroutines are stopped from outside.
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {
-    if LEFT.get() <= 0 || PREEMPT.get().is_some_and(Preempt::is_set) {
+    if LEFT.get() <= 0 || preempt::is_asked() {
         return exhausted(cx);
     }
     Poll::Ready(Proceed(()))
@@ -273,9 +225,7 @@ impl<F: Future> Future for Unconstrained<F> {
 /// Starts a poll with a full budget; the guard puts back what was there before.
 #[inline]
 pub(crate) fn start() -> Restore {
-    if let Some(preempt) = PREEMPT.get().filter(|preempt| preempt.is_set()) {
-        preempt.0.store(false, Relaxed);
-    }
+    preempt::begin();
     set(BUDGET)
 }
 

@@ -28,6 +28,7 @@ mod local;
 mod names;
 mod panic;
 mod place;
+mod preempt;
 pub(crate) mod random;
 mod runnable;
 
@@ -55,6 +56,7 @@ pub(crate) use id::IdBlock;
 pub(crate) use latency::Stamp;
 pub(crate) use names::{Named, Names};
 pub(crate) use place::Place;
+pub(crate) use preempt::Preempt;
 pub(crate) use runnable::{Ran, Runnable, shut_down};
 pub(crate) use wait::{Noted, WaitNote};
 pub(crate) use waker::{address_of, call as call_waker};

@@ -34,8 +34,8 @@ impl Worker {
             return self.maintain_by_count();
         }
         let now = clock::real();
-        let elapsed = self.pace.note(now, self.polls());
-        if contention::is_too_much(contention::take_fights(), elapsed) {
+        let (elapsed, fights) = (self.pace.note(now, self.polls()), contention::take_fights());
+        if elapsed.is_some_and(|elapsed| contention::is_too_much(fights, elapsed)) {
             self.make_way(now);
         }
         self.end_slice();
@@ -45,11 +45,9 @@ impl Worker {
             // It has given away what it had.
             return None;
         }
-        // It may have slept since it read the clock.
-        let unseen = now.saturating_sub(self.reactor_seen.get());
-        if unseen >= REACTOR_PATIENCE || (unseen >= MAINTAIN_EVERY && self.has_run_delivered()) {
+        if self.is_reactor_due(now) {
             self.look_at_reactor();
-            self.has_seen_reactor(now);
+            self.has_seen_reactor(Some(now));
         }
         let _ = self.run_heavy();
         let task = self.scheduler.injector.pop();
@@ -117,9 +115,20 @@ impl Worker {
         }
     }
 
-    /// What the reactor had at that time is in the ring.
-    pub(super) fn has_seen_reactor(&self, now: u64) {
-        self.reactor_seen.set(now);
+    /// Whether to look at the reactor. A worker that has slept there has just seen it, and the time counts from its first question.
+    fn is_reactor_due(&self, now: u64) -> bool {
+        let Some(seen) = self.reactor_seen.get() else {
+            self.reactor_seen.set(Some(now));
+            return false;
+        };
+        // It may have slept, and looked, since it read the clock.
+        let unseen = now.saturating_sub(seen);
+        unseen >= REACTOR_PATIENCE || (unseen >= MAINTAIN_EVERY && self.has_run_delivered())
+    }
+
+    /// What the reactor had, at that time or just now, is in the ring.
+    pub(super) fn has_seen_reactor(&self, at: Option<u64>) {
+        self.reactor_seen.set(at);
         self.delivered.set(self.slot.queue.end());
     }
 

@@ -46,8 +46,8 @@ pub(crate) struct Worker {
     pace: Pace,
     /// With a seed, where the interval stays 1: polls until the next real `maintain`.
     until_maintain: Cell<u32>,
-    /// When `maintain` last looked at the reactor, in nanoseconds of the system's clock.
-    reactor_seen: Cell<u64>,
+    /// When this worker last looked at the reactor, in nanoseconds of the system's clock; `None`: just now, when it slept there.
+    reactor_seen: Cell<Option<u64>>,
     /// The ring's end when the reactor had last been looked at.
     delivered: Cell<u32>,
     /// Counted in `Idle::searching`.
@@ -93,7 +93,7 @@ impl Worker {
             countdown: Cell::new(if seeded { 1 } else { MAX_INTERVAL }),
             pace: if seeded { Pace::fixed() } else { Pace::new() },
             until_maintain: Cell::new(MAX_INTERVAL),
-            reactor_seen: Cell::new(0),
+            reactor_seen: Cell::new(None),
             delivered: Cell::new(0),
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),

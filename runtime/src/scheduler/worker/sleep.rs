@@ -136,25 +136,23 @@ impl Worker {
     /// Returns how many tasks the reactor woke.
     fn park(&self, timeout: Option<Duration>) -> usize {
         self.slot.counters.count_park();
-        self.pace.note(clock::real(), self.polls());
+        self.pace.fall_asleep(clock::real, self.polls());
+        let woken = self.park_somewhere(timeout);
+        self.pace.wake_up(clock::real, self.polls());
+        // Those before the sleep are no part of the time after it.
+        let _ = contention::take_fights();
+        woken
+    }
+
+    fn park_somewhere(&self, timeout: Option<Duration>) -> usize {
         let parker = &self.slot.parker;
         let Some(mut turn) = self.scheduler.driver.try_turn() else {
             parker.park(timeout);
-            self.begin_anew();
             return 0;
         };
         let wait = || self.scheduler.reactor_result(turn.wait(timeout));
         let woken = parker.poll(|| self.deliver(wait)).unwrap_or_default();
-        drop(turn);
-        self.has_seen_reactor(self.begin_anew());
+        self.has_seen_reactor(None);
         woken
-    }
-
-    /// The end of a pause, which says nothing about the length of polls, nor about locks. Returns the time.
-    fn begin_anew(&self) -> u64 {
-        let now = clock::real();
-        self.pace.begin(now, self.polls());
-        let _ = contention::take_fights();
-        now
     }
 }
