@@ -17,9 +17,10 @@ const REACTOR_PATIENCE: u64 = 10_000_000;
 /// Timers that one call fires at the most, so that tasks get their turn in between.
 const TIMER_BATCH: usize = 256;
 
-/// A batch of ready tasks that takes this worker longer, in nanoseconds, is worth another one. Waking that costs some microseconds, and where
-/// it has to push another thread from its core, as much time as it then has. Half of what else such a batch waits for a busy kernel; with
-/// a quarter of it, servers with a hundred connections that share two cores with their clients answer a tenth fewer requests.
+/// A batch of ready tasks that takes this worker longer, in nanoseconds, is worth another one. A compromise: waking it costs some
+/// microseconds, and where it pushes another thread from its core, as much time as it then has, so that with a quarter of this a server that
+/// shares two cores with its clients does a tenth less; where cores are idle, the last task of a batch waits for up to this long
+/// behind the others.
 const SHARED: u64 = 500_000;
 
 /// Of so many polls that follow a `maintain` one is watched: of some 500 in all, so that the looks at the clock cost less than a

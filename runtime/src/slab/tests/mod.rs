@@ -67,20 +67,26 @@ fn an_unused_slab_has_no_chunks_and_an_arena_is_a_pointer() {
     assert!(!unsafe { slab.collect(7) });
 }
 
+/// Many slots of arena 0, in the order in which they are to be freed: the first first, the last first, or any.
+fn burst(slab: &Slab<usize>, order: u32, seed: u64) -> Vec<Cell> {
+    let mut cells: Vec<_> = (0..MANY)
+        .map(|_| unsafe { Cell::new(slab, 0, SIZE) })
+        .collect();
+    match order {
+        0 => {}
+        1 => cells.reverse(),
+        _ => Random(seed).shuffle(&mut cells),
+    }
+    cells
+}
+
 #[test]
 fn a_burst_freed_by_its_owner_leaves_one_chunk_and_a_few_blocks() {
     let seed = Random::seed();
     for order in 0..3 {
         let slab = Slab::new(1, 0);
-        let mut cells: Vec<_> = (0..MANY)
-            .map(|_| unsafe { Cell::new(&slab, 0, SIZE) })
-            .collect();
+        let cells = burst(&slab, order, seed);
         assert_eq!(slab.chunks().0, MANY.div_ceil((64 * 1024 - 192) / SIZE));
-        match order {
-            0 => {}
-            1 => cells.reverse(),
-            _ => Random(seed).shuffle(&mut cells),
-        }
         for cell in cells {
             unsafe { cell.drop_at(Some((&slab, 0))) };
         }
@@ -95,14 +101,7 @@ fn a_burst_freed_by_others_is_given_back_when_the_owner_collects() {
     let seed = Random::seed();
     for order in 0..3 {
         let slab = Slab::new(1, 0);
-        let mut cells: Vec<_> = (0..MANY)
-            .map(|_| unsafe { Cell::new(&slab, 0, SIZE) })
-            .collect();
-        match order {
-            0 => {}
-            1 => cells.reverse(),
-            _ => Random(seed).shuffle(&mut cells),
-        }
+        let cells = burst(&slab, order, seed);
         thread::scope(|scope| {
             for half in cells.chunks(MANY / 2) {
                 let half = half.to_vec();
