@@ -35,7 +35,9 @@ use crate::blocking;
 /// Many readers at a time, or one writer; the guards may be held across an `.await`.
 ///
 /// A writer that waits keeps new readers out. When a writer unlocks, all readers that wait by then go first, and then the next writer: the
-/// phases alternate, and neither side starves. Waiting allocates nothing. A panic under the lock does not poison it.
+/// phases alternate, and neither side starves. One waits from its first poll on; in a task that has been at work in the same poll for a
+/// while, from the next: others run first, once ([`poll_give_way`](runtime::task::coop::poll_give_way)). Waiting allocates nothing. A
+/// panic under the lock does not poison it.
 ///
 /// It pays where reading takes long and is done by many. For short sections a [`Mutex`](crate::Mutex) is faster.
 ///

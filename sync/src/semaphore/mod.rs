@@ -25,7 +25,8 @@ use crate::blocking;
 /// A number of permits that tasks take and give back: at most so many of something at once.
 ///
 /// Requests are served in the order in which they came, each with the number of permits that it wants; a large one is not overtaken by
-/// small ones. Waiting allocates nothing.
+/// small ones. A request comes when it is first polled; in a task that has been at work in the same poll for a while, and finds too few
+/// permits, at the next poll: others run first, once ([`poll_give_way`](runtime::task::coop::poll_give_way)). Waiting allocates nothing.
 ///
 /// ```
 /// use std::sync::Arc;
