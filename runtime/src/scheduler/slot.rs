@@ -1,7 +1,8 @@
 //! A worker's slot: what a worker owns, and what others may take from it at any time.
 //!
-//! A slot is not a thread: threads end when they are not needed, and slots stay, and wait for another one. The thread that runs with it is the owner of the ring's tail and of the slab arena of the same number; ring,
-//! run-next and timers can be taken from or fired by anybody, so that nothing is stranded when the owner is busy or gone.
+//! A slot is not a thread: threads end when they are not needed, and slots stay, and wait for another one. The thread that runs with a slot
+//! is its *owner*: it alone pushes into the ring, and allocates from the slab's arena of the same number. Anybody may take from the ring and
+//! run-next, and fire the timers, so that nothing is stranded when the owner is busy or gone.
 #![forbid(unsafe_code)]
 
 use std::panic::Location;

@@ -4,7 +4,7 @@
 //! queues the task writes the time, and for how many wakes it stands, into the task's wait note, which nobody needs until the
 //! next poll empties it, and sets a bit in the state word. Whoever starts the poll finds the bit by a test that it makes anyway.
 //!
-//! Which wakes those are is for the scheduler to choose: see `Worker::run_watched`.
+//! Which wakes those are is for the scheduler to choose: see `scheduler/worker/sampling.rs`.
 #![forbid(unsafe_code)]
 
 use super::cell::Header;

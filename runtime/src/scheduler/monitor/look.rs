@@ -1,4 +1,8 @@
-//! One look at all workers.
+//! One look at all workers: what each of them is in, and what follows for all.
+//!
+//! A look goes through the slots once and gathers in a `Round` what it finds there; a worker whose poll lasts is attended to on the way. What
+//! concerns all of them follows: whether more may be awake, whether another one is started, and when to look again. `Notes` go from one look
+//! to the next.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -6,14 +10,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::nanos;
+use super::rhythm::{FAST, SLOW};
 use super::spares::Patience;
 use super::watched::{Poll, Stay, Watched};
-use super::{FAST, SLOW, nanos};
 use crate::metrics::count;
 use crate::scheduler::kernel::Slice;
 use crate::scheduler::{Scheduler, Slot};
 
-/// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker.
+/// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker, as for `LONG` in
+/// `worker/pace.rs`.
 const BRISK: u64 = 5_000;
 
 /// Timers that one look fires for a stuck worker at the most.
@@ -78,12 +84,18 @@ impl Notes {
         }
     }
 
-    /// So many were found to block: twice as many take over.
-    fn found_blocked(&mut self, n: usize, now: u64) {
-        if n > 0 {
-            self.boost = 2 * n;
-            self.boost_until = now + BOOST;
-            self.suspect_from = now;
+    /// Remembers what a look at all slots has found.
+    fn take_from(&mut self, round: &Round, slice: u64) {
+        self.parks = round.parks;
+        self.computing = round.computing;
+        if round.blocked > 0 {
+            // Those who take over may block as well, so that there are twice as many of them.
+            self.boost = 2 * round.blocked;
+            self.boost_until = round.now + BOOST;
+            self.suspect_from = round.now;
+        }
+        if round.marked > 0 {
+            self.strained_until = round.now.saturating_add(slice);
         }
     }
 
@@ -109,7 +121,7 @@ pub(super) struct Seen {
 }
 
 /// A look, half-way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Round {
     now: u64,
     /// Since the last one.
@@ -163,28 +175,17 @@ impl Scheduler {
             time: now - std::mem::replace(&mut notes.looked, now),
             waiting: self.has_work(),
             crowd: notes.computing / self.max_procs() as u64,
-            polls: 0,
-            parks: 0,
-            rested: false,
-            next: None,
-            long: 0,
-            computing: 0,
-            marked: 0,
-            blocked: 0,
-            suspicious: false,
-            untold: false,
+            ..Round::default()
         };
         for (slot, watched) in self.started_slots().zip(notes.slots.iter_mut()) {
             self.look_at(slot, watched, &mut round);
         }
-        notes.computing = round.computing;
-        round.rested = round.parks != std::mem::replace(&mut notes.parks, round.parks);
-        notes.found_blocked(round.blocked, now);
-        if round.marked > 0 {
-            notes.strained_until = now.saturating_add(self.monitor.slice);
-        }
-        let strained = now < notes.strained_until;
-        self.monitor.strained.store(strained, Relaxed);
+        round.rested = round.parks != notes.parks;
+        notes.take_from(&round, self.monitor.slice);
+        // Relaxed: a hint to the workers, see `Monitor::is_strained`.
+        self.monitor
+            .strained
+            .store(now < notes.strained_until, Relaxed);
         if round.next.is_some() && self.idle.running() <= round.long {
             self.look_at_reactor();
         }
@@ -388,20 +389,8 @@ mod tests {
 
     fn round() -> Round {
         Round {
-            now: 0,
             time: 5_000_000,
-            waiting: false,
-            crowd: 0,
-            polls: 0,
-            parks: 0,
-            rested: false,
-            next: None,
-            long: 0,
-            computing: 0,
-            marked: 0,
-            blocked: 0,
-            suspicious: false,
-            untold: false,
+            ..Round::default()
         }
     }
 

@@ -9,13 +9,14 @@
 //!    if it is not needed for a second.
 //!
 //! [`look`] is what it does when it is awake, [`watched`] what it remembers of a worker's poll and how it tells one that blocks from one that
-//! computes, [`spares`] how soon it loses patience with either and how many it has take over. [`rest`] is what it asks before it sleeps.
+//! computes, [`spares`] how soon it loses patience with either and how many it has take over. [`rhythm`] is how often it looks, [`rest`] what it
+//! asks before it sleeps.
 //!
 //! It also repairs what the workers leave undone for speed's sake: a run-next that nobody was woken for, a reactor that nobody looks at
 //! because all workers are in long polls.
 //!
-//! It costs nothing when there is nothing to watch: after [`CALM`] without a worker awake it sleeps until one wakes it, and while all
-//! polls are short it looks every [`SLOW`]. On the workers' hot path there are two plain stores a poll.
+//! It costs nothing when there is nothing to watch: after [`CALM`](rhythm::CALM) without a worker awake it sleeps until one wakes it, and while all
+//! polls are short it looks every [`SLOW`](rhythm::SLOW). On the workers' hot path there are two plain stores a poll.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 mod look;
 mod rest;
+mod rhythm;
 mod spares;
 mod watched;
 
@@ -37,24 +39,12 @@ pub(super) use look::delivers;
 
 use look::Notes;
 use rest::Traced;
+use rhythm::Rhythm;
 
 use super::Scheduler;
 use super::kernel::{self, KernelThread, Slice};
 use super::threads::{self, ThreadNumber};
 use crate::time::clock;
-
-/// Between two looks while every poll is short.
-const SLOW: Duration = Duration::from_millis(5);
-
-/// Between two looks while some poll is long.
-const FAST: Duration = Duration::from_millis(1);
-
-/// After a long poll the next one is expected: for so long the monitor looks every [`FAST`], and so sees it within two milliseconds.
-const ALERT: Duration = Duration::from_millis(300);
-
-/// Without a worker awake for so long, the monitor sleeps until it is woken. Long enough that a program with a request now and then does
-/// not pay a wake-up of the monitor for each.
-const CALM: Duration = Duration::from_millis(100);
 
 /// Between two looks at what the process may use of the CPUs, as in Go.
 const LIMITS: Duration = Duration::from_secs(1);
@@ -221,9 +211,9 @@ impl Scheduler {
         clock::advance_coarse(begin);
         let mut notes = Notes::new(self.slots.len(), begin);
         let mut traced = Traced::new(begin);
-        let (mut pause, mut calm_since, mut alert_until) = (SLOW, None, 0);
+        let mut rhythm = Rhythm::new();
         let mut limits_read = begin;
-        while self.monitor.pause(pause) {
+        while self.monitor.pause(rhythm.pause()) {
             let now = clock::real();
             clock::advance_coarse(now);
             self.trace(&mut traced, now);
@@ -235,20 +225,10 @@ impl Scheduler {
             self.monitor.looks.fetch_add(1, SeqCst);
             let seen = self.look(&mut notes, now);
             self.monitor.looks.fetch_add(1, SeqCst);
-            if seen.new {
-                alert_until = now + nanos(ALERT);
-            }
-            let most = if now < alert_until { FAST } else { SLOW };
-            pause = seen
-                .again
-                .into_iter()
-                .chain(seen.due)
-                .fold(most, Duration::min);
-            if seen.again.is_some() || self.idle.running() > 0 {
-                calm_since = None;
-            } else if now - *calm_since.get_or_insert(now) > nanos(CALM) {
+            rhythm.follow(&seen, now);
+            let calm = seen.again.is_none() && self.idle.running() == 0;
+            if rhythm.is_time_to_sleep(calm, now) {
                 self.rest();
-                calm_since = None;
             }
         }
     }

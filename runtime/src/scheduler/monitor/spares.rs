@@ -15,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::FAST;
 use super::look::Notes;
+use super::rhythm::FAST;
 use super::watched::Stay;
 use crate::scheduler::{NotStarted, Scheduler};
 use crate::stderr::say;

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 use super::{Mode, Worker};
+use crate::scheduler::Slot;
 use crate::scheduler::heavy::Admission;
 use crate::scheduler::kernel::Slice;
 use crate::task::Runnable;
@@ -20,6 +21,48 @@ const LONG: u64 = 1_000_000;
 
 /// A timer that is due so soon, in nanoseconds, does not wait for the monitor to come by.
 const SOON: u64 = 10_000_000;
+
+/// When a poll began, in nanoseconds.
+struct Began {
+    clock: u64,
+    /// The CPU time that the worker had had by then. `None`: the system does not tell.
+    cpu: Option<u64>,
+}
+
+/// What a poll took, in nanoseconds.
+struct Took {
+    time: u64,
+    /// The CPU time of this.
+    computed: Option<u64>,
+}
+
+impl Began {
+    fn now(slot: &Slot) -> Self {
+        Self {
+            clock: clock::real(),
+            cpu: slot.cpu_time(),
+        }
+    }
+
+    fn took(&self, slot: &Slot) -> Took {
+        let now = Self::now(slot);
+        Took {
+            time: now.clock - self.clock,
+            computed: now.cpu.zip(self.cpu).map(|(now, then)| now - then),
+        }
+    }
+}
+
+impl Took {
+    fn was_long(&self) -> bool {
+        self.time >= LONG
+    }
+
+    /// Otherwise it computed, or the monitor has seen that it blocked.
+    fn is_known_to_have_blocked(&self) -> bool {
+        self.computed.is_some_and(|computed| computed < LONG)
+    }
+}
 
 impl Worker {
     /// The poll of a task was long, and it is runnable still.
@@ -51,26 +94,20 @@ impl Worker {
             poll.admit();
         }
         poll.set_blocks(false);
-        let (began, computed) = (clock::real(), self.slot.cpu_time());
+        let began = Began::now(&self.slot);
         self.step_aside();
         self.slot.set_slice(Slice::Longest);
         self.scheduler.notify();
         let ran = task.run(self.arena());
         let was_stuck = poll.end();
-        let time = clock::real() - began;
-        let computed = self
-            .slot
-            .cpu_time()
-            .zip(computed)
-            .map(|(now, then)| now - then);
-        // Otherwise the monitor has said so, or it computed.
-        if computed.is_some_and(|computed| computed < LONG) {
+        let took = began.took(&self.slot);
+        if took.is_known_to_have_blocked() {
             poll.set_blocks(true);
         }
         if poll.take_admission() {
             self.scheduler.heavy.release();
         }
-        self.ran::<false>(ran, time >= LONG && was_stuck);
+        self.ran::<false>(ran, took.was_long() && was_stuck);
         if was_stuck {
             self.back_from_stuck();
         }
@@ -107,7 +144,7 @@ impl Worker {
 
     /// The call has returned; that the worker does not count goes on until the poll ends.
     pub(crate) fn come_back(&self) {
-        self.mode.set(self.running());
+        self.mode.set(self.mode_of_polls());
         self.slot.poll.set_on_purpose(false);
     }
 }

@@ -23,12 +23,8 @@ const TIMER_BATCH: usize = 256;
 /// behind the others.
 const SHARED: u64 = 500_000;
 
-/// Of so many polls that follow a `maintain` one is watched: of some 500 in all, so that the looks at the clock cost less than a
-/// hundredth of the cheapest operations.
-const MAINTAINS_WATCHED: u8 = 8;
-
 impl Worker {
-    /// Looks at what a busy worker would forget: the shared queue, timers, the reactor.
+    /// Looks at what a busy worker would forget, and returns the task to run next if one was found in the shared queue.
     #[cold]
     pub(super) fn maintain(&self) -> Option<Runnable> {
         if self.scheduler.seed().is_some() {
@@ -52,15 +48,13 @@ impl Worker {
         }
         let _ = self.run_heavy();
         let task = self.scheduler.injector.pop();
-        let left = self.unwatched.get() - 1;
         // Not while this worker searches, which somebody may rely on: that has to be ended first.
-        if left > 0 || self.searching.get() {
-            self.unwatched.set(left.max(1));
+        if !self.sampling.is_poll_due(!self.searching.get()) {
             return task;
         }
-        self.unwatched.set(MAINTAINS_WATCHED);
-        let task = task.or_else(|| self.local());
-        task.into_iter().for_each(|task| self.run_watched(task));
+        if let Some(task) = task.or_else(|| self.local()) {
+            self.run_watched(task);
+        }
         None
     }
 
@@ -144,7 +138,7 @@ impl Worker {
     pub(super) fn deliver<R: Default>(&self, f: impl FnOnce() -> R) -> R {
         self.mode.set(Mode::Delivering);
         let result = catch_unwind(AssertUnwindSafe(f));
-        self.mode.set(self.running());
+        self.mode.set(self.mode_of_polls());
         result.unwrap_or_default()
     }
 

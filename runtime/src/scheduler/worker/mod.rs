@@ -2,8 +2,9 @@
 //!
 //! The order of looking ([`find`]) is Go's `findRunnable`: what the current task woke (run-next), the own ring, the shared queue, the others'
 //! rings; then sleep ([`sleep`]), in the reactor if nobody is there, else on a futex. Every so often [`maintain`] looks at the shared queue,
-//! the timers and the reactor first, so that a worker that always has work does not starve them. [`heavy`] is about tasks that hold a
-//! worker up, [`retire`] about its end.
+//! the timers and the reactor first, so that a worker that always has work does not starve them; how often, and whether what waits is worth
+//! another worker, [`pace`] tells. [`heavy`] is about tasks that hold a worker up, [`sampling`] about how long woken tasks wait, [`retire`]
+//! about a worker's end.
 //!
 //! Run-next inherits its waker's time slice: two tasks that wake each other run back to back, but only until the next `maintain`, which
 //! puts run-next to the end of the ring.
@@ -13,10 +14,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use self::pace::{MAX_INTERVAL, Pace};
+use self::sampling::Sampling;
 use super::kernel::Slice;
 use super::rand::Rng;
 use super::{Scheduler, Slot, current};
-use crate::task::{Arena, Cookie, IdBlock, Ran, Runnable, Stamp, random};
+use crate::task::{Arena, Cookie, IdBlock, Ran, Runnable, random};
 use crate::time::Timers;
 
 mod find;
@@ -24,10 +26,8 @@ mod heavy;
 mod maintain;
 mod pace;
 mod retire;
+mod sampling;
 mod sleep;
-
-/// Of so many tasks that a timer or the reactor wakes one tells how long it waits: some nanoseconds an event. A guess.
-const DELIVERIES_STAMPED: u8 = 16;
 
 /// With a seed: among how many tasks at the head of the ring the next is chosen. Each that is passed over goes to the ring's end.
 const CHOICE: usize = 8;
@@ -55,12 +55,7 @@ pub(crate) struct Worker {
     mode: Cell<Mode>,
     /// Since when this worker has been one too many; `NEEDED`: it is not, or was needed.
     unneeded_since: Cell<u64>,
-    /// The number of the last poll that was watched.
-    watched: Cell<u64>,
-    /// Calls of `maintain` until the next that is followed by such a poll.
-    unwatched: Cell<u8>,
-    /// Deliveries until the next that is stamped.
-    unstamped: Cell<u8>,
+    sampling: Sampling,
     ids: Cell<IdBlock>,
     rng: Rng,
 }
@@ -70,7 +65,7 @@ pub(crate) struct Worker {
 enum Mode {
     /// It polls a task: what that wakes runs next.
     Running,
-    /// The same, in a poll whose wakes tell how long they wait.
+    /// The same, in a poll that is watched: what that wakes is stamped with the time.
     Watched,
     /// It polls a task, with a seed: what that wakes runs next, or goes to the end of the ring.
     Shuffling,
@@ -98,9 +93,7 @@ impl Worker {
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),
             unneeded_since: Cell::new(retire::NEEDED),
-            watched: Cell::new(0),
-            unwatched: Cell::new(1),
-            unstamped: Cell::new(DELIVERIES_STAMPED),
+            sampling: Sampling::new(),
             ids: Cell::new(IdBlock::new()),
             rng: Rng::new(index as u64 + 1),
         }
@@ -111,7 +104,7 @@ impl Worker {
         current::with_worker_set(self, || {
             let seed = self.scheduler.seed();
             let _seeded = seed.map(|seed| random::reseed(seed, self.index as u64));
-            self.mode.set(self.running());
+            self.mode.set(self.mode_of_polls());
             while !self.scheduler.is_stopping() {
                 match self.next_task() {
                     Some(task) => self.run_task::<false>(task),
@@ -140,7 +133,7 @@ impl Worker {
     }
 
     /// The mode in which tasks are polled.
-    fn running(&self) -> Mode {
+    fn mode_of_polls(&self) -> Mode {
         match self.scheduler.seed() {
             None => Mode::Running,
             Some(_) => Mode::Shuffling,
@@ -184,8 +177,7 @@ impl Worker {
 
     // ---- running ----
 
-    /// `WATCHED`: what the task wakes, and the task itself if it yields, tells how long it waits. A constant, so that a poll that is not
-    /// watched asks nothing.
+    /// Polls a task once. `WATCHED`: see [`sampling`]; a constant, so that a poll that is not watched asks nothing.
     #[inline(always)] // Twice: into the loop, and into `run_watched`.
     fn run_task<const WATCHED: bool>(&self, task: Runnable) {
         let poll = &self.slot.poll;
@@ -208,47 +200,6 @@ impl Worker {
         }
     }
 
-    /// Runs a task, one of some five hundred, and has those whom it wakes note the time.
-    ///
-    /// Here, off the loop, since it then costs nothing where nobody is watched: the mode is asked at each wake anyway.
-    #[cold]
-    fn run_watched(&self, task: Runnable) {
-        self.mode.set(Mode::Watched);
-        self.run_task::<true>(task);
-        self.mode.set(Mode::Running);
-        self.watched.set(self.slot.poll.sequence());
-    }
-
-    /// A wake or a yield in a poll that is watched stands for those in all polls since the last such one.
-    fn stamp(&self, task: &Runnable, sequence: u64) {
-        // Two numbers a poll.
-        let polls = (sequence - self.watched.get()) / 2;
-        task.header().stamp(Stamp::now(polls.max(1)));
-    }
-
-    #[cold]
-    fn stamp_watched(&self, task: &Runnable) {
-        // Odd inside the poll, which counts too.
-        self.stamp(task, self.slot.poll.sequence() + 1);
-    }
-
-    /// A timer or the reactor has woken a task.
-    fn push_delivered(&self, task: Runnable) {
-        let left = self.unstamped.get() - 1;
-        self.unstamped.set(left);
-        if left == 0 {
-            self.unstamped.set(DELIVERIES_STAMPED);
-            task.header()
-                .stamp(Stamp::now(u64::from(DELIVERIES_STAMPED)));
-        }
-        self.push(task);
-    }
-
-    /// A task is about to be polled here that was stamped when it was woken.
-    pub(crate) fn note_latency(&self, stamp: Stamp) {
-        self.slot.latencies.count(stamp.age(), stamp.stands_for());
-    }
-
     /// The poll that was given up has returned. While it lasted another worker was woken or started in place of this one.
     #[cold]
     fn back_from_stuck(&self) {
@@ -262,7 +213,7 @@ impl Worker {
     #[inline(always)] // Into its one caller, for a call costs as much as what it does.
     fn requeue<const WATCHED: bool>(&self, task: Runnable) {
         if WATCHED {
-            self.stamp(&task, self.slot.poll.sequence());
+            self.stamp_yielded(&task);
         }
         self.slot.counters.count_yield();
         let others = !self.slot.queue.is_empty() || self.slot.queue.has_next();
@@ -280,7 +231,7 @@ impl Worker {
     pub(crate) fn schedule(&self, task: Runnable) {
         match self.mode.get() {
             Mode::Running => {}
-            Mode::Watched => self.stamp_watched(&task),
+            Mode::Watched => self.stamp_woken(&task),
             Mode::Delivering => return self.push_delivered(task),
             Mode::Shuffling if random::random() >> 63 == 0 => {}
             Mode::Shuffling => return self.push(task),
@@ -301,7 +252,7 @@ impl Worker {
     /// share from one core to the other: it does if polls are not short, or if many tasks wait.
     ///
     /// A guess from the polls so far. Where it is wrong, because a short poll is followed by a long one, the monitor sees work beside a
-    /// sleeping worker within [`SLOW`](super::monitor) and wakes it.
+    /// sleeping worker at its next look, within some milliseconds, and wakes it.
     #[inline]
     fn is_worth_a_worker(&self) -> bool {
         let long = self.pace.is_slow() || self.slot.queue.len() >= CROWD;

@@ -1,4 +1,4 @@
-//! How a worker falls asleep and wakes, and how it makes room for others. The protocol is in the README of the folder above.
+//! How a worker falls asleep and wakes, and how it makes room for others. The protocol is in `scheduler/README.md`.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::task::{self, ArenaIndex};
 use crate::time::clock;
 
 impl Worker {
-    /// Sleeps until there is work, I/O, or a timer is due. The protocol is in the README beside this file.
+    /// Sleeps until there is work, I/O, or a timer is due.
     #[cold]
     pub(super) fn sleep(&self) {
         let scheduler = &*self.scheduler;
