@@ -30,6 +30,9 @@ fn files(folder: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// The library crates that have unsafe code.
+const PACKAGES: [&str; 3] = ["runtime", "sync", "net"];
+
 #[test]
 fn the_map_lists_each_file_with_unsafe_code() {
     let map = read(root().join("docs/ARCHITECTURE.md"));
@@ -37,38 +40,67 @@ fn the_map_lists_each_file_with_unsafe_code() {
         .split_once("## Where the unsafe code is")
         .expect("the section");
     let (list, _) = list.split_once("\n## ").expect("the next section");
-    for package in ["runtime", "sync", "net"] {
-        let begin = list
-            .find(&format!("`{package}`: "))
-            .expect("the package's list");
-        let end = ["`sync`: ", "`net`: ", "All other files"]
-            .iter()
-            .filter_map(|next| list[begin + 1..].find(next))
-            .min()
-            .expect("something follows");
-        let listed: BTreeSet<String> = list[begin..begin + 1 + end]
-            .split('`')
-            .skip(3)
-            .step_by(2)
-            .filter(|name| name.contains(".rs"))
-            .flat_map(expanded)
+    for package in PACKAGES {
+        let has_some: BTreeSet<_> = sources(package)
+            .into_iter()
+            .filter(|(_, text)| has_unsafe(text))
+            .map(|(name, _)| name)
             .collect();
-        let source = root().join(package).join("src");
-        let mut all = Vec::new();
-        files(&source, ".rs", &mut all);
-        let has_some: BTreeSet<String> = all
-            .iter()
-            .filter(|path| has_unsafe(&read(path)))
-            .map(|path| path.strip_prefix(&source).expect("below it"))
-            .map(|path| path.to_string_lossy().into_owned())
-            .filter(|name| !is_for_tests(name))
-            .collect();
+        let listed = listed(list, package);
         let wrong: Vec<_> = listed.symmetric_difference(&has_some).collect();
         assert!(
             wrong.is_empty(),
             "{package}: {wrong:?} is either listed, or has unsafe code, not both"
         );
     }
+}
+
+#[test]
+fn each_file_with_unsafe_code_says_so_in_its_first_line() {
+    for package in PACKAGES {
+        let wrong: Vec<_> = sources(package)
+            .into_iter()
+            .filter(|(_, text)| text.starts_with("//! ⚠ ") != has_unsafe(text))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(
+            wrong.is_empty(),
+            "{package}: a file opens with `//! ⚠` if it has unsafe code, and only then: {wrong:?}"
+        );
+    }
+}
+
+/// The files that the map names for a package.
+fn listed(list: &str, package: &str) -> BTreeSet<String> {
+    let begin = list
+        .find(&format!("`{package}`: "))
+        .expect("the package's list");
+    let end = ["`sync`: ", "`net`: ", "All other files"]
+        .iter()
+        .filter_map(|next| list[begin + 1..].find(next))
+        .min()
+        .expect("something follows");
+    list[begin..begin + 1 + end]
+        .split('`')
+        .skip(3)
+        .step_by(2)
+        .filter(|name| name.contains(".rs"))
+        .flat_map(expanded)
+        .collect()
+}
+
+/// The source files of a package but for its tests: their names below `src`, and what is in them.
+fn sources(package: &str) -> Vec<(String, String)> {
+    let source = root().join(package).join("src");
+    let mut all = Vec::new();
+    files(&source, ".rs", &mut all);
+    all.iter()
+        .map(|path| {
+            let name = path.strip_prefix(&source).expect("below it");
+            (name.to_string_lossy().into_owned(), read(path))
+        })
+        .filter(|(name, _)| !is_for_tests(name))
+        .collect()
 }
 
 fn is_for_tests(name: &str) -> bool {

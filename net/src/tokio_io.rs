@@ -1,4 +1,4 @@
-//! Tokio's `AsyncRead` and `AsyncWrite`, for streams, references to streams, and halves of streams: feature `tokio-io`.
+//! ⚠ Tokio's `AsyncRead` and `AsyncWrite`, for streams, references to streams, and halves of streams: feature `tokio-io`.
 //!
 //! Tokio's traits are a library of their own in all but name: no runtime of Tokio's is needed, built or started. What is written to them
 //! (tokio-rustls, tokio-postgres, tokio-util's codecs, tokio-tungstenite, h2) runs over these streams as it is. What calls

@@ -1,4 +1,4 @@
-//! [`Io`]: streams of others for hyper, and hyper's upgraded connections for others.
+//! ⚠ [`Io`]: streams of others for hyper, and hyper's upgraded connections for others.
 //!
 //! This crate's own streams need no adapter: see `io.rs`. Streams that wrap them, such as TLS, speak `futures_io` or Tokio's traits, and
 //! hyper speaks its own. As a type may speak several, the adapter is told which: [`Io`] for `futures_io`, `TokioIo` for Tokio's.

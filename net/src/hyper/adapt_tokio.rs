@@ -1,4 +1,4 @@
-//! [`TokioIo`]: what [`Io`](super::Io) is for `futures_io`, for Tokio's traits. Features `hyper` and `tokio-io` together.
+//! ⚠ [`TokioIo`]: what [`Io`](super::Io) is for `futures_io`, for Tokio's traits. Features `hyper` and `tokio-io` together.
 //!
 //! Unsafe here: telling each side's buffer what the other has filled.
 

@@ -1,4 +1,4 @@
-//! hyper's `Read` and `Write`, for streams and references to streams.
+//! ⚠ hyper's `Read` and `Write`, for streams and references to streams.
 //!
 //! hyper reads into its own buffer, and the kernel writes straight into that; a response's head and body leave with one `writev`.
 //!

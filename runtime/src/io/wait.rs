@@ -1,4 +1,4 @@
-//! Waiting for events with a finer clock than mio's, which rounds a timeout up to whole milliseconds.
+//! ⚠ Waiting for events with a finer clock than mio's, which rounds a timeout up to whole milliseconds.
 //!
 //! A short timeout is waited out in `ppoll` on the epoll descriptor itself, which counts nanoseconds and is readable when there are
 //! events; then they are fetched without waiting. Longer timeouts, and none, go straight to mio: one system call. A caller whose

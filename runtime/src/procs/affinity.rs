@@ -1,4 +1,4 @@
-//! On how many CPUs the calling thread may run: its affinity mask, as `taskset` or a container's cpuset leave it.
+//! ⚠ On how many CPUs the calling thread may run: its affinity mask, as `taskset` or a container's cpuset leave it.
 //!
 //! Asked of the kernel, since the mask in `/proc/self/status` has bits for CPUs that are not there.
 

@@ -1,4 +1,4 @@
-//! Which runtime, worker and task the calling thread is in.
+//! ⚠ Which runtime, worker and task the calling thread is in.
 //!
 //! Two kinds of thread know a runtime: its workers, and threads that entered it (`Handle::enter`, `block_on`, jobs of the blocking pool).
 //! A worker's thread-local is a plain pointer, since every spawn and wake reads it; an entered thread owns a count on the scheduler, so

@@ -1,4 +1,4 @@
-//! What the scheduler asks of the kernel's: how much CPU time a thread has had, and how long one may run before another takes over.
+//! ⚠ What the scheduler asks of the kernel's: how much CPU time a thread has had, and how long one may run before another takes over.
 //!
 //! **CPU time** tells a thread that computes from one that blocks: the clock of one that waits for a lock, a descriptor or a sleep stands.
 //! So does that of a thread which waits for a CPU; the two are told apart by its state, see [`threads`](super::threads::waits).

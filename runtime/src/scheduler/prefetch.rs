@@ -1,4 +1,4 @@
-//! A hint to the processor that memory will be needed soon. It is never wrong, at worst useless.
+//! ⚠ A hint to the processor that memory will be needed soon. It is never wrong, at worst useless.
 //!
 //! Tasks are run in the order in which they were queued, and the next one's memory was touched last when it was spawned or parked, long
 //! ago for a full queue. Asking for it while the one before runs hides most of that cache miss.

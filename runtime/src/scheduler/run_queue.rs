@@ -1,4 +1,4 @@
-//! A worker's own queue: a ring of runnable tasks that one owner pushes to and anybody takes from.
+//! ⚠ A worker's own queue: a ring of runnable tasks that one owner pushes to and anybody takes from.
 //!
 //! After Go's `runq` (`runtime/proc.go`). One thread, the owner, writes `tail` and the slots; `head` is claimed by CAS, by the owner
 //! for one task and by thieves for half of what is there.

@@ -1,4 +1,4 @@
-//! The end of a runtime: its threads end, every task is dropped, nothing is left behind.
+//! ⚠ The end of a runtime: its threads end, every task is dropped, nothing is left behind.
 //!
 //! In this order: workers stop after the poll they are in; blocking jobs that have not started are forgotten, those that run are waited
 //! for; then every task that is left is cancelled where it lies, so that its destructors run and its handle learns of it; timers and

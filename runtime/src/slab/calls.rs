@@ -1,4 +1,4 @@
-//! The queue through which other threads call an arena's owner to a chunk.
+//! ⚠ The queue through which other threads call an arena's owner to a chunk.
 //!
 //! A stack: others push one chunk at a time, the owner takes all of it, so that a pop never races with a push of the same chunk (no ABA).
 //! A chunk is on it at most once: only who claimed a call pushes, and the owner asks for the next one after it took the chunk.

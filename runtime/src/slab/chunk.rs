@@ -1,4 +1,4 @@
-//! A chunk: a block of [`CHUNK`] bytes that starts with a header and is cut into slots of one size.
+//! ⚠ A chunk: a block of [`CHUNK`] bytes that starts with a header and is cut into slots of one size.
 //!
 //! Since a chunk is aligned to its size, masking a slot's address finds the header, and there everything that belongs to the slot: the
 //! cookie, the arena, the word through which others return it.

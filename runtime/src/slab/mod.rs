@@ -1,4 +1,4 @@
-//! Where tasks live: an allocator of small blocks that is at the same time the list of all tasks.
+//! ⚠ Where tasks live: an allocator of small blocks that is at the same time the list of all tasks.
 //!
 //! A slab has an *arena* for each worker slot, and each arena has *chunks* of 64 KiB, each cut into *slots* of one size. Its owner takes
 //! and frees slots with a few plain loads and stores. Any other thread frees by pushing the slot onto a stack in the chunk, one atomic

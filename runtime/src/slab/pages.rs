@@ -1,4 +1,4 @@
-//! Where chunks come from: blocks of [`CHUNK`] bytes, aligned to their size.
+//! ⚠ Where chunks come from: blocks of [`CHUNK`] bytes, aligned to their size.
 //!
 //! On Unix they are mapped and unmapped directly, because only then does memory really go back after a burst: an allocator's heap shrinks
 //! no further than its topmost live block, and an aligned block in it wastes nearly its own size again. Elsewhere, and under the

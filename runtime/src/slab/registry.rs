@@ -1,4 +1,4 @@
-//! All chunks of a slab, so that every task can be found; and the blocks kept for the next chunk.
+//! ⚠ All chunks of a slab, so that every task can be found; and the blocks kept for the next chunk.
 //!
 //! One lock guards it, taken once for hundreds of allocations. A visitor takes it only to copy the list and to leave: meanwhile chunks
 //! come and go freely, but one that goes while somebody visits is only *condemned*; its block is given back, or made a chunk again, when

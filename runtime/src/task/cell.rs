@@ -1,4 +1,4 @@
-//! One task, one allocation: a header of fixed layout, then the future, which its output overwrites.
+//! ⚠ One task, one allocation: a header of fixed layout, then the future, which its output overwrites.
 //!
 //! ```text
 //!   ┌ Header ────────────────────────────────────────────────────────────────────────────────────────┬ Stage ──────────┐

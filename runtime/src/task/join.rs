@@ -1,4 +1,4 @@
-//! The handle of a spawned task: its result, its end, its cancellation.
+//! ⚠ The handle of a spawned task: its result, its end, its cancellation.
 
 use std::fmt;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! A place in the source that one thread notes and others read: an atomic `&'static Location`.
+//! ⚠ A place in the source that one thread notes and others read: an atomic `&'static Location`.
 
 use std::fmt;
 use std::panic::Location;

@@ -1,4 +1,4 @@
-//! The right to run a task: a `Runnable` exists exactly while its task is in a run queue, or on the way to or from one.
+//! ⚠ The right to run a task: a `Runnable` exists exactly while its task is in a run queue, or on the way to or from one.
 //!
 //! It owns the queue's reference (invariant 5 of `state.rs`). Running it consumes it; what comes back, if anything, is to be queued again.
 

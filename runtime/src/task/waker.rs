@@ -1,4 +1,4 @@
-//! The `Waker` of a task: a counted pointer to its header.
+//! ⚠ The `Waker` of a task: a counted pointer to its header.
 //!
 //! Cloning is one increment. Waking by value gives the reference to the run queue, so a waiter that stores a waker and a peer that wakes
 //! it pay three read-modify-writes in all, and none on anything but the task's own state word.

@@ -1,4 +1,4 @@
-//! What a waiting send and a waiting receive have in common: looking again when polled early, and withdrawing.
+//! ⚠ What a waiting send and a waiting receive have in common: looking again when polled early, and withdrawing.
 //!
 //! Both halves rest on invariant 3 of [`waiter`](super::waiter): LINKED is left under the lock only.
 

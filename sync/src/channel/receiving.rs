@@ -1,4 +1,4 @@
-//! One pending receive: what [`Recv`](super::Recv), a stream, and a receive arm of a select are made of.
+//! ⚠ One pending receive: what [`Recv`](super::Recv), a stream, and a receive arm of a select are made of.
 //!
 //! A value is handed into the waiter by the sender; from then on it is this future's to return. If it is dropped instead, the value
 //! goes to the next receiver, or back to the front of the channel, so that dropping loses nothing.

@@ -1,4 +1,4 @@
-//! The ring of a buffered channel: values in the order of their sending, in slots that are allocated when they are first needed.
+//! ⚠ The ring of a buffered channel: values in the order of their sending, in slots that are allocated when they are first needed.
 //!
 //! ```text
 //!   slots   │ . │ . │ a │ b │ c │ . │      head = 2, tail = 5, len = 3, slots = 6

@@ -1,4 +1,4 @@
-//! One pending send: what [`Send`](super::Send), [`SendFrom`](super::SendFrom) and a send arm of a select are made of.
+//! ⚠ One pending send: what [`Send`](super::Send), [`SendFrom`](super::SendFrom) and a send arm of a select are made of.
 //!
 //! The value waits in the waiter until a receiver, or the ring, takes it from there. From that moment the send has happened, also if
 //! this future is dropped before it hears of it; until that moment dropping it takes the value back.

@@ -1,4 +1,4 @@
-//! What the two ends of a channel share: the [`Core`], its lock, and what may be known without it.
+//! ⚠ What the two ends of a channel share: the [`Core`], its lock, and what may be known without it.
 //!
 //! The [`Lock`] is held for a few dozen instructions, in which no foreign code runs: wakers are cloned before, woken and dropped after,
 //! values are only moved. Nothing under it panics half-way: only an allocation could, and that comes before anything is changed.

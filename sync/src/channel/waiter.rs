@@ -1,4 +1,4 @@
-//! A waiter: the node by which a pending operation stands in its channel's queue. Go calls it a sudog.
+//! ⚠ A waiter: the node by which a pending operation stands in its channel's queue. Go calls it a sudog.
 //!
 //! It lives inside the pinned future that waits, so that waiting allocates nothing. Peers find it through [`List`], under the
 //! channel's lock, claim it, move the value, take its waker, publish its state and are done with it; they wake it after unlocking.

@@ -1,4 +1,4 @@
-//! What a select needs to know of a channel operation: the same for a send and a receive of any type.
+//! ⚠ What a select needs to know of a channel operation: the same for a send and a receive of any type.
 
 use std::pin::Pin;
 use std::task::Waker;

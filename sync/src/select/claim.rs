@@ -1,4 +1,4 @@
-//! The claim word: who decides which arm of a `select!` takes effect.
+//! ⚠ The claim word: who decides which arm of a `select!` takes effect.
 //!
 //! A `select!` puts one waiter into each of its channels. Whoever would complete one of them, under that channel's lock, must first
 //! win this word; it is won once. A plain `recv` or `send` needs no such word: it waits in a single channel, whose lock decides.

@@ -1,4 +1,4 @@
-//! [`Select`]: a select over operations that are known only while the program runs. Same protocol as [`select!`](macro@crate::select),
+//! ⚠ [`Select`]: a select over operations that are known only while the program runs. Same protocol as [`select!`](macro@crate::select),
 //! with the arms in boxes.
 
 use std::fmt;

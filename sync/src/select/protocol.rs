@@ -1,4 +1,4 @@
-//! How a select is decided, in at most three passes.
+//! ⚠ How a select is decided, in at most three passes.
 //!
 //! 1. Each arm that looks ready is tried alone, in random order: an ordinary future is polled, a channel is locked and asked. What
 //!    completes wins. Nothing of ours can be completed by others meanwhile, because the claim is busy.

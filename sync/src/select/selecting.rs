@@ -1,4 +1,4 @@
-//! [`Selecting`], the future of a [`select!`](macro@crate::select): its arms and its claim, in one pinned place.
+//! ⚠ [`Selecting`], the future of a [`select!`](macro@crate::select): its arms and its claim, in one pinned place.
 
 use std::fmt;
 use std::future::Future;
