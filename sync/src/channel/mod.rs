@@ -59,6 +59,7 @@ pub(crate) use shared::Channel;
 /// still get what is buffered, then `None`; what only dropped receivers could have received is dropped with the last of them.
 ///
 /// # Memory ordering
+///
 /// What a task did before a `send` is visible to whoever receives that value; what a task did before closing, to whoever receives
 /// `None`. With capacity 0, what a receiver did before `recv` is visible after that `send`; with capacity *n*, what it did before the
 /// *k*-th `recv` is visible after the *k+n*-th `send`, which makes a buffered channel a semaphore.

@@ -30,6 +30,7 @@ impl Queue {
     /// Lets a waiter wait on behalf of `owner`.
     ///
     /// # Safety
+    ///
     /// The waiter belongs to this channel and is not linked; its owner calls [`withdraw`] before it is freed. A claim in `owner`
     /// lives until then.
     #[inline]

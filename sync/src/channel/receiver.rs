@@ -56,10 +56,12 @@ impl<T> Receiver<T> {
     /// served.
     ///
     /// # Cancel safety
+    ///
     /// Dropping the future loses nothing: a value that it had been handed goes to the next receiver, in front of all others. (A future
     /// that is leaked with `mem::forget` takes its value along.)
     ///
     /// # Memory ordering
+    ///
     /// What the sender did before sending the value is visible; after `None`, what the closer did before closing.
     ///
     /// ```
@@ -82,6 +84,7 @@ impl<T> Receiver<T> {
     /// Receives a value if one is there at once: buffered, or with a sender that waits.
     ///
     /// # Errors
+    ///
     /// [`Empty`](TryRecvError::Empty) if it would have to wait, [`Closed`](TryRecvError::Closed) once the channel is closed and drained.
     ///
     /// ```
@@ -113,6 +116,7 @@ impl<T> Receiver<T> {
     /// Receives on a thread that is not running a task, and blocks the thread while it waits.
     ///
     /// # Panics
+    ///
     /// Inside a task, where it would block every other task of the worker: use [`recv`](Self::recv) and `.await` there.
     ///
     /// ```

@@ -89,6 +89,7 @@ impl<T> Ring<T> {
     /// Appends a value in the place of one that was just taken, also when the ring is shut.
     ///
     /// # Panics
+    ///
     /// If nothing was taken.
     #[inline]
     pub(super) fn replace(&mut self, value: T) {
@@ -118,6 +119,7 @@ impl<T> Ring<T> {
     /// Makes room for more values, if the capacity allows. For a ring that is not shut.
     ///
     /// # Panics
+    ///
     /// If the values would take more bytes than there are addresses.
     #[cold]
     #[inline(never)]
@@ -151,6 +153,7 @@ impl<T> Ring<T> {
     }
 
     /// # Safety
+    ///
     /// `len < slots`.
     #[inline(always)]
     unsafe fn put(&mut self, value: T) {

@@ -38,13 +38,16 @@ impl<T> Sender<T> {
     /// Sends a value: waits for a receiver, or for room in the buffer. Senders that wait are served first come, first served.
     ///
     /// # Errors
+    ///
     /// The value comes back in the error when the channel is closed, before or while it waits.
     ///
     /// # Cancel safety
+    ///
     /// When the future is dropped the value has been sent, once, or not at all; in that case it is dropped. With
     /// [`send_from`](Self::send_from) it stays with you.
     ///
     /// # Memory ordering
+    ///
     /// What this task did before is visible to whoever receives the value.
     ///
     /// ```
@@ -69,12 +72,15 @@ impl<T> Sender<T> {
     /// The future borrows the option; when it is dropped unsent, because it lost a `select!` or ran into a timeout, the value is back.
     ///
     /// # Errors
+    ///
     /// The value comes back in the error when the channel is closed.
     ///
     /// # Panics
+    ///
     /// If the option is `None`.
     ///
     /// # Cancel safety
+    ///
     /// When the future is dropped the value has been sent, once, or it is back in the option.
     ///
     /// ```
@@ -104,6 +110,7 @@ impl<T> Sender<T> {
     /// Sends a value if that is possible at once: a receiver is waiting, or the buffer has room.
     ///
     /// # Errors
+    ///
     /// The value comes back: [`Full`](TrySendError::Full) if it would have to wait, [`Closed`](TrySendError::Closed) if the channel
     /// is closed.
     ///
@@ -139,9 +146,11 @@ impl<T> Sender<T> {
     /// Sends a value from a thread that is not running a task, and blocks the thread while it waits.
     ///
     /// # Errors
+    ///
     /// The value comes back in the error when the channel is closed.
     ///
     /// # Panics
+    ///
     /// Inside a task, where it would block every other task of the worker: use [`send`](Self::send) and `.await` there.
     ///
     /// ```
@@ -162,6 +171,7 @@ impl<T> Sender<T> {
     /// Everybody who waits is woken: receivers get `None`, senders their value back. What is buffered can still be received.
     ///
     /// # Memory ordering
+    ///
     /// What this task did before is visible to whoever receives `None` because of it.
     ///
     /// ```

@@ -97,6 +97,7 @@ impl<T> Channel<T> {
     /// The core, for somebody who holds the lock.
     ///
     /// # Safety
+    ///
     /// The caller holds this channel's lock and has no other reference to the core.
     #[expect(clippy::mut_from_ref, reason = "the lock makes it unique")]
     #[inline]
@@ -108,6 +109,7 @@ impl<T> Channel<T> {
     /// Notes what can be known without the lock.
     ///
     /// # Safety
+    ///
     /// The caller holds this channel's lock.
     #[inline]
     pub(crate) unsafe fn publish(&self) {

@@ -129,6 +129,7 @@ impl<T> Waiter<T> {
     /// Moves the value out.
     ///
     /// # Safety
+    ///
     /// The caller has the value by invariant 4, it is full, and counts as empty from now on.
     #[inline]
     pub(crate) unsafe fn take_value(&self) -> T {
@@ -140,6 +141,7 @@ impl<T> Waiter<T> {
     /// Moves a value in, and its ticket.
     ///
     /// # Safety
+    ///
     /// The caller has the value by invariant 4, and it is empty.
     #[inline]
     pub(crate) unsafe fn put_value(&self, value: T, ticket: u32) {
@@ -156,6 +158,7 @@ impl<T> Waiter<T> {
     /// The ticket of the value that was delivered here.
     ///
     /// # Safety
+    ///
     /// The owner has seen DONE.
     pub(crate) unsafe fn ticket(&self) -> u32 {
         // SAFETY: the peer wrote it before it published DONE.
@@ -166,6 +169,7 @@ impl<T> Waiter<T> {
     /// Whether a linked plain operation would wake this very task.
     ///
     /// # Safety
+    ///
     /// The channel's lock is held and the waiter is LINKED.
     pub(crate) unsafe fn would_wake(&self, waker: &Waker) -> bool {
         // SAFETY: invariant 1.
@@ -177,6 +181,7 @@ impl<T> Waiter<T> {
     /// Replaces the owner of a linked waiter; the old one is to be dropped outside the lock.
     ///
     /// # Safety
+    ///
     /// As for [`Waiter::would_wake`].
     pub(crate) unsafe fn replace_owner(&self, owner: Owner) -> Owner {
         // SAFETY: invariant 1.
@@ -187,6 +192,7 @@ impl<T> Waiter<T> {
     /// In a trial: notes the waker that a linked waiter would have waited with.
     ///
     /// # Safety
+    ///
     /// It is LINKED, and there is no other thread.
     #[cold]
     pub(super) unsafe fn rehearse(&self, on: On) {
@@ -268,6 +274,7 @@ impl<T> List<T> {
     /// Appends a waiter on behalf of `owner`, as arm `case` if it is one.
     ///
     /// # Safety
+    ///
     /// The lock is held. The waiter is not linked, and its owner unlinks it from this list before it is freed. A claim in `owner`
     /// lives as long as the waiter stays linked.
     #[inline]
@@ -303,6 +310,7 @@ impl<T> List<T> {
     /// The owner takes its waiter out again; returns the waker it waited with, to be dropped outside the lock.
     ///
     /// # Safety
+    ///
     /// The lock is held and the waiter is LINKED in this list.
     pub(crate) unsafe fn remove(&mut self, waiter: &Waiter<T>) -> Owner {
         self.detach(waiter);

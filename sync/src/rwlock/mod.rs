@@ -1,7 +1,7 @@
 //! ⚠ `RwLock`: many readers or one writer, across awaits.
 //!
-//! The lock itself is [`raw`], and [`acquire`] waits for it; here is the value that it protects; the guards are in [`guard`], [`upgradable`]
-//! and [`mapped`].
+//! The lock itself is [`raw`], and [`acquire`] waits for it; here is the value that it protects. [`locking`] has the futures of its methods,
+//! and [`guard`], [`upgradable`] and [`mapped`] what they end with.
 //!
 //! Invariant, which the SAFETY comments cite: the value is read only by who holds the raw lock on either side, and written only by who holds it
 //! for writing, by `&mut RwLock`, or by owning it. A guard exists exactly while the raw lock is held for it.
@@ -10,21 +10,19 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-
-use pin_project_lite::pin_project;
 
 mod acquire;
 mod guard;
+mod locking;
 mod mapped;
 mod mapped_owned;
 mod raw;
 mod upgradable;
 
-use acquire::{Owner, RawAcquire, Read, Upgradable, Write};
+use acquire::{Owner, RawAcquire, Read, Write};
 pub use guard::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLockReadGuard, RwLockWriteGuard};
+pub use locking::{RwLockRead, RwLockUpgradableRead, RwLockWrite};
 pub use mapped::{MappedRwLockReadGuard, MappedRwLockWriteGuard};
 pub use mapped_owned::{OwnedMappedRwLockReadGuard, OwnedMappedRwLockWriteGuard};
 use raw::{RawRwLock, Side};
@@ -126,9 +124,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn read(&self) -> RwLockRead<'_, T> {
-        RwLockRead {
-            raw: RawAcquire::new(self, Location::caller()),
-        }
+        RwLockRead::new(self, Location::caller())
     }
 
     /// Locks for reading if that is possible at once. `None` if a writer holds the lock, or others wait.
@@ -242,9 +238,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn upgradable_read(&self) -> RwLockUpgradableRead<'_, T> {
-        RwLockUpgradableRead {
-            raw: RawAcquire::new(self, Location::caller()),
-        }
+        RwLockUpgradableRead::new(self, Location::caller())
     }
 
     /// Locks like [`upgradable_read`](Self::upgradable_read) if that is possible at once.
@@ -304,9 +298,7 @@ impl<T: ?Sized> RwLock<T> {
     #[inline]
     #[track_caller]
     pub fn write(&self) -> RwLockWrite<'_, T> {
-        RwLockWrite {
-            raw: RawAcquire::new(self, Location::caller()),
-        }
+        RwLockWrite::new(self, Location::caller())
     }
 
     /// Locks for writing if that is possible at once. `None` if anyone holds the lock, or others wait.
@@ -429,114 +421,5 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
             None => debug.field("value", &format_args!("<locked>")),
         };
         debug.finish()
-    }
-}
-
-pin_project! {
-    /// Future of [`RwLock::read`].
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let lock = sync::RwLock::new(1);
-    /// let read: sync::RwLockRead<'_, i32> = lock.read();
-    /// assert_eq!(*read.await, 1);
-    /// # });
-    /// ```
-    ///
-    /// **Go:** a goroutine inside `mu.RLock()`.
-    #[must_use = "futures do nothing unless awaited"]
-    pub struct RwLockRead<'a, T: ?Sized> {
-        #[pin]
-        raw: RawAcquire<'a, RwLock<T>, Read>,
-    }
-}
-
-impl<'a, T: ?Sized> Future for RwLockRead<'a, T> {
-    type Output = RwLockReadGuard<'a, T>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut raw = self.project().raw;
-        ready!(raw.as_mut().poll(cx));
-        Poll::Ready(RwLockReadGuard::new(raw.owner()))
-    }
-}
-
-impl<T: ?Sized> fmt::Debug for RwLockRead<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RwLockRead").finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// Future of [`RwLock::write`].
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let lock = sync::RwLock::new(1);
-    /// let write: sync::RwLockWrite<'_, i32> = lock.write();
-    /// assert_eq!(*write.await, 1);
-    /// # });
-    /// ```
-    ///
-    /// **Go:** a goroutine inside `mu.Lock()`.
-    #[must_use = "futures do nothing unless awaited"]
-    pub struct RwLockWrite<'a, T: ?Sized> {
-        #[pin]
-        raw: RawAcquire<'a, RwLock<T>, Write>,
-    }
-}
-
-impl<'a, T: ?Sized> Future for RwLockWrite<'a, T> {
-    type Output = RwLockWriteGuard<'a, T>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut raw = self.project().raw;
-        ready!(raw.as_mut().poll(cx));
-        Poll::Ready(RwLockWriteGuard::new(raw.owner()))
-    }
-}
-
-impl<T: ?Sized> fmt::Debug for RwLockWrite<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RwLockWrite").finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// Future of [`RwLock::upgradable_read`].
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let lock = sync::RwLock::new(1);
-    /// let read: sync::RwLockUpgradableRead<'_, i32> = lock.upgradable_read();
-    /// assert_eq!(*read.await, 1);
-    /// # });
-    /// ```
-    ///
-    /// **Go:** none.
-    #[must_use = "futures do nothing unless awaited"]
-    pub struct RwLockUpgradableRead<'a, T: ?Sized> {
-        #[pin]
-        raw: RawAcquire<'a, RwLock<T>, Upgradable>,
-    }
-}
-
-impl<'a, T: ?Sized> Future for RwLockUpgradableRead<'a, T> {
-    type Output = RwLockUpgradableReadGuard<'a, T>;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut raw = self.project().raw;
-        ready!(raw.as_mut().poll(cx));
-        Poll::Ready(RwLockUpgradableReadGuard::new(raw.owner()))
-    }
-}
-
-impl<T: ?Sized> fmt::Debug for RwLockUpgradableRead<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RwLockUpgradableRead")
-            .finish_non_exhaustive()
     }
 }

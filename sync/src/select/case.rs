@@ -29,18 +29,21 @@ pub(crate) trait Case {
     /// Notes what can be known of the channel without its lock; to be called before it is released.
     ///
     /// # Safety
+    ///
     /// The caller holds the channel's lock.
     unsafe fn publish(&self);
 
     /// Completes the operation if that is possible without waiting.
     ///
     /// # Safety
+    ///
     /// The caller holds the channel's lock, and the claim is busy.
     unsafe fn attempt(&self) -> Attempt;
 
     /// Gets in line as arm `case` of the select with this claim, unless it stands there already.
     ///
     /// # Safety
+    ///
     /// The caller holds the channel's lock, and the claim is busy. The claim outlives this operation.
     unsafe fn link(self: Pin<&Self>, claim: *const Claim, case: u16);
 

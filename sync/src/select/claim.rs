@@ -85,6 +85,7 @@ impl Claim {
     /// Takes the waker of a claim that has been won.
     ///
     /// # Safety
+    ///
     /// Only the winner calls it, once, before it publishes the state of the waiter that won.
     #[inline]
     pub(crate) unsafe fn take_waker(&self) -> Option<Waker> {
@@ -129,6 +130,7 @@ impl Claim {
     /// In a trial: notes the task to wake. All arms share this one waker.
     ///
     /// # Safety
+    ///
     /// There is no other thread.
     #[cold]
     pub(crate) unsafe fn rehearse(&self, on: On) {
@@ -143,6 +145,7 @@ impl Claim {
     /// Stores the task to wake, and returns the one it replaces, to be dropped outside any lock.
     ///
     /// # Safety
+    ///
     /// Only the owner calls it, while the word is BUSY.
     pub(crate) unsafe fn set_waker(&self, waker: &Waker) -> Option<Waker> {
         // SAFETY: invariant 1, the owner owns the waker.

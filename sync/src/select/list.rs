@@ -128,6 +128,7 @@ impl<'a, R> Select<'a, R> {
     /// Adds a send that leaves its value in the option unless it is chosen; see [`Sender::send_from`].
     ///
     /// # Panics
+    ///
     /// If the option is `None`.
     ///
     /// ```
@@ -208,6 +209,7 @@ impl<'a, R> Select<'a, R> {
     /// Waits until one operation has taken effect, and returns what its closure makes of the outcome.
     ///
     /// # Cancel safety
+    ///
     /// Dropping the future loses no value, as for [`select!`](macro@crate::select).
     ///
     /// ```
@@ -235,6 +237,7 @@ impl<'a, R> Select<'a, R> {
     /// Completes one operation if one is ready; `None` if none is.
     ///
     /// # Cancel safety
+    ///
     /// Dropping the future loses no value, as for [`select!`](macro@crate::select).
     ///
     /// ```

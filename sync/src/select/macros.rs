@@ -48,6 +48,7 @@
 /// A `select!` whose arms are all switched off, or `select! {}`, waits for ever, and a dump says so: `select (no cases)`.
 ///
 /// # Cancel safety
+///
 /// A `select!` that is dropped while it waits loses nothing of its channel arms, just as an arm that lost: a value it had been handed
 /// goes to the next receiver, in front, and a send has happened once or not at all. For other futures it is as safe as they are.
 ///

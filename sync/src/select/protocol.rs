@@ -52,6 +52,7 @@ pub(crate) struct Scratch<'s, 'a> {
 /// One poll of a select over `arms`.
 ///
 /// # Safety
+///
 /// The claim is pinned and outlives the operations in `arms`, which are the same at each poll.
 pub(crate) unsafe fn poll<'a>(
     claim: &Claim,
@@ -217,6 +218,7 @@ impl<'s, 'a> AllLocked<'s, 'a> {
     /// order is random then.
     ///
     /// # Safety
+    ///
     /// The claim outlives the operations in the arms.
     unsafe fn wait(self, claim: &Claim, order: &mut [u16], policy: Policy) {
         let order = &mut order[..self.by_address.len()];

@@ -1,0 +1,152 @@
+//! The end of a `watch` that changes the value.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use super::{Receiver, Ref, Shared};
+use crate::SendError;
+use crate::primitive::Arc;
+
+/// Changes the value. Clones change the same; when the last is dropped, receivers are told.
+///
+/// ```
+/// let (tx, rx) = sync::watch::channel(1);
+/// tx.send(2).unwrap();
+/// assert_eq!(*rx.borrow(), 2);
+/// ```
+///
+/// **Go:** none.
+pub struct Sender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> Sender<T> {
+    /// The first sender: `shared` has counted it.
+    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
+        Self { shared }
+    }
+
+    /// Replaces the value and wakes all who wait for a change. Never waits for receivers, only, shortly, for one that
+    /// [looks](Receiver::borrow) just now.
+    ///
+    /// # Errors
+    ///
+    /// The value, if there is no receiver; then nothing has changed.
+    ///
+    /// # Memory ordering
+    ///
+    /// What happened before is visible to whom [`changed`](Receiver::changed) tells of this value.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::watch::channel(1);
+    /// assert!(tx.send(2).is_ok());
+    /// drop(rx);
+    /// assert_eq!(tx.send(3).unwrap_err().0, 3);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn send(&self, value: T) -> Result<(), SendError<T>> {
+        if self.shared.receivers() == 0 {
+            return Err(SendError(value));
+        }
+        drop(self.replace(value));
+        Ok(())
+    }
+
+    /// Replaces the value also when there is no receiver, and returns the old one.
+    ///
+    /// ```
+    /// let (tx, _) = sync::watch::channel(1);
+    /// assert_eq!(tx.replace(2), 1);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn replace(&self, value: T) -> T {
+        let mut value = value;
+        self.shared.modify(|current| {
+            std::mem::swap(current, &mut value);
+            true
+        });
+        value
+    }
+
+    /// Changes the value in place by `change`, which says whether it did; wakes all who wait if so. Receivers and other senders wait
+    /// meanwhile, so it should be short.
+    ///
+    /// # Panics
+    ///
+    /// If `change` does; then nobody is woken, and the value is as the panic left it.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::watch::channel(vec![1]);
+    /// tx.modify(|list| { list.push(2); true });
+    /// assert_eq!(*rx.borrow(), [1, 2]);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn modify(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
+        self.shared.modify(change)
+    }
+
+    /// Looks at the value; see [`Receiver::borrow`].
+    ///
+    /// ```
+    /// let (tx, _rx) = sync::watch::channel(1);
+    /// assert_eq!(*tx.borrow(), 1);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn borrow(&self) -> Ref<'_, T> {
+        self.shared.borrow()
+    }
+
+    /// A receiver that has seen the value as it is now.
+    ///
+    /// ```
+    /// let (tx, _) = sync::watch::channel(1);
+    /// let mut rx = tx.subscribe();
+    /// assert!(!rx.has_changed());
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn subscribe(&self) -> Receiver<T> {
+        self.shared.add_receiver();
+        Receiver::new(self.shared.clone())
+    }
+
+    /// How many receivers there are.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::watch::channel(1);
+    /// let _other = rx.clone();
+    /// assert_eq!(tx.receivers(), 2);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn receivers(&self) -> usize {
+        self.shared.receivers()
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        self.shared.add_sender();
+        Self {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        self.shared.remove_sender();
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("receivers", &self.receivers())
+            .finish_non_exhaustive()
+    }
+}
