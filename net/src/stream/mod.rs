@@ -216,7 +216,7 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// **Go:** none; both directions are used through one `Conn`, and so they may be here.
     pub fn split(&self) -> (ReadHalf<'_, K>, WriteHalf<'_, K>) {
-        split::borrowed(self)
+        split::borrowed::halves(self)
     }
 
     /// Two owned halves, for two tasks. They are put together again by [`OwnedReadHalf::reunite`].
@@ -232,7 +232,7 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// **Go:** none; both goroutines hold the same `Conn`. So may two clones here.
     pub fn into_split(self) -> (OwnedReadHalf<K>, OwnedWriteHalf<K>) {
-        split::owned(self)
+        split::owned::halves(self)
     }
 
     // ---- addresses, and the descriptor ----

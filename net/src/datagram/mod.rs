@@ -1,13 +1,15 @@
-//! Datagrams of whatever kind: what UDP and Unix datagram sockets have in common.
+//! Datagrams of whatever kind: what UDP and Unix datagram sockets have in common. What the kinds differ in: `kind.rs`.
 //!
 //! A datagram is taken whole or not at all; a short count says nothing about the next one, so that the socket is asked until it says that
 //! it would block.
 #![forbid(unsafe_code)]
 
+mod receiving;
+mod sending;
+
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::panic::Location;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use runtime::io::Direction;
@@ -15,7 +17,6 @@ use runtime::time::Instant;
 
 use crate::kind::{DatagramDevice, DatagramKind};
 use crate::socket::{Socket, shared};
-use crate::sys;
 
 /// A socket for datagrams: a [`UdpSocket`](crate::UdpSocket) or a [`UnixDatagram`](crate::UnixDatagram). This is what they have in common.
 ///
@@ -41,246 +42,6 @@ impl<K: DatagramKind> Datagram<K> {
         Ok(Self {
             inner: Arc::new(Socket::new_reading(device)?),
         })
-    }
-
-    /// Sends a datagram to the peer; waits while the system's buffer, or the Unix peer's queue, is full. Returns its length.
-    ///
-    /// # Errors
-    ///
-    /// What the system says: there is no peer (`connect` first), the datagram is too long, nothing listened at the peer
-    /// when an earlier one came ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it is sent only when the future is ready.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let (a, b) = net::UnixDatagram::pair()?;
-    /// assert_eq!(a.send(b"hello").await?, 5);
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// **Go:** `Write`.
-    #[track_caller]
-    pub fn send<'a>(
-        &'a self,
-        datagram: &'a [u8],
-    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let place = Location::caller();
-        self.inner
-            .io(Direction::Write, place, false, move |socket, _| {
-                socket.transmit(datagram)
-            })
-    }
-
-    /// Receives a datagram; returns its length. What does not fit into the buffer is lost.
-    ///
-    /// # Errors
-    ///
-    /// What the system says, such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) when nothing listens at the peer; after
-    /// [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: a datagram is taken only when the future is ready.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let (a, b) = net::UnixDatagram::pair()?;
-    /// a.send(b"hello").await?;
-    /// let mut buf = [0; 64];
-    /// let n = b.recv(&mut buf).await?;
-    /// assert_eq!(&buf[..n], b"hello");
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// **Go:** `Read`.
-    #[track_caller]
-    pub fn recv<'a>(
-        &'a self,
-        buf: &'a mut [u8],
-    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let place = Location::caller();
-        self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
-                socket.receive(buf)
-            })
-    }
-
-    /// Receives a datagram; returns its length and who sent it. What does not fit into the buffer is lost.
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv`](Self::recv).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: a datagram is taken only when the future is ready.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
-    /// a.send_to(b"hello", b.local_addr()?).await?;
-    /// let mut buf = [0; 64];
-    /// let (n, peer) = b.recv_from(&mut buf).await?;
-    /// assert_eq!((n, peer), (5, a.local_addr()?));
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// **Go:** `ReadFromUDP`.
-    #[track_caller]
-    pub fn recv_from<'a>(
-        &'a self,
-        buf: &'a mut [u8],
-    ) -> impl Future<Output = io::Result<(usize, K::Address)>> + Send + 'a {
-        let place = Location::caller();
-        self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
-                socket.receive_from(buf)
-            })
-    }
-
-    /// Receives a datagram without taking it: the next call receives it again.
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv`](Self::recv).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: nothing is taken.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let (a, b) = net::UnixDatagram::pair()?;
-    /// a.send(b"hello").await?;
-    /// let mut buf = [0; 64];
-    /// assert_eq!(b.peek(&mut buf).await?, 5);
-    /// assert_eq!(b.recv(&mut buf).await?, 5); // it is still there
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// **Go:** none.
-    #[track_caller]
-    pub fn peek<'a>(
-        &'a self,
-        buf: &'a mut [u8],
-    ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let place = Location::caller();
-        self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
-                sys::peek(socket.as_fd(), buf)
-            })
-    }
-
-    /// [`send`](Self::send) without waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for [`send`](Self::send).
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let (a, b) = net::UnixDatagram::pair()?;
-    /// assert_eq!(a.try_send(b"hello")?, 5);
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// **Go:** `Write` after `SetWriteDeadline(time.Now())` comes close.
-    pub fn try_send(&self, datagram: &[u8]) -> io::Result<usize> {
-        let inner = &self.inner;
-        inner.try_io(Direction::Write, |socket, _| socket.transmit(datagram))
-    }
-
-    /// [`recv`](Self::recv) without waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv`](Self::recv).
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let (a, b) = net::UnixDatagram::pair()?;
-    /// let nothing = b.try_recv(&mut [0; 64]).unwrap_err();
-    /// assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// **Go:** `Read` after `SetReadDeadline(time.Now())` comes close.
-    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let inner = &self.inner;
-        inner.try_io(Direction::Read, |socket, _| socket.receive(buf))
-    }
-
-    /// [`recv_from`](Self::recv_from) without waiting.
-    ///
-    /// # Errors
-    ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv_from`](Self::recv_from).
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
-    /// a.send_to(b"hello", b.local_addr()?).await?;
-    /// b.readable().await?;
-    /// assert_eq!(b.try_recv_from(&mut [0; 64])?, (5, a.local_addr()?));
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// **Go:** `ReadFrom` after `SetReadDeadline(time.Now())` comes close.
-    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, K::Address)> {
-        let inner = &self.inner;
-        inner.try_io(Direction::Read, |socket, _| socket.receive_from(buf))
-    }
-
-    /// Waits until a datagram may be there, holding no buffer; [`try_recv`](Self::try_recv) tells.
-    ///
-    /// # Errors
-    ///
-    /// After [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows; the runtime has shut down.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: nothing is taken.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let (a, b) = net::UnixDatagram::pair()?;
-    /// a.send(b"hello").await?;
-    /// b.readable().await?;
-    /// assert_eq!(b.try_recv(&mut [0; 64])?, 5);
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// **Go:** `SyscallConn().Read` with a function that only looks.
-    #[track_caller]
-    pub fn readable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
-        self.inner.registration().ready(Direction::Read)
-    }
-
-    /// Waits until a datagram may be sent; [`try_send`](Self::try_send) tells.
-    ///
-    /// # Errors
-    ///
-    /// As for [`readable`](Self::readable).
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: nothing is sent.
-    ///
-    /// ```
-    /// # runtime::block_on(async {
-    /// let (a, b) = net::UnixDatagram::pair()?;
-    /// a.writable().await?;
-    /// assert_eq!(a.try_send(b"hello")?, 5);
-    /// # std::io::Result::Ok(()) }).unwrap();
-    /// ```
-    ///
-    /// **Go:** `SyscallConn().Write` with a function that only looks.
-    #[track_caller]
-    pub fn writable(&self) -> impl Future<Output = io::Result<()>> + Send + '_ {
-        self.inner.registration().ready(Direction::Write)
     }
 
     /// Sets the time at which sends and receives fail; see [`Stream::set_deadline`](crate::Stream::set_deadline).
