@@ -149,9 +149,9 @@ fn shutdown_wakes_the_waiting_and_takes_no_more() {
 
 #[test]
 fn a_wheel_from_the_pool_is_open_again() {
-    let timers = Timers::acquire(super::wheel::Resolution::Coarse);
+    let timers = Timers::acquire(super::dial::Resolution::Coarse);
     timers.release();
-    let timers = Timers::acquire(super::wheel::Resolution::Coarse);
+    let timers = Timers::acquire(super::dial::Resolution::Coarse);
     let (_, waker) = Count::new();
     // The pool's wheel may have been anywhere in time.
     let far = u64::MAX / 2;

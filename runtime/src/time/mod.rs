@@ -40,6 +40,7 @@
 
 mod after_func;
 pub(crate) mod clock;
+mod dial;
 mod entry;
 mod in_turn;
 mod instant;
@@ -63,6 +64,7 @@ mod entry_tests;
 mod wheel_tests;
 
 pub use after_func::{Timer, after_func};
+pub(crate) use dial::Resolution;
 pub use instant::Instant;
 pub use pause::{Advance, Settle, advance, is_paused, pause, resume, settle};
 pub use sleep::{Sleep, sleep, sleep_until};
@@ -70,4 +72,3 @@ pub use ticker::{Ticker, ticker};
 pub(crate) use timeline::{Timeline, Wish};
 pub use timeout::{Elapsed, Timeout, timeout, timeout_at};
 pub(crate) use timers::Timers;
-pub(crate) use wheel::Resolution;

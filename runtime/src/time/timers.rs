@@ -19,7 +19,8 @@ use std::fmt;
 use std::sync::PoisonError;
 use std::task::Waker;
 
-use super::wheel::{Progress, Resolution, Wheel};
+use super::dial::Resolution;
+use super::wheel::{Progress, Wheel};
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Arc, Mutex, MutexGuard};
 use crate::task::call_waker;

@@ -1,21 +1,18 @@
 //! ⚠ The timer wheel: a hierarchical hashed wheel of intrusive nodes (Varghese and Lauck, *Hashed and Hierarchical Timing Wheels*, 1987).
 //!
-//! Time is cut into ticks of 2^15 ns. A deadline is rounded up to the next tick, so that no timer is early, and the tick's number, read
-//! in base 64, says where the node goes: the level is the highest digit in which it differs from the current tick, the slot is that
-//! digit. Level 0 thus holds the timers of this block of 64 ticks, level 1 those of the other blocks of this block of blocks, and so on;
-//! nine levels hold every `u64`. (Where the clock is paused a tick is one nanosecond, so that timers fire in the order of their deadlines
-//! and exactly at them; two more levels are there for that.) When time reaches a slot of level 0 its nodes are due; when it reaches a slot above, its nodes move down
-//! (*cascade*). Insert and cancel touch one list; nothing is ever sorted, searched or allocated.
+//! Time is cut into ticks of 2^15 ns. A deadline is rounded up to the next tick, so that no timer is early, and the tick's number says which
+//! slot the node goes to (`dial.rs`): level 0 has a slot for each tick of this block of 64, level 1 one for each other block of this block of
+//! blocks, and so on; nine levels hold every `u64`. (Where the clock is paused a tick is one nanosecond, so that timers fire in the order of
+//! their deadlines and exactly at them; two more levels are there for that.) When time reaches a slot of level 0 its nodes are due; when it
+//! reaches a slot above, its nodes move down (*cascade*). Insert and cancel touch one list; nothing is ever sorted, searched or allocated.
 //!
 //! ```text
 //! level   0        1        2        3        4       5       6       7       8
 //! slot    32.8 µs  2.1 ms   134 ms   8.6 s    9.2 min 9.8 h   26 d    4.6 y   293 y     (9 and 10: exact ticks only)
 //! ```
 //!
-//! Each slot is a circular list with the slot as its sentinel, first in first out, and a bitmap a level says which are in use. As every
-//! node sits ahead of the current tick and in the same turn of its level, the earliest slot of the lowest level in use is the earliest
-//! of all. Slots remember the earliest tick that was put into them, so that a sleeping worker wakes for the timer and not for each of
-//! its cascades.
+//! Each slot is a circular list with the slot as its sentinel, first in first out. Slots remember the earliest tick that was put into them,
+//! so that a sleeping worker wakes for the timer and not for each of its cascades.
 //!
 //! # Invariants
 //!
@@ -41,26 +38,10 @@ use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 use std::task::Waker;
 
+use super::dial::{Occupied, Resolution, SLOTS, is_above, slot_for, start_of};
 use super::timers::Batch;
 use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::{AtomicU64, Ordering};
-
-/// How long a tick is, as the power of two of its nanoseconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resolution {
-    /// 2^15 ns, 32.8 µs: short against the wake-up of a thread (50 µs and more), long enough that a worker which is busy
-    /// for some microseconds between looks at the clock never moves through more than a few slots.
-    Coarse = 15,
-    /// One nanosecond: for a paused clock, which jumps from timer to timer.
-    Exact = 0,
-}
-
-/// A level has 64 slots, so that its bitmap is one word.
-const SLOT_BITS: u32 = 6;
-const SLOTS: usize = 1 << SLOT_BITS;
-
-/// Nine digits of six bits hold the 49 bits of a coarse tick, eleven the 64 of an exact one: no deadline needs an overflow list.
-const LEVELS: usize = 11;
 
 /// How many nodes one call moves at most, cascades included; at some 10 ns each the lock is held for a few microseconds. A guess.
 const MOVES: usize = 256;
@@ -125,7 +106,7 @@ struct Slot {
     earliest: Cell<u64>,
 }
 
-type Slots = [Slot; LEVELS * SLOTS];
+type Slots = [Slot; SLOTS];
 
 /// What [`Wheel::advance`] left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,12 +126,9 @@ pub(super) struct Due;
 pub(super) struct Wheel {
     /// Allocated once, and reached by raw pointer only: the nodes point back at the sentinels, which a `Box` would claim to be unique.
     slots: NonNull<Slots>,
-    /// A bit a slot: its list is not empty.
-    occupied: [u64; LEVELS],
-    /// A bit a level: its `occupied` is not zero.
-    levels: u32,
-    /// The [`Resolution`].
-    shift: u32,
+    /// The slots whose lists are not empty.
+    occupied: Occupied,
+    resolution: Resolution,
     /// The tick up to which everything has been expired.
     elapsed: u64,
     /// Nodes that are linked.
@@ -170,13 +148,12 @@ impl Wheel {
                     sentinel: Link::new(),
                     earliest: Cell::new(0),
                 }
-            }; LEVELS * SLOTS],
+            }; SLOTS],
         );
         Self {
             slots: NonNull::from(Box::leak(slots)),
-            occupied: [0; LEVELS],
-            levels: 0,
-            shift: Resolution::Coarse as u32,
+            occupied: Occupied::new(),
+            resolution: Resolution::Coarse,
             elapsed: 0,
             len: 0,
             cascading: None,
@@ -191,7 +168,7 @@ impl Wheel {
     /// Begins anew at time zero, with ticks of another length. The wheel is empty.
     pub(super) fn restart(&mut self, resolution: Resolution) {
         debug_assert!(self.is_empty());
-        self.shift = resolution as u32;
+        self.resolution = resolution;
         self.elapsed = 0;
         self.cascading = None;
     }
@@ -199,17 +176,17 @@ impl Wheel {
     /// Goes on with ticks of another length: every node is linked anew, in the order in which they would have fired. Those that are due at
     /// `now` are so one tick later.
     pub(super) fn change_resolution(&mut self, resolution: Resolution, now: u64) {
-        if self.shift == resolution as u32 {
+        if self.resolution == resolution {
             return;
         }
         let mut new = Self::new();
-        new.shift = resolution as u32;
-        new.elapsed = now >> new.shift;
-        while let Some(slot) = self.unfinished().or_else(|| self.lowest()) {
+        new.resolution = resolution;
+        new.elapsed = resolution.tick_before(now);
+        while let Some(slot) = self.unfinished().or_else(|| self.occupied.first()) {
             let node = self.first(slot);
             self.unlink(&node.link);
             // Relaxed: only the number counts; the owner may put it off at any time, which is found out when the node is reached.
-            let tick = new.tick_of(node.word.load(Ordering::Relaxed));
+            let tick = resolution.tick_of(node.word.load(Ordering::Relaxed));
             new.link(node, tick.max(new.elapsed + 1));
         }
         new.len = self.len;
@@ -218,13 +195,13 @@ impl Wheel {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.levels == 0
+        self.occupied.is_empty()
     }
 
     /// The time, in nanoseconds, at which [`advance`](Self::advance) next has a node to fire, or `u64::MAX`. May be early, where that
     /// node has been cancelled or put off, and is never late.
     pub(super) fn next_deadline(&self) -> u64 {
-        let Some(first) = self.lowest() else {
+        let Some(first) = self.occupied.first() else {
             return u64::MAX;
         };
         let mut earliest = self.slot(first).earliest.get();
@@ -244,10 +221,10 @@ impl Wheel {
     pub(super) unsafe fn insert(&mut self, node: &Node, now: u64) -> Result<u64, Due> {
         if self.is_empty() {
             // Nothing to expire on the way: catch up, so that the node starts on the lowest level that it can.
-            self.elapsed = self.elapsed.max(now >> self.shift);
+            self.elapsed = self.elapsed.max(self.resolution.tick_before(now));
         }
         // Relaxed: the caller has stored it itself, and only it can change it before the node is linked.
-        let tick = self.tick_of(node.word.load(Ordering::Relaxed));
+        let tick = self.resolution.tick_of(node.word.load(Ordering::Relaxed));
         if tick <= self.elapsed {
             return Err(Due);
         }
@@ -270,18 +247,18 @@ impl Wheel {
     /// their words [`FIRED`], and their wakers are in the batch, to be woken after unlocking.
     #[inline]
     pub(super) fn advance(&mut self, now: u64, batch: &mut Batch) -> Progress {
-        let target = now >> self.shift;
+        let target = self.resolution.tick_before(now);
         let mut moves = MOVES;
-        while let Some(slot) = self.unfinished().or_else(|| self.lowest()) {
-            let start = self.start_of(slot);
+        while let Some(slot) = self.unfinished().or_else(|| self.occupied.first()) {
+            let start = start_of(slot, self.elapsed);
             if start > target {
                 break;
             }
             self.elapsed = start;
-            if slot >= SLOTS {
+            if is_above(slot) {
                 self.cascading = Some(slot);
             }
-            while self.is_occupied(slot) {
+            while self.occupied.contains(slot) {
                 if batch.is_full() || moves == 0 {
                     return Progress::More;
                 }
@@ -298,7 +275,7 @@ impl Wheel {
 
     /// Unlinks nodes until the batch is full, leaving their words [`IDLE`]: the runtime that drove this wheel is gone.
     pub(super) fn drain(&mut self, batch: &mut Batch) -> Progress {
-        while let Some(slot) = self.lowest() {
+        while let Some(slot) = self.occupied.first() {
             if batch.is_full() {
                 return Progress::More;
             }
@@ -323,7 +300,7 @@ impl Wheel {
         loop {
             // Relaxed: only the number counts. The owner can make it a later one at any time.
             let deadline = node.word.load(Ordering::Relaxed);
-            let tick = self.tick_of(deadline);
+            let tick = self.resolution.tick_of(deadline);
             if tick > self.elapsed {
                 // A cascade, or the deadline had been put off without moving the node.
                 self.link(node, tick);
@@ -351,8 +328,8 @@ impl Wheel {
     /// Appends the node to the slot of its tick, which is later than `elapsed`, and returns when that tick begins.
     fn link(&mut self, node: &Node, tick: u64) -> u64 {
         let index = slot_for(self.elapsed, tick);
-        let newly = self.occupy(index);
-        let at = self.nanos_of(tick);
+        let newly = self.occupied.insert(index);
+        let at = self.resolution.nanos_of(tick);
         let slot = self.slot(index);
         let sentinel = &raw const slot.sentinel;
         // From the whole node, not from its field: the way back must be allowed to reach all of it.
@@ -377,7 +354,7 @@ impl Wheel {
         let (next, prev) = (link.next.get(), link.prev.get());
         if next == prev {
             // Only the sentinel can be on both sides: the node was alone.
-            self.vacate(self.index_of(next));
+            self.occupied.remove(self.index_of(next));
             return true;
         }
         // SAFETY: both are the sentinel or linked nodes, which are alive (invariant 2).
@@ -392,7 +369,7 @@ impl Wheel {
     ///
     /// The lifetime is a promise: the node is used until its word is given back, and not after.
     fn first<'a>(&self, slot: usize) -> &'a Node {
-        debug_assert!(self.is_occupied(slot));
+        debug_assert!(self.occupied.contains(slot));
         let link = self.slot(slot).sentinel.next.get();
         // SAFETY: the list is not empty, so that this is the link of a node, made from a pointer to the whole of it, and the node is
         // alive (invariant 2) until its word says that it is unlinked (invariant 4).
@@ -410,68 +387,9 @@ impl Wheel {
         (sentinel.addr() - self.slots.addr().get()) / size_of::<Slot>()
     }
 
-    /// The earliest occupied slot, but for an unfinished cascade.
-    #[inline]
-    fn lowest(&self) -> Option<usize> {
-        if self.levels == 0 {
-            return None;
-        }
-        let level = self.levels.trailing_zeros() as usize;
-        Some(level * SLOTS + self.occupied[level].trailing_zeros() as usize)
-    }
-
     /// The slot whose cascade has been interrupted, if any of its nodes are left.
     fn unfinished(&self) -> Option<usize> {
-        self.cascading.filter(|&slot| self.is_occupied(slot))
-    }
-
-    /// The first tick of an occupied slot: its digit, below the digits that it shares with `elapsed`, above zeros.
-    fn start_of(&self, slot: usize) -> u64 {
-        let level = (slot / SLOTS) as u32;
-        let digit = (slot % SLOTS) as u64;
-        // Nothing is above the highest level's digit, which has room for all that is left of 64 bits.
-        let above = (self.elapsed >> (SLOT_BITS * level)) >> SLOT_BITS;
-        ((above << SLOT_BITS) | digit) << (SLOT_BITS * level)
-    }
-
-    /// The first tick that is not before `nanos`.
-    #[inline]
-    fn tick_of(&self, nanos: u64) -> u64 {
-        // Not `(nanos + TICK - 1) >> shift`, which would overflow for the last deadlines.
-        let tick = nanos >> self.shift;
-        tick + u64::from(tick << self.shift != nanos)
-    }
-
-    /// When a tick begins. The very last one begins when the clock has run out; `u64::MAX` itself would mean that there is no timer.
-    #[inline]
-    fn nanos_of(&self, tick: u64) -> u64 {
-        let nanos = tick << self.shift;
-        if nanos >> self.shift == tick {
-            nanos
-        } else {
-            u64::MAX - 1
-        }
-    }
-
-    fn is_occupied(&self, slot: usize) -> bool {
-        self.occupied[slot / SLOTS] & (1 << (slot % SLOTS)) != 0
-    }
-
-    /// Sets the slot's bit; returns whether it was clear.
-    fn occupy(&mut self, slot: usize) -> bool {
-        let level = slot / SLOTS;
-        let before = self.occupied[level];
-        self.occupied[level] = before | 1 << (slot % SLOTS);
-        self.levels |= 1 << level;
-        self.occupied[level] != before
-    }
-
-    fn vacate(&mut self, slot: usize) {
-        let level = slot / SLOTS;
-        self.occupied[level] &= !(1 << (slot % SLOTS));
-        if self.occupied[level] == 0 {
-            self.levels &= !(1 << level);
-        }
+        self.cascading.filter(|&slot| self.occupied.contains(slot))
     }
 }
 
@@ -489,18 +407,8 @@ impl Drop for Wheel {
 impl fmt::Debug for Wheel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Wheel")
-            .field("elapsed", &self.nanos_of(self.elapsed))
+            .field("elapsed", &self.resolution.nanos_of(self.elapsed))
             .field("next_deadline", &self.next_deadline())
             .finish_non_exhaustive()
     }
-}
-
-/// The slot for `tick`, seen from `elapsed`: by the highest digit in which they differ.
-#[inline]
-fn slot_for(elapsed: u64, tick: u64) -> usize {
-    // The lowest digit counts as different, so that the logarithm exists.
-    let differing = (elapsed ^ tick) | (SLOTS as u64 - 1);
-    let level = differing.ilog2() / SLOT_BITS;
-    let digit = (tick >> (level * SLOT_BITS)) as usize % SLOTS;
-    level as usize * SLOTS + digit
 }
