@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker, ready};
 
-use super::cell::{Header, Outcome};
+use super::header::{Header, Outcome};
 use super::id::Id;
 use super::runnable::{Runnable, release, report, take_name};
 use super::state::Wake;

@@ -7,7 +7,7 @@
 //! Which wakes those are is for the scheduler to choose: see `scheduler/worker/sampling.rs`.
 #![forbid(unsafe_code)]
 
-use super::cell::Header;
+use super::header::Header;
 use crate::time::clock;
 
 /// A note of the time of a wake.

@@ -9,9 +9,9 @@
 //! | [`JoinHandle`] | at most once | take the output, abort |
 //! | [`AbortHandle`] | anywhere | abort |
 //!
-//! In the order of a task's life: `slab` gives it a place, `cell` is its layout, `state` says who may touch it, `runnable` runs it,
-//! `waker` wakes it, `join` delivers its result, or `join_error`. `join_set` collects the
-//! results of many, `local` is what a task carries with it. [`coop`] and [`waiting`] are what leaf futures tell the runtime.
+//! In the order of a task's life: `slab` gives it a place, `cell` is its layout and `header` the part of it that all tasks have, `state` says
+//! who may touch it, `runnable` runs it, `waker` wakes it, `join` delivers its result, or `join_error`. `join_set` collects the results of
+//! many, `local` is what a task carries with it. [`coop`] and [`waiting`] are what leaf futures tell the runtime.
 
 use std::future::Future;
 use std::panic::Location;
@@ -19,6 +19,7 @@ use std::panic::Location;
 mod builder;
 mod cell;
 pub mod coop;
+mod header;
 mod id;
 mod join;
 mod join_error;
@@ -51,7 +52,7 @@ pub use crate::spawn::spawn_at;
 pub use crate::task_local;
 
 pub(crate) use crate::slab::{Arena, Slab};
-pub(crate) use cell::{Cookie, Header};
+pub(crate) use header::{Cookie, Header};
 pub(crate) use id::IdBlock;
 pub(crate) use latency::Stamp;
 pub(crate) use names::{Named, Names};

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::cell::Header;
+use super::header::Header;
 use crate::scheduler::Scheduler;
 use crate::stderr::say;
 

@@ -7,8 +7,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::Context;
 
-use super::cell::{Cookie, Header};
 use super::coop;
+use super::header::{Cookie, Header};
 use super::state::{EndPoll, StartPoll};
 use super::{panic, waker};
 use crate::scheduler::queued::Queued;

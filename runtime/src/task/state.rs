@@ -11,7 +11,7 @@
 //!                                          └──complete──► COMPLETE
 //! ```
 //!
-//! Invariants, cited by number in the SAFETY comments of `cell.rs`:
+//! Invariants, cited by number in the SAFETY comments of `cell.rs`, `header.rs` and `runnable.rs`:
 //!
 //! 1. Whoever set `RUNNING` is the only one to touch the future, until it clears `RUNNING` or sets `COMPLETE`.
 //! 2. From `COMPLETE` on the output belongs to the handle while `JOIN_INTEREST` is set, else to whoever completed the task.
@@ -24,7 +24,9 @@
 //! 6. The word is zero exactly while the slot it lives in is vacant (see `slab`).
 //!
 //! Each wake is a read-modify-write with Release, also when the task is scheduled already: what the waker's thread wrote before must be
-//! visible to the poll that the earlier wake leads to, and that poll acquires this word.
+//! visible to the poll that the earlier wake leads to, and that poll acquires this word. For the same reason all exchanges here are AcqRel,
+//! where nothing else is said: the word hands the task from one to the next, and whoever changes it sees what was done before the change
+//! that it follows.
 #![forbid(unsafe_code)]
 
 use std::fmt;

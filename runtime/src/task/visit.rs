@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::cell::{Cookie, Header};
+use super::header::{Cookie, Header};
 use super::panic::forget;
 use super::runnable::KeepAlive;
 use crate::leaks::sandbox::Inside;

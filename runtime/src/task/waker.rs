@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::cell::Header;
+use super::header::Header;
 use super::runnable::{Runnable, free};
 use super::state::Wake;
 use crate::scheduler;
