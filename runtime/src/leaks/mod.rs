@@ -41,6 +41,11 @@
 
 mod check;
 mod evidence;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod filter;
 mod list;
 #[cfg_attr(
     not(all(

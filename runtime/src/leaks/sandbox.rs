@@ -6,7 +6,7 @@
 //!
 //! - all signals are blocked, and were before the copy was made;
 //! - memory that is shared with other processes is made inaccessible;
-//! - a seccomp filter lets through what manages private memory, what waits, ends, or tells the time, and writes to the one pipe that leads
+//! - a seccomp filter (`filter.rs`) lets through what manages private memory, what waits, ends, or tells the time, and writes to the one pipe that leads
 //!   to the parent. Every other system call does nothing and says that it succeeded, so that destructors which close, delete or say goodbye
 //!   go on to their end; those that would make a thread or a process fail.
 //!
@@ -24,6 +24,8 @@ use std::os::unix::fs::FileExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::time::{Duration, Instant};
+
+use super::filter::filter;
 
 /// Proof that the code runs in a copy that is cut off.
 #[derive(Debug)]
@@ -264,136 +266,3 @@ fn cut_off(tell: &File) -> io::Result<()> {
 
 /// Should the parent die without a word.
 const CPU_SECONDS: libc::rlim_t = 60;
-
-/// Where the words of `seccomp_data` are.
-const NUMBER: u32 = 0;
-const ARCHITECTURE: u32 = 4;
-const ARGUMENTS: u32 = 16;
-
-#[cfg(target_arch = "x86_64")]
-const NATIVE: u32 = 0xC000_003E;
-#[cfg(target_arch = "aarch64")]
-const NATIVE: u32 = 0xC000_00B7;
-
-/// Calls of the other convention on x86-64 have this bit.
-const OTHER_CONVENTION: u32 = 0x4000_0000;
-
-const ALLOWED: &[libc::c_long] = &[
-    libc::SYS_munmap,
-    libc::SYS_mprotect,
-    libc::SYS_mremap,
-    libc::SYS_brk,
-    libc::SYS_futex,
-    libc::SYS_sched_yield,
-    libc::SYS_clock_gettime,
-    libc::SYS_gettid,
-    libc::SYS_getpid,
-    libc::SYS_getrandom,
-    libc::SYS_exit,
-    libc::SYS_exit_group,
-    libc::SYS_rt_sigreturn,
-];
-
-/// Calls whose result 0 would mean "you are the child".
-const REFUSED: &[libc::c_long] = &[
-    libc::SYS_clone,
-    libc::SYS_clone3,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_fork,
-    #[cfg(target_arch = "x86_64")]
-    libc::SYS_vfork,
-];
-
-/// The filter: see the module.
-fn filter(tell: libc::c_int) -> Vec<libc::sock_filter> {
-    const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
-    const NOTHING: u32 = libc::SECCOMP_RET_ERRNO;
-    const REFUSE: u32 = libc::SECCOMP_RET_ERRNO | libc::EAGAIN as u32;
-    let mut code = vec![
-        load(ARCHITECTURE),
-        unless_equal(NATIVE, 1),
-        skip(1),
-        give(libc::SECCOMP_RET_KILL_PROCESS),
-        load(NUMBER),
-        unless_at_least(OTHER_CONVENTION, 1),
-        give(NOTHING),
-    ];
-    for &call in ALLOWED {
-        code.extend([unless_equal(number(call), 1), give(ALLOW)]);
-    }
-    for &call in REFUSED {
-        code.extend([unless_equal(number(call), 1), give(REFUSE)]);
-    }
-    // Private memory, from nowhere.
-    let private = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u32;
-    code.extend([
-        unless_equal(number(libc::SYS_mmap), 5),
-        load(argument(3)),
-        mask(private | libc::MAP_SHARED as u32),
-        unless_equal(private, 1),
-        give(ALLOW),
-        give(REFUSE),
-    ]);
-    // Memory is given back; but not, as other advice would have it, the contents of a file.
-    code.extend([
-        unless_equal(number(libc::SYS_madvise), 4),
-        load(argument(2)),
-        unless_equal(libc::MADV_DONTNEED as u32, 1),
-        give(ALLOW),
-        give(NOTHING),
-    ]);
-    code.extend([
-        unless_equal(number(libc::SYS_write), 4),
-        load(argument(0)),
-        unless_equal(tell as u32, 1),
-        give(ALLOW),
-        give(NOTHING),
-    ]);
-    code.push(give(NOTHING));
-    code
-}
-
-fn number(call: libc::c_long) -> u32 {
-    call as u32
-}
-
-/// The lower half of an argument; both architectures are little-endian.
-fn argument(n: u32) -> u32 {
-    ARGUMENTS + 8 * n
-}
-
-fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
-    libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    }
-}
-
-fn load(offset: u32) -> libc::sock_filter {
-    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, offset)
-}
-
-fn mask(bits: u32) -> libc::sock_filter {
-    instruction(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, bits)
-}
-
-/// Skips so many instructions unless what was loaded is `value`.
-fn unless_equal(value: u32, skipped: u8) -> libc::sock_filter {
-    let code = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
-    instruction(code, 0, skipped, value)
-}
-
-fn unless_at_least(value: u32, skipped: u8) -> libc::sock_filter {
-    let code = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
-    instruction(code, 0, skipped, value)
-}
-
-fn skip(n: u32) -> libc::sock_filter {
-    instruction(libc::BPF_JMP | libc::BPF_JA, 0, 0, n)
-}
-
-fn give(verdict: u32) -> libc::sock_filter {
-    instruction(libc::BPF_RET | libc::BPF_K, 0, 0, verdict)
-}
