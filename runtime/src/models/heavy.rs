@@ -6,11 +6,11 @@
 
 use std::cell::Cell;
 
-use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use loom::thread;
 
+use super::explore;
 use super::item::Item;
 use crate::scheduler::heavy::{Admission, Heavy};
 use crate::scheduler::idle::{Idle, Notify};
@@ -109,12 +109,6 @@ impl Pool {
         self.count_down();
         true
     }
-}
-
-fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
 }
 
 #[test]

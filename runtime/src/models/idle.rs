@@ -7,13 +7,14 @@
 
 use std::cell::Cell;
 
-use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
+use super::event::Event;
+use super::explore;
 use super::item::Item;
-use super::turn::Turn;
+use super::turn::Reactor;
 use crate::scheduler::idle::{Idle, Notify, StepDown};
 use crate::scheduler::injector::Injector;
 use crate::scheduler::parker::{Parker, Unpark};
@@ -40,41 +41,6 @@ struct Pool {
     released: Event,
 }
 
-/// The turn, and the eventfd that interrupts whoever has it.
-struct Reactor {
-    turn: Turn,
-    interrupt: Event,
-}
-
-/// A flag to wait for: the eventfd, and what one item waits for.
-struct Event {
-    raised: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Event {
-    fn new() -> Self {
-        Self {
-            raised: Mutex::new(false),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn raise(&self) {
-        *self.raised.lock().unwrap() = true;
-        self.changed.notify_one();
-    }
-
-    /// Waits for it and takes it down.
-    fn wait(&self) {
-        let mut raised = self.raised.lock().unwrap();
-        while !*raised {
-            raised = self.changed.wait(raised).unwrap();
-        }
-        *raised = false;
-    }
-}
-
 impl Pool {
     fn new(workers: usize, max_procs: usize, reactor: bool, items: usize) -> Arc<Self> {
         let pool = Self {
@@ -82,10 +48,7 @@ impl Pool {
             parkers: (0..workers).map(|_| Parker::new()).collect(),
             rings: (0..workers).map(|_| RunQueue::new()).collect(),
             injector: Injector::new(),
-            reactor: reactor.then(|| Reactor {
-                turn: Turn::new(),
-                interrupt: Event::new(),
-            }),
+            reactor: reactor.then(|| Reactor::new()),
             left: AtomicUsize::new(items),
             stopping: AtomicBool::new(false),
             released: Event::new(),
@@ -293,12 +256,6 @@ impl<'a> Worker<'a> {
         self.awake();
         true
     }
-}
-
-fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
 }
 
 #[test]

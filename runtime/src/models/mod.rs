@@ -3,6 +3,7 @@
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-runtime --lib models`
 
 mod deadlock;
+mod event;
 mod heavy;
 mod idle;
 mod in_turn;
@@ -16,3 +17,10 @@ mod task_state;
 mod timers;
 mod turn;
 mod vacancy;
+
+/// Runs a model in every interleaving with so many preemptions.
+fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(model);
+}

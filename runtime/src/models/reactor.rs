@@ -5,11 +5,11 @@
 //! (`worker/retire.rs`, `Scheduler::vacate`), and the reactor: a flag for the turn, an eventfd, and an event that only its holder sees.
 //! If it comes and nobody is there, every thread is blocked, which loom reports.
 
-use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
+use super::explore;
 use super::turn::Turn;
 use crate::scheduler::idle::{Idle, Notify, Retire};
 use crate::scheduler::parker::{Parker, Unpark};
@@ -154,12 +154,6 @@ impl World {
 fn spawn(world: &Arc<World>, f: fn(&World)) -> thread::JoinHandle<()> {
     let world = world.clone();
     thread::spawn(move || f(&world))
-}
-
-fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
 }
 
 #[test]

@@ -7,13 +7,14 @@
 
 use std::cell::Cell;
 
-use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
+use super::event::Event;
+use super::explore;
 use super::item::Item;
-use super::turn::Turn;
+use super::turn::Reactor;
 use crate::scheduler::idle::{Idle, Notify, Retire, StepDown};
 use crate::scheduler::injector::Injector;
 use crate::scheduler::mark::Mark;
@@ -47,40 +48,6 @@ struct Slot {
     vacant: AtomicBool,
 }
 
-/// The turn, and the eventfd.
-struct Reactor {
-    turn: Turn,
-    interrupt: Event,
-}
-
-/// A flag to wait for.
-struct Event {
-    raised: Mutex<bool>,
-    changed: Condvar,
-}
-
-impl Event {
-    fn new() -> Self {
-        Self {
-            raised: Mutex::new(false),
-            changed: Condvar::new(),
-        }
-    }
-
-    fn raise(&self) {
-        *self.raised.lock().unwrap() = true;
-        self.changed.notify_one();
-    }
-
-    fn wait(&self) {
-        let mut raised = self.raised.lock().unwrap();
-        while !*raised {
-            raised = self.changed.wait(raised).unwrap();
-        }
-        *raised = false;
-    }
-}
-
 impl Pool {
     fn new(workers: usize, max_procs: usize, items: usize) -> Arc<Self> {
         let slot = || Slot {
@@ -93,10 +60,7 @@ impl Pool {
             idle: Idle::new(workers, max_procs),
             workers: (0..workers).map(|_| slot()).collect(),
             injector: Injector::new(),
-            reactor: Reactor {
-                turn: Turn::new(),
-                interrupt: Event::new(),
-            },
+            reactor: Reactor::new(),
             starting: Mutex::new(()),
             left: AtomicUsize::new(items),
             stopping: AtomicBool::new(false),
@@ -362,12 +326,6 @@ impl<'a> Worker<'a> {
         pool.hand_turn_on();
         true
     }
-}
-
-fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(model);
 }
 
 /// One worker may run, and is in a poll that waits for what lies in its ring. Only the mark lets the other one take that.

@@ -7,6 +7,23 @@
 
 use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
+use super::event::Event;
+
+/// The turn, and the eventfd that interrupts whoever has it.
+pub(super) struct Reactor {
+    pub(super) turn: Turn,
+    pub(super) interrupt: Event,
+}
+
+impl Reactor {
+    pub(super) fn new() -> Self {
+        Self {
+            turn: Turn::new(),
+            interrupt: Event::new(),
+        }
+    }
+}
+
 pub(super) struct Turn(AtomicBool);
 
 impl Turn {
