@@ -382,25 +382,23 @@ impl Builder {
     ///
     /// **Go:** what happens before `main`.
     pub fn build(&mut self) -> io::Result<Runtime> {
+        let debug = DebugOptions::from_env()?;
+        let config = self.config(&debug)?;
+        if debug.sigquit.unwrap_or(self.dump_on_sigquit) {
+            sigquit::install()?;
+        }
+        Scheduler::start(config).map(Runtime::from_scheduler)
+    }
+
+    /// What was asked for, here and in the environment.
+    fn config(&self, debug: &DebugOptions) -> io::Result<Config> {
         let seed = match self.seed {
             None if self.start_paused => Some(seed_from(env::var("SEED").ok().as_deref())?),
             seed => seed,
         };
-        let asked = match self.max_procs {
-            _ if seed.is_some() => Some(1),
-            Some(n) => Some(n),
-            None => procs::from_env(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
-        };
-        let limits = asked.is_none().then(CpuLimits::find);
-        let max_procs = asked
-            .or_else(|| limits.as_ref().map(CpuLimits::cpus))
-            .unwrap_or(1);
-        let debug = DebugOptions::from_env()?;
-        if debug.sigquit.unwrap_or(self.dump_on_sigquit) {
-            sigquit::install()?;
-        }
+        let (max_procs, limits) = self.procs(seed.is_some())?;
         let detect_deadlock = self.detect_deadlock && debug.deadlock != Some(false);
-        let config = Config {
+        Ok(Config {
             max_procs,
             limits,
             max_threads: self.max_threads,
@@ -423,8 +421,23 @@ impl Builder {
             deadlock: detect_deadlock.then(|| self.bystanders.clone()),
             start_paused: self.start_paused,
             seed,
+        })
+    }
+
+    /// How many workers there are to be; and what that follows from, where nobody has said a number.
+    fn procs(&self, seeded: bool) -> io::Result<(usize, Option<CpuLimits>)> {
+        let asked = match self.max_procs {
+            _ if seeded => Some(1),
+            Some(n) => Some(n),
+            None => procs::from_env(env::var("RUNTIME_MAXPROCS").ok().as_deref())?,
         };
-        Scheduler::start(config).map(Runtime::from_scheduler)
+        Ok(match asked {
+            Some(n) => (n, None),
+            None => {
+                let limits = CpuLimits::find();
+                (limits.cpus(), Some(limits))
+            }
+        })
     }
 }
 

@@ -115,14 +115,8 @@ impl Blocking {
         if shared.serving >= self.config.max_threads {
             return Ok(());
         }
-        match self.start_thread(scheduler, shared.started) {
-            Ok(thread) => {
-                let number = shared.started;
-                shared.threads.insert(number, thread);
-                shared.serving += 1;
-                shared.started += 1;
-                Ok(())
-            }
+        match self.add_thread(scheduler, &mut shared) {
+            Ok(()) => Ok(()),
             // Those that run will come to it.
             Err(_) if shared.serving > 0 => Ok(()),
             Err(error) => match shared.jobs.pop_back() {
@@ -133,6 +127,15 @@ impl Blocking {
                 None => Ok(()),
             },
         }
+    }
+
+    fn add_thread(&self, scheduler: &Arc<Scheduler>, shared: &mut Shared) -> io::Result<()> {
+        let number = shared.started;
+        let thread = self.start_thread(scheduler, number)?;
+        shared.threads.insert(number, thread);
+        shared.serving += 1;
+        shared.started += 1;
+        Ok(())
     }
 
     fn start_thread(
