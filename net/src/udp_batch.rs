@@ -237,10 +237,7 @@ mod tests {
     use super::*;
 
     /// Both ways do the same.
-    fn exchange(
-        recv: fn(&mio::net::UdpSocket, &mut Batch) -> io::Result<usize>,
-        send: fn(&mio::net::UdpSocket, &Batch, usize) -> io::Result<usize>,
-    ) {
+    fn exchange(recv: fn(&mio::net::UdpSocket, &mut Batch) -> io::Result<usize>, send: Send) {
         for localhost in ["127.0.0.1:0", "[::1]:0"] {
             let bind = || mio::net::UdpSocket::bind(localhost.parse().unwrap()).unwrap();
             let (a, b) = (bind(), bind());
@@ -282,15 +279,15 @@ mod tests {
         }
     }
 
+    type Send = fn(&mio::net::UdpSocket, &Batch, usize) -> io::Result<usize>;
+
     /// Trains of every length pass, those that the system would not cut as well; on the way back it may have put them together.
-    fn trains(send: fn(&mio::net::UdpSocket, &Batch, usize) -> io::Result<usize>) {
+    fn trains(send: Send) {
         for localhost in ["127.0.0.1:0", "[::1]:0"] {
             for gro in [false, true] {
                 let bind = || mio::net::UdpSocket::bind(localhost.parse().unwrap()).unwrap();
                 let (a, b) = (bind(), bind());
                 let together = gro && sys::set_gro(std::os::fd::AsFd::as_fd(&b), true).is_ok();
-                let to = b.local_addr().unwrap();
-                let bytes: Vec<u8> = (0..80_000u32).map(|i| (i % 251) as u8).collect();
                 // One; two; many; more than the system cuts; more bytes than it takes at once; whatever the size says.
                 for (len, size) in [
                     (0, 10),
@@ -301,31 +298,44 @@ mod tests {
                     (70_000, 7000),
                     (3, usize::MAX),
                 ] {
-                    let mut out = Batch::new(2, 80_000);
-                    out.push_segments(&bytes[..len], size, to);
-                    out.push(b"end", to);
-                    let sent = send(&a, &out, 0).unwrap();
-                    if sent == 1 {
-                        assert_eq!(send(&a, &out, 1).unwrap(), 1);
-                    }
-                    let mut expected: Vec<_> = out.datagrams().map(|(bytes, _)| bytes).collect();
-                    assert_eq!(expected.len(), len.div_ceil(size).max(1) + 1);
-                    let mut batch = Batch::new(AT_ONCE, 65_535);
-                    while !expected.is_empty() {
-                        batch.clear();
-                        sys::recv_batch(&b, &mut batch).unwrap();
-                        for (datagram, from) in batch.datagrams() {
-                            assert_eq!(datagram, expected.remove(0), "{len} by {size}");
-                            assert_eq!(from, Some(a.local_addr().unwrap()));
-                        }
-                        let places = (0..batch.len()).filter_map(|i| batch.segment_size(i));
-                        assert!(together || places.count() == 0);
-                    }
-                    let error = sys::recv_batch(&b, &mut batch).unwrap_err();
-                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    train(send, (&a, &b), together, len, size);
                 }
             }
         }
+    }
+
+    /// A train of `len` bytes in pieces of `size` passes from `a` to `b`, which may find some of them put together.
+    fn train(
+        send: Send,
+        (a, b): (&mio::net::UdpSocket, &mio::net::UdpSocket),
+        together: bool,
+        len: usize,
+        size: usize,
+    ) {
+        let to = b.local_addr().unwrap();
+        let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+        let mut out = Batch::new(2, 80_000);
+        out.push_segments(&bytes, size, to);
+        out.push(b"end", to);
+        let sent = send(a, &out, 0).unwrap();
+        if sent == 1 {
+            assert_eq!(send(a, &out, 1).unwrap(), 1);
+        }
+        let mut expected: Vec<_> = out.datagrams().map(|(bytes, _)| bytes).collect();
+        assert_eq!(expected.len(), len.div_ceil(size).max(1) + 1);
+        let mut batch = Batch::new(AT_ONCE, 65_535);
+        while !expected.is_empty() {
+            batch.clear();
+            sys::recv_batch(b, &mut batch).unwrap();
+            for (datagram, from) in batch.datagrams() {
+                assert_eq!(datagram, expected.remove(0), "{len} by {size}");
+                assert_eq!(from, Some(a.local_addr().unwrap()));
+            }
+            let places = (0..batch.len()).filter_map(|i| batch.segment_size(i));
+            assert!(together || places.count() == 0);
+        }
+        let error = sys::recv_batch(b, &mut batch).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -81,13 +81,7 @@ pub(crate) fn recv_batch(socket: &mio::net::UdpSocket, batch: &mut Batch) -> io:
             iov_base: place.as_mut_ptr().cast(),
             iov_len: place.len(),
         };
-        let header = &mut headers[i].msg_hdr;
-        header.msg_iov = &raw mut pieces[i];
-        header.msg_iovlen = 1;
-        header.msg_name = names[i].as_mut_ptr().cast();
-        header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-        header.msg_control = controls[i].as_mut_ptr().cast();
-        header.msg_controllen = size_of::<Control>() as _;
+        headers[i].msg_hdr = to_receive(&mut pieces[i], &mut names[i], &mut controls[i]);
         count += 1;
     }
     // SAFETY: the first `count` headers name one live piece of the batch, one live sockaddr_storage and one live Control each, with their
@@ -103,24 +97,45 @@ pub(crate) fn recv_batch(socket: &mio::net::UdpSocket, batch: &mut Batch) -> io:
     };
     let received = moved(received as isize)?;
     for (header, name) in headers.iter().zip(&names).take(received) {
-        // SAFETY: the kernel has written an address of this length there; what it has not written is not looked at.
-        let peer = unsafe {
-            SockAddr::new(
-                copied(name, header.msg_hdr.msg_namelen),
-                header.msg_hdr.msg_namelen,
-            )
-        };
-        let len = header.msg_len as usize;
-        // SAFETY: the kernel has written its control messages, and their length, which it names.
-        let segment = unsafe { segment_of(&header.msg_hdr) };
-        slots.push(Slot {
-            len,
-            // One that is alone is told its own length.
-            segment: if segment < len { segment } else { 0 },
-            peer: peer.as_socket(),
-        });
+        // SAFETY: the kernel has filled this header, and written the name and the control messages as it says there.
+        slots.push(unsafe { received_by(header, name) });
     }
     Ok(received)
+}
+
+/// A header that asks for a datagram, who sent it, and its control messages.
+fn to_receive(
+    piece: &mut libc::iovec,
+    name: &mut MaybeUninit<libc::sockaddr_storage>,
+    control: &mut MaybeUninit<Control>,
+) -> libc::msghdr {
+    let mut header = NO_HEADER.msg_hdr;
+    header.msg_iov = piece;
+    header.msg_iovlen = 1;
+    header.msg_name = name.as_mut_ptr().cast();
+    header.msg_namelen = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = size_of::<Control>() as _;
+    header
+}
+
+/// What has been received by a header that [`to_receive`] made.
+///
+/// # Safety
+///
+/// The kernel has filled it, with `name` as its name; that and its control messages are alive.
+unsafe fn received_by(header: &libc::mmsghdr, name: &MaybeUninit<libc::sockaddr_storage>) -> Slot {
+    let (len, name_len) = (header.msg_len as usize, header.msg_hdr.msg_namelen);
+    // SAFETY: the kernel has written an address of this length there; what it has not written is not looked at.
+    let peer = unsafe { SockAddr::new(copied(name, name_len), name_len) };
+    // SAFETY: the kernel has written the control messages, and their length, which it names.
+    let segment = unsafe { segment_of(&header.msg_hdr) };
+    Slot {
+        len,
+        // One that is alone is told its own length.
+        segment: if segment < len { segment } else { 0 },
+        peer: peer.as_socket(),
+    }
 }
 
 /// The size of the pieces that have been put together, or zero.
