@@ -149,33 +149,9 @@ impl Select {
         let futures: Vec<_> = (0..self.arms.len())
             .map(|n| format_ident!("__future{n}", span = Span::mixed_site()))
             .collect();
-        let evaluate = self.arms.iter().zip(&futures).map(|(arm, future)| {
-            // With the span of the future, so that "is not a future" points there.
-            let span = arm.future.span().resolved_at(Span::mixed_site());
-            let expression = &arm.future;
-            let candidate = quote_spanned!(span=> #private::candidate);
-            let expression = quote!(#candidate(#expression));
-            match &arm.guard {
-                Some(guard) => quote!(
-                    let #future = if #guard {
-                        ::core::option::Option::Some(#expression)
-                    } else {
-                        ::core::option::Option::None
-                    };
-                ),
-                None => quote!(let #future = ::core::option::Option::Some(#expression);),
-            }
-        });
-        let mut list = quote!(#private::Nil);
-        for future in futures.iter().rev() {
-            let made = quote!({
-                #[allow(unused_imports)]
-                use #private::{ChannelKind as _, FutureKind as _};
-                let __tag = #private::tag(&#future);
-                (&__tag).kind().arm(#future)
-            });
-            list = quote!(#private::Cons::new(#made, #list));
-        }
+        let arms = self.arms.iter().zip(&futures);
+        let evaluate = arms.map(|(arm, future)| evaluation(arm, future, private));
+        let list = list(&futures, private);
         let count = self.arms.len();
         let (biased, default) = (self.biased, self.default.is_some());
         let outputs = (0..count).map(|n| {
@@ -222,6 +198,40 @@ impl Select {
             .map(|body| quote!(#braces #name::Default => { #body }));
         quote!(#(#arms)* #default)
     }
+}
+
+/// Evaluates an arm's future, unless its guard is false.
+fn evaluation(arm: &Arm, future: &Ident, private: &TokenStream) -> TokenStream {
+    // With the span of the future, so that "is not a future" points there.
+    let span = arm.future.span().resolved_at(Span::mixed_site());
+    let expression = &arm.future;
+    let candidate = quote_spanned!(span=> #private::candidate);
+    let expression = quote!(#candidate(#expression));
+    match &arm.guard {
+        Some(guard) => quote!(
+            let #future = if #guard {
+                ::core::option::Option::Some(#expression)
+            } else {
+                ::core::option::Option::None
+            };
+        ),
+        None => quote!(let #future = ::core::option::Option::Some(#expression);),
+    }
+}
+
+/// The arms as a list with all their types, each of the kind that its future is.
+fn list(futures: &[Ident], private: &TokenStream) -> TokenStream {
+    let mut list = quote!(#private::Nil);
+    for future in futures.iter().rev() {
+        let made = quote!({
+            #[allow(unused_imports)]
+            use #private::{ChannelKind as _, FutureKind as _};
+            let __tag = #private::tag(&#future);
+            (&__tag).kind().arm(#future)
+        });
+        list = quote!(#private::Cons::new(#made, #list));
+    }
+    list
 }
 
 fn variant(n: usize) -> Ident {
