@@ -35,7 +35,7 @@
 //! | `RUNTIME_MAXPROCS=4` | how many tasks run at a time, where the program does not say; else the CPUs that the process may use |
 //! | `RUNTIME_DEBUG=schedtrace=1000` | a line about the scheduler on stderr, each 1000 ms |
 //! | `RUNTIME_DEBUG=deadlock=0` | no `all tasks are asleep - deadlock!`: see [`Builder::detect_deadlock`] |
-//! | `RUNTIME_DEBUG=sigquit=0` | SIGQUIT (Ctrl-\) prints no tasks: see [`Builder::dump_on_sigquit`] |
+//! | `RUNTIME_DEBUG=sigquit=0` | SIGQUIT (Ctrl-\\) prints no tasks: see [`Builder::dump_on_sigquit`] |
 //! | `SEED=7` | the order in which a test with paused time runs its tasks: see [`Builder::seed`] |
 //!
 //! Several, with commas: `RUNTIME_DEBUG=schedtrace=1000,deadlock=0`.

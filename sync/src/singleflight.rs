@@ -1,5 +1,9 @@
 //! `singleflight`: of several who want the same thing at once, one fetches it, and all get it.
 //!
+//! [`Group`] shows it in use.
+//!
+//! # How it works
+//!
 //! The fetching runs in a task of its own. So whoever asked first may go away, by a timeout for instance, and the others still get
 //! their answer; if all go away, it goes on to its end, as in Go.
 //!
