@@ -157,8 +157,8 @@ where
         }
     }
 
-    /// Waits like [`run`](Self::run), blocking the thread. For threads outside the runtime's tasks that have [entered](runtime::Handle::enter) it,
-    /// as those of `spawn_blocking` have.
+    /// Waits like [`run`](Self::run), blocking the thread. For threads outside the runtime's tasks that have
+    /// [entered](runtime::Handle::enter) it, as those of `spawn_blocking` have.
     ///
     /// # Panics
     ///

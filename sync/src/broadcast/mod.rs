@@ -34,9 +34,9 @@
 //! ```
 //!
 //! A value lies in a cell that is shared: a receiver takes a share under the slot's lock, and clones the value when the lock is gone. A
-//! sender that comes round meanwhile leaves that cell to whoever clones from it, and takes another; otherwise it uses the cell again, so that
-//! in the long run nothing is allocated. Each slot counts who has yet to see it. The last one takes the value itself, without a clone, and
-//! nothing is kept that everybody has seen.
+//! sender that comes round meanwhile leaves that cell to whoever clones from it, and takes another; otherwise it uses the cell again, so
+//! that in the long run nothing is allocated. Each slot counts who has yet to see it. The last one takes the value itself, without a clone,
+//! and nothing is kept that everybody has seen.
 //!
 //! Invariants:
 //!
