@@ -171,7 +171,7 @@ impl Driver {
         self.shared.records.len()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn is_woken(&self) -> bool {
         self.woken.load(Ordering::Relaxed)
     }

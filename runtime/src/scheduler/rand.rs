@@ -1,7 +1,12 @@
-//! A small generator for where stealing starts: xorshift64*, after Marsaglia and Vigna.
+//! Where a worker that looks for work begins: random numbers of its own.
+//!
+//! Not those of [`random()`], from which tasks and a seeded scheduler draw: a runtime with a seed has to draw from there
+//! equally often in each run, and how often a worker looks round depends on the machine.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
+
+use crate::task::random;
 
 /// See the module.
 #[derive(Debug)]
@@ -9,18 +14,15 @@ pub(crate) struct Rng(Cell<u64>);
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Self {
-        // Zero is the one state that xorshift never leaves.
+        // Not zero, see `random::next`.
         Self(Cell::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1))
     }
 
-    /// A number below `n`, which is not zero. Lemire's reduction; its bias does not matter here.
+    /// A number below `n`, which is not zero.
     pub(crate) fn below(&self, n: usize) -> usize {
-        let mut x = self.0.get();
-        x ^= x >> 12;
-        x ^= x << 25;
-        x ^= x >> 27;
-        self.0.set(x);
-        let high = x.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 32;
-        ((high * n as u64) >> 32) as usize
+        let mut state = self.0.get();
+        let word = random::next(&mut state);
+        self.0.set(state);
+        random::reduce(word, n)
     }
 }

@@ -26,20 +26,35 @@ thread_local! {
 /// **Go:** `rand.Uint64()`.
 #[inline]
 pub fn random() -> u64 {
-    let mut x = STATE.get();
-    if x == 0 {
-        x = fresh();
+    let mut state = STATE.get();
+    if state == 0 {
+        state = fresh();
     }
+    let word = next(&mut state);
+    STATE.set(state);
+    word
+}
+
+/// A random number below `n`, which is at most 2^32 and not zero.
+pub(crate) fn below(n: usize) -> usize {
+    reduce(random(), n)
+}
+
+/// The generator: a word, and the state from which the next one comes. Zero is the one state that it never leaves.
+#[inline]
+pub(crate) fn next(state: &mut u64) -> u64 {
+    let mut x = *state;
     x ^= x >> 12;
     x ^= x << 25;
     x ^= x >> 27;
-    STATE.set(x);
+    *state = x;
     x.wrapping_mul(0x2545_F491_4F6C_DD1D)
 }
 
-/// A random number below `n`, which is at most 2^32 and not zero. Lemire's reduction; its bias does not matter here.
-pub(crate) fn below(n: usize) -> usize {
-    (((random() >> 32) * n as u64) >> 32) as usize
+/// A number below `n` made of a word. Lemire's reduction; its bias does not matter here.
+#[inline]
+pub(crate) fn reduce(word: u64, n: usize) -> usize {
+    (((word >> 32) * n as u64) >> 32) as usize
 }
 
 /// A start that nobody can foresee.
@@ -55,7 +70,7 @@ pub(crate) fn reseed(seed: u64, n: u64) -> Reseeded {
     let mut x = seed ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    // Zero is the one state that xorshift never leaves.
+    // Not zero, see `next`.
     Reseeded(STATE.replace((x ^ (x >> 31)) | 1))
 }
 
