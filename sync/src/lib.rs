@@ -62,8 +62,10 @@
 #[macro_use]
 pub(crate) mod primitive;
 
-mod blocking;
 #[cfg(not(loom))]
+mod bed;
+mod blocking;
+#[cfg(any(not(loom), test))]
 mod lock;
 mod waiters;
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use runtime::time::timeout;
 use runtime::{spawn, yield_now};
-use support::{WORKERS, on, on_each, on_one_alone, poll_once};
+use support::{WORKERS, on, on_each, on_one_alone, poll_once, times};
 use sync::{Recv, Select, SendError, TryRecvError, channel, never, select};
 
 #[test]
@@ -183,7 +183,7 @@ fn send_from_without_a_value_says_so() {
 #[test]
 fn an_aborted_task_loses_nothing() {
     on_each(WORKERS, || async {
-        for _ in 0..500 {
+        for _ in 0..times(500) {
             let (tx, rx) = channel(0);
             let quitter = {
                 let rx = rx.clone();
@@ -211,7 +211,7 @@ fn threads_take_part() {
                 back.blocking_send(n * 2).unwrap();
             }
         });
-        for n in 0..100 {
+        for n in 0..times(100) {
             tx.send(n).await.unwrap();
             assert_eq!(returned.recv().await, Some(n * 2));
         }
@@ -244,7 +244,7 @@ impl Wake for Calls {
 #[test]
 fn a_close_wakes_all_who_wait_however_many() {
     // Many times what is woken under one lock.
-    const CROWD: usize = 1000;
+    const CROWD: usize = if cfg!(miri) { 100 } else { 1000 };
     let calls = Arc::new(Calls::default());
     let waker = Waker::from(calls.clone());
     let mut cx = Context::from_waker(&waker);
@@ -275,13 +275,13 @@ fn a_receiver_is_a_stream() {
     on_each(WORKERS, || async {
         let (tx, mut rx) = channel(0);
         spawn(async move {
-            for n in 0..100 {
+            for n in 0..times(100) {
                 tx.send(n).await.unwrap();
             }
         });
         assert_eq!(rx.next().await, Some(0));
         let rest: Vec<_> = rx.collect().await;
-        assert_eq!(rest, (1..100).collect::<Vec<_>>());
+        assert_eq!(rest, (1..times(100)).collect::<Vec<_>>());
     });
 }
 
@@ -462,11 +462,11 @@ fn bodies_may_await_and_fail() {
 #[test]
 fn biased_takes_the_topmost_ready_arm() {
     on(1, async {
-        let (tx, rx) = channel(100);
-        for n in 0..100 {
+        let (tx, rx) = channel(times(100));
+        for n in 0..times(100) {
             tx.send(n).await.unwrap();
         }
-        for n in 0..100 {
+        for n in 0..times(100) {
             let got = select! {
                 biased;
                 _ = std::future::pending::<()>() => None,
@@ -480,6 +480,7 @@ fn biased_takes_the_topmost_ready_arm() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "statistics")]
 fn eight_ready_arms_are_chosen_equally_often() {
     // Channels of both directions and ordinary futures, mixed.
     const ROUNDS: u32 = 100_000;
@@ -508,6 +509,7 @@ fn eight_ready_arms_are_chosen_equally_often() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "statistics")]
 fn a_pair_of_ready_arms_is_fair_wherever_the_two_stand() {
     const ROUNDS: u32 = 100_000;
     on(1, async {

@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_are_woken_in_bounded_steps() {
-        const CROWD: usize = 100_000;
+        const CROWD: usize = if cfg!(miri) { 300 } else { 100_000 };
         let (root, _cancel) = Context::background().with_cancel();
         // Most wait for the same, some each for one of its own below.
         let below: Vec<_> = (0..CROWD / 10).map(|_| root.with_cancel()).collect();
@@ -168,7 +168,9 @@ mod tests {
     fn a_wave_that_is_dropped_wakes_all() {
         let (root, _cancel) = Context::background().with_cancel();
         let woken = Arc::new(Counting(AtomicUsize::new(0)));
-        let waiting: Vec<_> = (0..5000).map(|_| wait(&root, &woken)).collect();
+        let waiting: Vec<_> = (0..if cfg!(miri) { 100 } else { 5000 })
+            .map(|_| wait(&root, &woken))
+            .collect();
         let node = root.node.as_ref().unwrap();
         let mut wave = node.mark_all(ContextError::Canceled, None);
         assert!(!wave.advance(10));
