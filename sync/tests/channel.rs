@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use runtime::time::timeout;
 use runtime::{spawn, yield_now};
 use support::{WORKERS, on, on_each, on_one_alone, poll_once};
-use sync::{Recv, Select, SendError, TryRecvError, channel, never, select};
+use sync::{Recv, Select, SendError, TryRecvError, TrySendError, channel, never, select};
 
 #[test]
 fn dropping_the_last_sender_closes() {
@@ -295,6 +295,96 @@ fn a_dropped_stream_gives_its_value_back() {
         drop(rx);
         assert_eq!(other.recv().await, Some(1));
     });
+}
+
+/// As a stream a handle stays in line when a `next` is dropped. That must not hide a value from the handle's other methods.
+#[test]
+fn what_a_handle_was_handed_as_a_stream_is_received_by_any_method() {
+    let (tx, mut rx) = channel(0);
+    for method in 0..4 {
+        assert!(poll_once(pin!(rx.next())).is_pending());
+        tx.try_send(method).unwrap();
+        let received = match method {
+            0 => rx.try_recv().ok(),
+            1 => rx.blocking_recv(),
+            2 => match poll_once(pin!(async {
+                select! { n = rx.recv() => n }
+            })) {
+                Poll::Ready(received) => received,
+                Poll::Pending => None,
+            },
+            _ => match poll_once(pin!(rx.next())) {
+                Poll::Ready(received) => received,
+                Poll::Pending => None,
+            },
+        };
+        assert_eq!(received, Some(method));
+    }
+    // And it is out of line then: the value is nobody's.
+    assert!(poll_once(pin!(rx.next())).is_pending());
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(tx.try_send(4), Err(TrySendError::Full(4)));
+    // What it was handed before the close is received after it, in order.
+    let (tx, mut rx) = channel(2);
+    let other = rx.clone();
+    assert!(poll_once(pin!(rx.next())).is_pending());
+    for n in 5..8 {
+        tx.try_send(n).unwrap();
+    }
+    tx.close();
+    assert_eq!((rx.try_recv(), other.try_recv()), (Ok(5), Ok(6)));
+    assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(Some(7)));
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Closed));
+}
+
+#[test]
+fn threads_that_share_a_handle_find_what_it_was_handed_once() {
+    for _ in 0..200 {
+        let (tx, mut rx) = channel(1);
+        assert!(poll_once(pin!(rx.next())).is_pending());
+        tx.try_send(1).unwrap();
+        tx.try_send(2).unwrap();
+        drop(tx);
+        let mut received: Vec<_> = std::thread::scope(|scope| {
+            let threads = [(); 3].map(|()| scope.spawn(|| rx.blocking_recv()));
+            threads.map(|thread| thread.join().unwrap()).into()
+        });
+        received.sort();
+        assert_eq!(received, [None, Some(1), Some(2)]);
+    }
+}
+
+#[test]
+fn a_stream_that_has_ended_stays_ended() {
+    let (tx, mut rx) = channel(1);
+    assert!(poll_once(pin!(rx.next())).is_pending());
+    drop(tx);
+    for _ in 0..3 {
+        assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(None::<u32>));
+    }
+    // A value that comes back afterwards is still received.
+    let (tx, mut rx) = channel(0);
+    let held = rx.clone();
+    let mut holds = Box::pin(held.recv());
+    assert!(poll_once(holds.as_mut()).is_pending());
+    tx.try_send(1).unwrap();
+    drop(tx);
+    assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(None));
+    drop(holds);
+    assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(Some(1)));
+    assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(None));
+}
+
+#[test]
+fn a_stream_counts_on_what_is_its_own_alone() {
+    let (tx, rx) = channel(3);
+    tx.try_send(1).unwrap();
+    tx.try_send(2).unwrap();
+    assert_eq!(rx.size_hint(), (2, None));
+    let other = rx.clone();
+    assert_eq!(rx.size_hint(), (0, None), "the other may take them");
+    drop(other);
+    assert_eq!(rx.size_hint(), (2, None));
 }
 
 #[test]

@@ -24,7 +24,10 @@ use crate::primitive::Arc;
 /// Cloning it makes another handle of the same end; each value is received once, by one of them. When the last one is dropped the
 /// channel closes, and what is still in it is dropped.
 ///
-/// It is also a [`Stream`] that ends when the channel is closed and drained.
+/// It is also a [`Stream`] that ends when the channel is closed and drained. As such a handle that has been polled once stays in line
+/// until it has got a value: one that comes between two polls is kept for the next, or goes to others when the handle is dropped or
+/// receives by one of the methods. Where other handles wait for the same values, `recv().await` is the better choice: dropped, it
+/// gets out of line.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -36,7 +39,8 @@ use crate::primitive::Arc;
 ///
 /// **Go:** `<-chan T`.
 pub struct Receiver<T> {
-    /// What this handle waits with as a stream; made at the first wait and kept. Dropped before the channel.
+    /// What this handle waits with as a stream; made at the first wait and kept. Dropped before the channel. Polled by who has the handle
+    /// for himself; so nobody polls it while one of the methods runs, and they may [recall](Self::recall) it.
     stream: Option<Pin<Box<OwnedReceiving<T>>>>,
     channel: Arc<Channel<T>>,
 }
@@ -49,6 +53,14 @@ impl<T> Receiver<T> {
         Self {
             stream: None,
             channel,
+        }
+    }
+
+    /// What this handle was handed as a stream is the first to be received again, by it or by others.
+    #[inline(always)]
+    fn recall(&self) {
+        if let Some(stream) = &self.stream {
+            stream.recall();
         }
     }
 
@@ -76,6 +88,7 @@ impl<T> Receiver<T> {
     #[track_caller]
     #[inline]
     pub fn recv(&self) -> Recv<'_, T> {
+        self.recall();
         Recv::new(&self.channel, Location::caller())
     }
 
@@ -96,6 +109,7 @@ impl<T> Receiver<T> {
     /// **Go:** `select { case v, ok := <-ch: default: }`.
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.recall();
         if !self.channel.recv_ready() {
             return Err(TryRecvError::Empty);
         }
@@ -251,7 +265,9 @@ impl<T> Stream for Receiver<T> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.len(), None)
+        // What other handles can receive as well is nothing to count on.
+        let alone = self.channel.handles(false) == 1;
+        (if alone { self.len() } else { 0 }, None)
     }
 }
 

@@ -185,7 +185,7 @@ impl<T> Channel<T> {
         } else {
             &self.receivers
         };
-        // Relaxed: asked where there are no other threads.
+        // Relaxed: asked where there are no other threads, or for a hint.
         count.load(Relaxed) as usize
     }
 
