@@ -63,6 +63,7 @@
 pub(crate) mod primitive;
 
 mod blocking;
+mod gone;
 #[cfg(not(loom))]
 mod lock;
 mod waiters;
@@ -91,7 +92,8 @@ mod models;
 
 pub use barrier::{Barrier, BarrierResult, BarrierWait};
 pub use channel::{
-    Receiver, Recv, Send, SendError, SendFrom, Sender, TryRecvError, TrySendError, channel, never,
+    Closed, Receiver, Recv, RecvMany, Send, SendError, SendFrom, Sender, TryRecvError,
+    TrySendError, channel, never,
 };
 pub use cond::{Cond, CondWait};
 pub use mutex::{

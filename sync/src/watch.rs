@@ -25,9 +25,10 @@ use runtime::task::{WaitReason, waiting};
 
 use crate::SendError;
 use crate::blocking;
+use crate::gone::{Gone, UntilGone};
 use crate::primitive::Arc;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
-use crate::waiters::{Waiter, Waiters};
+use crate::waiters::{Batch, Waiter, Waiters};
 
 struct Shared<T> {
     value: RwLock<T>,
@@ -38,6 +39,8 @@ struct Shared<T> {
     /// How many there are.
     receivers: AtomicUsize,
     waiters: Waiters<(), ()>,
+    /// Senders that wait until there are no receivers.
+    gone: Gone,
 }
 
 /// All senders are gone.
@@ -64,6 +67,7 @@ pub fn channel<T>(initial: T) -> (Sender<T>, Receiver<T>) {
         senders: AtomicUsize::new(1),
         receivers: AtomicUsize::new(1),
         waiters: Waiters::new(()),
+        gone: Gone::new(),
     });
     let receiver = Receiver {
         shared: shared.clone(),
@@ -208,7 +212,60 @@ impl<T> Sender<T> {
     ///
     /// **Go:** none.
     pub fn receivers(&self) -> usize {
-        self.shared.receivers.load(Ordering::Relaxed)
+        // Acquire: pairs with the `Release` of the last receiver, whose end is what `closed` waits for.
+        self.shared.receivers.load(Ordering::Acquire)
+    }
+
+    /// Whether there is no receiver. There may be one again, see [`subscribe`](Self::subscribe).
+    ///
+    /// ```
+    /// let (tx, rx) = sync::watch::channel(1);
+    /// assert!(!tx.is_closed());
+    /// drop(rx);
+    /// assert!(tx.is_closed());
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn is_closed(&self) -> bool {
+        self.receivers() == 0
+    }
+
+    /// Waits until there is no receiver: nobody wants to know the value any more. By the time that one looks, there may be one again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: there is nothing to lose.
+    ///
+    /// # Memory ordering
+    ///
+    /// What the receivers did before they were dropped is visible.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::watch::channel(1);
+    /// runtime::spawn(async move { drop(rx) });
+    /// tx.closed().await;
+    /// assert!(tx.send(2).is_err());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `<-ctx.Done()`, with a context that the receivers cancel.
+    #[track_caller]
+    pub fn closed(&self) -> impl Future<Output = ()> + use<'_, T> {
+        let until = UntilGone::new(&self.shared.gone, Location::caller());
+        until.wait(|| self.is_closed())
+    }
+
+    /// Whether both handles are of the same channel.
+    ///
+    /// ```
+    /// let (tx, _rx) = sync::watch::channel(1);
+    /// assert!(tx.same_channel(&tx.clone()));
+    /// ```
+    ///
+    /// **Go:** `c1 == c2`.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 }
 
@@ -255,6 +312,13 @@ impl<T> Shared<T> {
     fn wake_all(&self) {
         self.waiters.lock().wake_all();
     }
+
+    #[cold]
+    fn all_receivers_are_gone(&self) {
+        let mut batch = Batch::default();
+        self.gone.tell(&mut batch);
+        batch.finish();
+    }
 }
 
 /// Sees the newest value, and waits for the next. A clone has seen what this one has.
@@ -286,6 +350,18 @@ impl<T> Receiver<T> {
     /// **Go:** none.
     pub fn borrow(&self) -> Ref<'_, T> {
         self.shared.borrow()
+    }
+
+    /// Whether both handles are of the same channel.
+    ///
+    /// ```
+    /// let (_tx, rx) = sync::watch::channel(1);
+    /// assert!(rx.same_channel(&rx.clone()));
+    /// ```
+    ///
+    /// **Go:** `c1 == c2`.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// Looks at the newest value, and counts it as seen.
@@ -441,8 +517,10 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // Relaxed: see `Sender::send`.
-        self.shared.receivers.fetch_sub(1, Ordering::Relaxed);
+        // AcqRel: what the other receivers did comes before the end of the last.
+        if self.shared.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.all_receivers_are_gone();
+        }
     }
 }
 

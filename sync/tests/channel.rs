@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -385,6 +386,73 @@ fn a_stream_counts_on_what_is_its_own_alone() {
     assert_eq!(rx.size_hint(), (0, None), "the other may take them");
     drop(other);
     assert_eq!(rx.size_hint(), (2, None));
+}
+
+#[test]
+fn many_are_received_at_once_and_in_order() {
+    on_each(WORKERS, || async {
+        for capacity in [0, 1, 7, 100] {
+            let (tx, rx) = channel(capacity);
+            let sender = spawn(async move {
+                for n in 0..500 {
+                    tx.send(n).await.unwrap();
+                }
+            });
+            let (mut all, mut limit) = (Vec::with_capacity(3), 1);
+            loop {
+                let before = all.len();
+                let n = rx.recv_many(&mut all, limit).await;
+                assert!(n <= limit && all.len() == before + n);
+                if n == 0 {
+                    break;
+                }
+                limit = limit % 90 + 1;
+            }
+            assert_eq!(all, (0..500).collect::<Vec<_>>());
+            sender.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn receiving_many_takes_what_is_there_and_wakes_who_gets_room() {
+    let (tx, rx) = channel(40);
+    for n in 0..40 {
+        tx.try_send(n).unwrap();
+    }
+    let calls = Arc::<Calls>::default();
+    let waker = Waker::from(calls.clone());
+    let mut sends: Vec<_> = (40..120).map(|n| Box::pin(tx.send(n))).collect();
+    for send in &mut sends {
+        let polled = send.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    let mut all = Vec::new();
+    assert_eq!(poll_once(pin!(rx.recv_many(&mut all, 0))), Poll::Ready(0));
+    assert_eq!(poll_once(pin!(rx.recv_many(&mut all, 50))), Poll::Ready(50));
+    assert_eq!(calls.0.load(SeqCst), 50);
+    let rest = rx.recv_many(&mut all, usize::MAX);
+    assert_eq!(poll_once(pin!(rest)), Poll::Ready(70));
+    assert_eq!(calls.0.load(SeqCst), 80);
+    assert_eq!(all, (0..120).collect::<Vec<_>>());
+    assert!(
+        sends
+            .iter_mut()
+            .all(|send| poll_once(send.as_mut()).is_ready())
+    );
+    // With nothing there it waits, and given up it has taken nothing.
+    let mut none = Vec::<i32>::new();
+    let mut many = Box::pin(rx.recv_many(&mut none, 9));
+    assert!(poll_once(many.as_mut()).is_pending());
+    tx.try_send(1).unwrap();
+    tx.try_send(2).unwrap();
+    drop(many);
+    assert!(none.is_empty() && none.capacity() == 0);
+    assert_eq!(rx.blocking_recv_many(&mut none, 9), 2);
+    assert_eq!(none, [1, 2]);
+    drop(sends);
+    drop(tx);
+    assert_eq!(rx.blocking_recv_many(&mut none, 9), 0);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use super::receiving::Receiving;
 use super::recv::reason;
 use super::rehearsal;
 use super::shared::wake;
-use super::{Channel, Recv, TryRecvError};
+use super::{Channel, Recv, RecvMany, TryRecvError};
 use crate::blocking;
 use crate::primitive::Arc;
 
@@ -140,6 +140,61 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn blocking_recv(&self) -> Option<T> {
         blocking::wait(self.recv(), "blocking_recv", "recv().await")
+    }
+
+    /// Waits for a value, and appends it and what else is there at once to `buffer`, `limit` values at most. Returns how many: 0 once
+    /// the channel is closed and drained, or if the limit is 0.
+    ///
+    /// One lock for many values, where each of them would cost one.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, it has received nothing.
+    ///
+    /// # Memory ordering
+    /// As for [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::channel(8);
+    /// for n in 0..5 {
+    ///     tx.send(n).await.unwrap();
+    /// }
+    /// drop(tx);
+    /// let mut batch = Vec::new();
+    /// assert_eq!(rx.recv_many(&mut batch, 3).await, 3);
+    /// assert_eq!(rx.recv_many(&mut batch, 3).await, 2);
+    /// assert_eq!(rx.recv_many(&mut batch, 3).await, 0);
+    /// assert_eq!(batch, [0, 1, 2, 3, 4]);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a receive, and a loop over `select { case v, ok := <-ch: default: }`.
+    #[track_caller]
+    pub fn recv_many<'a>(&'a self, buffer: &'a mut Vec<T>, limit: usize) -> RecvMany<'a, T> {
+        RecvMany::new(&self.channel, self.recv(), buffer, limit)
+    }
+
+    /// As [`recv_many`](Self::recv_many), on a thread that is not running a task, blocking it.
+    ///
+    /// # Panics
+    /// Inside a task, where it would block every other task of the worker: use `recv_many` and `.await` there.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel(8);
+    /// std::thread::spawn(move || for n in 0..3 { tx.blocking_send(n).unwrap(); });
+    /// let mut all = Vec::new();
+    /// while rx.blocking_recv_many(&mut all, 100) > 0 {}
+    /// assert_eq!(all, [0, 1, 2]);
+    /// ```
+    ///
+    /// **Go:** as for `recv_many`, on a thread that Go did not start.
+    #[track_caller]
+    pub fn blocking_recv_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
+        blocking::wait(
+            self.recv_many(buffer, limit),
+            "blocking_recv_many",
+            "recv_many(…).await",
+        )
     }
 
     /// Closes the channel; false if it was closed already.

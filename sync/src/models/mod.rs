@@ -12,6 +12,7 @@ mod broadcast;
 mod channel;
 mod cond;
 mod context;
+mod gone;
 mod mutex;
 mod notify;
 mod once;
