@@ -244,8 +244,35 @@ impl Drop for AllLocked<'_, '_> {
     }
 }
 
-/// The channel arms in the order of their channels' addresses, and those of one channel in their own.
+/// The channel arms in the order of their channels' addresses, and those of one channel in their own. By insertion, because most often
+/// there are two or three.
 fn sort<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
+    if arms.len() > FEW {
+        return sort_many(arms, places);
+    }
+    let mut count = 0;
+    for (index, arm) in arms.iter().enumerate() {
+        let Arm::Channel(ChannelCase(case)) = arm else {
+            continue;
+        };
+        let mut place = count;
+        while place > 0 && channel(&arms[usize::from(places[place - 1])]).address() > case.address()
+        {
+            places[place] = places[place - 1];
+            place -= 1;
+        }
+        places[place] = index as u16;
+        count += 1;
+    }
+    &places[..count]
+}
+
+/// More arms than this are not inserted one by one, which takes the square of their number. A guess.
+const FEW: usize = 24;
+
+#[cold]
+#[inline(never)]
+fn sort_many<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
     let mut count = 0;
     for (index, arm) in arms.iter().enumerate() {
         if let Arm::Channel(_) = arm {
@@ -254,24 +281,9 @@ fn sort<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
         }
     }
     let places = &mut places[..count];
-    let address = |index: u16| channel(&arms[usize::from(index)]).address();
-    if count > FEW {
-        places.sort_unstable_by_key(|&index| (address(index), index));
-        return places;
-    }
-    for sorted in 1..count {
-        let (index, mut place) = (places[sorted], sorted);
-        while place > 0 && address(places[place - 1]) > address(index) {
-            places[place] = places[place - 1];
-            place -= 1;
-        }
-        places[place] = index;
-    }
+    places.sort_unstable_by_key(|&index| (channel(&arms[usize::from(index)]).address(), index));
     places
 }
-
-/// Up to so many arms are sorted by insertion, which is the fastest for the two or three that most selects have. A guess.
-const FEW: usize = 24;
 
 fn channel<'a>(arm: &Arm<'a>) -> Pin<&'a dyn Case> {
     match arm {
