@@ -3,17 +3,18 @@
 
 mod support;
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use runtime::time::timeout;
 use runtime::{spawn, yield_now};
 use support::{WORKERS, on, on_each, on_one_alone, poll_once, times};
-use sync::{Recv, Select, SendError, TryRecvError, channel, never, select};
+use sync::{Recv, Select, SendError, TryRecvError, TrySendError, channel, never, select};
 
 #[test]
 fn dropping_the_last_sender_closes() {
@@ -295,6 +296,163 @@ fn a_dropped_stream_gives_its_value_back() {
         drop(rx);
         assert_eq!(other.recv().await, Some(1));
     });
+}
+
+/// As a stream a handle stays in line when a `next` is dropped. That must not hide a value from the handle's other methods.
+#[test]
+fn what_a_handle_was_handed_as_a_stream_is_received_by_any_method() {
+    let (tx, mut rx) = channel(0);
+    for method in 0..4 {
+        assert!(poll_once(pin!(rx.next())).is_pending());
+        tx.try_send(method).unwrap();
+        let received = match method {
+            0 => rx.try_recv().ok(),
+            1 => rx.blocking_recv(),
+            2 => match poll_once(pin!(async {
+                select! { n = rx.recv() => n }
+            })) {
+                Poll::Ready(received) => received,
+                Poll::Pending => None,
+            },
+            _ => match poll_once(pin!(rx.next())) {
+                Poll::Ready(received) => received,
+                Poll::Pending => None,
+            },
+        };
+        assert_eq!(received, Some(method));
+    }
+    // And it is out of line then: the value is nobody's.
+    assert!(poll_once(pin!(rx.next())).is_pending());
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(tx.try_send(4), Err(TrySendError::Full(4)));
+    // What it was handed before the close is received after it, in order.
+    let (tx, mut rx) = channel(2);
+    let other = rx.clone();
+    assert!(poll_once(pin!(rx.next())).is_pending());
+    for n in 5..8 {
+        tx.try_send(n).unwrap();
+    }
+    tx.close();
+    assert_eq!((rx.try_recv(), other.try_recv()), (Ok(5), Ok(6)));
+    assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(Some(7)));
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Closed));
+}
+
+#[test]
+fn threads_that_share_a_handle_find_what_it_was_handed_once() {
+    for _ in 0..200 {
+        let (tx, mut rx) = channel(1);
+        assert!(poll_once(pin!(rx.next())).is_pending());
+        tx.try_send(1).unwrap();
+        tx.try_send(2).unwrap();
+        drop(tx);
+        let mut received: Vec<_> = std::thread::scope(|scope| {
+            let threads = [(); 3].map(|()| scope.spawn(|| rx.blocking_recv()));
+            threads.map(|thread| thread.join().unwrap()).into()
+        });
+        received.sort();
+        assert_eq!(received, [None, Some(1), Some(2)]);
+    }
+}
+
+#[test]
+fn a_stream_that_has_ended_stays_ended() {
+    let (tx, mut rx) = channel(1);
+    assert!(poll_once(pin!(rx.next())).is_pending());
+    drop(tx);
+    for _ in 0..3 {
+        assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(None::<u32>));
+    }
+    // A value that comes back afterwards is still received.
+    let (tx, mut rx) = channel(0);
+    let held = rx.clone();
+    let mut holds = Box::pin(held.recv());
+    assert!(poll_once(holds.as_mut()).is_pending());
+    tx.try_send(1).unwrap();
+    drop(tx);
+    assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(None));
+    drop(holds);
+    assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(Some(1)));
+    assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(None));
+}
+
+#[test]
+fn a_stream_counts_on_what_is_its_own_alone() {
+    let (tx, rx) = channel(3);
+    tx.try_send(1).unwrap();
+    tx.try_send(2).unwrap();
+    assert_eq!(rx.size_hint(), (2, None));
+    let other = rx.clone();
+    assert_eq!(rx.size_hint(), (0, None), "the other may take them");
+    drop(other);
+    assert_eq!(rx.size_hint(), (2, None));
+}
+
+#[test]
+fn many_are_received_at_once_and_in_order() {
+    on_each(WORKERS, || async {
+        for capacity in [0, 1, 7, 100] {
+            let (tx, rx) = channel(capacity);
+            let sender = spawn(async move {
+                for n in 0..500 {
+                    tx.send(n).await.unwrap();
+                }
+            });
+            let (mut all, mut limit) = (Vec::with_capacity(3), 1);
+            loop {
+                let before = all.len();
+                let n = rx.recv_many(&mut all, limit).await;
+                assert!(n <= limit && all.len() == before + n);
+                if n == 0 {
+                    break;
+                }
+                limit = limit % 90 + 1;
+            }
+            assert_eq!(all, (0..500).collect::<Vec<_>>());
+            sender.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn receiving_many_takes_what_is_there_and_wakes_who_gets_room() {
+    let (tx, rx) = channel(40);
+    for n in 0..40 {
+        tx.try_send(n).unwrap();
+    }
+    let calls = Arc::<Calls>::default();
+    let waker = Waker::from(calls.clone());
+    let mut sends: Vec<_> = (40..120).map(|n| Box::pin(tx.send(n))).collect();
+    for send in &mut sends {
+        let polled = send.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+    }
+    let mut all = Vec::new();
+    assert_eq!(poll_once(pin!(rx.recv_many(&mut all, 0))), Poll::Ready(0));
+    assert_eq!(poll_once(pin!(rx.recv_many(&mut all, 50))), Poll::Ready(50));
+    assert_eq!(calls.0.load(SeqCst), 50);
+    let rest = rx.recv_many(&mut all, usize::MAX);
+    assert_eq!(poll_once(pin!(rest)), Poll::Ready(70));
+    assert_eq!(calls.0.load(SeqCst), 80);
+    assert_eq!(all, (0..120).collect::<Vec<_>>());
+    assert!(
+        sends
+            .iter_mut()
+            .all(|send| poll_once(send.as_mut()).is_ready())
+    );
+    // With nothing there it waits, and given up it has taken nothing.
+    let mut none = Vec::<i32>::new();
+    let mut many = Box::pin(rx.recv_many(&mut none, 9));
+    assert!(poll_once(many.as_mut()).is_pending());
+    tx.try_send(1).unwrap();
+    tx.try_send(2).unwrap();
+    drop(many);
+    assert!(none.is_empty() && none.capacity() == 0);
+    assert_eq!(rx.blocking_recv_many(&mut none, 9), 2);
+    assert_eq!(none, [1, 2]);
+    drop(sends);
+    drop(tx);
+    assert_eq!(rx.blocking_recv_many(&mut none, 9), 0);
 }
 
 #[test]

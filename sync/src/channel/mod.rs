@@ -27,12 +27,14 @@ use std::fmt;
 
 use crate::primitive::Arc;
 
+mod closed;
 mod core;
 mod error;
 mod pending;
 mod receiver;
 mod receiving;
 mod recv;
+mod recv_many;
 mod rehearsal;
 mod ring;
 mod send;
@@ -41,9 +43,11 @@ mod sending;
 mod shared;
 mod waiter;
 
+pub use closed::Closed;
 pub use error::{SendError, TryRecvError, TrySendError};
 pub use receiver::Receiver;
 pub use recv::Recv;
+pub use recv_many::RecvMany;
 pub use send::{Send, SendFrom};
 pub use sender::Sender;
 

@@ -25,6 +25,19 @@ use std::ptr::NonNull;
 /// holds.
 const FIRST_ALLOCATION: u32 = 1024;
 
+/// How many bytes the first allocation takes at most, unless a single value is larger: values of megabytes are not many at a time,
+/// whatever the capacity allows.
+const FIRST_BYTES: usize = 1 << 20;
+
+/// How many slots the first allocation makes, with this capacity.
+fn first_slots<T>(capacity: u32) -> u32 {
+    let fit = match size_of::<T>() {
+        0 => FIRST_ALLOCATION,
+        size => u32::try_from(FIRST_BYTES / size).unwrap_or(u32::MAX),
+    };
+    capacity.min(FIRST_ALLOCATION).min(fit.max(1))
+}
+
 /// See the module.
 pub(super) struct Ring<T> {
     memory: NonNull<T>,
@@ -128,7 +141,7 @@ impl<T> Ring<T> {
             return false;
         }
         let slots = match self.slots {
-            0 => self.capacity.min(FIRST_ALLOCATION),
+            0 => first_slots::<T>(self.capacity),
             slots => self.capacity.min(slots.saturating_mul(2)),
         };
         let memory = allocate(slots);
@@ -312,6 +325,19 @@ mod tests {
         }
         assert_eq!(ring.memory, NonNull::dangling());
         assert_eq!(std::iter::from_fn(|| ring.pop()).count(), 5000);
+    }
+
+    #[test]
+    fn large_values_are_not_given_room_for_all_at_once() {
+        type Large = [u8; 3 << 18];
+        let mut ring = Ring::<Box<Large>>::new(5000);
+        assert!(put(&mut ring, Box::new([1; 3 << 18])));
+        assert_eq!(ring.slots, FIRST_ALLOCATION, "a box is small");
+        assert_eq!(first_slots::<[u8; 3 << 10]>(5000), 341);
+        assert_eq!(first_slots::<Large>(5000), 1);
+        assert_eq!(first_slots::<[u8; 3 << 20]>(5000), 1);
+        assert_eq!(first_slots::<[u8; 3 << 20]>(0), 0);
+        assert_eq!(first_slots::<()>(5000), FIRST_ALLOCATION);
     }
 
     #[test]

@@ -5,11 +5,13 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::sync::OnceLock;
 use std::task::Waker;
 
-use super::core::{Core, IS_CLOSED, RECV_READY, SEND_READY};
+use super::core::{Core, IS_CLOSED, RECV_READY, Received, SEND_READY};
+use crate::gone::Gone;
 use crate::primitive::atomic::{AtomicU8, AtomicU32, Ordering::*};
-use crate::primitive::{Held, Lock, UnsafeCell};
+use crate::primitive::{Held, Lock, UnsafeCell, WAKE_BATCH};
 use crate::waiters::Batch;
 
 /// A channel. Both ends hold it in an `Arc`.
@@ -22,6 +24,8 @@ pub(crate) struct Channel<T> {
     ready: AtomicU8,
     /// No sender exists, and none ever will: Go's nil channel.
     never: bool,
+    /// Those who wait for the close alone; made for the first of them.
+    gone: OnceLock<Box<Gone>>,
     /// Under `lock`.
     core: UnsafeCell<Core<T>>,
 }
@@ -40,6 +44,7 @@ impl<T> Channel<T> {
             receivers: AtomicU32::new(1),
             ready: AtomicU8::new(core.readiness()),
             never,
+            gone: OnceLock::new(),
             core: UnsafeCell::new(core),
         }
     }
@@ -168,6 +173,19 @@ impl<T> Channel<T> {
         first
     }
 
+    /// Those who wait for the close.
+    pub(super) fn gone(&self) -> &Gone {
+        self.gone.get_or_init(|| Box::new(Gone::new()))
+    }
+
+    /// Whether the channel is closed, by a look under the lock: if not, whoever closes it will find those who wait for that.
+    pub(super) fn is_closed_for_good(&self) -> bool {
+        self.is_closed() || {
+            drop(self.hold());
+            self.is_closed()
+        }
+    }
+
     #[cold]
     fn dismiss(&self) {
         let mut batch = Batch::default();
@@ -175,9 +193,46 @@ impl<T> Channel<T> {
             let more = self.lock().dismiss(&mut batch);
             batch.wake();
             if !more {
-                return batch.finish();
+                break;
             }
         }
+        // One who comes after this look finds the channel closed, see `is_closed_for_good`.
+        if let Some(gone) = self.gone.get() {
+            gone.tell(&mut batch);
+        }
+        batch.finish();
+    }
+
+    /// Receives what can be received without waiting, up to `limit` values, and says how many.
+    pub(super) fn receive_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
+        let (mut batch, mut taken) = (Batch::default(), 0);
+        while taken < limit && self.recv_ready() {
+            // Not under the lock, where nothing is allocated.
+            if buffer.len() == buffer.capacity() {
+                buffer.reserve(1);
+            }
+            let room = buffer.capacity() - buffer.len();
+            let enough = taken + room.min(limit - taken).min(WAKE_BATCH);
+            let mut core = self.lock();
+            let empty = loop {
+                if taken == enough {
+                    break false;
+                }
+                let Received::Value(value, peer) = core.receive() else {
+                    break true;
+                };
+                buffer.push(value);
+                batch.extend(peer);
+                taken += 1;
+            };
+            drop(core);
+            batch.wake();
+            if empty {
+                break;
+            }
+        }
+        batch.finish();
+        taken
     }
 
     /// How many handles of one end there are.
@@ -187,7 +242,7 @@ impl<T> Channel<T> {
         } else {
             &self.receivers
         };
-        // Relaxed: asked where there are no other threads.
+        // Relaxed: asked where there are no other threads, or for a hint.
         count.load(Relaxed) as usize
     }
 

@@ -44,7 +44,7 @@ const INLINE: usize = 16;
 /// **Go:** `reflect.Select`.
 #[must_use = "a list of operations does nothing until it is waited for"]
 pub struct Select<'a, R> {
-    arms: Vec<Pin<Box<dyn ListArm<R> + std::marker::Send + 'a>>>,
+    arms: Vec<BoxedArm<'a, R>>,
     biased: bool,
 }
 
@@ -275,6 +275,7 @@ impl<'a, R> Select<'a, R> {
     fn selecting(self, default: bool) -> ListSelecting<'a, R> {
         ListSelecting {
             arms: self.arms,
+            over: false,
             claim: Claim::new(),
             policy: Policy {
                 biased: self.biased,
@@ -308,6 +309,9 @@ trait ListArm<R> {
     fn result(self: Pin<&mut Self>) -> R;
 }
 
+/// An arm, in the box that waiters point into.
+type BoxedArm<'a, R> = Pin<Box<dyn ListArm<R> + std::marker::Send + 'a>>;
+
 pin_project! {
     struct Mapped<A, F> {
         #[pin]
@@ -336,7 +340,9 @@ where
 ///
 /// The arms are in boxes, the claim is pinned with it. The arms are dropped first, because their waiters point to the claim.
 struct ListSelecting<'a, R> {
-    arms: Vec<Pin<Box<dyn ListArm<R> + std::marker::Send + 'a>>>,
+    arms: Vec<BoxedArm<'a, R>>,
+    /// An arm has been chosen, or the default: there is nothing left to poll.
+    over: bool,
     claim: Claim,
     policy: Policy,
     place: &'static Location<'static>,
@@ -357,6 +363,11 @@ impl<R> Future for ListSelecting<'_, R> {
         let proceed = ready!(coop::poll_proceed(cx));
         // SAFETY: nothing is moved out of it, and the boxes keep the arms where they are.
         let this = unsafe { self.get_unchecked_mut() };
+        // An arm that has taken effect must not do so again: its value is gone.
+        assert!(
+            !this.over,
+            "a select was polled again after it had completed; make a new `Select`"
+        );
         let choice = if this.arms.len() <= INLINE {
             this.poll_inline(cx)
         } else {
@@ -365,10 +376,7 @@ impl<R> Future for ListSelecting<'_, R> {
         match choice {
             Poll::Ready(choice) => {
                 proceed.made_progress();
-                Poll::Ready(match choice {
-                    Choice::Arm(index) => Some(this.arms[usize::from(index)].as_mut().result()),
-                    Choice::Default => None,
-                })
+                Poll::Ready(this.conclude(choice))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -376,6 +384,18 @@ impl<R> Future for ListSelecting<'_, R> {
 }
 
 impl<R> ListSelecting<'_, R> {
+    /// The result. Those that lost go first, as in `select!`: a closure may well wait for what they hold.
+    fn conclude(&mut self, choice: Choice) -> Option<R> {
+        self.over = true;
+        let mut arms = std::mem::take(&mut self.arms);
+        let Choice::Arm(index) = choice else {
+            return None;
+        };
+        let mut chosen = arms.swap_remove(usize::from(index));
+        drop(arms);
+        Some(chosen.as_mut().result())
+    }
+
     fn poll_inline(&mut self, cx: &mut Context<'_>) -> Poll<Choice> {
         let n = self.arms.len();
         let mut arms = [const { Arm::Off }; INLINE];

@@ -165,7 +165,7 @@ pub(crate) fn poll_with_budget<F: Future>(future: std::pin::Pin<&mut F>) -> Poll
 }
 
 /// One poll by hand, with a waker that nobody listens to, and without a budget, whose end would look like waiting.
-pub(crate) fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll_once<F: Future + ?Sized>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     let future = pin!(runtime::task::coop::unconstrained(future));
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }
