@@ -169,16 +169,23 @@ pub(crate) trait During<T> {
 
 impl<T> During<T> for io::Result<T> {
     fn during(self, operation: &'static str, address: impl fmt::Display) -> io::Result<T> {
-        self.map_err(|source| {
-            let context = OpError {
-                operation,
-                address: address.to_string(),
-                cure: cure(operation, &source),
-                source,
-            };
-            io::Error::new(context.source.kind(), context)
-        })
+        self.map_err(|source| named(operation, address, source))
     }
+}
+
+/// The error with its context.
+pub(crate) fn named(
+    operation: &'static str,
+    address: impl fmt::Display,
+    source: io::Error,
+) -> io::Error {
+    let context = OpError {
+        operation,
+        address: address.to_string(),
+        cure: cure(operation, &source),
+        source,
+    };
+    io::Error::new(context.source.kind(), context)
 }
 
 /// What to do about it, where that is known.

@@ -17,7 +17,7 @@ use socket2::{Domain, Type};
 
 use super::{UnixStream, abstract_name, address};
 use crate::accept::{accept, set_deadline, skip_gone};
-use crate::error::During;
+use crate::error::{During, named};
 use crate::socket::Socket;
 use crate::sys;
 use crate::tcp::system_backlog;
@@ -115,13 +115,35 @@ impl UnixListener {
     /// **Go:** `ln.Accept()`.
     #[track_caller]
     pub fn accept(&self) -> impl Future<Output = io::Result<(UnixStream, SocketAddr)>> + Send + '_ {
-        let place = Location::caller();
-        let inner = &*self.inner;
-        async move {
-            accept(&inner.socket, &inner.shortages, place, once, register)
-                .await
-                .during("accept", inner.name())
-        }
+        self.accepting(|_| {}, Location::caller())
+    }
+
+    /// Says of each pause why.
+    #[track_caller]
+    pub(crate) fn accept_telling(
+        &self,
+        paused: &(impl Fn(io::Error) + Sync),
+    ) -> impl Future<Output = io::Result<(UnixStream, SocketAddr)>> + Send {
+        let named = move |error| paused(named("accept", self.inner.name(), error));
+        self.accepting(named, Location::caller())
+    }
+
+    async fn accepting(
+        &self,
+        paused: impl Fn(io::Error) + Send,
+        place: &'static Location<'static>,
+    ) -> io::Result<(UnixStream, SocketAddr)> {
+        let Inner {
+            socket, shortages, ..
+        } = &*self.inner;
+        let paused = |error| {
+            // Relaxed: a count and nothing more.
+            shortages.fetch_add(1, Ordering::Relaxed);
+            paused(error);
+        };
+        accept(socket, paused, place, once, register)
+            .await
+            .during("accept", self.inner.name())
     }
 
     /// Accepts a connection if one waits.
