@@ -232,8 +232,12 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
     /// After that, reading the body fails in the handler, which may still answer; then the connection is closed. `None`, for ever, by default:
     /// set it where bodies are read whole before anything else is done, or read them with a limit of the handler's own.
     ///
-    /// A body that the handler does not read is not waited for, and has no limit. In HTTP/2, where requests share a connection, this
-    /// holds for the first head alone: there [`write_timeout`](Self::write_timeout) bounds request and answer together.
+    /// A body that the handler does not read is not waited for, and has no limit.
+    ///
+    /// In HTTP/2, where requests share a connection, this holds for the client's first 24 bytes alone, by which it is known that it speaks
+    /// HTTP/2. After them [`idle_timeout`](Self::idle_timeout) ends a connection whose next head does not come, and
+    /// [`write_timeout`](Self::write_timeout), which counts from the head, bounds request and answer together: set it, too, or read bodies with a
+    /// limit of the handler's own.
     ///
     /// ```
     /// use std::time::Duration;
@@ -260,8 +264,9 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
     /// which never reads holds its connection: set it on the open network.
     ///
     /// With HTTP/2, where answers share a connection, each has its own limit: the handler is dropped, and the stream reset, when it is not done by
-    /// then or the client grants it no room; the connection is closed when the client takes nothing any more. (Up to 16 KiB of an answer for which
-    /// there is no room are not found by this, but by [`idle_timeout`](Self::idle_timeout).)
+    /// then, or the client has not granted room for all of the answer; the connection is closed when the client takes nothing any more.
+    /// (That costs each chunk of an answer a frame of ten bytes. Without this limit [`idle_timeout`](Self::idle_timeout) ends a connection all of
+    /// whose answers are done but for less than 16 KiB each that it grants no room.)
     ///
     /// A connection that has been upgraded has no limit: its handler sets one.
     ///
