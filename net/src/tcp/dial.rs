@@ -443,3 +443,35 @@ fn connected(stream: &mio::net::TcpStream) -> io::Result<()> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Go: TestDialerPartialDeadline.
+    #[test]
+    fn a_limit_is_shared_out_among_the_addresses_that_are_left() {
+        let runtime = runtime::Builder::new().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let now = Instant::now();
+            let ms = Duration::from_millis;
+            for (limit, left, shared) in [
+                (ms(12_000), 1, ms(12_000)),
+                (ms(12_000), 2, ms(6_000)),
+                (ms(12_000), 3, ms(4_000)),
+                // Not less than makes sense.
+                (ms(12_000), 999, ms(2_000)),
+                // Unless there is no more.
+                (ms(1_900), 999, ms(1_900)),
+                (ms(1), 1, ms(1)),
+                (ms(0), 1, ms(0)),
+                (ms(0), 7, ms(0)),
+            ] {
+                assert_eq!(share(now + limit, left), now + shared, "{limit:?}, {left}");
+            }
+            // It has passed already.
+            runtime::time::sleep(ms(1)).await;
+            assert_eq!(share(now, 1), Instant::now());
+        });
+    }
+}
