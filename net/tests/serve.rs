@@ -227,8 +227,10 @@ fn dropping_the_server_tells_its_connections_to_finish() {
 }
 
 /// Where errors go in these tests.
-fn collect<P: std::fmt::Debug>() -> (Arc<Mutex<Vec<String>>>, impl Fn(ServeError<P>)) {
-    let errors = Arc::new(Mutex::new(Vec::new()));
+type Errors = Arc<Mutex<Vec<String>>>;
+
+fn collect<P: std::fmt::Debug>() -> (Errors, impl Fn(ServeError<P>)) {
+    let errors = Errors::default();
     let told = Arc::clone(&errors);
     let tell = move |error: ServeError<P>| told.lock().unwrap().push(error.to_string());
     (errors, tell)
