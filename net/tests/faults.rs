@@ -125,10 +125,12 @@ mod in_the_kernel_s_place {
         if !in_child("in_the_kernel_s_place::a_host_that_cannot_be_reached_is_named") {
             return;
         }
-        for (number, kind) in [
-            (libc::EHOSTUNREACH, io::ErrorKind::HostUnreachable),
-            (libc::ENETUNREACH, io::ErrorKind::NetworkUnreachable),
-            (libc::ETIMEDOUT, io::ErrorKind::TimedOut),
+        use io::ErrorKind::{HostUnreachable, NetworkUnreachable, PermissionDenied, TimedOut};
+        for (number, kind, cure) in [
+            (libc::EHOSTUNREACH, HostUnreachable, "no way leads there"),
+            (libc::ENETUNREACH, NetworkUnreachable, "no way leads there"),
+            (libc::ETIMEDOUT, TimedOut, "the host is down, or a firewall"),
+            (libc::EPERM, PermissionDenied, "a firewall does"),
         ] {
             let thread = std::thread::spawn(move || {
                 refuse(libc::SYS_connect, number);
@@ -137,6 +139,7 @@ mod in_the_kernel_s_place {
                     .block_on(TcpStream::connect("127.0.0.1:9"))
                     .unwrap_err();
                 assert_eq!(error.kind(), kind);
+                assert!(error.to_string().contains(cure), "{error}");
                 let context = error.get_ref().unwrap().downcast_ref::<OpError>().unwrap();
                 assert_eq!(
                     (context.operation(), context.address()),
@@ -147,6 +150,39 @@ mod in_the_kernel_s_place {
             });
             thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_port_that_needs_rights_says_which() {
+        if !in_child("in_the_kernel_s_place::a_port_that_needs_rights_says_which") {
+            return;
+        }
+        let thread = std::thread::spawn(|| {
+            refuse(libc::SYS_bind, libc::EACCES);
+            let runtime = runtime::Builder::new().max_procs(1).build().unwrap();
+            runtime.block_on(async {
+                let local = "127.0.0.1:80".parse().unwrap();
+                for error in [
+                    TcpListener::bind(local).await.unwrap_err(),
+                    UdpSocket::bind(local).await.unwrap_err(),
+                    Dialer::new()
+                        .local_addr(local)
+                        .connect("127.0.0.1:9")
+                        .await
+                        .unwrap_err(),
+                ] {
+                    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+                    assert_eq!(net::os_error(&error), Some(libc::EACCES));
+                    let text = error.to_string();
+                    assert!(text.contains("127.0.0.1:80: Permission denied"), "{text}");
+                    assert!(text.contains("CAP_NET_BIND_SERVICE"), "{text}");
+                }
+                let error = net::UnixListener::bind("a-file").unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+                assert!(error.to_string().contains("directory cannot be"), "{error}");
+            });
+        });
+        thread.join().unwrap();
     }
 
     #[test]
@@ -543,7 +579,10 @@ fn connecting_ends_with_its_time_limit() {
         let connecting = Dialer::new().timeout(limit).connect(address);
         let error = connecting.await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(error.to_string(), format!("connect {address}: i/o timeout"));
+        assert_eq!(
+            error.to_string(),
+            format!("connect {address}: i/o timeout; it did not answer within Dialer::timeout")
+        );
         Ok(())
     });
 }

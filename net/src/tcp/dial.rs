@@ -21,7 +21,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::TcpStream;
 use super::options::Options;
-use crate::error::{During, list, no_address};
+use crate::error::{During, LOCAL, list, no_address};
 use crate::resolve::{Target, ToSocketAddrs, resolve};
 use crate::socket::Socket;
 use crate::sys::{self, bind_address_no_port};
@@ -180,8 +180,8 @@ impl Dialer {
     /// # Errors
     ///
     /// An [`OpError`](crate::OpError) for `lookup` or `connect`, of the first address that failed: nothing listens there
-    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), no way leads there, no local port is free
-    /// ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)), too many files are open, the time is over
+    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), no way leads there, no local port is free, or no
+    /// interface has the local address ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)), too many files are open, the time is over
     /// ([`TimedOut`](io::ErrorKind::TimedOut)).
     ///
     /// # Panics
@@ -363,7 +363,7 @@ impl Dialer {
         if let Some(local) = self.local {
             // The port is chosen at the connect, when the destination is known.
             bind_address_no_port(socket.as_fd())?;
-            socket.bind(&local.into())?;
+            socket.bind(&local.into()).during(LOCAL, local)?;
         }
         match socket.connect(&address.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
