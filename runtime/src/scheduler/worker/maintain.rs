@@ -23,6 +23,9 @@ const TIMER_BATCH: usize = 256;
 /// behind the others.
 const SHARED: u64 = 500_000;
 
+/// The same, where no core is free. Less than the monitor lets tasks wait.
+const SHARED_FULL: u64 = 4_000_000;
+
 /// Of so many polls that follow a `maintain` one is watched: of some 500 in all, so that the looks at the clock cost less than a
 /// hundredth of the cheapest operations.
 const MAINTAINS_WATCHED: u8 = 8;
@@ -150,7 +153,12 @@ impl Worker {
 
     /// A batch of tasks was woken into the ring: one that keeps this worker busy for long is shared.
     pub(super) fn share(&self, woken: usize) {
-        if woken > 1 && self.pace.time_for(woken) >= SHARED {
+        let patience = if self.scheduler.monitor().is_full() {
+            SHARED_FULL
+        } else {
+            SHARED
+        };
+        if woken > 1 && self.pace.time_for(woken) >= patience {
             self.scheduler.notify();
         }
     }
