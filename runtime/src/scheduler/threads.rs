@@ -53,6 +53,26 @@ pub(crate) fn waits(thread: ThreadNumber) -> Option<bool> {
     Some(state != 'R')
 }
 
+/// What a thread has had of the CPUs since it began, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CpuTime {
+    pub(crate) ran: u64,
+    /// Ready to run, while others did.
+    pub(crate) waited: u64,
+}
+
+/// What a thread has had of the CPUs; `None`: unknown. Some microseconds.
+pub(crate) fn cpu(thread: ThreadNumber) -> Option<CpuTime> {
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    let mut fields = stat
+        .split_ascii_whitespace()
+        .map(|field| field.parse().ok());
+    Some(CpuTime {
+        ran: fields.next()??,
+        waited: fields.next()??,
+    })
+}
+
 /// What tells a thread from a later one of the same number: when it began.
 pub(crate) fn began(thread: ThreadNumber) -> Option<u64> {
     let stat = fs::read_to_string(format!("{PROC}/self/task/{thread}/stat")).ok()?;
@@ -138,6 +158,21 @@ mod tests {
         assert!(began(me).unwrap() <= began(other).unwrap());
         drop(leave);
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_computes_is_seen_to_run() {
+        let me = current().unwrap();
+        // A kernel without these statistics says nothing, or zeros.
+        let Some(before) = cpu(me).filter(|cpu| cpu.ran > 0) else {
+            return;
+        };
+        let ran = || cpu(me).unwrap().ran;
+        while ran() < before.ran + 5_000_000 {
+            std::hint::spin_loop();
+        }
+        assert!(cpu(me).unwrap().waited >= before.waited);
+        assert_eq!(cpu(ThreadNumber::MAX), None);
     }
 
     #[test]

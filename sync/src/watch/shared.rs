@@ -5,8 +5,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
-use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::gone::Gone;
+use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::waiters::{Batch, Waiters};
 
 pub(super) struct Shared<T> {
