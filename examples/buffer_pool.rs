@@ -1,7 +1,7 @@
 //! Buffers that are used again: ten thousand requests, and no more buffers than are in use at once.
 //!
-//! A request gets a buffer from the pool and gives it back by dropping it, wherever it ends: at the last line, at a `?`, or because its task
-//! was aborted. Nobody waits for a buffer: if none is there, one is made.
+//! A request gets a buffer from the pool and gives it back by dropping it, wherever it ends: at the last line, at a `?`, or because its
+//! task was aborted. Nobody waits for a buffer: if none is there, one is made.
 //!
 //! Go: `sync.Pool` with `pool.Get()` and `defer pool.Put(buf)`.
 //!

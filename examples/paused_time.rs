@@ -1,9 +1,9 @@
 //! Paused time: tests of what takes minutes, which take no time and end the same way each time.
 //!
 //! `call` tries again after one second, two, four and so on, and gives up after a minute. With `start_paused` the clock stands while a task
-//! runs, and jumps to the next timer when all of them wait; so the tests below see each delay to the nanosecond. `time::settle` waits
-//! until everything that can happen at a moment has happened, `time::advance` moves the clock by hand. Tasks run in a random order that
-//! follows from a seed: `runs = 50` tries fifty orders, a test that fails prints its seed, and `SEED=… cargo test` runs the same order again.
+//! runs, and jumps to the next timer when all of them wait; so the tests below see each delay to the nanosecond. `time::settle` waits until
+//! everything that can happen at a moment has happened, `time::advance` moves the clock by hand. Tasks run in a random order that follows
+//! from a seed: `runs = 50` tries fifty orders, a test that fails prints its seed, and `SEED=… cargo test` runs the same order again.
 //!
 //! Go: `testing/synctest`.
 //!

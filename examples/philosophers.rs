@@ -1,7 +1,7 @@
 //! Dining philosophers: five of them, five forks, and an order in which forks are taken.
 //!
-//! If each took the left fork first, all could end with one fork in hand, waiting for the other for ever. Here everybody takes the fork with the
-//! lower number first, so that there is no circle. Run it with `left-first` to see what the runtime says when there is one.
+//! If each took the left fork first, all could end with one fork in hand, waiting for the other for ever. Here everybody takes the fork
+//! with the lower number first, so that there is no circle. Run it with `left-first` to see what the runtime says when there is one.
 //!
 //! Go: five `sync.Mutex`; `fatal error: all goroutines are asleep - deadlock!`
 //!

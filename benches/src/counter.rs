@@ -1,8 +1,8 @@
 //! Counts the system calls of another process.
 //!
-//! By the kernel's tracepoint `raw_syscalls:sys_enter`, where this process may use it: the calls are counted as they happen, and the process
-//! is not stopped. Else with `strace -c`, which stops it twice a call: the rates of that time mean nothing, and the count a message is a little
-//! lower than in earnest, since more messages lie ready for each wait. Else not at all. Either way it is a run of its own after
+//! By the kernel's tracepoint `raw_syscalls:sys_enter`, where this process may use it: the calls are counted as they happen, and the
+//! process is not stopped. Else with `strace -c`, which stops it twice a call: the rates of that time mean nothing, and the count a message
+//! is a little lower than in earnest, since more messages lie ready for each wait. Else not at all. Either way it is a run of its own after
 //! the one that is timed, for even the tracepoint makes each call dearer.
 //!
 //! One of the few files here with unsafe code: `perf_event_open`, for which neither std nor libc has a function.

@@ -87,8 +87,8 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// - `start_paused`: the clock stands while tasks run, and jumps from timer to timer when all of them wait, so that sleeps
 ///   take no time. The test runs one task at a time, in an order that follows from a seed: that of the environment's `SEED`, else a new
 ///   one each time, which is printed if the test fails. `start_paused = false` is off.
-/// - `runs = 100`, beside `start_paused`: the body is run so many times, each with a new seed, until one fails. With `SEED` in the environment it
-///   is run once.
+/// - `runs = 100`, beside `start_paused`: the body is run so many times, each with a new seed, until one fails. With `SEED` in the
+///   environment it is run once.
 /// - `seed = 7`: one task at a time, in an order that follows from this number.
 ///
 /// # Panics

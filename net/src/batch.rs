@@ -3,9 +3,9 @@
 //! A [`Batch`] is one piece of memory with a place for each datagram, made once and used again and again. The system fills or reads it with
 //! one call (`recvmmsg`, `sendmmsg` on Linux); elsewhere a loop of single calls does the same: `udp_batch.rs`.
 //!
-//! A place may also hold a train: several datagrams of one size and one address, which Linux cuts apart as late, and puts together as early, as it
-//! can (GSO and GRO), so that most of its own work is done once a train. Where the system cannot cut, or the device that they would leave by
-//! cannot, they are sent one by one: what a train means does not depend on who cuts it.
+//! A place may also hold a train: several datagrams of one size and one address, which Linux cuts apart as late, and puts together as
+//! early, as it can (GSO and GRO), so that most of its own work is done once a train. Where the system cannot cut, or the device that they
+//! would leave by cannot, they are sent one by one: what a train means does not depend on who cuts it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -17,7 +17,8 @@ pub(crate) const AT_ONCE: usize = 64;
 /// Room for datagrams with their addresses, to be received or sent together.
 ///
 /// Each has a place. A place may hold several datagrams of one size, to be [cut apart](Self::push_segments) when they are sent; or
-/// [put together](crate::UdpSocket::set_gro) when they were received. [`datagrams`](Self::datagrams) yields them one by one however that is.
+/// [put together](crate::UdpSocket::set_gro) when they were received. [`datagrams`](Self::datagrams) yields them one by one however that
+/// is.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -168,9 +169,9 @@ impl Batch {
         self.put(datagram, 0, to.into());
     }
 
-    /// Adds datagrams of this size, all to the same address, in one place: the last may be shorter. The system cuts them apart, which costs it
-    /// much less than to be handed each by itself (`UDP_SEGMENT`, also known as GSO). Where it cannot do that it is handed each by itself; what then
-    /// finds no room in its buffer is lost, as it might be anywhere on its way.
+    /// Adds datagrams of this size, all to the same address, in one place: the last may be shorter. The system cuts them apart, which costs
+    /// it much less than to be handed each by itself (`UDP_SEGMENT`, also known as GSO). Where it cannot do that it is handed each by
+    /// itself; what then finds no room in its buffer is lost, as it might be anywhere on its way.
     ///
     /// Linux cuts up to 64 datagrams, and 64 KiB, at a time.
     ///

@@ -1,8 +1,8 @@
 //! Addresses from what a user writes: literal ones at once, names through the system's resolver on the blocking pool.
 //!
-//! The resolver blocks a thread for as long as the name servers take. At most [`LOOKUPS`] lookups run at a time in the process; further ones
-//! wait in line, so that a storm of slow names leaves the pool to others. A lookup whose caller has gone still counts until its
-//! thread is back.
+//! The resolver blocks a thread for as long as the name servers take. At most [`LOOKUPS`] lookups run at a time in the process; further
+//! ones wait in line, so that a storm of slow names leaves the pool to others. A lookup whose caller has gone still counts until its thread
+//! is back.
 #![forbid(unsafe_code)]
 
 use std::fmt;

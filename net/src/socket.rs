@@ -31,7 +31,8 @@ pub(crate) struct Socket<S> {
     /// `None` once closed. Dropped before the registration.
     device: RwLock<Option<S>>,
     registration: Registration,
-    /// Whether the reactor reports that it is writable. Who sees it may rely on that; who does not asks for it once more, which changes nothing.
+    /// Whether the reactor reports that it is writable. Who sees it may rely on that; who does not asks for it once more, which changes
+    /// nothing.
     writes_watched: AtomicBool,
 }
 
@@ -124,8 +125,8 @@ impl<S: Source + AsFd> Socket<S> {
         Ok(())
     }
 
-    /// Makes a call, and waits and repeats it while it would block. `eager`: it cannot block, do not ask. The future may be polled again when
-    /// it is done: it makes the next call.
+    /// Makes a call, and waits and repeats it while it would block. `eager`: it cannot block, do not ask. The future may be polled again
+    /// when it is done: it makes the next call.
     #[inline]
     pub(crate) fn io<'a, R, F>(
         &'a self,

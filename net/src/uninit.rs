@@ -1,7 +1,7 @@
 //! Reading into memory that holds nothing yet, which is what hyper and Tokio hand out to be filled.
 //!
-//! The kernel writes straight into it: no zeroing first, no buffer in between. [`socket2`] passes such memory to `recv`, so that all of this
-//! is safe code; only the word "so many bytes are there now", said to hyper or Tokio, is not, and stands in the files that say it.
+//! The kernel writes straight into it: no zeroing first, no buffer in between. [`socket2`] passes such memory to `recv`, so that all of
+//! this is safe code; only the word "so many bytes are there now", said to hyper or Tokio, is not, and stands in the files that say it.
 #![forbid(unsafe_code)]
 
 use std::io;

@@ -1,5 +1,5 @@
-//! Name servers that do not answer. The resolver is replaced: a program's own `getaddrinfo` goes before the library's, and this one waits until
-//! it is told to fail.
+//! Name servers that do not answer. The resolver is replaced: a program's own `getaddrinfo` goes before the library's, and this one waits
+//! until it is told to fail.
 
 mod support;
 

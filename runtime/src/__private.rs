@@ -9,8 +9,9 @@
 //! The choice is made by the compiler, through method lookup: `(&probe).path()` finds [`ChooseTask`] for `Probe<F>` if its bounds hold,
 //! and otherwise, one `&` further, [`ChooseThread`] for `&Probe<F>`.
 //!
-//! Either way the runtime is shut down at the end, also by a panic. A program does not wait for what is left, as in Go: a task that
-//! spins or a blocking job that hangs keeps it alive for `LAST_POLLS` and no longer. A test drops its runtime in the ordinary way, so that nothing leaks into the next test.
+//! Either way the runtime is shut down at the end, also by a panic. A program does not wait for what is left, as in Go: a task that spins
+//! or a blocking job that hangs keeps it alive for `LAST_POLLS` and no longer. A test drops its runtime in the ordinary way, so that
+//! nothing leaks into the next test.
 #![forbid(unsafe_code)]
 
 use std::env;

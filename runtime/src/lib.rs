@@ -35,7 +35,7 @@
 //! | `RUNTIME_MAXPROCS=4` | how many tasks run at a time, where the program does not say; else the CPUs that the process may use |
 //! | `RUNTIME_DEBUG=schedtrace=1000` | a line about the scheduler on stderr, each 1000 ms |
 //! | `RUNTIME_DEBUG=deadlock=0` | no `all tasks are asleep - deadlock!`: see [`Builder::detect_deadlock`] |
-//! | `RUNTIME_DEBUG=sigquit=0` | SIGQUIT (Ctrl-\) prints no tasks: see [`Builder::dump_on_sigquit`] |
+//! | `RUNTIME_DEBUG=sigquit=0` | SIGQUIT (Ctrl-\\) prints no tasks: see [`Builder::dump_on_sigquit`] |
 //! | `SEED=7` | the order in which a test with paused time runs its tasks: see [`Builder::seed`] |
 //!
 //! Several, with commas: `RUNTIME_DEBUG=schedtrace=1000,deadlock=0`.
@@ -48,14 +48,14 @@
 //! readiness ([`io`]), and it is then in no queue and costs nothing but its memory. The event wakes it: it goes to the waking worker's
 //! run-next slot, and from there on as before.
 //!
-//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`signal`], [`time`]; around them `runtime`, `builder`, `handle`, `block_on`;
-//! and what says why: [`dump`], `traceback`, `deadlock`, [`leaks`], `sigquit`, [`metrics`].
-//! `docs/ARCHITECTURE.md` has the map, `scheduler/README.md` the protocol by which workers sleep and are woken.
+//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`signal`], [`time`]; around them `runtime`, `builder`, `handle`,
+//! `block_on`; and what says why: [`dump`], `traceback`, `deadlock`, [`leaks`], `sigquit`, [`metrics`]. `docs/ARCHITECTURE.md` has the map,
+//! `scheduler/README.md` the protocol by which workers sleep and are woken.
 //!
 //! # Coming from Go, from Tokio
 //!
-//! Each item says in its last line what Go calls it. The names are Tokio's wherever the meaning is. `docs/FROM_GO.md` and `docs/FROM_TOKIO.md` have
-//! what differs.
+//! Each item says in its last line what Go calls it. The names are Tokio's wherever the meaning is. `docs/FROM_GO.md` and
+//! `docs/FROM_TOKIO.md` have what differs.
 #![doc(test(attr(deny(warnings))))]
 
 #[cfg(not(unix))]

@@ -8,8 +8,8 @@
 //!         src/main.rs:5
 //! ```
 //!
-//! A task has no stack while it waits, so there is one frame: the task's name, where it waits; where it was spawned, if it does not wait or does
-//! not say where. A thread in `block_on` is goroutine 0, which Go's programs have too, and of which no tool takes note.
+//! A task has no stack while it waits, so there is one frame: the task's name, where it waits; where it was spawned, if it does not wait or
+//! does not say where. A thread in `block_on` is goroutine 0, which Go's programs have too, and of which no tool takes note.
 //!
 //! *Rejected*: this as the only form. A task is no goroutine, and a newcomer would look for the function `reader`.
 #![forbid(unsafe_code)]

@@ -1,6 +1,7 @@
 //! Nobody starves: not by two tasks that wake each other, not by one that always finds its operations ready.
 //!
-//! That is the workers' own doing: the monitor, which would put another worker beside one that is in a poll for too long, does nothing here.
+//! That is the workers' own doing: the monitor, which would put another worker beside one that is in a poll for too long, does nothing
+//! here.
 
 mod common;
 

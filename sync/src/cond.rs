@@ -1,7 +1,7 @@
 //! `Cond`: waiting under a lock until another says that something has changed.
 //!
-//! A waiter queues up while it holds the lock, then gives the lock up: so a change made under the lock, and the signal after it, come either
-//! before it looked or after it queued up. Waiters are called in the order in which they came, and only by a signal.
+//! A waiter queues up while it holds the lock, then gives the lock up: so a change made under the lock, and the signal after it, come
+//! either before it looked or after it queued up. Waiters are called in the order in which they came, and only by a signal.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -77,8 +77,8 @@ impl Cond {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe, without the lock: dropped while it waits, the lock is not held any more. A [`signal`](Self::signal) that it had been given
-    /// and not returned with goes to the next.
+    /// Cancel safe, without the lock: dropped while it waits, the lock is not held any more. A [`signal`](Self::signal) that it had been
+    /// given and not returned with goes to the next.
     ///
     /// # Memory ordering
     ///

@@ -279,8 +279,8 @@ impl<T> Default for OnceCell<T> {
 }
 
 pin_project! {
-    /// The value if it is there, else what comes of making it. By hand, so that where it is there, which is most often, no more is done than to
-    /// look.
+    /// The value if it is there, else what comes of making it. By hand, so that where it is there, which is most often, no more is done
+    /// than to look.
     struct Asked<'a, T, M> {
         cell: &'a OnceCell<T>,
         #[pin]

@@ -1,5 +1,9 @@
 //! `singleflight`: of several who want the same thing at once, one fetches it, and all get it.
 //!
+//! [`Group`] shows it in use.
+//!
+//! # How it works
+//!
 //! The fetching runs in a task of its own. So whoever asked first may go away, by a timeout for instance, and the others still get
 //! their answer; if all go away, it goes on to its end, as in Go.
 //!
@@ -153,8 +157,8 @@ where
         }
     }
 
-    /// Waits like [`run`](Self::run), blocking the thread. For threads outside the runtime's tasks that have [entered](runtime::Handle::enter) it,
-    /// as those of `spawn_blocking` have.
+    /// Waits like [`run`](Self::run), blocking the thread. For threads outside the runtime's tasks that have
+    /// [entered](runtime::Handle::enter) it, as those of `spawn_blocking` have.
     ///
     /// # Panics
     ///

@@ -1,4 +1,5 @@
-//! Channels allocate once when they are made and once for the buffer, and no operation allocates after that; nor does waiting at any primitive.
+//! Channels allocate once when they are made and once for the buffer, and no operation allocates after that; nor does waiting at any
+//! primitive.
 #![cfg(not(loom))]
 
 use std::alloc::{GlobalAlloc, Layout, System};

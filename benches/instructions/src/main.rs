@@ -2,7 +2,8 @@
 //!
 //! Time depends on what else the machine does, instructions hardly do. Each operation runs twice in a process of its own, under
 //! `valgrind --tool=callgrind`, with one worker: so many times, and so many more. The difference, divided, is what one costs, and what
-//! starting and ending cost has gone. The result is held against `baseline.txt`; more than a twentieth above is a failure. (Another machine has another C library and another kernel, so there more has to be tolerated.)
+//! starting and ending cost has gone. The result is held against `baseline.txt`; more than a twentieth above is a failure. (Another machine
+//! has another C library and another kernel, so there more has to be tolerated.)
 //!
 //! ```text
 //! cargo run --release -p instructions                  count, compare, fail above the baseline

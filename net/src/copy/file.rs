@@ -21,7 +21,8 @@ const CHUNK: u64 = 256 * 1024;
 const BUFFER: u64 = 64 * 1024;
 
 impl<K: StreamKind> Stream<K> {
-    /// Sends a part of a file, or all of it (`..`), and returns the number of bytes. It ends where the file ends, also if the range is longer.
+    /// Sends a part of a file, or all of it (`..`), and returns the number of bytes. It ends where the file ends, also if the range is
+    /// longer.
     ///
     /// The bytes go from the system's cache to the socket without passing through this process (`sendfile`), where the system can do
     /// that; elsewhere, and for files of which it cannot, they are read on a thread for blocking jobs. Where the file is
@@ -29,8 +30,8 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// # Errors
     ///
-    /// As for [`write`](Self::write); what the system says about reading the file; [`InvalidInput`](io::ErrorKind::InvalidInput) if the range ends
-    /// before it begins.
+    /// As for [`write`](Self::write); what the system says about reading the file; [`InvalidInput`](io::ErrorKind::InvalidInput) if the
+    /// range ends before it begins.
     ///
     /// # Cancel safety
     ///

@@ -1,8 +1,8 @@
 //! Moving bytes from one stream to another, and both ways between two.
 //!
-//! Between two sockets ([`relay`]) nothing is held while nothing moves: a chunk is read into a buffer that belongs to the thread and written
-//! at once, and on Linux, where much moves, it does not even pass through this process. Anything else ([`buffered`]) goes through one
-//! buffer a direction. In both what has been read is written out before more is read, so that a slow receiver holds its sender back and
+//! Between two sockets ([`relay`]) nothing is held while nothing moves: a chunk is read into a buffer that belongs to the thread and
+//! written at once, and on Linux, where much moves, it does not even pass through this process. Anything else ([`buffered`]) goes through
+//! one buffer a direction. In both what has been read is written out before more is read, so that a slow receiver holds its sender back and
 //! memory stays bounded.
 //!
 //! Which it is, is decided by the types of reader and writer when the call is made (`ours.rs`). Wrappers, such as a buffered

@@ -1,8 +1,9 @@
 //! ⚠ Which of our sockets a reader or writer is, if it is one.
 //!
-//! `copy` takes anything that reads and writes, and has a better way for two sockets. Rust has no specialisation; so the type is compared at
-//! run time, which costs nothing, since the compiler knows the answer. Types with lifetimes have no `TypeId` in safe Rust, as that could
-//! be used to forge lifetimes: [`identity`] ignores them, and [`seen_as`] gives out only what lives as long as the value that was passed in.
+//! `copy` takes anything that reads and writes, and has a better way for two sockets. Rust has no specialisation; so the type is compared
+//! at run time, which costs nothing, since the compiler knows the answer. Types with lifetimes have no `TypeId` in safe Rust, as that could
+//! be used to forge lifetimes: [`identity`] ignores them, and [`seen_as`] gives out only what lives as long as the value that was passed
+//! in.
 
 use std::any::TypeId;
 use std::marker::PhantomData;

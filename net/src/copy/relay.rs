@@ -1,10 +1,10 @@
 //! One direction between two sockets.
 //!
 //! *How it moves.* A chunk is read into the calling thread's buffer and written at once: a read and a write, and nothing held while
-//! waiting. What cannot be written keeps the buffer until it can. Where reads fill the buffer, much is on its way, and the direction changes to
-//! splicing: socket → pipe → socket, the bytes staying in the kernel, the pipe taken from a pool for as long as there are bytes in it.
-//! When the chunks become small again it changes back, because splicing a small message takes a system call more: a short read says that the
-//! socket is empty, a short splice does not.
+//! waiting. What cannot be written keeps the buffer until it can. Where reads fill the buffer, much is on its way, and the direction
+//! changes to splicing: socket → pipe → socket, the bytes staying in the kernel, the pipe taken from a pool for as long as there are bytes
+//! in it. When the chunks become small again it changes back, because splicing a small message takes a system call more: a short read says
+//! that the socket is empty, a short splice does not.
 //!
 //! *Falling back.* Sockets that cannot be spliced, and systems without descriptors to spare for a pipe, keep the buffer. That is known
 //! before any byte has been taken; bytes that are in a pipe which the receiver's socket refuses are read out of it.

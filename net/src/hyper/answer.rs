@@ -1,7 +1,7 @@
 //! [`Answer`]: whatever can answer a request. A closure, a tower service (an axum `Router`), a hyper service.
 //!
-//! There are three kinds, and a type may in principle be of several; so each kind is its own trait, `Answer<Kind>`, and the compiler finds the
-//! one that fits. Nobody writes the kind down.
+//! There are three kinds, and a type may in principle be of several; so each kind is its own trait, `Answer<Kind>`, and the compiler finds
+//! the one that fits. Nobody writes the kind down.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

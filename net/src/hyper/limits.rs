@@ -1,9 +1,9 @@
-//! How long a client may take, by Go's rules: until the head of a request is there, until all of it is, between two requests, and to take an
-//! answer.
+//! How long a client may take, by Go's rules: until the head of a request is there, until all of it is, between two requests, and to take
+//! an answer.
 //!
-//! *The head, and idling.* hyper has one timer, which runs from the end of one request to the head of the next. It is made and polled by what
-//! we give it as a timer ([`HeadTimer`]), and so can be two in turn: the idle limit until a byte of the request has come, then the header limit
-//! from that byte on. The first request has no idle time: its limit counts from the beginning of the connection.
+//! *The head, and idling.* hyper has one timer, which runs from the end of one request to the head of the next. It is made and polled by
+//! what we give it as a timer ([`HeadTimer`]), and so can be two in turn: the idle limit until a byte of the request has come, then the
+//! header limit from that byte on. The first request has no idle time: its limit counts from the beginning of the connection.
 //!
 //! *The request and the answer.* [`Timed`](super::timed::Timed) lies between hyper and the stream, and holds reads and writes to the times
 //! that are noted here. The read limit begins where the head's does. The write limit begins when a head is there. It ends

@@ -34,7 +34,8 @@
 //! traits, [`Executor`] and [`Timer`] are what its builders ask for, [`Io`] and `TokioIo` (with feature `tokio-io`) adapt the
 //! streams of others.
 //!
-//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `connection`, `limits`, `timed`, `answer`, `reply`, `streams`, `idle`, `talk`, and the files of `serve` above.
+//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `connection`, `limits`, `timed`, `answer`, `reply`,
+//! `streams`, `idle`, `talk`, and the files of `serve` above.
 // Not `forbid(unsafe_code)`, which would hold for `io` and `adapt` too; every other file forbids it.
 
 mod adapt;

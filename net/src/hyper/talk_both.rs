@@ -44,8 +44,8 @@ impl Protocols {
         Self { http1, http2 }
     }
 
-    /// hyper is told for HTTP/1 that there is a limit; which one it is, is `limits.rs`' business. An HTTP/2 client that is silent for as long as
-    /// it may be idle is asked whether it is there, and cut off if it does not answer.
+    /// hyper is told for HTTP/1 that there is a limit; which one it is, is `limits.rs`' business. An HTTP/2 client that is silent for as
+    /// long as it may be idle is asked whether it is there, and cut off if it does not answer.
     pub(super) fn limit(&mut self, limits: Limits) {
         self.http1.header_read_timeout(limits.for_hyper());
         // Or hyper would read ahead while the handler is at work, and be told that the request is late.

@@ -4,8 +4,8 @@
 //! connection compares the word at each of its polls, which is one load; it has left its waker when it last found a new one, under the
 //! lock under which words are said, so that no word is missed. The server waits for room, or for the last one to leave.
 //!
-//! Invariants: a place in `wakers` belongs to one member, from its entry until it leaves, or to one [`Hearing`], and is otherwise in `free`.
-//! `word` is written under the lock only. Wakers are cloned before it is taken, and called and dropped after it is given back.
+//! Invariants: a place in `wakers` belongs to one member, from its entry until it leaves, or to one [`Hearing`], and is otherwise in
+//! `free`. `word` is written under the lock only. Wakers are cloned before it is taken, and called and dropped after it is given back.
 #![forbid(unsafe_code)]
 
 use std::future::{Future, poll_fn};

@@ -12,8 +12,8 @@ use crate::kind::StreamKind;
 use crate::sys;
 
 impl<K: StreamKind> Stream<K> {
-    /// Reads what is there, up to the buffer's length, waiting while there is nothing. Returns the number of bytes; zero means that the peer
-    /// has finished sending, or that the buffer is empty, in which case it returns at once.
+    /// Reads what is there, up to the buffer's length, waiting while there is nothing. Returns the number of bytes; zero means that the
+    /// peer has finished sending, or that the buffer is empty, in which case it returns at once.
     ///
     /// # Errors
     ///

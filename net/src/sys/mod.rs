@@ -47,7 +47,8 @@ pub(crate) fn is_refused(error: &io::Error) -> bool {
 }
 
 /// Whether writing to a socket whose other end is gone ends this process, where the call cannot say that it must not: splicing and sending
-/// files. Rust's own `main` has the signal ignored; a library in somebody else's program, and one that was asked to keep the default, has not.
+/// files. Rust's own `main` has the signal ignored; a library in somebody else's program, and one that was asked to keep the default, has
+/// not.
 pub(crate) fn broken_pipes_kill() -> bool {
     // SAFETY: the structure is plain integers and pointers: zero is a value of it.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 
 use super::attempt::Attempt;
 use super::error::stopped;
-use super::readiness::Place;
+use super::readiness::Seat;
 use super::registration::Registration;
 use super::state::Direction;
 use crate::task::coop;
@@ -180,11 +180,11 @@ where
     }
 }
 
-/// A place in a record's queue, held by a future.
+/// A future's seat among those who wait for a record.
 struct Waiter<'a> {
     registration: &'a Registration,
     direction: Direction,
-    place: Place,
+    seat: Seat,
     caller: &'static Location<'static>,
 }
 
@@ -197,14 +197,14 @@ impl<'a> Waiter<'a> {
         Self {
             registration,
             direction,
-            place: Place::None,
+            seat: Seat::None,
             caller,
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let record = self.registration.record();
-        match record.wait(self.direction, &mut self.place, cx.waker()) {
+        match record.wait(self.direction, &mut self.seat, cx.waker()) {
             Poll::Ready(result) => Poll::Ready(result.map_err(stopped)),
             Poll::Pending => {
                 waiting(WaitReason::IoWait, self.caller);
@@ -216,7 +216,7 @@ impl<'a> Waiter<'a> {
     #[inline]
     fn forget(&mut self) {
         let record = self.registration.record();
-        record.forget(self.direction, &mut self.place);
+        record.forget(self.direction, &mut self.seat);
     }
 }
 

@@ -13,8 +13,8 @@
 //! 4. No waker is cloned, woken or dropped under the lock: it is foreign code and might come back here.
 //! 5. A direction's tick changes only under a lock that is not let go before all wakers of the direction have been taken.
 //!
-//! *Waiters.* One a direction is inline, more go to a list that is allocated then. A future that waits knows its place by a ticket and
-//! takes its waker along when it is dropped. The `poll_…` functions have no future to remember a place in: they are told apart by
+//! *Waiters.* One a direction is inline, more go to a list that is allocated then. A future that waits knows its [`Seat`] by a ticket and
+//! takes its waker along when it is dropped. The `poll_…` functions have no future to remember a seat in: they are told apart by
 //! their waker, several tasks may wait that way, and beyond [`MAX_POLLERS`] the oldest is woken to make room, so that a
 //! stream that wanders from task to task cannot collect wakers without bound, and nobody is forgotten. All waiters of a direction are
 //! woken together: handing the event to one of them would lose it when that one is dropped between its wake-up and its call.
@@ -89,7 +89,7 @@ impl Ticket {
 
 /// Where a waiting future has left its waker, and the direction's tick at that time; kept in the future.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Seat {
     /// Nowhere.
     #[default]
     None,
@@ -207,11 +207,11 @@ impl Record {
         self.update(|state| state.drained(direction, seen));
     }
 
-    /// A future waits for the direction; `place` remembers where its waker is.
+    /// A future waits for the direction; `seat` remembers where its waker is.
     pub(crate) fn wait(
         &self,
         direction: Direction,
-        place: &mut Place,
+        seat: &mut Seat,
         waker: &Waker,
     ) -> Poll<Result<(), Stop>> {
         let mine = waker.clone();
@@ -222,7 +222,7 @@ impl Record {
         }
         // It does not change under the lock.
         let tick = self.state().tick(direction);
-        let unused = waiters.store(direction, tick, place, mine);
+        let unused = waiters.store(direction, tick, seat, mine);
         drop(waiters);
         drop(unused);
         Poll::Pending
@@ -251,22 +251,22 @@ impl Record {
     /// After an event it is not: who has told of the event takes all wakers of the direction before it lets go of the lock. So the common
     /// end of waiting takes no lock. (A tick that has come round to the same number sends us the long way.)
     #[inline]
-    pub(crate) fn forget(&self, direction: Direction, place: &mut Place) {
-        match *place {
-            Place::None => {}
-            Place::Inline(_, tick) | Place::Listed(_, tick)
+    pub(crate) fn forget(&self, direction: Direction, seat: &mut Seat) {
+        match *seat {
+            Seat::None => {}
+            Seat::Inline(_, tick) | Seat::Listed(_, tick)
                 if tick != self.state().tick(direction) =>
             {
-                *place = Place::None;
+                *seat = Seat::None;
             }
-            _ => self.withdraw(direction, place),
+            _ => self.withdraw(direction, seat),
         }
     }
 
     #[cold]
-    fn withdraw(&self, direction: Direction, place: &mut Place) {
+    fn withdraw(&self, direction: Direction, seat: &mut Seat) {
         let mut waiters = self.lock();
-        let mine = waiters.withdraw(direction, mem::take(place));
+        let mine = waiters.withdraw(direction, mem::take(seat));
         drop(waiters);
         drop(mine);
     }
@@ -324,24 +324,24 @@ enum Displaced {
 }
 
 impl Waiters {
-    /// Stores a future's waker, in its old place if that is still its own; returns a waker to drop.
+    /// Stores a future's waker, in its old seat if that is still its own; returns a waker to drop.
     fn store(
         &mut self,
         direction: Direction,
         tick: u16,
-        place: &mut Place,
+        seat: &mut Seat,
         waker: Waker,
     ) -> Option<Waker> {
-        if let Some(slot) = self.slot(direction, place) {
+        if let Some(slot) = self.slot(direction, seat) {
             return Some(mem::replace(slot, waker));
         }
         let side = direction.index();
         if self.inline[side].is_none() {
             self.tickets[side] = self.tickets[side].next(false);
-            *place = Place::Inline(self.tickets[side].0, tick);
+            *seat = Seat::Inline(self.tickets[side].0, tick);
             self.inline[side] = Some(waker);
         } else {
-            *place = Place::Listed(self.push(direction, false, waker), tick);
+            *seat = Seat::Listed(self.push(direction, false, waker), tick);
         }
         None
     }
@@ -400,17 +400,17 @@ impl Waiters {
         ticket
     }
 
-    /// The waker that this place means, if it has not been taken.
-    fn slot(&mut self, direction: Direction, place: &Place) -> Option<&mut Waker> {
-        match *place {
-            Place::None => None,
-            Place::Inline(ticket, _) => {
+    /// The waker in this seat, if it has not been taken.
+    fn slot(&mut self, direction: Direction, seat: &Seat) -> Option<&mut Waker> {
+        match *seat {
+            Seat::None => None,
+            Seat::Inline(ticket, _) => {
                 let side = direction.index();
                 self.inline[side]
                     .as_mut()
                     .filter(|_| self.tickets[side].0 == ticket)
             }
-            Place::Listed(ticket, _) => {
+            Seat::Listed(ticket, _) => {
                 let list = &mut self.more.as_mut()?.list;
                 list.iter_mut()
                     .find(|other| !other.poller && other.ticket == ticket)
@@ -419,12 +419,12 @@ impl Waiters {
         }
     }
 
-    fn withdraw(&mut self, direction: Direction, place: Place) -> Option<Waker> {
-        self.slot(direction, &place)?;
-        match place {
-            Place::None => None,
-            Place::Inline(..) => self.inline[direction.index()].take(),
-            Place::Listed(ticket, _) => {
+    fn withdraw(&mut self, direction: Direction, seat: Seat) -> Option<Waker> {
+        self.slot(direction, &seat)?;
+        match seat {
+            Seat::None => None,
+            Seat::Inline(..) => self.inline[direction.index()].take(),
+            Seat::Listed(ticket, _) => {
                 let list = &mut self.more.as_mut()?.list;
                 let at = list
                     .iter()

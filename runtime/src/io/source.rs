@@ -98,13 +98,14 @@ use super::state::Direction;
 /// What has to hold:
 ///
 /// - The descriptor is **non-blocking**. It is polled with both interests; an end of a pipe is ready in one direction alone, which is fine.
-/// - **All** calls that may block go through the source. It learns from their `WouldBlock` that it has to wait for the next event; who reads
-///   past it leaves it believing that there is something, which costs a call for nothing, and never hangs.
-/// - The call in [`read_with`](Self::read_with) is made until it does not say `WouldBlock`: it does one thing, and does all of it or nothing.
+/// - **All** calls that may block go through the source. It learns from their `WouldBlock` that it has to wait for the next event; who
+///   reads past it leaves it believing that there is something, which costs a call for nothing, and never hangs.
+/// - The call in [`read_with`](Self::read_with) is made until it does not say `WouldBlock`: it does one thing, and does all of it or
+///   nothing.
 /// - Dropping the source takes the descriptor out of the reactor, then drops the device, which closes the descriptor if it owns it.
 /// - Regular files and directories cannot be polled: [`new`](Self::new) fails. Read them in [`spawn_blocking`](crate::spawn_blocking).
-/// - Poll forms ([`poll_read_ready`](Self::poll_read_ready), [`try_io`](Self::try_io)) make a `futures_io` or tokio stream of it in some lines:
-///   loop over "wait until ready", "try", and "if it would block, again".
+/// - Poll forms ([`poll_read_ready`](Self::poll_read_ready), [`try_io`](Self::try_io)) make a `futures_io` or tokio stream of it in some
+///   lines: loop over "wait until ready", "try", and "if it would block, again".
 ///
 /// **Go:** `os.NewFile` on a non-blocking descriptor.
 pub struct Source<S: mio::event::Source> {

@@ -13,7 +13,7 @@
 //!
 //! - `search` holds the trial, `list` is what comes of it.
 //! - `sandbox` makes the copy: the memory of one moment, and code in it reaches nothing outside.
-//! - [`trial`] takes the notes. The handles of channels, `WaitGroup`s and tasks note themselves when they are dropped, and the
+//! - `trial` takes the notes. The handles of channels, `WaitGroup`s and tasks note themselves when they are dropped, and the
 //!   places where a waiting future leaves its waker do.
 //! - `wire` is how the copy tells its parent.
 //! - `evidence` draws the conclusion: which tasks have all their wakers, and all handles of what they wait for, among themselves.

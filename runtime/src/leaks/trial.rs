@@ -1,8 +1,8 @@
 //! What is noted during a trial: each waker, and each handle, that goes with the future of a task.
 //!
-//! A trial takes place in a copy of the process (see [`super`]), so that here [`is_on`] is `false` for ever: one relaxed load of a word that
-//! nobody writes is all that it costs to ask. Where it is `true` there is one thread, and it drops futures. A handle that goes then notes
-//! that and does nothing else: it closes nothing and wakes nobody, so that all counts stay as they were at the moment of the copy.
+//! A trial takes place in a copy of the process (see [`super`]), so that here [`is_on`] is `false` for ever: one relaxed load of a word
+//! that nobody writes is all that it costs to ask. Where it is `true` there is one thread, and it drops futures. A handle that goes then
+//! notes that and does nothing else: it closes nothing and wakes nobody, so that all counts stay as they were at the moment of the copy.
 //!
 //! Hidden, for the crate `sync`. A primitive that does not ask is not wrong: tasks that wait for it are just never said to be leaked.
 #![forbid(unsafe_code)]

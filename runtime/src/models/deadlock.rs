@@ -1,8 +1,8 @@
 //! The verdict against wake-ups: sleepers that hand the only activity of the process to each other, or are handed it by a stranger who
 //! ends, are never all found asleep while it lives.
 //!
-//! [`settled`] and [`Parker`] are the real ones; a look is what [`Slot::asleep`](crate::scheduler::Slot::asleep) does for each slot. The list of
-//! threads is a flag that the stranger's last act sets.
+//! [`settled`] and [`Parker`] are the real ones; a look is what [`Slot::asleep`](crate::scheduler::Slot::asleep) does for each slot. The
+//! list of threads is a flag that the stranger's last act sets.
 
 use loom::model::Builder;
 use loom::sync::Arc;

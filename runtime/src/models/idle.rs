@@ -7,8 +7,8 @@
 
 use std::cell::Cell;
 
+use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
 use super::event::Event;

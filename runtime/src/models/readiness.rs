@@ -12,7 +12,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use crate::io::readiness::{Place, Record};
+use crate::io::readiness::{Record, Seat};
 use crate::io::state::{Direction, Ready, Stop};
 
 const READ: Direction = Direction::Read;
@@ -69,7 +69,7 @@ impl Device {
 
     /// What `Operation::poll` does.
     fn read(&self) -> impl Future<Output = Result<(), Stop>> {
-        let mut place = Place::None;
+        let mut seat = Seat::None;
         poll_fn(move |cx| {
             loop {
                 let seen = self.record.state();
@@ -85,13 +85,13 @@ impl Device {
                         }
                     }
                 }
-                match self.record.wait(READ, &mut place, cx.waker()) {
+                match self.record.wait(READ, &mut seat, cx.waker()) {
                     Poll::Ready(Ok(())) => {}
                     Poll::Ready(Err(stop)) => return Poll::Ready(Err(stop)),
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            self.record.forget(READ, &mut place);
+            self.record.forget(READ, &mut seat);
             Poll::Ready(self.record.state().stop(READ).map_or(Ok(()), Err))
         })
     }
@@ -162,10 +162,10 @@ fn a_reader_that_is_dropped_takes_only_its_own_waker() {
         let (device, generation) = Device::new(Ready::NONE);
         let dropped = Arc::clone(&device);
         let canceller = thread::spawn(move || {
-            let mut place = Place::None;
+            let mut seat = Seat::None;
             let waker = Waker::from(std::sync::Arc::new(Count::default()));
-            let _ = dropped.record.wait(READ, &mut place, &waker);
-            dropped.record.forget(READ, &mut place);
+            let _ = dropped.record.wait(READ, &mut seat, &waker);
+            dropped.record.forget(READ, &mut seat);
         });
         let kernel = Arc::clone(&device);
         let events = thread::spawn(move || kernel.arrive(generation));
@@ -186,14 +186,14 @@ fn a_stale_event_does_not_reach_the_next_user() {
         let new = device.record.open(Ready::NONE);
         assert_ne!(old, new);
         let count = std::sync::Arc::new(Count::default());
-        let mut place = Place::None;
+        let mut seat = Seat::None;
         let waker = Waker::from(std::sync::Arc::clone(&count));
-        assert!(device.record.wait(READ, &mut place, &waker).is_pending());
+        assert!(device.record.wait(READ, &mut seat, &waker).is_pending());
         stale.join().unwrap();
         assert_eq!(count.0.load(Relaxed), 0);
         assert_eq!(device.record.waiters(), 1);
         assert!(!device.record.state().is_ready(READ));
-        device.record.forget(READ, &mut place);
+        device.record.forget(READ, &mut seat);
     });
 }
 
@@ -221,12 +221,12 @@ fn a_poller_and_a_future_are_both_woken() {
         let poller = thread::spawn(move || {
             block_on(poll_fn(|cx| other.record.poll_wait(READ, cx.waker()))).unwrap();
         });
-        let mut place = Place::None;
+        let mut seat = Seat::None;
         block_on(poll_fn(|cx| {
-            device.record.wait(READ, &mut place, cx.waker())
+            device.record.wait(READ, &mut seat, cx.waker())
         }))
         .unwrap();
-        device.record.forget(READ, &mut place);
+        device.record.forget(READ, &mut seat);
         poller.join().unwrap();
         events.join().unwrap();
     });

@@ -1,5 +1,5 @@
-//! The hand-over of a slot's timers: a timer that comes while its owner ends, or is marked as stuck, is fired by somebody: by the owner, who
-//! is still there and told; or by the monitor, who is told.
+//! The hand-over of a slot's timers: a timer that comes while its owner ends, or is marked as stuck, is fired by somebody: by the owner,
+//! who is still there and told; or by the monitor, who is told.
 //!
 //! [`Vacancy`], [`Mark`], [`Timers`] and their entries are the real ones, called as `Scheduler::vacate`, `Worker::step_aside` and
 //! `Interrupt` do.

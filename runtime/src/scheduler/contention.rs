@@ -2,9 +2,9 @@
 //!
 //! Tasks that talk to each other over one channel do an operation in some ten nanoseconds on one core. On two cores each operation fetches
 //! the channel from the other one first, and finds its lock taken: four senders and four receivers take ten times as long. No scheduler can
-//! tell beforehand; but a lock can tell that it was taken ([`contended`]), and a worker, at each `maintain`, how much of its time went there.
-//! If that is a twentieth, and another worker is awake, this one hands over what waits in its ring, and sleeps. For [`HOLD`] nobody wakes a
-//! worker for the sake of a few short polls; then it is tried again, which costs one span between two `maintain`, some 50 µs.
+//! tell beforehand; but a lock can tell that it was taken ([`contended`]), and a worker, at each `maintain`, how much of its time went
+//! there. If that is a twentieth, and another worker is awake, this one hands over what waits in its ring, and sleeps. For [`HOLD`] nobody
+//! wakes a worker for the sake of a few short polls; then it is tried again, which costs one span between two `maintain`, some 50 µs.
 //!
 //! Tasks that have nothing to do with each other fight over nothing, so that they spread over all cores.
 //!

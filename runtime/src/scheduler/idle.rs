@@ -334,8 +334,8 @@ impl Idle {
         self.running() == 0
     }
 
-    /// The caller has had the turn at the reactor, and will not sleep there: whom to wake, if everybody sleeps. One that fell asleep meanwhile
-    /// did not get the turn, and sleeps on its futex; woken, it finds nothing, and goes to sleep in the reactor.
+    /// The caller has had the turn at the reactor, and will not sleep there: whom to wake, if everybody sleeps. One that fell asleep
+    /// meanwhile did not get the turn, and sleeps on its futex; woken, it finds nothing, and goes to sleep in the reactor.
     ///
     /// `is_quiet` fences between our giving the turn up and the look at the count; `fall_asleep` between the count and the try for the
     /// turn: either that worker gets the turn, or we see it asleep.

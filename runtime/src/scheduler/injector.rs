@@ -30,8 +30,8 @@ pub(crate) struct Injector<T = Runnable> {
     len: AtomicUsize,
 }
 
-/// Oldest first: `front`, the blocks, `back`. The two ends keep their room, so that tasks which come one by one allocate nothing. Before them
-/// all come those that are urgent.
+/// Oldest first: `front`, the blocks, `back`. The two ends keep their room, so that tasks which come one by one allocate nothing. Before
+/// them all come those that are urgent.
 struct List<T> {
     urgent: VecDeque<T>,
     front: VecDeque<T>,

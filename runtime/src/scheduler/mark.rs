@@ -2,9 +2,9 @@
 //!
 //! The owner numbers its polls by plain stores. The monitor looks at the number twice: an odd one that stays the same is a poll that lasts.
 //! Then it marks the worker as stuck; so does the owner itself when it knows that it will block. Whoever sets the mark takes the worker out
-//! of [`Idle`](super::idle::Idle)'s counts, and whoever takes it off, which is the owner when the poll is over, puts it back. The monitor may
-//! set it a moment too late, when that poll has ended. The owner then finds it at the end of the next poll, or before it sleeps; and if it has
-//! ended meanwhile, the monitor at its next look.
+//! of [`Idle`](super::idle::Idle)'s counts, and whoever takes it off, which is the owner when the poll is over, puts it back. The monitor
+//! may set it a moment too late, when that poll has ended. The owner then finds it at the end of the next poll, or before it sleeps; and if
+//! it has ended meanwhile, the monitor at its next look.
 #![forbid(unsafe_code)]
 
 use crate::primitive::atomic::{

@@ -11,8 +11,8 @@
 //!
 //! Both fences are SeqCst, so that one of the two sees the other. (Of the mark the fence is in [`Mark::stick`].)
 //!
-//! The way back is the same race. A timer that was told to the monitor is nobody's once the slot has an owner again, unless that one sees it:
-//! it is not vacant any more, fence, and what the owner reads before its first sleep; against the same three steps on the right.
+//! The way back is the same race. A timer that was told to the monitor is nobody's once the slot has an owner again, unless that one sees
+//! it: it is not vacant any more, fence, and what the owner reads before its first sleep; against the same three steps on the right.
 #![forbid(unsafe_code)]
 
 use super::mark::Mark;

@@ -20,7 +20,7 @@ use std::ptr::NonNull;
 use crossbeam_utils::CachePadded;
 
 use super::calls::Calls;
-use super::chunk::{Chunk, Place};
+use super::chunk::{Chunk, Standing};
 use super::release;
 use super::returns::Asked;
 use super::size_class::CLASSES;
@@ -85,7 +85,7 @@ impl<C: Copy> Bins<C> {
 
     fn make_current(&self, bin: &Bin<C>, chunk: Chunk<C>) {
         let before = bin.current.replace(Some(chunk));
-        chunk.set_place(Place::Current);
+        chunk.set_standing(Standing::Current);
         if let Some(before) = before.filter(|before| *before != chunk) {
             self.file(before);
         }
@@ -93,7 +93,7 @@ impl<C: Copy> Bins<C> {
 
     /// Finds the place of an unlisted chunk whose list is empty.
     fn file(&self, chunk: Chunk<C>) {
-        chunk.set_place(Place::Full);
+        chunk.set_standing(Standing::Full);
         match chunk.ask_for_some() {
             Asked::Yes | Asked::Called => {}
             Asked::There => self.list(chunk),
@@ -123,7 +123,7 @@ impl<C: Copy> Bins<C> {
     /// After the owner freed a slot of a chunk that is not current and is full, or idle now.
     #[cold]
     pub(super) fn attend(&self, chunk: Chunk<C>) {
-        if chunk.place() == Place::Full {
+        if chunk.standing() == Standing::Full {
             self.bins[chunk.class()].push_back(chunk);
         }
         if !chunk.is_idle() {
@@ -167,18 +167,18 @@ impl<C: Copy> Bins<C> {
 
     /// Sees to a chunk just taken from the queue.
     fn answer(&self, chunk: Chunk<C>) {
-        match chunk.place() {
-            Place::Current => {}
+        match chunk.standing() {
+            Standing::Current => {}
             // The caller may not have pushed its slot yet.
-            Place::Full => self.file(chunk),
-            Place::Listed => self.watch(chunk),
+            Standing::Full => self.file(chunk),
+            Standing::Listed => self.watch(chunk),
         }
     }
 }
 
 impl<C: Copy> Bin<C> {
     fn push_back(&self, chunk: Chunk<C>) {
-        chunk.set_place(Place::Listed);
+        chunk.set_standing(Standing::Listed);
         let last = self.last.replace(Some(chunk));
         chunk.previous().set(last);
         chunk.next().set(None);

@@ -48,7 +48,7 @@ struct Slot {
 
 /// Where a chunk stands with its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Standing {
     /// Its bin allocates from it.
     Current,
     /// In its bin's list of chunks that have, or will soon have, a vacant slot.
@@ -72,7 +72,7 @@ struct Head<C> {
     used: Cell<u32>,
     free: Cell<*mut Slot>,
     class: u8,
-    place: Cell<Place>,
+    standing: Cell<Standing>,
     /// The owner has asked for a call and did not get it yet.
     asked: Cell<bool>,
 
@@ -147,7 +147,7 @@ impl<C: Copy> Chunk<C> {
             used: Cell::new(0),
             free: Cell::new(ptr::null_mut()),
             class: class as u8,
-            place: Cell::new(Place::Full),
+            standing: Cell::new(Standing::Full),
             asked: Cell::new(false),
             previous: Cell::new(None),
             next: Cell::new(None),
@@ -285,10 +285,10 @@ impl<C: Copy> Chunk<C> {
         unsafe { link(slot, head.free.get()) };
         head.free.set(slot.as_ptr());
         head.used.set(head.used.get() - 1);
-        match head.place.get() {
-            Place::Current => false,
-            Place::Listed => self.is_idle(),
-            Place::Full => true,
+        match head.standing.get() {
+            Standing::Current => false,
+            Standing::Listed => self.is_idle(),
+            Standing::Full => true,
         }
     }
 
@@ -370,12 +370,12 @@ impl<C: Copy> Chunk<C> {
         self.head().remote.queued.with(|before| unsafe { *before })
     }
 
-    pub(super) fn place(self) -> Place {
-        self.head().place.get()
+    pub(super) fn standing(self) -> Standing {
+        self.head().standing.get()
     }
 
-    pub(super) fn set_place(self, place: Place) {
-        self.head().place.set(place);
+    pub(super) fn set_standing(self, standing: Standing) {
+        self.head().standing.set(standing);
     }
 
     pub(super) fn next(&self) -> &Cell<Option<Self>> {

@@ -111,10 +111,10 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
 /// Asks whether the current task is to let others run before it gets in line for something that is taken.
 ///
 /// It is if it has done some operations in this poll already, and is polled with the task's own waker: then this returns `Pending`, and has
-/// woken the task. (One that is polled with another waker, as by a test or a set of futures, gets in line at once: who polls it may count on
-/// its place there.) Authors of locks ask once an operation, when they find the lock taken; the next time they get in line. Who holds the lock, or was handed it and has
-/// not run since, may be through by then, so that nobody has to wait for a turn. Else those who are handed a lock one after the
-/// other, and each do one operation before they wait again, never come out of it (a lock convoy).
+/// woken the task. (One that is polled with another waker, as by a test or a set of futures, gets in line at once: who polls it may count
+/// on its place there.) Authors of locks ask once an operation, when they find the lock taken; the next time they get in line. Who holds
+/// the lock, or was handed it and has not run since, may be through by then, so that nobody has to wait for a turn. Else those who are
+/// handed a lock one after the other, and each do one operation before they wait again, never come out of it (a lock convoy).
 ///
 /// ```
 /// use std::task::{Context, Poll, ready};

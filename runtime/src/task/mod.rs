@@ -1,6 +1,17 @@
-//! Tasks: a future, spawned, with a state word, a place in the slab, wakers and a handle.
+//! Tasks: what [`spawn`](crate::spawn()) makes of a future, and what one can do with it.
 //!
-//! Four kinds of pointer lead to a task, and each owns one reference:
+//! | to | take |
+//! |---|---|
+//! | have its result, or stop it | [`JoinHandle`], [`AbortHandle`] |
+//! | have the results of many as they come | [`JoinSet`] |
+//! | give it a name, which the dump and reports show | [`Builder`] |
+//! | give it values to carry along | [`task_local!`](macro@task_local) |
+//! | know which one runs | [`id()`], [`name()`] |
+//! | write a future that waits, as those of `sync` and `net` do | [`coop`], [`waiting()`] |
+//!
+//! # How it works
+//!
+//! A task is a future with a state word, wakers and a handle, all in one place in the slab. Four kinds of pointer lead to a task, and each owns one reference:
 //!
 //! | type | exists | may |
 //! |---|---|---|
@@ -11,7 +22,7 @@
 //!
 //! In the order of a task's life: `slab` gives it a place, `cell` is its layout and `header` the part of it that all tasks have, `state` says
 //! who may touch it, `runnable` runs it, `waker` wakes it, `join` delivers its result, or `join_error`. `join_set` collects the results of
-//! many, `local` is what a task carries with it. [`coop`] and [`waiting`] are what leaf futures tell the runtime.
+//! many, `local` is what a task carries with it. [`coop`] and [`waiting()`] are what leaf futures tell the runtime.
 
 use std::future::Future;
 use std::panic::Location;

@@ -1,8 +1,8 @@
 //! ⚠ A worker's flag: its task has used its time slice up and is to yield at its next operation.
 //!
 //! The monitor sets it, the start of each poll clears it, and each budgeted operation asks for it: so a thread knows the address of the
-//! flag of the worker that it is, and one that is no worker that of a flag which nobody sets. Flags live for ever and are used again, so that
-//! nobody counts who knows of one.
+//! flag of the worker that it is, and one that is no worker that of a flag which nobody sets. Flags live for ever and are used again, so
+//! that nobody counts who knows of one.
 //!
 //! Rejected: an `Option` of a reference in the thread-local, which is one more branch an operation (a round trip over two channels took a
 //! twentieth longer); and a reference to the flag that nobody sets, which Rust 1.85 refuses in a constant.

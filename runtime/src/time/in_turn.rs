@@ -8,7 +8,8 @@
 //! | `TAKEN` | leaves word | gives it up |
 //! | `AGAIN` | leaves word | does it again, unless it has brought something |
 //!
-//! *Memory order.* Each change of the state is a read-modify-write, AcqRel: what anybody did before he came is seen by whoever does it next.
+//! *Memory order.* Each change of the state is a read-modify-write, AcqRel: what anybody did before he came is seen by whoever does it
+//! next.
 #![forbid(unsafe_code)]
 
 use crate::primitive::atomic::{

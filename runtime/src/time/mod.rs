@@ -30,12 +30,9 @@
 //!
 //! # How it works
 //!
-//! Each worker has a [`wheel`] of timers in a [`Timers`]; the node of a timer is an [`Entry`](entry::Entry) inside the [`Sleep`] that
-//! waits, so that arming and cancelling allocate nothing and touch one list. A worker about to sleep does so until
-//! [`Timers::next_deadline`]; whoever has time calls [`Timers::fire`], which wakes the tasks. Read on in this order: `clock`, `wheel`,
-//! `entry`, `timers`, `sleep`.
-// The private modules are linked for the reader of the source.
-#![allow(rustdoc::private_intra_doc_links)]
+//! Each worker has a `Wheel` of timers in a `Timers`; the node of a timer is an `Entry` inside the [`Sleep`] that waits, so that arming and
+//! cancelling allocate nothing and touch one list. A worker about to sleep does so until `Timers::next_deadline`; whoever has time calls
+//! `Timers::fire`, which wakes the tasks. Read on in this order: `clock`, `dial`, `wheel`, `entry`, `timers`, `sleep`.
 // Not `forbid(unsafe_code)`, which would hold for `entry` and `wheel` too; every other file forbids it.
 
 mod after_func;

@@ -14,8 +14,8 @@
 //! A runtime that was built paused begins at the same number each time, so that two runs see the same instants; others are paused at the
 //! moment that it is.
 //!
-//! *Memory order.* SeqCst for `frozen`: a thread that goes to sleep in `block_on` says so and then asks whether the clock is paused, whoever
-//! pauses it says so and then has a worker ask who sleeps; one of the two sees the other.
+//! *Memory order.* SeqCst for `frozen`: a thread that goes to sleep in `block_on` says so and then asks whether the clock is paused,
+//! whoever pauses it says so and then has a worker ask who sleeps; one of the two sees the other.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{

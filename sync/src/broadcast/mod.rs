@@ -1,5 +1,26 @@
 //! `broadcast`: every receiver gets every value, and the slow are told what they missed.
 //!
+//! For what everybody is to hear: a chat room, events, log lines. Nobody is waited for: a receiver that falls behind by more than the
+//! capacity learns how many values it has missed, and goes on. Where only the newest value counts, take [`watch`](crate::watch).
+//!
+//! ```
+//! use sync::broadcast::{self, Lagged, RecvError};
+//!
+//! # runtime::block_on(async {
+//! let (tx, mut rx) = broadcast::channel(2);
+//! for n in 1..=3 {
+//!     tx.send(n).unwrap();
+//! }
+//! drop(tx);
+//! assert_eq!(rx.recv().await, Err(RecvError::Lagged(1))); // the first one
+//! assert_eq!(rx.recv().await, Ok(2));
+//! assert_eq!(rx.recv().await, Ok(3));
+//! assert_eq!(rx.recv().await, Err(RecvError::Closed));
+//! # });
+//! ```
+//!
+//! # How it works
+//!
 //! A ring of so many slots as the capacity says, and a number for each value. A receiver is little more than the number of the value that
 //! it wants next; the slot of that value tells whether it is there, still to come, or overwritten by a newer one. Senders take turns under
 //! the lock of the queue in which receivers wait. A receiver that finds its value takes the lock of that one slot, which it shares with the
@@ -13,9 +34,9 @@
 //! ```
 //!
 //! A value lies in a cell that is shared: a receiver takes a share under the slot's lock, and clones the value when the lock is gone. A
-//! sender that comes round meanwhile leaves that cell to whoever clones from it, and takes another; otherwise it uses the cell again, so that
-//! in the long run nothing is allocated. Each slot counts who has yet to see it. The last one takes the value itself, without a clone, and
-//! nothing is kept that everybody has seen.
+//! sender that comes round meanwhile leaves that cell to whoever clones from it, and takes another; otherwise it uses the cell again, so
+//! that in the long run nothing is allocated. Each slot counts who has yet to see it. The last one takes the value itself, without a clone,
+//! and nothing is kept that everybody has seen.
 //!
 //! Invariants:
 //!

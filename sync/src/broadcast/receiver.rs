@@ -13,10 +13,11 @@ use crate::primitive::Arc;
 
 /// Gets a clone of every value that is sent while it is there.
 ///
-/// It is also a [`Stream`](futures_core::Stream) of values and of [`Lagged`](super::Lagged), which ends when the channel is closed and drained.
+/// It is also a [`Stream`](futures_core::Stream) of values and of [`Lagged`](super::Lagged), which ends when the channel is closed and
+/// drained.
 ///
-/// It cannot be cloned, since that could mean two things: [`resubscribe`](Self::resubscribe) begins with the next value, and what this one has yet
-/// to see stays its own.
+/// It cannot be cloned, since that could mean two things: [`resubscribe`](Self::resubscribe) begins with the next value, and what this one
+/// has yet to see stays its own.
 ///
 /// ```
 /// # runtime::block_on(async {

@@ -1,5 +1,24 @@
 //! `Context`: tells a whole tree of tasks to stop, and why; carries a deadline and values.
 //!
+//! Whoever starts something makes a context and hands it down; whoever works gives up when it is done. Cancelling one cancels all that were
+//! made of it.
+//!
+//! ```
+//! use std::time::Duration;
+//! use sync::context::{Context, ContextError};
+//!
+//! # runtime::block_on(async {
+//! let (request, cancel) = Context::background().with_cancel();
+//! let (query, _cancel) = request.with_timeout(Duration::from_secs(60));
+//!
+//! let worker = runtime::spawn(async move { query.run(std::future::pending::<()>()).await });
+//! cancel.cancel(); // the client has gone
+//! assert_eq!(worker.await.unwrap(), Err(ContextError::Canceled));
+//! # });
+//! ```
+//!
+//! # How it works
+//!
 //! A [`Context`] is two pointers. One leads to the `node` that can be cancelled, one of a tree; a background context has none, and a context
 //! made for a value shares its parent's. The other leads to the `values`, a list that is shared with the parent.
 //!

@@ -3,8 +3,8 @@
 //! An `Arc` would count them in a word of its own, so that a member would take two atomic operations where it begins and two where it
 //! ends, on two words that all workers write. Here they are counted beside what runs, in [`Word`](super::word::Word), in the same step.
 //!
-//! Invariant, which the SAFETY comments cite: each [`Handle`] and each [`Member`] is one of the word's holders, and the group is freed by the one
-//! that gave up the last, after that; nobody else touches it.
+//! Invariant, which the SAFETY comments cite: each [`Handle`] and each [`Member`] is one of the word's holders, and the group is freed by
+//! the one that gave up the last, after that; nobody else touches it.
 
 use std::mem;
 use std::ops::Deref;

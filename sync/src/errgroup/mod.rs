@@ -1,14 +1,18 @@
 //! `errgroup`: tasks that work on one thing, and fail together.
 //!
+//! [`Group`] shows it in use.
+//!
+//! # How it works
+//!
 //! A [`Group`] is the right to wait for its members; what they share lies in `shared`. A `member` is a spawned task that tells how it
 //! ended, however that was. [`Spawn`] waits for a place when there is a limit. (Hence `location`, here alone, for where the program is.)
 //!
-//! Where Go leaves it to the program, this one decides: nothing new starts after a failure, waiting for a place ends with the context, and a
-//! panic is an outcome as an error is, delivered as soon as it happens. (Go had propagated panics for a while, and took it back, as they came
-//! too late, after the last member, and without their stack; here they come at once, and the panic hook has seen the stack.)
+//! Where Go leaves it to the program, this one decides: nothing new starts after a failure, waiting for a place ends with the context, and
+//! a panic is an outcome as an error is, delivered as soon as it happens. (Go had propagated panics for a while, and took it back, as they
+//! came too late, after the last member, and without their stack; here they come at once, and the panic hook has seen the stack.)
 //!
-//! *Rejected*: a group that can be cloned. As it is, whoever has the group is its owner, and no member outlives it: dropping it aborts. Members that start
-//! others have a [`Spawner`].
+//! *Rejected*: a group that can be cloned. As it is, whoever has the group is its owner, and no member outlives it: dropping it aborts.
+//! Members that start others have a [`Spawner`].
 
 use std::fmt;
 use std::future::Future;

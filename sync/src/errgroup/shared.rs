@@ -1,12 +1,12 @@
 //! What the group, its members and its spawners share: a word, and all the rest under one lock.
 //!
-//! In the plain case, no limit and no failure, starting a member and its good end are one atomic operation each, on the [`Word`], and the lock is
-//! taken only by the last to end, for the one who waits.
+//! In the plain case, no limit and no failure, starting a member and its good end are one atomic operation each, on the [`Word`], and the
+//! lock is taken only by the last to end, for the one who waits.
 //!
 //! Invariants:
 //!
-//! 1. The word's `running` counts the places that are taken: by members that have not ended, and by a [`Spawn`](super::Spawn) that was granted one
-//!    and has not seen it. Each gives its place back once, by [`Shared::end`], or passes it to the next who waits.
+//! 1. The word's `running` counts the places that are taken: by members that have not ended, and by a [`Spawn`](super::Spawn) that was
+//!    granted one and has not seen it. Each gives its place back once, by [`Shared::end`], or passes it to the next who waits.
 //! 2. Somebody waits for a place only while the limit is reached and the group is open; what changes that calls all of them.
 //! 3. The waker of `wait` is called when `running` becomes zero, and when a panic is there to be delivered.
 //! 4. Members, errors and wakers are dropped, and the context is cancelled, when the lock is gone.

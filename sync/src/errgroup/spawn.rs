@@ -43,8 +43,8 @@ impl<E: Send + 'static> Spawner<E> {
 
     /// Starts a member, as [`Group::spawn`](super::Group::spawn) does.
     ///
-    /// With a limit, a member that waits here for a place keeps its own: if all do, none ever ends. Give the work to a queue instead, or use
-    /// [`try_spawn`](Self::try_spawn).
+    /// With a limit, a member that waits here for a place keeps its own: if all do, none ever ends. Give the work to a queue instead, or
+    /// use [`try_spawn`](Self::try_spawn).
     ///
     /// # Panics
     ///

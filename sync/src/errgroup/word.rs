@@ -7,8 +7,8 @@
 //! └────────────────┴────────────────┴────────┴───────┘
 //! ```
 //!
-//! A member is counted and holds the group in one step, and mostly ends in one, too. All the rest is under the group's lock, and says in the
-//! two bits that it wants to be asked.
+//! A member is counted and holds the group in one step, and mostly ends in one, too. All the rest is under the group's lock, and says in
+//! the two bits that it wants to be asked.
 //!
 //! Invariants:
 //!

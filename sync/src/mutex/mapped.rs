@@ -1,8 +1,8 @@
 //! ⚠ Guards of a part of what a [`Mutex`] protects: from `map` and `try_map` of its guards.
 //!
-//! Such a guard has taken the right over from the guard that it was made of, which is forgotten; so the invariant of [`super`] holds for it:
-//! the raw lock is held exactly while it exists. Its pointer leads into the value, by way of that guard's unique borrow, and nobody else
-//! reaches the value before it is dropped.
+//! Such a guard has taken the right over from the guard that it was made of, which is forgotten; so the invariant of [`super`] holds for
+//! it: the raw lock is held exactly while it exists. Its pointer leads into the value, by way of that guard's unique borrow, and nobody
+//! else reaches the value before it is dropped.
 
 use std::fmt;
 use std::marker::PhantomData;

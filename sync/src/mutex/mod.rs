@@ -2,8 +2,8 @@
 //!
 //! The lock itself is [`raw`]; here is the value that it protects; the guards are in [`guard`] and [`mapped`].
 //!
-//! Invariant, which the SAFETY comments cite: the value is reached only by who holds the raw lock, by `&mut Mutex`, or by owning it. A guard
-//! exists exactly while the raw lock is held for it, and `raw` gives the lock to one at a time.
+//! Invariant, which the SAFETY comments cite: the value is reached only by who holds the raw lock, by `&mut Mutex`, or by owning it. A
+//! guard exists exactly while the raw lock is held for it, and `raw` gives the lock to one at a time.
 //!
 //! There is no poisoning: a panic while a guard is alive frees the lock, as in Go, and the value is as the panic left it.
 
@@ -33,8 +33,8 @@ use crate::blocking;
 
 /// Mutual exclusion whose guard may be held across an `.await`.
 ///
-/// Waiting suspends the task, allocates nothing, and is first come, first served but for one thing: a task that finds the lock free takes it,
-/// even if another has just been woken for it. One that has waited for more than a millisecond is overtaken no more, so nobody starves.
+/// Waiting suspends the task, allocates nothing, and is first come, first served but for one thing: a task that finds the lock free takes
+/// it, even if another has just been woken for it. One that has waited for more than a millisecond is overtaken no more, so nobody starves.
 /// An uncontended lock and unlock are one atomic operation each.
 ///
 /// Where a critical section has no `.await` in it and is short, `std::sync::Mutex` does as well. A panic while it is locked does not poison

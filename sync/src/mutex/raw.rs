@@ -8,9 +8,9 @@
 //! ```
 //!
 //! Locking a free lock and unlocking one for which nobody waits is one atomic operation each. Who finds it locked queues up. An unlock
-//! wakes the first in the queue, which then *competes* with whoever comes along: a task that runs already takes the lock without waiting for
-//! another to be scheduled, and that is several times the throughput. One that loses the competition goes back to the front, and if it has
-//! waited for more than a millisecond it declares starvation: from then on each unlock *hands* the lock to the first in the queue, and
+//! wakes the first in the queue, which then *competes* with whoever comes along: a task that runs already takes the lock without waiting
+//! for another to be scheduled, and that is several times the throughput. One that loses the competition goes back to the front, and if it
+//! has waited for more than a millisecond it declares starvation: from then on each unlock *hands* the lock to the first in the queue, and
 //! nobody may overtake. The first to be served that had not waited that long ends it.
 //!
 //! | LOCKED | STARVING | a newcomer | an unlock |

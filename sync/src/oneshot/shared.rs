@@ -16,9 +16,9 @@
 //!
 //! 1. Before SENT the value is the sender's. After it, it is the receiver's if SENT came before CLOSED, and the sender's if not. Both bits
 //!    are set by a read-modify-write and never cleared, so that both sides agree on the order.
-//! 2. A seat is its side's while the bit for its waker is clear. While that is set nobody writes the seat; its side alone sets and clears the
-//!    bit. The other side, if it finds it set when it says its last word, *first* of the two, may look at the waker from then on; the side
-//!    itself, which finds that word, touches its seat no more.
+//! 2. A seat is its side's while the bit for its waker is clear. While that is set nobody writes the seat; its side alone sets and clears
+//!    the bit. The other side, if it finds it set when it says its last word, *first* of the two, may look at the waker from then on; the
+//!    side itself, which finds that word, touches its seat no more.
 //! 3. Who finds that the other has said the last word before looks at no seat but its own; so a side that says its last word first may have
 //!    its own seat back.
 //! 4. The functions of one side are called by one thread at a time, since its end is borrowed uniquely for them.
@@ -135,8 +135,8 @@ impl<T> Shared<T> {
     /// The last word of `end`. Says whether it was the first of the two; then the other is woken.
     #[inline]
     pub(super) fn end(&self, end: End) -> bool {
-        // Release: pairs with the `Acquire` with which the other finds it. Acquire: with the `Release` with which it left its waker, or said
-        // its own.
+        // Release: pairs with the `Acquire` with which the other finds it. Acquire: with the `Release` with which it left its waker, or
+        // said its own.
         let before = self.state.fetch_or(end.last_word(), Ordering::AcqRel);
         if before & (SENT | CLOSED) != 0 {
             return false;

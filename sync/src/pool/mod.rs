@@ -1,17 +1,17 @@
 //! `Pool`: things that are costly to make and easy to use again, such as buffers.
 //!
-//! Each thread has a shard of its own, as nearly as that can be had: threads are numbered, and a shard serves those numbers that fall on it.
-//! An item is put into the shard of the thread that has it and taken from there, the newest first, since that is still in the cache. Who
-//! finds nothing in its shard takes the oldest item of another.
+//! Each thread has a shard of its own, as nearly as that can be had: threads are numbered, and a shard serves those numbers that fall on
+//! it. An item is put into the shard of the thread that has it and taken from there, the newest first, since that is still in the cache.
+//! Who finds nothing in its shard takes the oldest item of another.
 //!
 //! Nobody ever waits. A shard that somebody else is just inside of is passed over: who wants an item looks into the next shard, and makes
 //! one if all are busy or empty; who has one to put back tries the next, and drops the item if none takes it.
 //!
-//! **Giving memory back.** A shard holds so many items at most. And it gives back what it does not need: it remembers how few items it had at the
-//! least within a [window](shard) of so many operations. So many lay untouched all the time, at the bottom, and half of them are dropped when the
-//! window ends. What a burst has left behind is gone after some windows of ordinary use. (Go clears its pools with the garbage
-//! collector, and has a victim cache to soften that. Here there is no such beat, and a clock or a thread for it would wake an idle program, which
-//! is not to happen. A pool that nobody uses keeps what it has; [`Pool::clear`] empties it.)
+//! **Giving memory back.** A shard holds so many items at most. And it gives back what it does not need: it remembers how few items it had
+//! at the least within a [window](shard) of so many operations. So many lay untouched all the time, at the bottom, and half of them are
+//! dropped when the window ends. What a burst has left behind is gone after some windows of ordinary use. (Go clears its pools with the
+//! garbage collector, and has a victim cache to soften that. Here there is no such beat, and a clock or a thread for it would wake an idle
+//! program, which is not to happen. A pool that nobody uses keeps what it has; [`Pool::clear`] empties it.)
 //!
 //! Invariants:
 //!
@@ -37,8 +37,8 @@ const CAPACITY: usize = 1024;
 
 /// Things to use again, made by `new` when there is none.
 ///
-/// What is got from it comes back when its guard is dropped, in the state that it is left in: clear it when you get it. A guard that is dropped by a
-/// panic drops the item instead, since nobody knows what state that is in.
+/// What is got from it comes back when its guard is dropped, in the state that it is left in: clear it when you get it. A guard that is
+/// dropped by a panic drops the item instead, since nobody knows what state that is in.
 ///
 /// It never waits, and keeps a bounded number of items; those that lie unused while others come and go are dropped by and by.
 ///
@@ -156,7 +156,8 @@ impl<T, F> Pool<T, F> {
         self.shards.get().expect("it has just been set")
     }
 
-    /// How many items are in the pool; by the time that the caller looks it may be otherwise. Shards that somebody is inside of count for nothing.
+    /// How many items are in the pool; by the time that the caller looks it may be otherwise. Shards that somebody is inside of count for
+    /// nothing.
     ///
     /// ```
     /// let pool: sync::Pool<u32> = sync::Pool::new(|| 0);

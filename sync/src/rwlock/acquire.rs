@@ -45,8 +45,8 @@ impl OnSide for Write {
 }
 
 pin_project! {
-    /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its drop are compiled where it is awaited; what
-    /// it needs to wait is made when it has to. See the mutex', which does the same.
+    /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its drop are compiled where it is awaited;
+    /// what it needs to wait is made when it has to. See the mutex', which does the same.
     #[must_use = "futures do nothing unless awaited"]
     pub(super) struct RawAcquire<'a, L, S>
     where
@@ -112,8 +112,8 @@ impl<L: Owner + ?Sized, S: OnSide> Future for RawAcquire<'_, L, S> {
     }
 }
 
-/// It is taken, or this is not the first poll. Before it gets in line it lets others run, once: those who were handed the lock and have yet to
-/// run, most of all.
+/// It is taken, or this is not the first poll. Before it gets in line it lets others run, once: those who were handed the lock and have yet
+/// to run, most of all.
 #[cold]
 fn poll_slow<'a>(
     lock: &'a RawRwLock,

@@ -1,8 +1,8 @@
 //! ⚠ Guards of a part of what an [`RwLock`] protects: from `map` and `try_map` of its guards.
 //!
-//! Such a guard has taken the right over from the guard that it was made of, which is forgotten; so the invariant of [`super`] holds for it:
-//! the raw lock is held on its side exactly while it exists. Its pointer leads into the value, by way of that guard's borrow, a unique one
-//! for writing, and nobody else writes there before it is dropped.
+//! Such a guard has taken the right over from the guard that it was made of, which is forgotten; so the invariant of [`super`] holds for
+//! it: the raw lock is held on its side exactly while it exists. Its pointer leads into the value, by way of that guard's borrow, a unique
+//! one for writing, and nobody else writes there before it is dropped.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -8,12 +8,12 @@
 //! ```
 //!
 //! Locking and unlocking is one atomic operation while nobody waits. As soon as somebody does, QUEUED keeps newcomers of all kinds from
-//! taking the lock, and from then on it is handed over. The phases alternate, as in Go: a writer that unlocks lets in all readers that wait,
-//! also those that came after another writer; the last of these readers lets in the next writer. So neither kind starves the other.
+//! taking the lock, and from then on it is handed over. The phases alternate, as in Go: a writer that unlocks lets in all readers that
+//! wait, also those that came after another writer; the last of these readers lets in the next writer. So neither kind starves the other.
 //!
-//! One of the readers may be *upgradable*: it can become the writer without letting another one in between, which is why there is one at most.
-//! Those who want to be it wait in the writers' queue, each for its turn, but share the lock with readers. While it waits to be alone, nobody
-//! else comes in.
+//! One of the readers may be *upgradable*: it can become the writer without letting another one in between, which is why there is one at
+//! most. Those who want to be it wait in the writers' queue, each for its turn, but share the lock with readers. While it waits to be
+//! alone, nobody else comes in.
 //!
 //! | who holds it | a reader | an upgradable reader | a writer | the upgrade |
 //! |---|---|---|---|---|
@@ -27,7 +27,8 @@
 //! 1. QUEUED changes only under the lock of the readers' queue, and under it says whether anyone waits in any of the queues.
 //! 2. While QUEUED is set the lock is taken only under that lock, by [`RawRwLock::advance`] for one who waits, or by the upgradable reader
 //!    that is alone and becomes the writer.
-//! 3. Whoever makes room for another, by giving the lock back in whole or in part, or by giving up waiting, calls `advance` if QUEUED is set.
+//! 3. Whoever makes room for another, by giving the lock back in whole or in part, or by giving up waiting, calls `advance` if QUEUED is
+//!    set.
 //! 4. The lock of the readers' queue is taken before that of another one.
 //!
 //! Whoever finds the lock taken in the midst of other work lets others run before it gets in line, once (`poll_give_way`). Without
@@ -200,8 +201,8 @@ impl RawRwLock {
         let mut batch = Batch::default();
         batch.extend(self.admit_upgrade());
         batch.extend(self.admit_first(readers_first && !readers.is_empty()));
-        // After a writer, those who wait now; ones who queue up while we wake the first of them only if no writer waits. But then they, too:
-        // nobody else would let them in before the last of the others is gone.
+        // After a writer, those who wait now; ones who queue up while we wake the first of them only if no writer waits. But then they,
+        // too: nobody else would let them in before the last of the others is gone.
         let until = readers.ticket();
         while !readers.is_empty() && self.may_read(readers_first && readers.is_before(until)) {
             if batch.is_full() {

@@ -2,9 +2,9 @@
 //!
 //! Here is what its users see. [`raw`] has the word that counts, and the queue; [`acquire`] the futures, [`permit`] the guards.
 //!
-//! *Rejected*: `add_permits`, as Tokio has it. With a fixed size a request that can never be met is a mistake that is seen at once. Who wants
-//! to wait for events takes a channel or a `Notify`. And an `acquire` that everybody has to unwrap, for the sake of the few who close their
-//! semaphore: these take `checked_acquire`.
+//! *Rejected*: `add_permits`, as Tokio has it. With a fixed size a request that can never be met is a mistake that is seen at once. Who
+//! wants to wait for events takes a channel or a `Notify`. And an `acquire` that everybody has to unwrap, for the sake of the few who close
+//! their semaphore: these take `checked_acquire`.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -110,8 +110,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// If `n` is more than [`size`](Self::size): it would wait for ever. Ask first, where `n` comes from elsewhere. The future panics if the
-    /// semaphore is [closed](Self::close).
+    /// If `n` is more than [`size`](Self::size): it would wait for ever. Ask first, where `n` comes from elsewhere. The future panics if
+    /// the semaphore is [closed](Self::close).
     ///
     /// # Cancel safety
     ///

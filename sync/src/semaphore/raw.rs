@@ -8,8 +8,8 @@
 //! ```
 //!
 //! The permits that are free and a bit that says whether anyone waits are one word, so that taking and giving back is one atomic operation
-//! while nobody waits. As soon as somebody does, the bit keeps everyone else from taking, and permits that come back are handed to the first
-//! in the queue; one that wants many holds up those behind it until it has them. That is on purpose, as in Go: small requests would
+//! while nobody waits. As soon as somebody does, the bit keeps everyone else from taking, and permits that come back are handed to the
+//! first in the queue; one that wants many holds up those behind it until it has them. That is on purpose, as in Go: small requests would
 //! otherwise starve a large one for ever. Since permits are handed over, whoever is to wait in the midst of other work lets others run
 //! first, once (`poll_give_way`): those who were handed some and have yet to run give them back, and nobody need wait.
 //!

@@ -2,8 +2,8 @@
 //!
 //! Here is what its users see; [`shared`] has the word that counts, and who keeps it alive, [`wait`] the future of those who wait.
 //!
-//! *Rejected*: Go's rule that a task whose `Go` function panics is never done. There the program dies; here the panic belongs to the handle,
-//! and a group that never reached zero would hang those who wait.
+//! *Rejected*: Go's rule that a task whose `Go` function panics is never done. There the program dies; here the panic belongs to the
+//! handle, and a group that never reached zero would hang those who wait.
 
 use std::fmt;
 use std::future::Future;
@@ -145,8 +145,8 @@ impl WaitGroup {
     ///
     /// # Panics
     ///
-    /// With Go's `sync: WaitGroup is reused before previous Wait has returned` if the counter was zero and has been raised again by the time
-    /// that this task gets to see it.
+    /// With Go's `sync: WaitGroup is reused before previous Wait has returned` if the counter was zero and has been raised again by the
+    /// time that this task gets to see it.
     ///
     /// # Cancel safety
     ///

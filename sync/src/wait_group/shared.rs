@@ -7,18 +7,19 @@
 //! └────────────────┴──────────────────┴────────┘
 //! ```
 //!
-//! The counter and WAITED are one word, as in Go, so that the last `done` learns in the very step that makes the counter zero whether anyone
-//! has to be woken. `add`, `done` and a `wait` that finds zero are one atomic operation each; a lock is taken only to wait and to wake
-//! those who wait. The counter is signed only to tell too many `done`s from very many `add`s, as in Go; who makes it negative takes that back.
+//! The counter and WAITED are one word, as in Go, so that the last `done` learns in the very step that makes the counter zero whether
+//! anyone has to be woken. `add`, `done` and a `wait` that finds zero are one atomic operation each; a lock is taken only to wait and to
+//! wake those who wait. The counter is signed only to tell too many `done`s from very many `add`s, as in Go; who makes it negative takes
+//! that back.
 //!
-//! *Holders* are the handles and the members, and the last of them frees the group. A member, which is a guard or a task, is counted and holds
-//! the group in the same step, and mostly ends in one, too: with an `Arc` around the word each would be two. All that a task of a group
-//! costs beside the task is these two atomic operations.
+//! *Holders* are the handles and the members, and the last of them frees the group. A member, which is a guard or a task, is counted and
+//! holds the group in the same step, and mostly ends in one, too: with an `Arc` around the word each would be two. All that a task of a
+//! group costs beside the task is these two atomic operations.
 //!
 //! Invariants, which the SAFETY comments cite:
 //!
-//! 1. WAITED changes only under the queue's lock, and under it says whether [`Released::waiting`] is not zero, which is the number of nodes in
-//!    the queue, less those before [`Released::until`], who are about to be woken.
+//! 1. WAITED changes only under the queue's lock, and under it says whether [`Released::waiting`] is not zero, which is the number of nodes
+//!    in the queue, less those before [`Released::until`], who are about to be woken.
 //! 2. Nobody queues up while the counter is zero: it is looked at under the lock when WAITED is set already, and in the step that sets it
 //!    when not.
 //! 3. Whoever makes the counter zero while WAITED is set calls [`Shared::release`], and holds the group until that is done. It looks again

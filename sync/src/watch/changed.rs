@@ -15,7 +15,7 @@ use super::Shared;
 use crate::waiters::Waiter;
 
 pin_project! {
-    /// Future of [`Receiver::changed`].
+    /// Future of [`Receiver::changed`](super::Receiver::changed).
     ///
     /// ```
     /// # runtime::block_on(async {

@@ -1,5 +1,27 @@
 //! `watch`: one value that changes, and tasks that want to know the newest.
 //!
+//! For what has a present state: settings, whether a server is ready, how far a copy has come. Whoever looks sees the newest value; values
+//! in between may be missed. Where every value counts, and for everybody, take [`broadcast`](crate::broadcast).
+//!
+//! ```
+//! # runtime::block_on(async {
+//! let (tx, mut rx) = sync::watch::channel(0); // percent
+//! let shown = runtime::spawn(async move {
+//!     while rx.changed().await {
+//!         println!("{} %", *rx.borrow());
+//!     }
+//!     *rx.borrow() // all senders are gone: this is the last value
+//! });
+//! for percent in [25, 50, 75, 100] {
+//!     tx.send(percent).unwrap();
+//! }
+//! drop(tx);
+//! assert_eq!(shown.await.unwrap(), 100);
+//! # });
+//! ```
+//!
+//! # How it works
+//!
 //! The value lies under std's `RwLock`, held only while it is looked at or replaced. Beside it a word counts its versions and says whether all
 //! senders are gone. A receiver remembers the version that it saw last, so that "is there anything new?" is one load.
 //!

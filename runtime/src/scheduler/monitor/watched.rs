@@ -1,4 +1,5 @@
-//! What the monitor remembers of a worker between two looks, and what it concludes: whether a poll lasts, and whether it blocks or computes.
+//! What the monitor remembers of a worker between two looks, and what it concludes: whether a poll lasts, and whether it blocks or
+//! computes.
 //!
 //! A thread that blocks gets no CPU time. Neither does one that waits for a CPU; so where the clock stood from one look to the next, the
 //! kernel is asked for the thread's state, which costs more, but only once for a poll that blocks. Where the kernel says nothing, a poll

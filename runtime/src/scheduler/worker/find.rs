@@ -1,5 +1,5 @@
-//! Where a worker finds the next task, in the order of Go's `findRunnable`: run-next, the own ring, the shared queue, the others' rings, and
-//! last another one's run-next.
+//! Where a worker finds the next task, in the order of Go's `findRunnable`: run-next, the own ring, the shared queue, the others' rings,
+//! and last another one's run-next.
 #![forbid(unsafe_code)]
 
 use std::hint;

@@ -1,16 +1,16 @@
 //! How long the polls of a worker take, and what follows from that: how often it calls `maintain`, and whether what waits here is worth
 //! waking another worker.
 //!
-//! Measured between two looks at the clock that there are anyway, one `maintain` and the next. A worker that has little to do may never come
-//! to a second `maintain` between two sleeps; of it one time in a few that it is awake is measured: a server that handles a request in two
-//! milliseconds, and sleeps between, has long polls too.
+//! Measured between two looks at the clock that there are anyway, one `maintain` and the next. A worker that has little to do may never
+//! come to a second `maintain` between two sleeps; of it one time in a few that it is awake is measured: a server that handles a request in
+//! two milliseconds, and sleeps between, has long polls too.
 //!
-//! The average follows a faster pace at once and a slower one with hesitation: where the kernel takes the CPU away for a moment, a short poll
-//! looks long. A guess that is too low costs the tasks that wait some milliseconds, until the monitor sees them; one that is too high wakes
-//! threads for nothing, time and again.
+//! The average follows a faster pace at once and a slower one with hesitation: where the kernel takes the CPU away for a moment, a short
+//! poll looks long. A guess that is too low costs the tasks that wait some milliseconds, until the monitor sees them; one that is too high
+//! wakes threads for nothing, time and again.
 //!
-//! Rejected: *counting the tasks that wait*, whatever they do: sixteen are too many to leave to one worker where each takes a millisecond, and
-//! not worth a second one where they are gone in a tenth of that.
+//! Rejected: *counting the tasks that wait*, whatever they do: sixteen are too many to leave to one worker where each takes a millisecond,
+//! and not worth a second one where they are gone in a tenth of that.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;

@@ -14,9 +14,9 @@ use super::support::Cell;
 fn measure() {
     const ROUNDS: usize = 21;
     let layout = std::alloc::Layout::from_size_align(SIZE, 16).unwrap();
-    // Each round's slab is fresh, as malloc's heap is not: that is in malloc's favour.
-    // SAFETY, of these five: this thread owns arena 0, and frees as its owner; others free with the null pointer. `pairs`, `burst` and `stream`
-    // give each slot back once, to whom it came from, with the size that it was asked for.
+    // Each round's slab is fresh, as malloc's heap is not: that is in malloc's favour. SAFETY, of these five: this thread owns arena 0, and
+    // frees as its owner; others free with the null pointer. `pairs`, `burst` and `stream` give each slot back once, to whom it came from,
+    // with the size that it was asked for.
     let ours = |slab: &Slab<usize>| unsafe { slab.alloc(0, SIZE) };
     let owned = |slab: &Slab<usize>, slot| unsafe { Slab::<usize>::free(slot, slab.arena(0)) };
     let remote = |_: &Slab<usize>, slot| unsafe { Slab::<usize>::free(slot, ptr::null()) };

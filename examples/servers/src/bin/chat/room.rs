@@ -35,7 +35,8 @@ pub(crate) struct Seat {
 }
 
 impl Room {
-    /// An empty room, open until `closing` is done. From then on all leave, each at a moment of their own, and nobody is told of the others.
+    /// An empty room, open until `closing` is done. From then on all leave, each at a moment of their own, and nobody is told of the
+    /// others.
     pub(crate) fn new(closing: Context) -> Self {
         Self {
             members: Mutex::default(),
