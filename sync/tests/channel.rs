@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt};
 use runtime::time::timeout;
 use runtime::{spawn, yield_now};
-use support::{WORKERS, on, on_each, on_one_alone, poll_once, times};
+use support::{WORKERS, on, on_each, on_one_alone, poll_once, times, within_a_minute};
 use sync::{Recv, Select, SendError, TryRecvError, TrySendError, channel, never, select};
 
 #[test]
@@ -340,19 +340,21 @@ fn what_a_handle_was_handed_as_a_stream_is_received_by_any_method() {
 
 #[test]
 fn threads_that_share_a_handle_find_what_it_was_handed_once() {
-    for _ in 0..200 {
-        let (tx, mut rx) = channel(1);
-        assert!(poll_once(pin!(rx.next())).is_pending());
-        tx.try_send(1).unwrap();
-        tx.try_send(2).unwrap();
-        drop(tx);
-        let mut received: Vec<_> = std::thread::scope(|scope| {
-            let threads = [(); 3].map(|()| scope.spawn(|| rx.blocking_recv()));
-            threads.map(|thread| thread.join().unwrap()).into()
-        });
-        received.sort();
-        assert_eq!(received, [None, Some(1), Some(2)]);
-    }
+    within_a_minute(|| {
+        for _ in 0..200 {
+            let (tx, mut rx) = channel(1);
+            assert!(poll_once(pin!(rx.next())).is_pending());
+            tx.try_send(1).unwrap();
+            tx.try_send(2).unwrap();
+            drop(tx);
+            let mut received: Vec<_> = std::thread::scope(|scope| {
+                let threads = [(); 3].map(|()| scope.spawn(|| rx.blocking_recv()));
+                threads.map(|thread| thread.join().unwrap()).into()
+            });
+            received.sort();
+            assert_eq!(received, [None, Some(1), Some(2)]);
+        }
+    });
 }
 
 #[test]

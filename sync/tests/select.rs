@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::future::join;
 use runtime::{block_in_place, spawn, yield_now};
-use support::{WORKERS, message_of, on, on_each, pause, poll_once, with_seeds};
+use support::{WORKERS, message_of, on, on_each, pause, poll_once, with_seeds, within_a_minute};
 use sync::{Receiver, Select, TryRecvError, TrySendError, channel, select};
 
 fn poll_with<F: Future + ?Sized>(waker: &Waker, future: Pin<&mut F>) -> Poll<F::Output> {
@@ -153,6 +153,10 @@ impl Poller {
 /// Each poll on another thread, with another waker, beside threads that send and receive: who was told to wait is woken.
 #[test]
 fn a_select_that_wanders_from_thread_to_thread_is_found() {
+    within_a_minute(wander);
+}
+
+fn wander() {
     const ROUNDS: usize = 300;
     let ((tx, rx), (to, from)) = (channel(0), channel(0));
     let make = move || -> Selecting {

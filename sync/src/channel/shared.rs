@@ -5,7 +5,6 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::OnceLock;
 use std::task::Waker;
 
 use super::core::{Core, IS_CLOSED, RECV_READY, Received, SEND_READY};
@@ -24,8 +23,6 @@ pub(crate) struct Channel<T> {
     ready: AtomicU8,
     /// No sender exists, and none ever will: Go's nil channel.
     never: bool,
-    /// Those who wait for the close alone; made for the first of them.
-    gone: OnceLock<Box<Gone>>,
     /// Under `lock`.
     core: UnsafeCell<Core<T>>,
 }
@@ -44,7 +41,6 @@ impl<T> Channel<T> {
             receivers: AtomicU32::new(1),
             ready: AtomicU8::new(core.readiness()),
             never,
-            gone: OnceLock::new(),
             core: UnsafeCell::new(core),
         }
     }
@@ -166,16 +162,36 @@ impl<T> Channel<T> {
 
     /// Closes the channel and tells everybody who waits; false if it was closed already.
     pub(crate) fn close(&self) -> bool {
-        let first = self.lock().close();
+        let mut core = self.lock();
+        let first = core.close();
+        // One who comes after this finds the channel closed, see `is_closed_for_good`.
+        let awaited = core.gone.is_some();
+        drop(core);
         if first {
-            self.dismiss();
+            self.dismiss(awaited);
         }
         first
     }
 
-    /// Those who wait for the close.
+    /// Those who wait for the close alone.
     pub(super) fn gone(&self) -> &Gone {
-        self.gone.get_or_init(|| Box::new(Gone::new()))
+        if let Some(gone) = self.gone_if_any() {
+            return gone;
+        }
+        // Not under the lock, where nothing is allocated. Of two that come at once, one is dropped, after the lock.
+        let mut fresh = Some(Box::new(Gone::new()));
+        let mut core = self.lock();
+        if core.gone.is_none() {
+            core.gone = fresh.take();
+        }
+        drop(core);
+        self.gone_if_any().expect("it is there now, and stays")
+    }
+
+    fn gone_if_any(&self) -> Option<&Gone> {
+        let gone = self.lock().gone.as_deref().map(std::ptr::from_ref);
+        // SAFETY: once made it stays in its box until the channel is dropped, and only shared references to it are ever made.
+        gone.map(|gone| unsafe { &*gone })
     }
 
     /// Whether the channel is closed, by a look under the lock: if not, whoever closes it will find those who wait for that.
@@ -187,7 +203,7 @@ impl<T> Channel<T> {
     }
 
     #[cold]
-    fn dismiss(&self) {
+    fn dismiss(&self, awaited: bool) {
         let mut batch = Batch::default();
         loop {
             let more = self.lock().dismiss(&mut batch);
@@ -196,9 +212,8 @@ impl<T> Channel<T> {
                 break;
             }
         }
-        // One who comes after this look finds the channel closed, see `is_closed_for_good`.
-        if let Some(gone) = self.gone.get() {
-            gone.tell(&mut batch);
+        if awaited {
+            self.gone().tell(&mut batch);
         }
         batch.finish();
     }

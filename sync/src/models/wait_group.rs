@@ -245,6 +245,26 @@ fn beside_the_last_done(met: &Met, count: impl FnOnce(&WaitGroup)) {
     nobody_counted(&group);
 }
 
+/// One `done` too many makes the counter negative for a moment. Who comes to wait just then is not left behind when it is taken back.
+#[test]
+fn a_done_too_many_leaves_nobody_waiting() {
+    loom::model(|| {
+        let group = WaitGroup::new();
+        let wrong = {
+            let group = group.clone();
+            thread::spawn(move || {
+                let panic = catch_unwind(AssertUnwindSafe(|| group.done())).unwrap_err();
+                let text = panic.downcast::<String>().expect("a text");
+                let expected = "sync: negative WaitGroup counter";
+                assert!(text.starts_with(expected), "{text}");
+            })
+        };
+        wait_for(group.wait());
+        wrong.join().unwrap();
+        nobody_counted(&group);
+    });
+}
+
 #[test]
 fn a_waker_replaced_during_the_last_done_is_the_old_or_the_new_one() {
     loom::model(|| {

@@ -74,6 +74,21 @@ where
     }
 }
 
+/// Fails instead of hanging, where no runtime runs the test.
+pub(crate) fn within_a_minute(test: impl FnOnce() + Send + 'static) {
+    let (done, outcome) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    if outcome.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        panic!("hangs");
+    }
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// Polls a few times, with other tasks in between: it must not become ready.
 pub(crate) async fn blocks<F: Future>(future: F) {
     let mut future = pin!(future);
