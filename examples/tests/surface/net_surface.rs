@@ -250,7 +250,8 @@ async fn at_once<L: net::Accept, H: net::Handler<L>>(server: net::Serve<L, H>) -
 
 fn tell<P: Debug>(error: net::ServeError<P>) {
     let _: (Option<&P>, Option<&io::Error>) = (error.peer(), error.io_error());
-    panic!("{error}: {:?}", error.into_source());
+    let text = error.to_string();
+    panic!("{text}: {:?}", error.into_source());
 }
 
 #[runtime::test]
