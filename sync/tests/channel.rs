@@ -38,7 +38,7 @@ fn dropping_the_last_receiver_gives_waiting_senders_their_values_back() {
     on_each(WORKERS, || async {
         let (tx, rx) = channel(0);
         let waiting = spawn(async move { tx.send("unsent").await });
-        for _ in 0..10 {
+        for _ in 0..times(10) {
             yield_now().await;
         }
         let other = rx.clone();
@@ -364,7 +364,7 @@ fn a_busy_channel_does_not_starve_others() {
                 rx.recv().await.unwrap();
             }
         });
-        for _ in 0..10 {
+        for _ in 0..times(10) {
             yield_now().await;
         }
         endless.abort();
@@ -378,7 +378,7 @@ fn a_busy_channel_does_not_starve_others() {
                 }
             }
         });
-        for _ in 0..10 {
+        for _ in 0..times(10) {
             yield_now().await;
         }
         spinning.abort();
