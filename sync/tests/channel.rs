@@ -326,6 +326,7 @@ fn timeouts_go_around_any_operation() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "leaks, on purpose")]
 fn a_future_that_is_leaked_leaves_the_channel_sound() {
     on(1, async {
         let (tx, rx) = channel(0);
