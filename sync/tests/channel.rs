@@ -39,7 +39,7 @@ fn dropping_the_last_receiver_gives_waiting_senders_their_values_back() {
     on_each(WORKERS, || async {
         let (tx, rx) = channel(0);
         let waiting = spawn(async move { tx.send("unsent").await });
-        for _ in 0..10 {
+        for _ in 0..times(10) {
             yield_now().await;
         }
         let other = rx.clone();
@@ -486,6 +486,7 @@ fn timeouts_go_around_any_operation() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "leaks, on purpose")]
 fn a_future_that_is_leaked_leaves_the_channel_sound() {
     on(1, async {
         let (tx, rx) = channel(0);
@@ -524,7 +525,7 @@ fn a_busy_channel_does_not_starve_others() {
                 rx.recv().await.unwrap();
             }
         });
-        for _ in 0..10 {
+        for _ in 0..times(10) {
             yield_now().await;
         }
         endless.abort();
@@ -538,7 +539,7 @@ fn a_busy_channel_does_not_starve_others() {
                 }
             }
         });
-        for _ in 0..10 {
+        for _ in 0..times(10) {
             yield_now().await;
         }
         spinning.abort();
