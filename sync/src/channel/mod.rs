@@ -51,6 +51,7 @@ pub use recv_many::RecvMany;
 pub use send::{Send, SendFrom};
 pub use sender::Sender;
 
+pub(crate) use receiving::Receiving;
 pub(crate) use shared::Channel;
 
 /// Makes a channel that holds up to `capacity` values: `make(chan T, capacity)`.

@@ -202,6 +202,18 @@ impl<T> Channel<T> {
         }
     }
 
+    /// Closes the channel and leaves it to others, who call [`close_some`](Self::close_some), to tell those who wait.
+    pub(crate) fn shut(&self) {
+        self.lock().close();
+    }
+
+    /// Closes the channel, if it is not closed, and tells those who wait, as many as the batch has room for. False once all know.
+    pub(crate) fn close_some(&self, batch: &mut Batch) -> bool {
+        let mut core = self.lock();
+        core.close();
+        core.dismiss(batch)
+    }
+
     #[cold]
     fn dismiss(&self, awaited: bool) {
         let mut batch = Batch::default();

@@ -74,8 +74,18 @@ impl Drop for Wave {
 }
 
 impl Marked {
-    /// Wakes those in `done`, as many as there are steps. Says whether nobody is left.
+    /// Wakes those in `done`, as many as there are steps; selects first, for others may complete them otherwise until they are told. Says
+    /// whether nobody is left.
     fn wake_some(&self, steps: &mut usize, batch: &mut Batch) -> bool {
+        // Nobody gets in line any more, since the node is marked.
+        while *steps > 0 {
+            let more = self.node.close_signal(batch);
+            *steps = steps.saturating_sub(batch.len());
+            batch.wake();
+            if !more {
+                break;
+            }
+        }
         while *steps > 0 {
             let mut locked = self.node.waiters.lock();
             // Nobody queues up any more, since the node is marked.

@@ -15,6 +15,7 @@ use super::arm::{Arm, IsChannel, IsFuture, SelectArm, candidate};
 use super::claim::Claim;
 use super::protocol::{self, Choice, Policy, Scratch};
 use super::selecting::reason;
+use crate::context::{self, ContextError};
 use crate::{Receiver, SendError, Sender};
 
 /// Up to so many arms a poll finds room on the stack; with more it allocates.
@@ -160,7 +161,32 @@ impl<'a, R> Select<'a, R> {
         )
     }
 
-    /// Adds any other future: a timer, `ctx.done()`, the end of a task. It is dropped if another operation is chosen.
+    /// Adds the end of a context; `outcome` gets how it ended. Unlike with [`future`](Self::future), a context that ends while the select
+    /// waits decides it: nobody completes another operation afterwards.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// use sync::context::{Context, ContextError};
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// let (_tx, rx) = sync::channel::<u32>(0);
+    /// cancel.cancel();
+    /// let mut select = sync::Select::new();
+    /// select.recv(&rx, |_| None).done(&ctx, Some);
+    /// assert_eq!(select.wait().await, Some(ContextError::Canceled));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a `reflect.SelectCase` with `Chan: reflect.ValueOf(ctx.Done())`.
+    #[track_caller]
+    pub fn done<F>(&mut self, context: &'a context::Context, outcome: F) -> &mut Self
+    where
+        F: FnOnce(ContextError) -> R + std::marker::Send + 'a,
+    {
+        self.push(IsChannel.arm(Some(candidate(context.done()))), outcome)
+    }
+
+    /// Adds any other future: a timer, the end of a task. It is dropped if another operation is chosen.
     ///
     /// ```
     /// # runtime::block_on(async {
