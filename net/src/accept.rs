@@ -2,7 +2,7 @@
 //!
 //! A connection that its client has given up again before it was accepted is skipped. When descriptors or memory have run out, `accept`
 //! does not fail: it waits and tries again, since a server that dies of a burst helps nobody, and one whose accept loop spins
-//! on the error helps even less. It says so in a counter instead, and whoever wants to handle the shortage (by closing idle
+//! on the error helps even less. It says so in a counter instead, and to whom a server's `on_error` has named; whoever wants to handle the shortage (by closing idle
 //! connections) has it from `try_accept` undisguised.
 //!
 //! A close or a deadline ends such a pause. It is waited out in the direction of writing, in which nothing ever happens to a listener but that: in
@@ -14,7 +14,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::panic::Location;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -28,10 +27,10 @@ use crate::socket::Socket;
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts one connection with `once`, a system call, and makes a stream of it with `register`. Counts its pauses.
+/// Accepts one connection with `once`, a system call, and makes a stream of it with `register`. Says before it pauses, and why.
 pub(crate) async fn accept<S: Source + AsFd, A, T>(
     socket: &Socket<S>,
-    shortages: &AtomicU64,
+    paused: impl Fn(io::Error),
     place: &'static Location<'static>,
     once: fn(&S, &Attempt<'_>) -> io::Result<A>,
     register: fn(A) -> io::Result<T>,
@@ -41,8 +40,7 @@ pub(crate) async fn accept<S: Source + AsFd, A, T>(
         let accepted = socket.io(Direction::Read, place, false, once).await;
         match accepted.and_then(register) {
             Err(error) if is_shortage(&error) => {
-                // Relaxed: a count and nothing more.
-                shortages.fetch_add(1, Ordering::Relaxed);
+                paused(error);
                 // Boxed, since it is rare, and every accept would be the larger for it.
                 Box::pin(wait_out(socket, pause)).await?;
                 pause = (pause * 2).min(LAST_PAUSE);

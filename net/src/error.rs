@@ -124,12 +124,12 @@ impl Error for OpError {
 pub fn os_error(error: &io::Error) -> Option<i32> {
     error.raw_os_error().or_else(|| {
         let context = error.get_ref()?.downcast_ref::<OpError>()?;
-        context.source.raw_os_error()
+        os_error(&context.source)
     })
 }
 
 /// Whether an error comes from using a socket that this program has closed: kind
-/// [`NotConnected`](io::ErrorKind::NotConnected), text `use of closed network connection`.
+/// [`NotConnected`](io::ErrorKind::NotConnected), a text that begins with `use of closed network connection`.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -145,7 +145,7 @@ pub fn is_closed(error: &io::Error) -> bool {
 }
 
 /// Whether an error says that a deadline set on the socket has passed: kind [`TimedOut`](io::ErrorKind::TimedOut), text
-/// `i/o timeout`. A connection that the system gave up because its peer was silent has the same kind, and is none.
+/// beginning with `i/o timeout`. A connection that the system gave up because its peer was silent has the same kind, and is none.
 ///
 /// ```
 /// use runtime::time::Instant;
@@ -169,42 +169,91 @@ pub(crate) trait During<T> {
 
 impl<T> During<T> for io::Result<T> {
     fn during(self, operation: &'static str, address: impl fmt::Display) -> io::Result<T> {
-        self.map_err(|source| {
-            let context = OpError {
-                operation,
-                address: address.to_string(),
-                cure: cure(operation, &source),
-                source,
-            };
-            io::Error::new(context.source.kind(), context)
-        })
+        self.map_err(|source| named(operation, address, source))
     }
 }
 
+/// The error with its context.
+pub(crate) fn named(
+    operation: &'static str,
+    address: impl fmt::Display,
+    source: io::Error,
+) -> io::Error {
+    let context = OpError {
+        operation,
+        address: address.to_string(),
+        cure: cure(operation, &source),
+        source,
+    };
+    io::Error::new(context.source.kind(), context)
+}
+
+/// What a dial does first if it has a local address; found as the source of a `connect`.
+pub(crate) const LOCAL: &str = "bind the local address";
+
 /// What to do about it, where that is known.
 fn cure(operation: &str, error: &io::Error) -> Option<&'static str> {
-    let cure = match (operation, error.raw_os_error()?) {
+    match error.raw_os_error() {
+        Some(number) => cure_of_number(operation, number),
+        None => cure_of_kind(operation, error.kind()),
+    }
+}
+
+/// For what is found out before the system is asked, or without it.
+fn cure_of_kind(operation: &str, kind: io::ErrorKind) -> Option<&'static str> {
+    use io::ErrorKind::{InvalidInput, NotFound, TimedOut};
+    let cure = match (operation, kind) {
+        ("connect", TimedOut) => "it did not answer within Dialer::timeout",
+        ("lookup", TimedOut) => "the name servers did not answer within Dialer::timeout",
+        // These say it all.
+        ("lookup", InvalidInput | NotFound) => return None,
+        ("lookup", _) => "check the name, and the name servers in /etc/resolv.conf",
+        ("bind unix" | "connect unix", InvalidInput) => {
+            "the path of a socket has 107 bytes at most, and no zero among them"
+        }
+        _ => return None,
+    };
+    Some(cure)
+}
+
+fn cure_of_number(operation: &str, number: i32) -> Option<&'static str> {
+    let cure = match (operation, number) {
         (_, libc::EMFILE) => {
             "this process has as many files open as it may: raise the limit (`ulimit -n`) or close some"
         }
         (_, libc::ENFILE) => "the system has as many files open as it may: raise fs.file-max",
         ("bind" | "listen", libc::EADDRINUSE) => {
             "another socket has this port: stop its owner, choose another port (0 picks a free one), \
-             or set ListenConfig::reuse_port on both"
+             or, for TCP, set ListenConfig::reuse_port on both"
+        }
+        (LOCAL | "connect", libc::EADDRINUSE) => {
+            "another socket has this local port: port 0 leaves the choice to the system"
         }
         ("bind unix", libc::EADDRINUSE) => {
             "a file is in the way: remove it if no server uses it any more"
         }
+        ("bind unix", libc::ENOENT) => "its directory does not exist",
+        ("bind unix", libc::EACCES | libc::EROFS) => "its directory cannot be written to",
         ("connect unix", libc::ENOENT | libc::ECONNREFUSED) => "no server listens there",
-        ("bind", libc::EACCES) => {
+        ("connect unix", libc::EACCES) => "this user may not write to the file",
+        ("bind" | LOCAL, libc::EACCES) => {
             "ports below 1024 need root or CAP_NET_BIND_SERVICE: choose a higher one"
         }
-        ("bind", libc::EADDRNOTAVAIL) => "no interface of this machine has the address",
+        ("bind" | LOCAL, libc::EADDRNOTAVAIL) => "no interface of this machine has the address",
         ("connect", libc::EADDRNOTAVAIL) => {
             "no local port is free for this destination: widen net.ipv4.ip_local_port_range, \
              or spread over several local addresses with Dialer::local_addr"
         }
         ("connect", libc::ECONNREFUSED) => "nothing listens there",
+        ("connect", libc::ETIMEDOUT) => {
+            "it does not answer: the host is down, or a firewall drops what is sent to it"
+        }
+        ("connect", libc::EHOSTUNREACH | libc::ENETUNREACH | libc::EHOSTDOWN | libc::ENETDOWN) => {
+            "no way leads there: check the address, and this machine's network"
+        }
+        ("connect", libc::EACCES | libc::EPERM) => {
+            "this machine forbids it: a firewall does, or it is a broadcast address"
+        }
         _ => return None,
     };
     Some(cure)

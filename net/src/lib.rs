@@ -76,7 +76,7 @@ pub use datagram::Datagram;
 pub use error::{OpError, is_closed, is_deadline, os_error};
 pub use kind::{DatagramKind, StreamKind, Tcp, Udp, Unix, Unixgram};
 pub use resolve::{ToSocketAddrs, lookup_host};
-pub use serve::{Accept, Serve, Stopping, serve};
+pub use serve::{Accept, Handler, Reporting, Serve, ServeError, Stopping, serve};
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::Stream;
 pub use tcp::{Dialer, ListenConfig, TcpListener, TcpStream};

@@ -76,7 +76,8 @@ fn a_close_wakes_reader_writer_and_waiter() {
             let error = task.await.unwrap().unwrap_err();
             assert!(is_closed(&error), "{error}");
             assert_eq!(error.kind(), io::ErrorKind::NotConnected);
-            assert_eq!(error.to_string(), "use of closed network connection");
+            let text = "use of closed network connection: it, or a clone of it, was closed here";
+            assert_eq!(error.to_string(), text);
         }
         Ok(())
     });

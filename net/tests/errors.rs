@@ -6,7 +6,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use net::{Dialer, OpError, TcpListener, TcpStream, os_error};
+use net::{Dialer, OpError, TcpListener, TcpStream, UnixListener, UnixStream, os_error};
 use support::{refusing, run, serve};
 
 fn context(error: &io::Error) -> &OpError {
@@ -61,6 +61,70 @@ fn a_port_where_nothing_listens_refuses() {
             "{error}"
         );
         Ok(())
+    });
+}
+
+/// What the text of an error has to have in it.
+fn says<T>(result: io::Result<T>, kind: io::ErrorKind, parts: &[&str]) {
+    let Err(error) = result else {
+        panic!("no error that has {parts:?}");
+    };
+    let text = error.to_string();
+    assert_eq!(error.kind(), kind, "{text}");
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in {text:?}");
+    }
+}
+
+#[test]
+fn a_local_address_that_cannot_be_had_is_not_the_destination_s_fault() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let to = listener.local_addr()?;
+        // TEST-NET-1: nobody has it.
+        let mut foreign = Dialer::new();
+        let error = foreign.local_addr("192.0.2.1:0".parse().unwrap());
+        let error = error.connect(to).await;
+        assert_eq!(
+            os_error(error.as_ref().unwrap_err()),
+            Some(libc::EADDRNOTAVAIL)
+        );
+        let start = format!("connect {to}: bind the local address 192.0.2.1:0: ");
+        let parts = [&start[..], "no interface of this machine"];
+        says(error, io::ErrorKind::AddrNotAvailable, &parts);
+
+        let (_taken, taken) = refusing(Ipv4Addr::LOCALHOST.into())?;
+        let mut dialer = Dialer::new();
+        let error = dialer.local_addr(taken).connect(to).await;
+        says(error, io::ErrorKind::AddrInUse, &["has this local port"]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_socket_file_that_cannot_be_had_says_what_is_wrong() {
+    run(async {
+        let directory = std::env::temp_dir().join(format!("net-errors-{}", std::process::id()));
+        let path = directory.join("socket");
+        let bound = UnixListener::bind(&path);
+        let parts = ["bind unix ", "its directory does not exist"];
+        says(bound, io::ErrorKind::NotFound, &parts);
+        std::fs::create_dir_all(&directory)?;
+        let connected = UnixStream::connect(&path).await;
+        let parts = ["connect unix ", "no server listens there"];
+        says(connected, io::ErrorKind::NotFound, &parts);
+        std::fs::write(&path, "")?;
+        let bound = UnixListener::bind(&path);
+        says(bound, io::ErrorKind::AddrInUse, &["a file is in the way"]);
+        let long = directory.join("x".repeat(200));
+        says(
+            UnixListener::bind(&long),
+            io::ErrorKind::InvalidInput,
+            &["107 bytes"],
+        );
+        let connected = UnixStream::connect(&long).await;
+        says(connected, io::ErrorKind::InvalidInput, &["107 bytes"]);
+        std::fs::remove_dir_all(&directory)
     });
 }
 

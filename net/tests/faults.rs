@@ -6,6 +6,8 @@
 //! For Linux alone: such filters, a backlog that says how full it is, and a connection that can be made to vanish are not elsewhere.
 #![cfg(target_os = "linux")]
 
+#[path = "support/silent.rs"]
+mod silent;
 mod support;
 
 use std::io;
@@ -15,10 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use net::{
-    Dialer, ListenConfig, OpError, TcpListener, TcpStream, UdpSocket, copy, is_closed, is_deadline,
-};
+use net::{Dialer, OpError, TcpListener, TcpStream, UdpSocket, copy, is_closed, is_deadline};
 use runtime::time::{Instant, sleep, timeout};
+use silent::silent;
 use support::{HANG, descriptors, echo, in_child, pair, run, serve, watched};
 
 /// From now on a system call of this thread, and of threads that it starts, fails with this error. It stays so.
@@ -124,10 +125,12 @@ mod in_the_kernel_s_place {
         if !in_child("in_the_kernel_s_place::a_host_that_cannot_be_reached_is_named") {
             return;
         }
-        for (number, kind) in [
-            (libc::EHOSTUNREACH, io::ErrorKind::HostUnreachable),
-            (libc::ENETUNREACH, io::ErrorKind::NetworkUnreachable),
-            (libc::ETIMEDOUT, io::ErrorKind::TimedOut),
+        use io::ErrorKind::{HostUnreachable, NetworkUnreachable, PermissionDenied, TimedOut};
+        for (number, kind, cure) in [
+            (libc::EHOSTUNREACH, HostUnreachable, "no way leads there"),
+            (libc::ENETUNREACH, NetworkUnreachable, "no way leads there"),
+            (libc::ETIMEDOUT, TimedOut, "the host is down, or a firewall"),
+            (libc::EPERM, PermissionDenied, "a firewall does"),
         ] {
             let thread = std::thread::spawn(move || {
                 refuse(libc::SYS_connect, number);
@@ -136,6 +139,7 @@ mod in_the_kernel_s_place {
                     .block_on(TcpStream::connect("127.0.0.1:9"))
                     .unwrap_err();
                 assert_eq!(error.kind(), kind);
+                assert!(error.to_string().contains(cure), "{error}");
                 let context = error.get_ref().unwrap().downcast_ref::<OpError>().unwrap();
                 assert_eq!(
                     (context.operation(), context.address()),
@@ -146,6 +150,39 @@ mod in_the_kernel_s_place {
             });
             thread.join().unwrap();
         }
+    }
+
+    #[test]
+    fn a_port_that_needs_rights_says_which() {
+        if !in_child("in_the_kernel_s_place::a_port_that_needs_rights_says_which") {
+            return;
+        }
+        let thread = std::thread::spawn(|| {
+            refuse(libc::SYS_bind, libc::EACCES);
+            let runtime = runtime::Builder::new().max_procs(1).build().unwrap();
+            runtime.block_on(async {
+                let local = "127.0.0.1:80".parse().unwrap();
+                for error in [
+                    TcpListener::bind(local).await.unwrap_err(),
+                    UdpSocket::bind(local).await.unwrap_err(),
+                    Dialer::new()
+                        .local_addr(local)
+                        .connect("127.0.0.1:9")
+                        .await
+                        .unwrap_err(),
+                ] {
+                    assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+                    assert_eq!(net::os_error(&error), Some(libc::EACCES));
+                    let text = error.to_string();
+                    assert!(text.contains("127.0.0.1:80: Permission denied"), "{text}");
+                    assert!(text.contains("CAP_NET_BIND_SERVICE"), "{text}");
+                }
+                let error = net::UnixListener::bind("a-file").unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+                assert!(error.to_string().contains("directory cannot be"), "{error}");
+            });
+        });
+        thread.join().unwrap();
     }
 
     #[test]
@@ -533,56 +570,19 @@ fn a_thousand_closes_at_once_tell_everybody_once() {
     });
 }
 
-/// An address that does not answer: the backlog is full, so that the next SYN is dropped.
-async fn silent() -> io::Result<(TcpListener, Vec<TcpStream>)> {
-    let listener = ListenConfig::new().backlog(0).listen("127.0.0.1:0").await?;
-    let mut waiting = Vec::new();
-    loop {
-        waiting.push(TcpStream::connect(listener.local_addr()?).await?);
-        // Connected, for the client, comes a moment before queued, for the server.
-        while queued(&listener)?.0 < waiting.len() {
-            runtime::yield_now().await;
-        }
-        let (queued, room) = queued(&listener)?;
-        if queued > room {
-            return Ok((listener, waiting));
-        }
-    }
-}
-
-/// How many connections wait to be accepted, and the backlog: it is full when there is one more.
-fn queued(listener: &TcpListener) -> io::Result<(usize, usize)> {
-    listener.control(|descriptor| {
-        // SAFETY: a tcp_info is plain integers: zero is a value of it.
-        let mut info: libc::tcp_info = unsafe { std::mem::zeroed() };
-        let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
-        // SAFETY: the kernel writes at most `size` bytes of one live tcp_info.
-        let result = unsafe {
-            libc::getsockopt(
-                descriptor.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_INFO,
-                (&raw mut info).cast(),
-                &mut size,
-            )
-        };
-        match result {
-            0 => Ok((info.tcpi_unacked as usize, info.tcpi_sacked as usize)),
-            _ => Err(io::Error::last_os_error()),
-        }
-    })
-}
-
 #[test]
 fn connecting_ends_with_its_time_limit() {
     run(async {
-        let (listener, _waiting) = silent().await?;
+        let (listener, _waiting) = silent("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let limit = Duration::from_millis(50);
         let connecting = Dialer::new().timeout(limit).connect(address);
         let error = connecting.await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(error.to_string(), format!("connect {address}: i/o timeout"));
+        assert_eq!(
+            error.to_string(),
+            format!("connect {address}: i/o timeout; it did not answer within Dialer::timeout")
+        );
         Ok(())
     });
 }
@@ -590,7 +590,7 @@ fn connecting_ends_with_its_time_limit() {
 #[test]
 fn the_other_family_is_tried_when_the_first_does_not_answer() {
     run(async {
-        let (silent, _waiting) = silent().await?;
+        let (silent, _waiting) = silent("127.0.0.1:0").await?;
         let good = TcpListener::bind("[::1]:0").await?;
         let both = [silent.local_addr()?, good.local_addr()?];
         let limit = Duration::from_secs(30);

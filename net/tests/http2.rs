@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{AsyncReadExt, AsyncWriteExt};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
 use net::hyper::serve;
 use net::{TcpListener, TcpStream};
@@ -81,13 +81,24 @@ impl Client {
     }
 
     async fn ask(&self, stream: u32, path: &str) -> io::Result<()> {
+        self.head(stream, path, END_HEADERS | END_STREAM).await
+    }
+
+    async fn head(&self, stream: u32, path: &str, flags: u8) -> io::Result<()> {
         // GET, http, and literally the path and the authority.
         let mut block = vec![0x82, 0x86, 0x04, path.len() as u8];
         block.extend(path.as_bytes());
         block.extend([0x01, 4]);
         block.extend(b"here");
-        let flags = END_HEADERS | END_STREAM;
         self.send(HEADERS, flags, stream, &block).await
+    }
+
+    /// Waits for the server's first bytes.
+    async fn settled(&self) -> io::Result<()> {
+        match self.stream.peek(&mut [0]).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
     }
 
     /// The next frame that is not about the connection as such; `None` at the end.
@@ -291,6 +302,83 @@ fn an_answer_without_room_is_reset_and_others_come() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn a_short_answer_without_room_is_reset_too() {
+    run(async {
+        let (listener, address) = listen().await?;
+        // The connection itself would be there for ever.
+        let server = serve(listener, long).header_timeout(None);
+        start(server.write_timeout(SOON * 4));
+        for (room, length) in [(0, 1), (1, 2), (1, 100), (99, 100), (1, 16_384)] {
+            let client = Client::connect(address, room).await?;
+            client.ask(1, &format!("/{length}")).await?;
+            assert!(client.body(1).await?.is_none(), "{length} in {room}");
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn with_a_limit_answers_of_every_length_come_whole_too() {
+    run(async {
+        let (listener, address) = listen().await?;
+        start(serve(listener, long).write_timeout(HANG));
+        let client = Client::connect(address, 20_000).await?;
+        for (i, n) in [0, 1, 2, 100, 16_384, 20_000].into_iter().enumerate() {
+            let stream = 2 * i as u32 + 1;
+            client.ask(stream, &format!("/{n}")).await?;
+            let body = client.body(stream).await?.unwrap();
+            assert!(is_long(&body, n), "{n} bytes");
+        }
+        Ok(())
+    });
+}
+
+/// What the docs of `read_timeout` say of HTTP/2.
+#[test]
+fn the_read_limit_holds_for_the_preface_and_not_for_bodies() {
+    run(async {
+        let (listener, address) = listen().await?;
+        let server = serve(listener, async |mut request: Request<Incoming>| {
+            let mut n = 0;
+            while let Some(frame) = frame(&mut request).await {
+                n += frame.unwrap().into_data().map_or(0, |data| data.len());
+            }
+            Ok::<_, Infallible>(Response::new(format!("{n} bytes")))
+        });
+        start(server.header_timeout(None).read_timeout(SOON * 4));
+        // Half a preface is not waited for.
+        let silent = TcpStream::connect(address).await?;
+        silent.write_all(b"PRI * HTTP/2.0\r\n").await?;
+        assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0);
+        // A machine that stands still may be as late itself; but not every time.
+        loop {
+            let Ok(client) = Client::connect(address, 100).await else {
+                continue;
+            };
+            if client.head(1, "/", END_HEADERS).await.is_err() {
+                continue;
+            }
+            // The settings come back: the preface was in time.
+            if client.settled().await.is_err() {
+                continue;
+            }
+            for flags in [0, 0, END_STREAM] {
+                runtime::time::sleep(SOON * 4).await;
+                client.send(DATA, flags, 1, b"abcd").await?;
+            }
+            assert_eq!(client.body(1).await?.unwrap(), b"12 bytes");
+            return Ok(());
+        }
+    });
+}
+
+async fn frame(
+    request: &mut Request<Incoming>,
+) -> Option<hyper::Result<hyper::body::Frame<hyper::body::Bytes>>> {
+    std::future::poll_fn(|cx| Pin::new(request.body_mut()).poll_frame(cx)).await
 }
 
 #[test]

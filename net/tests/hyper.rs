@@ -435,8 +435,7 @@ fn a_client_that_does_not_read_its_answer_is_closed() {
         .write_timeout(SOON * 40)
         .on_error(move |error| {
             if let Some(tell) = tell.lock().unwrap().take() {
-                let source = error.source().map(ToString::to_string);
-                tell.send(source.unwrap_or_default()).unwrap();
+                tell.send(error.to_string()).unwrap();
             }
         });
         start(server);
@@ -606,7 +605,7 @@ fn at_the_limit_new_clients_wait_until_one_leaves() {
 fn a_handler_s_panic_or_error_ends_its_connection_alone() {
     run(async {
         let (listener, address) = listen().await?;
-        let (tell, mut told) = oneshot::channel::<String>();
+        let (tell, mut told) = oneshot::channel();
         let tell = Mutex::new(Some(tell));
         let server = serve(listener, |request: Request<Incoming>| async move {
             match request.uri().path() {
@@ -617,24 +616,27 @@ fn a_handler_s_panic_or_error_ends_its_connection_alone() {
         })
         .on_error(move |error| {
             if let Some(tell) = tell.lock().unwrap().take() {
-                let mut text = error.to_string();
-                let mut source = error.source();
-                while let Some(inner) = source {
-                    text += &format!(": {inner}");
-                    source = inner.source();
-                }
-                tell.send(text).unwrap();
+                tell.send((error.peer().copied(), error.to_string()))
+                    .unwrap();
             }
         });
         start(server);
         let well = TcpStream::connect(address).await?;
         well.write_all(request("/", false).as_bytes()).await?;
         read_until(&well, "well").await?;
+        let mut last = None;
         for path in ["/panic", "/error"] {
             let broken = TcpStream::connect(address).await?;
+            last = Some(broken.local_addr()?);
             assert_eq!(ask(&broken, path).await.unwrap_or_default(), "");
         }
-        assert!((&mut told).await.unwrap().contains("out of tea"));
+        let (peer, text) = (&mut told).await.unwrap();
+        assert_eq!(peer, last);
+        let whose = format!("{}: ", last.unwrap());
+        assert!(
+            text.starts_with(&whose) && text.ends_with(": out of tea"),
+            "{text}"
+        );
         well.write_all(request("/", true).as_bytes()).await?;
         assert!(rest(&well).await?.ends_with("well"));
         Ok(())
@@ -645,7 +647,7 @@ fn a_handler_s_panic_or_error_ends_its_connection_alone() {
 fn a_handshake_that_fails_or_hangs_holds_up_nobody() {
     run(async {
         let (listener, address) = listen().await?;
-        let failed = Arc::new(AtomicUsize::new(0));
+        let failed = Arc::new(Mutex::new(Vec::new()));
         let failures = Arc::clone(&failed);
         let server = serve(listener, hello)
             .through(async |stream: TcpStream| {
@@ -658,7 +660,7 @@ fn a_handshake_that_fails_or_hangs_holds_up_nobody() {
                     _ => Ok(Io::new(stream)),
                 }
             })
-            .on_error(move |_| _ = failures.fetch_add(1, Ordering::Relaxed));
+            .on_error(move |error| failures.lock().unwrap().push(error.to_string()));
         start(server);
         let hangs = TcpStream::connect(address).await?;
         hangs.write_all(b"h").await?;
@@ -671,7 +673,9 @@ fn a_handshake_that_fails_or_hangs_holds_up_nobody() {
                 .await?
                 .ends_with("hello from /x")
         );
-        until(|| failed.load(Ordering::Relaxed) == 1).await;
+        until(|| !failed.lock().unwrap().is_empty()).await;
+        let text = format!("{}: handshake: no", fails.local_addr()?);
+        assert_eq!(*failed.lock().unwrap(), [text]);
         drop(hangs);
         Ok(())
     });

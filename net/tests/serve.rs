@@ -4,12 +4,12 @@ mod support;
 
 use std::future::pending;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use net::{Stopping, TcpListener, TcpStream, UnixListener, UnixStream};
-use support::{run, waits};
+use net::{ServeError, Stopping, TcpListener, TcpStream, UnixListener, UnixStream};
+use support::{alone, descriptors, in_child, limit_descriptors, run, waits};
 use sync::oneshot;
 
 async fn echo(stream: TcpStream, stopping: Stopping) -> io::Result<()> {
@@ -224,4 +224,127 @@ fn dropping_the_server_tells_its_connections_to_finish() {
         assert_eq!(client.read(&mut [0]).await?, 0);
         Ok(())
     });
+}
+
+/// Where errors go in these tests.
+type Errors = Arc<Mutex<Vec<String>>>;
+
+fn collect<P: std::fmt::Debug>() -> (Errors, impl Fn(ServeError<P>)) {
+    let errors = Errors::default();
+    let told = Arc::clone(&errors);
+    let tell = move |error: ServeError<P>| told.lock().unwrap().push(error.to_string());
+    (errors, tell)
+}
+
+#[test]
+fn the_error_that_a_handler_returns_is_told_with_its_peer() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let (errors, tell) = collect();
+        let server = net::serve(
+            listener.clone(),
+            |stream: TcpStream, _, stopping: Stopping| async move {
+                stream.write_all(b"x").await.map_err(|e| e.to_string())?;
+                match stopping.unless(stream.read(&mut [0])).await {
+                    Some(Ok(1)) => Err("no such command".to_owned()),
+                    _ => Ok(7),
+                }
+            },
+        );
+        let server = runtime::spawn(server.on_error(tell).max_connections(9).into_future());
+        let (good, bad) = (
+            TcpStream::connect(address).await?,
+            TcpStream::connect(address).await?,
+        );
+        good.read_exact(&mut [0]).await?;
+        bad.read_exact(&mut [0]).await?;
+        let whose = bad.local_addr()?;
+        bad.write_all(b"?").await?;
+        assert_eq!(bad.read(&mut [0]).await?, 0);
+        drop(good);
+        // The server waits for its connections, and so for what they tell.
+        listener.close()?;
+        server.await.unwrap()?;
+        let text = format!("{whose}: no such command");
+        assert_eq!(*errors.lock().unwrap(), [text]);
+        Ok(())
+    });
+}
+
+#[test]
+fn who_is_told_of_errors_may_panic_and_the_server_goes_on() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let server = net::serve(listener, |stream: TcpStream, _, _| async move {
+            stream.write_all(b"x").await?;
+            Err::<(), _>(io::Error::other("as the test wants it"))
+        });
+        let server = server.on_error(|error| panic!("{error}; this panic is expected"));
+        let server = runtime::spawn(server.into_future());
+        for _ in 0..3 {
+            let client = TcpStream::connect(address).await?;
+            client.read_exact(&mut [0]).await?;
+        }
+        server.abort();
+        Ok(())
+    });
+}
+
+#[test]
+fn accepting_that_pauses_for_want_of_descriptors_says_so_and_goes_on() {
+    let _alone = alone();
+    if !in_child("accepting_that_pauses_for_want_of_descriptors_says_so_and_goes_on") {
+        return;
+    }
+    run(async {
+        let path = std::env::temp_dir().join(format!("net-serve-pause-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let unix = UnixListener::bind(&path)?;
+        let tcp = TcpListener::bind("127.0.0.1:0").await?;
+        let address = tcp.local_addr()?;
+        // Both there and waiting, before descriptors run out.
+        let clients = (
+            UnixStream::connect(&path).await?,
+            TcpStream::connect(address).await?,
+        );
+        let mut hoard = Vec::new();
+        limit_descriptors(descriptors() + 5);
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            hoard.push(file);
+        }
+        let (unix_errors, tell) = collect();
+        let server = net::serve(unix, |stream: UnixStream, _, _| async move {
+            stream.write_all(b"u").await
+        });
+        let servers = [runtime::spawn(server.on_error(tell).into_future()), {
+            let (tcp_errors, tell) = collect();
+            let server = net::serve(tcp, |stream: TcpStream, _, _| async move {
+                stream.write_all(b"t").await
+            });
+            let server = runtime::spawn(server.on_error(tell).into_future());
+            until_two_pauses(&tcp_errors, &format!("accept {address}: ")).await;
+            server
+        }];
+        until_two_pauses(&unix_errors, &format!("accept {}: ", path.display())).await;
+        drop(hoard);
+        clients.0.read_exact(&mut [0]).await?;
+        clients.1.read_exact(&mut [0]).await?;
+        servers.iter().for_each(runtime::JoinHandle::abort);
+        Ok(())
+    });
+}
+
+async fn until_two_pauses(errors: &Mutex<Vec<String>>, start: &str) {
+    while errors.lock().unwrap().len() < 2 {
+        runtime::time::sleep(Duration::from_millis(1)).await;
+    }
+    let errors = errors.lock().unwrap();
+    for text in &*errors {
+        assert!(
+            text.starts_with(start) && text.contains("ulimit -n"),
+            "{text}"
+        );
+    }
 }

@@ -85,6 +85,34 @@ fn megabytes_pass_and_the_end_is_seen_through_the_traits() {
     });
 }
 
+/// Go: TestUnixUnlink, where it would go.
+#[test]
+fn a_server_that_ends_leaves_the_file_of_the_one_that_has_taken_over() {
+    run(async {
+        let path = path();
+        for by_close in [true, false] {
+            let old = UnixListener::bind(&path)?;
+            std::fs::remove_file(&path)?;
+            let new = UnixListener::bind(&path)?;
+            if by_close {
+                old.close()?;
+            }
+            drop(old);
+            let _client = UnixStream::connect(&path).await?;
+            new.accept().await?;
+            drop(new);
+            assert!(!path.exists());
+        }
+        // Nor is anything else that lies there now.
+        let old = UnixListener::bind(&path)?;
+        std::fs::remove_file(&path)?;
+        std::fs::write(&path, "mine")?;
+        drop(old);
+        assert_eq!(std::fs::read_to_string(&path)?, "mine");
+        std::fs::remove_file(&path)
+    });
+}
+
 #[test]
 fn an_abstract_name_has_no_file_and_is_free_after_a_close() {
     run(async {

@@ -248,6 +248,6 @@ pub(crate) fn settled<T: PartialEq>(
     }
 }
 
-#[cfg(all(test, target_os = "linux", not(loom)))]
+#[cfg(all(test, target_os = "linux", not(any(loom, miri))))]
 #[path = "deadlock_stress.rs"]
 mod stress;

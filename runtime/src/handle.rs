@@ -154,6 +154,8 @@ impl Handle {
 
     /// Makes this the calling thread's current runtime until the guard is dropped, so that `spawn`, timers and sockets find it.
     ///
+    /// Guards nest: one that is dropped before a later one of the same thread ends that one as well.
+    ///
     /// ```
     /// let rt = runtime::Runtime::new()?;
     /// let _guard = rt.enter();

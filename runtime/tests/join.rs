@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use common::{each_size, pending_once, undisturbed, until, wait_until, watchdog};
+use common::{each_size, pending_once, times, undisturbed, until, wait_until, watchdog};
 use runtime::JoinHandle;
 
 /// Counts its drops.
@@ -49,19 +49,20 @@ fn a_result_is_delivered_whether_the_task_or_the_await_comes_first() {
 
 #[test]
 fn large_and_aligned_futures_and_outputs_arrive_whole() {
+    const BIG: usize = if cfg!(miri) { 2_000 } else { 20_000 };
     #[derive(Debug, PartialEq, Clone, Copy)]
     #[repr(align(128))]
     struct Aligned([u8; 200]);
     each_size(|rt| {
         let value = Aligned([7; 200]);
-        let big = [3_u8; 20_000];
+        let big = [3_u8; BIG];
         let task = rt.spawn(async move {
             runtime::yield_now().await;
             assert_eq!((&raw const value).addr() % 128, 0);
             (value, big)
         });
         let (value, big) = rt.block_on(task).unwrap();
-        assert_eq!((value, big[19_999]), (Aligned([7; 200]), 3));
+        assert_eq!((value, big[BIG - 1]), (Aligned([7; 200]), 3));
         drop(rt.spawn(async move { big }));
     });
 }
@@ -264,7 +265,7 @@ fn of_two_panics_the_first_is_delivered() {
 #[test]
 fn a_panic_in_the_destructor_of_an_unwanted_output_harms_nobody() {
     each_size(|rt| {
-        for _ in 0..10 {
+        for _ in 0..times(10) {
             // Dropped by the worker, and by the handle.
             drop(rt.spawn(async { Bomb("unwanted") }));
             let task = rt.spawn(async { Bomb("unwanted") });
@@ -278,7 +279,7 @@ fn a_panic_in_the_destructor_of_an_unwanted_output_harms_nobody() {
 #[test]
 fn a_panic_payload_that_panics_when_dropped_harms_nobody() {
     each_size(|rt| {
-        for _ in 0..10 {
+        for _ in 0..times(10) {
             drop(rt.spawn(async { resume_unwind(Box::new(Bomb("payload"))) }));
         }
         wait_until("they end", || rt.handle().num_tasks() == 0);
@@ -313,7 +314,7 @@ fn a_foreign_waker_that_panics_ends_no_worker() {
         go.store(true, SeqCst);
         wait_until("both call the waker", || angry.0.load(SeqCst) == 2);
         rt.block_on(task).unwrap();
-        for _ in 0..20 {
+        for _ in 0..times(20) {
             let nap = runtime::time::sleep(Duration::from_micros(100));
             rt.block_on(rt.spawn(nap)).unwrap();
         }
@@ -331,7 +332,7 @@ fn a_handle_polled_by_one_task_after_the_other_wakes_the_last() {
             11
         });
         let shared = Arc::new(Mutex::new(task));
-        for _ in 0..5 {
+        for _ in 0..times(5) {
             // Each polls once, and leaves.
             let (shared, wakers) = (shared.clone(), wakers.clone());
             rt.block_on(rt.spawn(poll_fn(move |cx| {

@@ -181,6 +181,17 @@ fn each_panic_names_mistake_cure_and_the_callers_line() {
             let _ = sleep.as_mut().poll(cx);
         },
     );
+    let gone = runtime(1);
+    let handle = gone.handle().clone();
+    drop(gone);
+    let _entered = handle.enter();
+    polled(
+        "sleep on a runtime that has shut down",
+        &["has shut down", "keep the Runtime", &made_at],
+        &mut |cx| {
+            let _ = sleep.as_mut().poll(cx);
+        },
+    );
     polled(
         "a handle twice",
         &["JoinHandle", "await it once"],

@@ -115,6 +115,32 @@ fn the_current_runtime_is_the_innermost_one() {
 }
 
 #[test]
+fn guards_dropped_in_the_wrong_order_leave_no_runtime_behind() {
+    let _watchdog = watchdog("guards in the wrong order");
+    let (outer, inner) = (runtime(1), runtime(2));
+    let procs = || Handle::try_current().map(|current| current.max_procs());
+    let outer_guard = outer.enter();
+    let inner_guard = inner.enter();
+    drop(outer_guard);
+    assert!(procs().is_err(), "the outer guard ends the inner one");
+    drop(inner_guard);
+    assert!(procs().is_err(), "the inner guard puts nothing back");
+    // A forgotten one, too, ends with the one around it.
+    let outer_guard = outer.enter();
+    std::mem::forget(inner.enter());
+    assert_eq!(procs(), Ok(2));
+    drop(outer_guard);
+    assert!(procs().is_err());
+    // And the thread is none the worse for it.
+    let _outer_guard = outer.enter();
+    {
+        let _inner_guard = inner.enter();
+        assert_eq!(procs(), Ok(2));
+    }
+    assert_eq!(procs(), Ok(1));
+}
+
+#[test]
 fn num_tasks_counts_what_has_not_ended() {
     each_size(|rt| {
         let tasks: Vec<_> = (0..10)

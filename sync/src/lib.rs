@@ -62,8 +62,11 @@
 #[macro_use]
 pub(crate) mod primitive;
 
-mod blocking;
 #[cfg(not(loom))]
+mod bed;
+mod blocking;
+mod gone;
+#[cfg(any(not(loom), test))]
 mod lock;
 mod waiters;
 
@@ -91,7 +94,8 @@ mod models;
 
 pub use barrier::{Barrier, BarrierResult, BarrierWait};
 pub use channel::{
-    Receiver, Recv, Send, SendError, SendFrom, Sender, TryRecvError, TrySendError, channel, never,
+    Closed, Receiver, Recv, RecvMany, Send, SendError, SendFrom, Sender, TryRecvError,
+    TrySendError, channel, never,
 };
 pub use cond::{Cond, CondWait};
 pub use mutex::{

@@ -12,41 +12,21 @@
 //!    no  │   > 0    │ free; sleepers are on their way out
 //! ```
 //!
-//! Sleepers wait in one of a few places that all locks share, picked by address. A release looks for sleepers *after* a plain store, so
+//! Sleepers wait in one of a few [beds](crate::bed) that all locks share, picked by address. A release looks for sleepers *after* a plain store, so
 //! that the processor may do the two the other way round: a thread that goes to sleep within these nanoseconds may be missed. That is
-//! the price of a release without an atomic instruction, and it is bounded: nobody sleeps for longer than [`NAP`] without looking again.
+//! the price of a release without an atomic instruction, and it is bounded: nobody sleeps for longer than a [nap](crate::bed::NAP) without looking again.
 //!
 //! Rejected: std's mutex, whose release is an atomic exchange (a buffered send and receive took a tenth longer with it); and spinning
 //! with `sched_yield`, which with more threads than cores burns what the holder needs.
 #![forbid(unsafe_code)]
 
-use std::hint;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering::*};
-use std::sync::{Condvar, Mutex, PoisonError};
-use std::time::Duration;
-
 use runtime::task::coop::contended;
 
-/// How often a thread looks again before it sleeps: some microseconds, many times what the lock is ever held by a running thread.
-const SPINS: u32 = 100;
-
-/// The longest sleep without a look. A guess: rare enough to cost nothing, short enough to go unnoticed.
-const NAP: Duration = Duration::from_micros(500);
-
-/// How many places to sleep there are. Threads of different locks in one place wake each other needlessly; they hardly ever meet.
-const PLACES: usize = 16;
-
-struct Place {
-    door: Mutex<()>,
-    changed: Condvar,
-}
-
-static SLEEPING: [Place; PLACES] = [const {
-    Place {
-        door: Mutex::new(()),
-        changed: Condvar::new(),
-    }
-}; PLACES];
+use crate::primitive::{
+    Bed, LOCK_SPINS,
+    atomic::{AtomicBool, AtomicU16, Ordering::*},
+    spin,
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -56,10 +36,12 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    pub(crate) const fn new() -> Self {
-        Self {
-            held: AtomicBool::new(false),
-            sleepers: AtomicU16::new(0),
+    constant! {
+        pub(crate) const fn new() -> Self {
+            Self {
+                held: AtomicBool::new(false),
+                sleepers: AtomicU16::new(0),
+            }
         }
     }
 
@@ -83,8 +65,8 @@ impl Lock {
     #[cold]
     fn hold_slow(&self) {
         contended();
-        for _ in 0..SPINS {
-            hint::spin_loop();
+        for _ in 0..LOCK_SPINS {
+            spin();
             // Looks first, so as not to take the line away from the holder in vain. Relaxed: `try_take` has the acquire.
             if !self.held.load(Relaxed) && self.try_take() {
                 return;
@@ -94,33 +76,26 @@ impl Lock {
     }
 
     fn sleep(&self) {
-        let place = self.place();
-        let mut inside = place.door.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lying = Bed::of(self).lie_down();
         // SeqCst, an atomic read-modify-write: is in memory before `try_take` looks, so that a release which happens later sees it.
         self.sleepers.fetch_add(1, SeqCst);
         while !self.try_take() {
-            let (guard, _) = place
-                .changed
-                .wait_timeout(inside, NAP)
-                .unwrap_or_else(PoisonError::into_inner);
-            inside = guard;
+            lying = lying.nap();
         }
         // Relaxed: one that is missed here only wakes the others needlessly.
         self.sleepers.fetch_sub(1, Relaxed);
     }
 
-    #[cold]
-    fn wake(&self) {
-        let place = self.place();
-        // Whoever has counted itself and not got the lock is either asleep by now or still inside this door.
-        drop(place.door.lock().unwrap_or_else(PoisonError::into_inner));
-        place.changed.notify_all();
+    /// How many sleep, or are about to.
+    #[cfg(test)]
+    pub(crate) fn sleepers(&self) -> u16 {
+        self.sleepers.load(Relaxed)
     }
 
-    fn place(&self) -> &'static Place {
-        // The top bits of a multiplication by the golden ratio depend on all bits of the address (Knuth).
-        let hash = (std::ptr::from_ref(self).addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        &SLEEPING[(hash >> 60) as usize % PLACES]
+    #[cold]
+    fn wake(&self) {
+        // Whoever has counted itself and not got the lock has lain down by then.
+        Bed::of(self).wake_all();
     }
 }
 
@@ -143,7 +118,7 @@ impl Drop for Held<'_> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::sync::Arc;
@@ -153,8 +128,8 @@ mod tests {
     #[test]
     fn many_threads_exclude_each_other() {
         // More threads than any machine in sight has cores, so that holders lose theirs.
-        const THREADS: u64 = 32;
-        const ROUNDS: u64 = 20_000;
+        const THREADS: u64 = if cfg!(miri) { 4 } else { 32 };
+        const ROUNDS: u64 = if cfg!(miri) { 20 } else { 20_000 };
         let shared = Arc::new((Lock::new(), AtomicU64::new(0)));
         let threads: Vec<_> = (0..THREADS)
             .map(|_| {
@@ -164,7 +139,7 @@ mod tests {
                         let _held = shared.0.hold();
                         // Not atomic as a whole: two at once would lose counts.
                         let n = shared.1.load(Relaxed);
-                        hint::spin_loop();
+                        std::hint::spin_loop();
                         shared.1.store(n + 1, Relaxed);
                     }
                 })
@@ -174,7 +149,7 @@ mod tests {
             thread.join().unwrap();
         }
         assert_eq!(shared.1.load(Relaxed), THREADS * ROUNDS);
-        assert_eq!(shared.0.sleepers.load(Relaxed), 0);
+        assert_eq!(shared.0.sleepers(), 0);
     }
 
     #[test]
@@ -183,7 +158,7 @@ mod tests {
         let held = lock.hold();
         let other = lock.clone();
         let sleeper = thread::spawn(move || drop(other.hold()));
-        while lock.sleepers.load(Relaxed) == 0 {
+        while lock.sleepers() == 0 {
             thread::yield_now();
         }
         drop(held);

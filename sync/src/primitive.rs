@@ -17,12 +17,27 @@ pub(crate) use loom::sync::{Arc, Mutex, MutexGuard, atomic};
 pub(crate) use loom::cell::UnsafeCell;
 
 #[cfg(not(loom))]
+pub(crate) use crate::bed::Bed;
+#[cfg(not(loom))]
 pub(crate) use crate::lock::{Held, Lock};
+#[cfg(not(loom))]
+pub(crate) use std::hint::spin_loop as spin;
 
 #[cfg(loom)]
-pub(crate) use self::modelled::{Held, Lock};
+pub(crate) use self::modelled::{Bed, Held, Lock};
+#[cfg(loom)]
+pub(crate) use loom::hint::spin_loop as spin;
 
-/// A lock whose waiting loom understands, in place of [`crate::lock`], whose naps it does not.
+/// How often a thread looks at a lock before it sleeps: some microseconds, many times what the lock is ever held by a running thread.
+#[cfg(not(loom))]
+pub(crate) const LOCK_SPINS: u32 = 100;
+
+/// So few that a model gets to the sleep.
+#[cfg(loom)]
+pub(crate) const LOCK_SPINS: u32 = 1;
+
+/// A lock that blocks in loom's own way, for all models but that of [`crate::lock`], since each round of waiting there is another
+/// interleaving; and the bed for the latter.
 #[cfg(loom)]
 mod modelled {
     pub(crate) type Held<'a> = loom::sync::MutexGuard<'a, ()>;
@@ -38,6 +53,26 @@ mod modelled {
         pub(crate) fn hold(&self) -> Held<'_> {
             self.0.lock().unwrap()
         }
+    }
+
+    /// A nap may end at any moment, so that no model can rely on being woken.
+    pub(crate) struct Bed;
+
+    impl Bed {
+        pub(crate) fn of<T>(_: &T) -> Self {
+            Self
+        }
+
+        pub(crate) fn lie_down(self) -> Self {
+            self
+        }
+
+        pub(crate) fn nap(self) -> Self {
+            loom::thread::yield_now();
+            self
+        }
+
+        pub(crate) fn wake_all(&self) {}
     }
 }
 

@@ -7,20 +7,22 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::{Random, WORKERS, blocks, give_up_after, on, on_each, pause, poll_once, with_seeds};
+use support::{
+    Random, WORKERS, blocks, give_up_after, on, on_each, pause, poll_once, times, with_seeds,
+};
 use sync::{Barrier, WaitGroup};
 
 #[test]
 fn nobody_goes_before_all_have_come_and_one_leads() {
     on_each(WORKERS, || async {
-        const SIZE: usize = 50;
+        const SIZE: usize = times(50);
         let barrier = Arc::new(Barrier::new(SIZE));
         let (came, leaders) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let group = WaitGroup::new();
         for _ in 0..SIZE {
             let (barrier, came, leaders) = (barrier.clone(), came.clone(), leaders.clone());
             group.spawn(async move {
-                for round in 1..=20 {
+                for round in 1..=times(20) {
                     came.fetch_add(1, Ordering::Relaxed);
                     if barrier.wait().await.is_leader() {
                         leaders.fetch_add(1, Ordering::Relaxed);
@@ -30,7 +32,7 @@ fn nobody_goes_before_all_have_come_and_one_leads() {
             });
         }
         group.wait().await;
-        assert_eq!(leaders.load(Ordering::Relaxed), 20);
+        assert_eq!(leaders.load(Ordering::Relaxed), times(20));
     });
 }
 
@@ -85,7 +87,7 @@ async fn random_cancellation(seed: u64) {
         let (barrier, through) = (barrier.clone(), through.clone());
         let mut random = Random::new(seed ^ (task << 40));
         group.spawn(async move {
-            while through.load(Ordering::SeqCst) < 300 {
+            while through.load(Ordering::SeqCst) < times(300) {
                 let polls = random.below(20);
                 if give_up_after(polls, barrier.wait()).await.is_some() {
                     through.fetch_add(1, Ordering::SeqCst);

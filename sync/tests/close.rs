@@ -201,6 +201,7 @@ impl Wake for Counted {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "leaks, on purpose")]
 fn no_waker_is_kept_for_one_that_does_not_wait_any_more() {
     let counted = Arc::new(Counted);
     let waker = Waker::from(counted.clone());

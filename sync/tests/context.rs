@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::task::{Context as TaskContext, Wake, Waker};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
 
 use runtime::time::Instant;
@@ -812,5 +812,158 @@ fn no_waker_is_called_under_the_lock_of_the_context() {
         }
         cancel.cancel();
         assert_eq!(asks.1.load(Ordering::Relaxed), waiting.len());
+    });
+}
+
+// In a `select!`: found by comparing with Go, where the end of a context is a channel that closes.
+
+#[test]
+fn a_select_that_waits_is_decided_when_its_context_ends() {
+    let (root, cancel) = Context::background().with_cancel();
+    let (child, _keep) = root.with_cancel();
+    let (tx, rx) = channel(0);
+    let (other_tx, other_rx) = channel::<u8>(0);
+    let mut sends = Box::pin(async {
+        select! {
+            sent = tx.send(1) => Err(sent),
+            err = root.done() => Ok(err),
+        }
+    });
+    let mut receives = Box::pin(async {
+        select! {
+            got = other_rx.recv() => Err(got),
+            err = child.done() => Ok(err),
+        }
+    });
+    let mut listed = Box::pin(async {
+        let mut select = sync::Select::new();
+        select.recv(&other_rx, Err).done(&child, Ok);
+        select.wait().await
+    });
+    assert!(poll_once(sends.as_mut()).is_pending());
+    assert!(poll_once(receives.as_mut()).is_pending());
+    assert!(poll_once(listed.as_mut()).is_pending());
+    cancel.cancel();
+    // None of the three has looked yet.
+    assert!(rx.try_recv().is_err(), "it sends no more");
+    assert!(other_tx.try_send(2).is_err(), "they receive no more");
+    assert!(matches!(
+        poll_once(sends.as_mut()),
+        Poll::Ready(Ok(ContextError::Canceled))
+    ));
+    assert!(matches!(
+        poll_once(receives.as_mut()),
+        Poll::Ready(Ok(ContextError::Canceled))
+    ));
+    assert!(matches!(
+        poll_once(listed.as_mut()),
+        Poll::Ready(Ok(ContextError::Canceled))
+    ));
+}
+
+#[test]
+fn a_select_waits_again_for_a_context_that_did_not_end() {
+    let (ctx, cancel) = Context::background().with_cancel();
+    let (tx, rx) = channel(0);
+    for round in 0..3 {
+        let mut receives = Box::pin(async {
+            select! {
+                got = rx.recv() => got,
+                _ = ctx.done() => None,
+            }
+        });
+        assert!(poll_once(receives.as_mut()).is_pending());
+        tx.try_send(round).unwrap();
+        assert_eq!(poll_once(receives.as_mut()), Poll::Ready(Some(round)));
+        let lost = Box::pin(async {
+            select! { _ = rx.recv() => (), _ = ctx.done() => () }
+        });
+        let mut lost = lost;
+        assert!(poll_once(lost.as_mut()).is_pending());
+        drop(lost);
+        assert!(
+            tx.try_send(round).is_err(),
+            "the one that was dropped stands in no line"
+        );
+    }
+    cancel.cancel();
+    let over = async {
+        select! { _ = rx.recv() => None, err = ctx.done() => Some(err) }
+    };
+    assert_eq!(
+        poll_once(pin!(over)),
+        Poll::Ready(Some(ContextError::Canceled))
+    );
+}
+
+#[test]
+fn a_background_context_is_a_nil_channel_to_a_select() {
+    let ctx = Context::background();
+    let never = async {
+        select! { _ = ctx.done() => () }
+    };
+    assert!(poll_once(pin!(never)).is_pending());
+    let other = async {
+        select! { _ = ctx.done() => 1, default => 2 }
+    };
+    assert_eq!(poll_once(pin!(other)), Poll::Ready(2));
+}
+
+/// Go: TestContextErrDoneRace, with a `select` that asks.
+#[test]
+fn who_sees_the_error_never_gets_the_default() {
+    on_each(WORKERS, || async {
+        for _ in 0..500 {
+            let (ctx, cancel) = Context::background().with_cancel();
+            let asks: Vec<_> = (0..2)
+                .map(|_| {
+                    let ctx = ctx.clone();
+                    runtime::spawn(async move {
+                        // One that waits, so that the signal is there.
+                        let early = select! { _ = ctx.done() => true, default => false };
+                        while ctx.err().is_none() {
+                            runtime::yield_now().await;
+                        }
+                        early || select! { _ = ctx.done() => true, default => false }
+                    })
+                })
+                .collect();
+            runtime::yield_now().await;
+            cancel.cancel();
+            for ask in asks {
+                assert!(ask.await.unwrap(), "err says so, done does not");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_offered_to_a_select_goes_through_or_its_context_has_ended() {
+    with_seeds(30, |seed| {
+        on(2, async move {
+            let mut random = Random::new(seed);
+            for _ in 0..100 {
+                let (ctx, cancel) = Context::background().with_cancel();
+                let (tx, rx) = channel(0);
+                let crowd: Vec<_> = (0..3)
+                    .map(|_| {
+                        let (ctx, rx) = (ctx.clone(), rx.clone());
+                        runtime::spawn(async move {
+                            select! { got = rx.recv() => got, _ = ctx.done() => None }
+                        })
+                    })
+                    .collect();
+                pause(random.below(4)).await;
+                let before = tx.try_send(1).is_ok();
+                cancel.cancel();
+                let after = tx.try_send(2).is_ok();
+                assert!(!after, "nobody is left who waits");
+                let mut got = Vec::new();
+                for task in crowd {
+                    got.extend(task.await.unwrap());
+                }
+                assert_eq!(got, if before { vec![1] } else { vec![] });
+            }
+        });
     });
 }

@@ -13,7 +13,8 @@ use std::task::{Context as TaskContext, Wake, Waker};
 use futures_util::FutureExt;
 use runtime::task::coop::unconstrained;
 use support::{
-    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, pause, poll_once, with_seeds,
+    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, pause, poll_once, times,
+    with_seeds,
 };
 use sync::context::{Context, ContextError};
 use sync::errgroup::Group;
@@ -75,8 +76,9 @@ fn try_spawn_starts_as_many_as_the_limit_allows() {
     on_each(WORKERS, || async {
         let mut group = Group::<()>::new();
         let (tx, rx) = channel::<()>(0);
-        group.set_limit(42);
-        for _ in 0..42 {
+        const MANY: usize = times(42);
+        group.set_limit(MANY);
+        for _ in 0..MANY {
             let rx = rx.clone();
             assert!(group.try_spawn(async move { rx.recv().await.map_or(Ok(()), Ok) }));
         }
@@ -92,7 +94,7 @@ fn try_spawn_starts_as_many_as_the_limit_allows() {
         tx.close();
         group.wait().await.unwrap();
         group.set_limit(None);
-        for _ in 0..100 {
+        for _ in 0..times(100) {
             assert!(group.try_spawn(async { Ok(()) }));
         }
         group.wait().await.unwrap();
@@ -107,11 +109,11 @@ fn try_spawn_starts_as_many_as_the_limit_allows() {
 #[test]
 fn never_more_members_run_than_the_limit() {
     on_each(WORKERS, || async {
-        const LIMIT: usize = 10;
+        const LIMIT: usize = times(10);
         let mut group = Group::<String>::new();
         group.set_limit(LIMIT);
         let active = Arc::new(AtomicUsize::new(0));
-        for _ in 0..=1 << 10 {
+        for _ in 0..=times(1 << 10) {
             let active = active.clone();
             group
                 .spawn(async move {
@@ -240,7 +242,7 @@ fn abort_on_error_drops_the_others() {
         let dropped = Arc::new(AtomicUsize::new(0));
         let mut group = Group::new();
         group.abort_on_error();
-        for _ in 0..20 {
+        for _ in 0..times(20) {
             let inside = OnDrop(dropped.clone());
             group
                 .spawn(async move {
@@ -251,7 +253,11 @@ fn abort_on_error_drops_the_others() {
         }
         group.spawn(async { Err("no") }).await;
         assert_eq!(group.wait().await, Err("no"));
-        assert_eq!(dropped.load(Ordering::SeqCst), 20, "before wait returns");
+        assert_eq!(
+            dropped.load(Ordering::SeqCst),
+            times(20),
+            "before wait returns"
+        );
     });
 }
 
@@ -261,7 +267,7 @@ fn dropping_the_group_aborts_what_still_runs() {
         let dropped = Arc::new(AtomicUsize::new(0));
         let (group, ctx) = Group::<String>::with_context(&Context::background());
         let (tx, rx) = channel::<()>(0);
-        for _ in 0..20 {
+        for _ in 0..times(20) {
             let (inside, tx) = (OnDrop(dropped.clone()), tx.clone());
             group
                 .spawn(async move {
@@ -274,7 +280,7 @@ fn dropping_the_group_aborts_what_still_runs() {
         drop((group, tx));
         assert!(ctx.is_done());
         assert_eq!(rx.recv().await, None); // all have let go
-        while dropped.load(Ordering::SeqCst) < 20 {
+        while dropped.load(Ordering::SeqCst) < times(20) {
             runtime::yield_now().await;
         }
         assert!(!spawner.spawn(async { unreachable!() }).await);
@@ -422,11 +428,15 @@ fn members_start_members() {
                 Ok(())
             })
         }
+        const DEPTH: usize = if cfg!(miri) { 2 } else { 6 };
         let mut group = Group::new();
         let sum = Arc::new(AtomicUsize::new(0));
-        group.spawn(walk(group.spawner(), sum.clone(), 6)).await;
+        group.spawn(walk(group.spawner(), sum.clone(), DEPTH)).await;
         group.wait().await.unwrap();
-        assert_eq!(sum.load(Ordering::Relaxed), (3usize.pow(7) - 1) / 2);
+        assert_eq!(
+            sum.load(Ordering::Relaxed),
+            (3usize.pow(DEPTH as u32 + 1) - 1) / 2
+        );
     });
 }
 
@@ -504,7 +514,7 @@ fn a_member_ends_after_all_that_it_owned() {
     on_each(WORKERS, || async {
         let dropped = Arc::new(AtomicUsize::new(0));
         let mut group = Group::<()>::new();
-        for _ in 0..100 {
+        for _ in 0..times(100) {
             let inside = OnDrop(dropped.clone());
             group
                 .spawn(async move {
@@ -514,7 +524,7 @@ fn a_member_ends_after_all_that_it_owned() {
                 .await;
         }
         group.wait().await.unwrap();
-        assert_eq!(dropped.load(Ordering::SeqCst), 100);
+        assert_eq!(dropped.load(Ordering::SeqCst), times(100));
     });
 }
 
@@ -546,7 +556,8 @@ fn a_hundred_thousand_members() {
     on_each(WORKERS, || async {
         let mut group = Group::<()>::new();
         let sum = Arc::new(AtomicUsize::new(0));
-        for n in 0..100_000 {
+        const MANY: usize = if cfg!(miri) { 50 } else { 100_000 };
+        for n in 0..MANY {
             let sum = sum.clone();
             group
                 .spawn(async move {
@@ -556,7 +567,7 @@ fn a_hundred_thousand_members() {
                 .await;
         }
         group.wait().await.unwrap();
-        assert_eq!(sum.load(Ordering::Relaxed), 100_000 * 99_999 / 2);
+        assert_eq!(sum.load(Ordering::Relaxed), MANY * (MANY - 1) / 2);
     });
 }
 
@@ -572,7 +583,7 @@ fn random_cancellation_loses_no_place() {
 
 async fn random_cancellation(seed: u64) {
     let mut random = Random::new(seed);
-    for _ in 0..50 {
+    for _ in 0..times(50) {
         let (mut group, _ctx) = Group::with_context(&Context::background());
         let limit = 1 + random.below(4);
         group.set_limit(limit);
@@ -586,7 +597,7 @@ async fn random_cancellation(seed: u64) {
                 let (spawner, begun, ended) = (group.spawner(), begun.clone(), ended.clone());
                 let mut random = Random::new(random.next() ^ (task << 40));
                 runtime::spawn(async move {
-                    for _ in 0..20 {
+                    for _ in 0..times(20) {
                         let yields = random.below(4);
                         let failing = fails && random.chance(5);
                         let (begun, ended) = (begun.clone(), ended.clone());

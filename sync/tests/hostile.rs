@@ -6,33 +6,18 @@ mod support;
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
-use support::{WORKERS, message_of, on, on_each, pause, poll_once};
+use support::{WORKERS, message_of, on, on_each, pause, poll_once, within_a_minute};
 use sync::context::Context;
 use sync::{
     Barrier, Cond, Mutex, Notify, OnceCell, RwLock, Semaphore, Sender, WaitGroup, broadcast,
     channel, errgroup, oneshot, select, singleflight, watch,
 };
-
-/// Fails instead of hanging.
-fn within_a_minute(test: impl FnOnce() + Send + 'static) {
-    let (done, outcome) = mpsc::channel();
-    let thread = thread::spawn(move || {
-        test();
-        let _ = done.send(());
-    });
-    if outcome.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
-        panic!("hangs");
-    }
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
-    }
-}
 
 /// An executor of one thread that knows nothing of the runtime.
 fn foreign_block_on<F: Future>(future: F) -> F::Output {

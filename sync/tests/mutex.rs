@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use support::{
-    Random, WORKERS, give_up_after, message_of, on, on_each, on_one_alone, pause, poll_once,
+    Random, WORKERS, give_up_after, message_of, on, on_each, on_one_alone, pause, poll_once, times,
     with_seeds,
 };
 use sync::{Mutex, WaitGroup, select};
@@ -20,13 +20,15 @@ use sync::{Mutex, WaitGroup, select};
 #[test]
 fn one_at_a_time_is_inside_also_across_awaits() {
     on_each(WORKERS, || async {
+        const TASKS: usize = times(10);
+        const ROUNDS: usize = times(1000);
         let mutex = Arc::new(Mutex::new(0_u32));
         let inside = Arc::new(AtomicUsize::new(0));
         let group = WaitGroup::new();
-        for task in 0..10 {
+        for task in 0..TASKS {
             let (mutex, inside) = (mutex.clone(), inside.clone());
             group.spawn(async move {
-                for round in 0..1000 {
+                for round in 0..ROUNDS {
                     if round % 3 == 0 {
                         drop(mutex.try_lock());
                         continue;
@@ -41,7 +43,10 @@ fn one_at_a_time_is_inside_also_across_awaits() {
             });
         }
         group.wait().await;
-        assert_eq!(*mutex.lock().await, 10 * 666);
+        assert_eq!(
+            *mutex.lock().await,
+            TASKS as u32 * (ROUNDS - ROUNDS.div_ceil(3)) as u32
+        );
     });
 }
 
@@ -63,7 +68,7 @@ fn a_hog_does_not_starve_the_others() {
                 }
             }
         });
-        for _ in 0..10 {
+        for _ in 0..times(10) {
             runtime::time::sleep(Duration::from_micros(100)).await;
             drop(mutex.lock().await);
         }
@@ -241,10 +246,12 @@ fn threads_and_tasks_share_it() {
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 let mutex = mutex.clone();
-                std::thread::spawn(move || (0..500).for_each(|_| *mutex.blocking_lock() += 1))
+                std::thread::spawn(move || {
+                    (0..times(500)).for_each(|_| *mutex.blocking_lock() += 1)
+                })
             })
             .collect();
-        for _ in 0..500 {
+        for _ in 0..times(500) {
             *mutex.lock().await += 1;
             runtime::yield_now().await;
         }
@@ -253,7 +260,7 @@ fn threads_and_tasks_share_it() {
                 .await
                 .unwrap();
         }
-        assert_eq!(*mutex.lock().await, 2000);
+        assert_eq!(*mutex.lock().await, 4 * times(500));
     });
 }
 
@@ -311,13 +318,13 @@ fn random_cancellation_loses_no_lock() {
 
 async fn random_cancellation(seed: u64) {
     let mutex = Arc::new(Mutex::new(0_usize));
-    let tasks: Vec<_> = (0..20)
+    let tasks: Vec<_> = (0..times(20) as u64)
         .map(|task| {
             let mutex = mutex.clone();
             let mut random = Random::new(seed ^ (task << 40));
             runtime::spawn(async move {
                 let mut locked = 0;
-                for _ in 0..100 {
+                for _ in 0..times(100) {
                     let polls = if random.chance(50) {
                         usize::MAX
                     } else {

@@ -2,9 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
-use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 
+use net::ServeError;
 use runtime::signal::{SignalKind, notify};
 use sync::context::Context;
 
@@ -18,15 +18,14 @@ pub fn argument(number: usize) -> Option<String> {
     std::env::args().nth(number)
 }
 
-/// A connection, and a line on stderr if it ends badly. A client that hangs up in the middle is not worth one.
-pub async fn reported(peer: impl Display, connection: impl Future<Output = io::Result<()>>) {
-    match connection.await {
-        Err(error) if error.kind() != io::ErrorKind::ConnectionReset => {
-            eprintln!("{peer}: {error}");
-        }
-        _ => {}
+// cookbook: report
+/// A line on stderr for what went wrong. A client that hangs up in the middle is not worth one.
+pub fn report(error: ServeError) {
+    if error.io_error().map(io::Error::kind) != Some(ErrorKind::ConnectionReset) {
+        eprintln!("{error}");
     }
 }
+// cookbook: end
 
 /// Says where it listens. The first line of each server, so that scripts can read the port.
 pub fn announce(address: impl Display) {

@@ -2,10 +2,15 @@
 
 mod support;
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::routing::get;
 use net::compat::{tokio_handle, with_tokio};
 use support::run;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -24,6 +29,41 @@ async fn with_a_limit_of_tokio_s() -> Option<&'static str> {
 #[test]
 fn a_library_s_limit_of_time_works() {
     run(async { assert_eq!(with_a_limit_of_tokio_s().await, Some("an answer")) });
+}
+
+// cookbook: layer
+/// In all handlers, and in the layers that were added before, libraries find Tokio's runtime.
+fn with_tokio_inside(router: Router) -> Router {
+    router.layer(from_fn(|request: Request, next: Next| {
+        with_tokio(next.run(request))
+    }))
+}
+// cookbook: end
+
+#[test]
+fn the_handlers_of_a_router_may_use_it() {
+    run(async {
+        let hello = get(async || with_a_limit_of_a_library_s().await);
+        let router = with_tokio_inside(Router::new().route("/", hello));
+        let listener = net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = net::TcpStream::connect(listener.local_addr().unwrap());
+        let client = client.await.unwrap();
+        runtime::spawn(net::hyper::serve(listener, router).into_future());
+        let request = b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n";
+        client.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        let mut client = &client;
+        AsyncReadExt::read_to_string(&mut client, &mut answer)
+            .await
+            .unwrap();
+        assert!(answer.ends_with("in time"), "{answer}");
+    });
+}
+
+/// As tower's timeout does, or a client's.
+async fn with_a_limit_of_a_library_s() -> &'static str {
+    let limit = tokio::time::timeout(Duration::from_secs(30), async { "in time" });
+    limit.await.unwrap_or("late")
 }
 
 #[test]

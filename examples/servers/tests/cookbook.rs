@@ -20,7 +20,13 @@ fn part(file: &str, part: &str) -> String {
     let (code, _) = rest
         .split_once("// cookbook: end")
         .unwrap_or_else(|| panic!("{file}: the part {part} has no end"));
-    code.to_owned()
+    // A part from inside a function is moved to the left.
+    let indented = code.len() - code.trim_start_matches(' ').len();
+    let margin = &code[..indented];
+    let lines = code.trim_end_matches(' ').lines();
+    lines
+        .map(|line| format!("{}\n", line.strip_prefix(margin).unwrap_or(line)))
+        .collect()
 }
 
 /// The page, with each block as it is in its file. Counts them.

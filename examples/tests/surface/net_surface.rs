@@ -48,6 +48,9 @@ fn the_types_go_where_users_take_them() {
     is_address::<&[SocketAddr]>();
     error::<OpError>();
     error::<net::ReuniteError>();
+    error::<net::ServeError>();
+    debug::<(net::ServeError, net::Stopping)>();
+    debug::<(net::Serve<TcpListener, ()>, net::Reporting<(), ()>)>();
     let _: (ListenConfig, Dialer) = default();
 }
 
@@ -237,6 +240,33 @@ async fn bytes_are_copied_one_way_and_both() -> io::Result<()> {
     soon(source.read_exact(&mut got[..4])).await?;
     assert_eq!(&got[..4], b"once");
     Ok(())
+}
+
+/// A function that takes any server, and one that is told of any server's errors.
+async fn at_once<L: net::Accept, H: net::Handler<L>>(server: net::Serve<L, H>) -> io::Result<()> {
+    let server = server.max_connections(9).drain(HANG);
+    soon(sendable(server.shutdown_on(async {}).into_future())).await
+}
+
+fn tell<P: Debug>(error: net::ServeError<P>) {
+    let _: (Option<&P>, Option<&io::Error>) = (error.peer(), error.io_error());
+    let text = error.to_string();
+    panic!("{text}: {:?}", error.into_source());
+}
+
+#[runtime::test]
+async fn servers_serve_any_listener_and_handler() -> io::Result<()> {
+    let tcp = TcpListener::bind("127.0.0.1:0").await?;
+    at_once(net::serve(tcp.clone(), |_, _, _| async { 7 })).await?;
+    let handler = |stream: TcpStream, peer: SocketAddr, stopping: net::Stopping| async move {
+        stopping.unless(stream.readable()).await.transpose()?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(peer)
+    };
+    at_once(net::serve(tcp, handler).on_error(tell)).await?;
+    let name = std::env::temp_dir().join(format!("net-surface-serve-{}", std::process::id()));
+    let unix = UnixListener::bind(name)?;
+    let server = net::serve(unix, |_, _, _| async { Err::<(), _>("nobody comes") });
+    at_once(server.on_error(tell)).await
 }
 
 #[test]

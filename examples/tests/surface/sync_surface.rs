@@ -97,10 +97,14 @@ async fn a_channel_has_gos_operations() {
     let mut kept = Some(3);
     tx.send_from(&mut kept).await.unwrap();
     assert_eq!(kept, None);
+    let mut batch = Vec::new();
+    assert_eq!(soon(sendable(rx.recv_many(&mut batch, 4))).await, 1);
+    tx.send(3).await.unwrap();
     assert!(tx.same_channel(&tx.clone()) && rx.same_channel(&rx.clone()));
     assert!(!tx.is_closed() && !rx.is_closed());
     assert!(tx.close(), "the first close");
     assert!(!tx.close() && !rx.close(), "closed already");
+    soon(sendable(tx.closed())).await;
     assert_eq!(tx.send(4).await, Err(SendError(4)));
     assert_eq!(tx.try_send(4), Err(TrySendError::Closed(4)));
     assert_eq!(rx.try_recv(), Ok(3));
@@ -295,6 +299,10 @@ async fn what_counts_and_tells_is_there() {
     tx.send(2).unwrap();
     assert!(soon(sendable(rx.changed())).await);
     assert_eq!(*rx.borrow(), 2);
+    assert!(tx.same_channel(&tx.clone()) && rx.same_channel(&rx.clone()));
+    drop(rx);
+    soon(sendable(tx.closed())).await;
+    assert!(tx.is_closed());
 
     let (tx, mut rx) = broadcast::channel(1);
     tx.send(1).unwrap();
@@ -304,6 +312,9 @@ async fn what_counts_and_tells_is_there() {
         Err(broadcast::RecvError::Lagged(1))
     );
     assert_eq!(soon(rx.recv()).await, Ok(2));
+    drop(rx);
+    soon(sendable(tx.closed())).await;
+    assert!(tx.is_closed());
 
     let pool = Pool::new(Vec::<u8>::new);
     pool.get().push(1);

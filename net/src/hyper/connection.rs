@@ -23,17 +23,21 @@ use super::serve::Establish;
 use super::talk::Protocols;
 use super::timed::Timed;
 use super::{Answer, BoxError};
+use crate::ServeError;
 use crate::serve::crowd::{Member, Word};
 
 /// What all connections of a server have in common.
-pub(super) struct Manner<H> {
+pub(super) struct Manner<H, P> {
     pub(super) establish: H,
     pub(super) protocols: Protocols,
     pub(super) limits: Limits,
-    pub(super) trouble: Option<Box<dyn Fn(BoxError) + Send + Sync>>,
+    pub(super) trouble: Option<Trouble<P>>,
 }
 
-impl<H> fmt::Debug for Manner<H> {
+/// Who is told what goes wrong.
+pub(super) type Trouble<P> = Arc<dyn Fn(ServeError<P>) + Send + Sync>;
+
+impl<H, P> fmt::Debug for Manner<H, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manner")
             .field("protocols", &self.protocols)
@@ -42,32 +46,14 @@ impl<H> fmt::Debug for Manner<H> {
     }
 }
 
-/// Serves one connection. What goes wrong with it is its own affair, and is told to whoever wants to know.
+/// Serves one connection. What goes wrong with it is its own affair, and is told to whoever wants to know; then it is known whose it is.
 pub(super) async fn connection<R, S, P, Kind, H>(
     raw: R,
     caller: Caller<S, P, Kind>,
-    manner: Arc<Manner<H>>,
-    member: Member,
-) where
-    S: Answer<Kind>,
-    P: Clone + Send + Sync + 'static,
-    Kind: 'static,
-    H: Establish<R>,
-{
-    if let (Err(error), Some(trouble)) =
-        (speak(raw, caller, &manner, member).await, &manner.trouble)
-    {
-        trouble(error);
-    }
-}
-
-async fn speak<R, S, P, Kind, H>(
-    raw: R,
-    caller: Caller<S, P, Kind>,
-    manner: &Manner<H>,
+    whose: Option<P>,
+    manner: Arc<Manner<H, P>>,
     mut member: Member,
-) -> Result<(), BoxError>
-where
+) where
     S: Answer<Kind>,
     P: Clone + Send + Sync + 'static,
     Kind: 'static,
@@ -76,14 +62,29 @@ where
     let handshake = manner.establish.establish(raw);
     let handshake = timeout(manner.limits.head.unwrap_or(Duration::MAX), handshake);
     let stream = match member.unless(Word::Finish, handshake).await {
-        None => return Ok(()),
-        Some(stream) => stream.map_err(io::Error::from)??,
+        None => return,
+        Some(stream) => stream.map_err(io::Error::from).and_then(|made| made),
+    };
+    let stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => return manner.tell(whose, error, ServeError::handshake),
     };
     let progress = Arc::clone(&caller.progress);
     progress.begin();
     let stream = Timed::new(stream, Arc::clone(&progress));
     let protocols = &manner.protocols;
-    protocols.talk(stream, caller, member, &progress).await
+    if let Err(error) = protocols.talk(stream, caller, member, &progress).await {
+        manner.tell(whose, error, ServeError::connection);
+    }
+}
+
+impl<H, P> Manner<H, P> {
+    #[cold]
+    fn tell<E>(&self, whose: Option<P>, error: E, wrap: fn(P, E) -> ServeError<P>) {
+        if let (Some(trouble), Some(whose)) = (&self.trouble, whose) {
+            trouble(wrap(whose, error));
+        }
+    }
 }
 
 /// A connection of hyper's, of whatever version.

@@ -1,9 +1,10 @@
 //! What the handler answers, on its way to hyper: as it is in HTTP/1; in HTTP/2 with what `streams.rs` has to know.
 //!
 //! hyper hands h2 a chunk of the answer as soon as the client grants room for one byte of it, and, if it was the last chunk, forgets the
-//! stream, of which up to all may still lie there, for as long as the client likes. So the last byte of a large chunk goes separately: hyper
-//! waits until there is room for it, which is after all that is before it. Smaller chunks may stay behind, a frame for each of the
-//! streams that a client may have open, until it is cut off for idling.
+//! stream, of which up to all may still lie there, for as long as the client likes. So the last byte of a chunk goes separately: hyper
+//! waits until there is room for it, which is after all that is before it. That is a frame more, and so it is done where it matters: where an
+//! answer has a limit of time, which would not be kept otherwise, and with large chunks. Without a limit a smaller chunk may stay behind, a frame
+//! for each of the streams that a client may have open, until it is cut off for idling.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -19,8 +20,11 @@ use pin_project_lite::pin_project;
 use super::limits::Progress;
 use super::streams::{self, Open};
 
-/// Chunks up to this size stay whole: what fits a frame of HTTP/2.
+/// Without a limit of time, chunks up to this size stay whole: what fits a frame of HTTP/2.
 const FRAME: usize = 16 * 1024;
+
+/// Buffers of one chunk among which the last byte is looked for. A guess: chunks of more than two are hardly ever seen.
+const BUFFERS: usize = 16;
 
 pin_project! {
     /// A handler at work.
@@ -70,7 +74,11 @@ where
         }
         Poll::Ready(Ok(response.map(|body| Reply {
             body,
-            shares: open.as_ref().is_some_and(Open::shares),
+            whole: match open.as_ref().is_some_and(Open::shares) {
+                false => usize::MAX,
+                true if this.by.is_some() => 1,
+                true => FRAME,
+            },
             _open: open,
             last: None,
         })))
@@ -83,7 +91,8 @@ pin_project! {
     pub(super) struct Reply<B> {
         #[pin]
         body: B,
-        shares: bool,
+        // Chunks up to this size stay whole.
+        whole: usize,
         _open: Option<Open>,
         // The last byte of the chunk before.
         last: Option<u8>,
@@ -105,11 +114,10 @@ impl<B: Body> Body for Reply<B> {
         let Some(frame) = ready!(this.body.poll_frame(cx)?) else {
             return Poll::Ready(None);
         };
-        let shares = *this.shares;
         Poll::Ready(Some(Ok(frame.map_data(|data| {
-            let piece = if shares { last_byte(&data) } else { None };
-            *this.last = piece;
-            match piece {
+            let is_large = data.remaining() > *this.whole;
+            *this.last = is_large.then(|| last_byte(&data)).flatten();
+            match *this.last {
                 Some(_) => Piece::Most(data),
                 None => Piece::Whole(data),
             }
@@ -132,13 +140,14 @@ impl<B: Body> Body for Reply<B> {
     }
 }
 
-/// The byte to hold back, if the chunk is large, and in one piece, as nearly all are.
+/// The byte to hold back, if it can be seen.
 fn last_byte(data: &impl Buf) -> Option<u8> {
-    let (length, front) = (data.remaining(), data.chunk());
-    if length <= FRAME || front.len() < length {
-        return None;
-    }
-    front.last().copied()
+    let mut buffers = [IoSlice::new(&[]); BUFFERS];
+    let n = data.chunks_vectored(&mut buffers);
+    let seen = &buffers[..n];
+    let is_all = seen.iter().map(|buffer| buffer.len()).sum::<usize>() == data.remaining();
+    let last = seen.iter().rev().find(|buffer| !buffer.is_empty());
+    last.filter(|_| is_all)?.last().copied()
 }
 
 /// A chunk, or all but its last byte, or that byte and how many of it have gone.
@@ -192,5 +201,57 @@ impl<D: Buf> Buf for Piece<D> {
                 *gone += n;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Shows one buffer at a time.
+    struct Shy<B>(B);
+
+    impl<B: Buf> Buf for Shy<B> {
+        fn remaining(&self) -> usize {
+            self.0.remaining()
+        }
+
+        fn chunk(&self) -> &[u8] {
+            self.0.chunk()
+        }
+
+        fn advance(&mut self, n: usize) {
+            self.0.advance(n);
+        }
+    }
+
+    /// All that a chunk says it is.
+    fn bytes(mut data: impl Buf) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while data.has_remaining() {
+            let front = data.chunk().to_vec();
+            data.advance(front.len());
+            bytes.extend(front);
+        }
+        bytes
+    }
+
+    #[test]
+    fn the_last_byte_is_found_in_one_buffer_and_in_the_last_of_several() {
+        assert_eq!(last_byte(&&b"abc"[..]), Some(b'c'));
+        assert_eq!(last_byte(&(&b"abc"[..]).chain(&b"de"[..])), Some(b'e'));
+        assert_eq!(last_byte(&(&b"abc"[..]).chain(&b""[..])), Some(b'c'));
+        // Who shows its first buffer alone, has none in sight.
+        let shy = Shy((&b"abc"[..]).chain(&b"de"[..]));
+        assert_eq!(last_byte(&shy), None);
+    }
+
+    #[test]
+    fn a_chunk_and_its_last_byte_are_the_chunk() {
+        let most = bytes(Piece::Most((&b"abc"[..]).chain(&b"de"[..])));
+        let last = bytes(Piece::<&[u8]>::Last([b'e'], 0));
+        assert_eq!((&most[..], &last[..]), (&b"abcd"[..], &b"e"[..]));
+        assert_eq!(bytes(Piece::Most((&b"abc"[..]).chain(&b"d"[..]))), b"abc");
+        assert_eq!(bytes(Piece::Whole(&b"abc"[..])), b"abc");
     }
 }

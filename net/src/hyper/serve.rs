@@ -16,10 +16,11 @@ use std::time::Duration;
 use ::hyper::rt::{Read, Write};
 use ::hyper::server::conn::http1;
 
-use super::connection::{Caller, Manner, connection};
+use super::Answer;
+use super::connection::{Caller, Manner, Trouble, connection};
 use super::limits::Limits;
 use super::talk::Protocols;
-use super::{Answer, BoxError};
+use crate::ServeError;
 use crate::serve::Accept;
 use crate::serve::crowd::Crowd;
 use crate::serve::ending::{DRAIN, Stop, until_stopped};
@@ -117,15 +118,15 @@ where
 ///
 /// **Go:** `http.Server`.
 #[must_use = "a server does nothing unless awaited"]
-pub struct Serve<L, S, Kind, H = Plain> {
+pub struct Serve<L: Accept, S, Kind, H = Plain> {
     listener: L,
     handler: S,
     kind: PhantomData<fn() -> Kind>,
     establish: H,
-    settings: Settings,
+    settings: Settings<L::Peer>,
 }
 
-struct Settings {
+struct Settings<P> {
     protocols: Protocols,
     header_timeout: Option<Duration>,
     /// `None`: as the header timeout.
@@ -136,10 +137,10 @@ struct Settings {
     stop: Option<Stop>,
     drain: Duration,
     tell_peer: bool,
-    trouble: Option<Box<dyn Fn(BoxError) + Send + Sync>>,
+    trouble: Option<Trouble<P>>,
 }
 
-impl<L, S, Kind, H> Serve<L, S, Kind, H> {
+impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
     /// Stops when the future is ready, with whatever: a context that is done, a signal. No new connection is accepted, idle ones are closed, and those
     /// that answer a request finish that.
     ///
@@ -231,8 +232,12 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// After that, reading the body fails in the handler, which may still answer; then the connection is closed. `None`, for ever, by default:
     /// set it where bodies are read whole before anything else is done, or read them with a limit of the handler's own.
     ///
-    /// A body that the handler does not read is not waited for, and has no limit. In HTTP/2, where requests share a connection, this
-    /// holds for the first head alone: there [`write_timeout`](Self::write_timeout) bounds request and answer together.
+    /// A body that the handler does not read is not waited for, and has no limit.
+    ///
+    /// In HTTP/2, where requests share a connection, this holds for the client's first 24 bytes alone, by which it is known that it speaks
+    /// HTTP/2. After them [`idle_timeout`](Self::idle_timeout) ends a connection whose next head does not come, and
+    /// [`write_timeout`](Self::write_timeout), which counts from the head, bounds request and answer together: set it, too, or read bodies with a
+    /// limit of the handler's own.
     ///
     /// ```
     /// use std::time::Duration;
@@ -259,8 +264,9 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// which never reads holds its connection: set it on the open network.
     ///
     /// With HTTP/2, where answers share a connection, each has its own limit: the handler is dropped, and the stream reset, when it is not done by
-    /// then or the client grants it no room; the connection is closed when the client takes nothing any more. (Up to 16 KiB of an answer for which
-    /// there is no room are not found by this, but by [`idle_timeout`](Self::idle_timeout).)
+    /// then, or the client has not granted room for all of the answer; the connection is closed when the client takes nothing any more.
+    /// (That costs each chunk of an answer a frame of ten bytes. Without this limit [`idle_timeout`](Self::idle_timeout) ends a connection all of
+    /// whose answers are done but for less than 16 KiB each that it grants no room.)
     ///
     /// A connection that has been upgraded has no limit: its handler sets one.
     ///
@@ -331,21 +337,28 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
-    /// Is told why a connection ended before its time: a handshake that failed, a client that was too slow or spoke nonsense, a handler's
-    /// error. By default nobody is. It is called in the connection's task, and must not block.
+    /// Is told why a connection ended before its time, and whose it was: a handshake that failed, a client that was too slow or spoke
+    /// nonsense, a handler's error. And, while descriptors or memory have run out, of each pause of accepting. By default nobody is. It is called
+    /// in the connection's or the server's task, and must not block.
+    ///
+    /// Panics are reported as any task's; who is cut off at the end is counted in the server's own error; and what ends the server is its
+    /// result.
     ///
     /// ```
     /// # use std::convert::Infallible;
     /// # use hyper::{Request, Response, body::Incoming};
     /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
     /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
-    /// net::hyper::serve(listener, hello).on_error(|error| eprintln!("http: {error}")).await
+    /// net::hyper::serve(listener, hello)
+    ///     // 203.0.113.7:4711: the request was not sent by the client within the read timeout
+    ///     .on_error(|error| eprintln!("{error}"))
+    ///     .await
     /// # }
     /// ```
     ///
     /// **Go:** `Server.ErrorLog`.
-    pub fn on_error(mut self, tell: impl Fn(BoxError) + Send + Sync + 'static) -> Self {
-        self.settings.trouble = Some(Box::new(tell));
+    pub fn on_error(mut self, tell: impl Fn(ServeError<L::Peer>) + Send + Sync + 'static) -> Self {
+        self.settings.trouble = Some(Arc::new(tell));
         self
     }
 
@@ -403,7 +416,6 @@ impl<L, S, Kind, H> Serve<L, S, Kind, H> {
     /// **Go:** `http.ServeTLS`.
     pub fn through<F, R, T>(self, handshake: F) -> Serve<L, S, Kind, Through<F>>
     where
-        L: Accept,
         F: Fn(L::Stream) -> R + Send + Sync + 'static,
         R: Future<Output = io::Result<T>> + Send,
         T: Read + Write + Unpin + Send + 'static,
@@ -468,12 +480,12 @@ where
 }
 
 /// A server that listens.
-struct Accepting<L, S, Kind, H> {
+struct Accepting<L: Accept, S, Kind, H> {
     listener: L,
     handler: S,
     kind: PhantomData<fn() -> Kind>,
     tell_peer: bool,
-    manner: Arc<Manner<H>>,
+    manner: Arc<Manner<H, L::Peer>>,
 }
 
 impl<L, S, Kind, H> Accepting<L, S, Kind, H>
@@ -485,17 +497,26 @@ where
 {
     /// Accepts until that fails. Room is made first, so that nobody is accepted who would have to wait.
     async fn accept_all(self, crowd: &Arc<Crowd>) -> io::Error {
+        let trouble = self.manner.trouble.clone();
+        let paused = |shortage| {
+            if let Some(trouble) = &trouble {
+                trouble(ServeError::accept(shortage));
+            }
+        };
         loop {
             let member = crowd.enter().await;
-            let (stream, peer) = match self.listener.accept().await {
+            let (stream, peer) = match self.listener.accept_telling(&paused).await {
                 Ok(accepted) => accepted,
                 Err(error) => return error,
             };
+            let whose = trouble.is_some().then(|| peer.clone());
             let peer = self.tell_peer.then_some(peer);
             let answer = self.handler.clone();
             let caller = Caller::<S, L::Peer, Kind>::new(answer, peer, self.manner.limits);
             let manner = Arc::clone(&self.manner);
-            drop(runtime::spawn(connection(stream, caller, manner, member)));
+            drop(runtime::spawn(connection(
+                stream, caller, whose, manner, member,
+            )));
         }
     }
 }
@@ -545,7 +566,10 @@ impl<R: Read + Write + Unpin + Send + 'static> Establish<R> for Plain {
 /// use net::hyper::{Serve, Through};
 ///
 /// // What `through` makes of a server.
-/// fn limit<L, S, Kind, F>(server: Serve<L, S, Kind, Through<F>>) -> Serve<L, S, Kind, Through<F>> {
+/// fn limit<L, S, Kind, F>(server: Serve<L, S, Kind, Through<F>>) -> Serve<L, S, Kind, Through<F>>
+/// where
+///     L: net::Accept,
+/// {
 ///     server.max_connections(100)
 /// }
 /// ```
@@ -574,7 +598,7 @@ impl<F> fmt::Debug for Through<F> {
     }
 }
 
-impl<L: fmt::Debug, S, Kind, H> fmt::Debug for Serve<L, S, Kind, H> {
+impl<L: Accept + fmt::Debug, S, Kind, H> fmt::Debug for Serve<L, S, Kind, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Serve")
             .field("listener", &self.listener)

@@ -1,7 +1,7 @@
 //! The streams of an HTTP/2 connection: how many are open, and how long one may take.
 //!
 //! *Open* is a stream from the call of the handler until hyper has passed on the last of its answer ([`Open`] goes along with it, in HTTP/1, too), for which
-//! the client has to grant room: `reply.rs` sees to it that little is passed on before. What becomes of a connection without any is in
+//! the client has to grant room: `reply.rs` sees to it that nothing is passed on before where there is a limit of time, and little otherwise. What becomes of a connection without any is in
 //! `idle.rs`.
 //!
 //! *How long.* hyper gives each stream a task, in which it calls the handler and then waits for room for the answer. While it waits it polls

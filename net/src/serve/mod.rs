@@ -2,12 +2,17 @@
 //!
 //! The loop that everybody writes is short: accept, spawn. What it lacks is what this adds: it stops when it is told to; connections
 //! hear of it and finish what they have begun; the server waits for them, but not for ever. The server ends by words, not by force:
-//! "finish", and, when patience runs out, "end now" ([`crowd`]).
+//! "finish", and, when patience runs out, "end now" ([`crowd`]). What goes wrong meanwhile is told to whoever asks for it ([`handler`]).
+//!
+//! The files in reading order: this one, `handler`, `error`, `crowd`, `ending`.
 #![forbid(unsafe_code)]
 
 pub(crate) mod crowd;
 pub(crate) mod ending;
+mod error;
+mod handler;
 
+use std::error::Error;
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
 use std::io;
@@ -20,6 +25,8 @@ use std::time::Duration;
 
 use self::crowd::{Crowd, Word};
 use self::ending::{DRAIN, Stop, until_stopped};
+pub use self::error::ServeError;
+pub use self::handler::{Handler, Reporting};
 use crate::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 /// Serves the connections of a listener, each with a call of `handler`, in a task of its own; await it.
@@ -30,7 +37,8 @@ use crate::{TcpListener, TcpStream, UnixListener, UnixStream};
 /// - A shortage of descriptors is waited out, as [`TcpListener::accept`] says.
 /// - How long a client may take is the handler's affair: [`set_deadline`](crate::Stream::set_deadline) ends reads and writes that
 ///   wait for one which has stopped sending, or does not read.
-/// - What a handler returns is dropped. A panic ends its connection, and is reported as any task's.
+/// - What a handler returns is dropped; if it is a `Result`, its errors can be [told](Serve::on_error). A panic ends its connection, and is
+///   reported as any task's.
 ///
 /// # Errors
 ///
@@ -186,14 +194,47 @@ impl<L, H> Serve<L, H> {
         self.most = most;
         self
     }
+
+    /// Is told what ended a connection before its time: the error that its handler returned. And, while descriptors or memory have run out, each
+    /// pause of accepting. By default nobody is. It is called in the connection's or the server's task, and must not block.
+    ///
+    /// The handler has to return a `Result` for this, with any error that can be boxed (`io::Error`, `anyhow::Error`, `String`). Panics are
+    /// reported as any task's; who is cut off at the end is counted in the server's own error; and what ends the server is its result.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// let server = net::serve(listener, |stream, _peer, _stopping| async move {
+    ///     net::copy(&mut &stream, &mut &stream).await
+    /// });
+    /// server
+    ///     // 203.0.113.7:4711: Connection reset by peer (os error 104)
+    ///     .on_error(|error| eprintln!("{error}"))
+    ///     .shutdown_on(async {}) // at once, here
+    ///     .await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `http.Server.ErrorLog`.
+    pub fn on_error<R, F, T, E>(self, tell: R) -> Serve<L, Reporting<H, R>>
+    where
+        L: Accept,
+        H: Fn(L::Stream, L::Peer, Stopping) -> F,
+        F: Future<Output = Result<T, E>>,
+        E: Into<Box<dyn Error + Send + Sync>>,
+        R: Fn(ServeError<L::Peer>) + Send + Sync + 'static,
+    {
+        Serve {
+            listener: self.listener,
+            handler: Reporting::new(self.handler, tell),
+            most: self.most,
+            stop: self.stop,
+            drain: self.drain,
+        }
+    }
 }
 
-impl<L, H, F> Serve<L, H>
-where
-    L: Accept,
-    H: Fn(L::Stream, L::Peer, Stopping) -> F + Send + 'static,
-    F: Future + Send + 'static,
-{
+impl<L: Accept, H: Handler<L>> Serve<L, H> {
     async fn run(self) -> io::Result<()> {
         let crowd = Crowd::new(self.most);
         let accepting = accept_all(self.listener, self.handler, &crowd);
@@ -202,31 +243,26 @@ where
 }
 
 /// Accepts until that fails. Room is made first, so that nobody is accepted who would have to wait.
-async fn accept_all<L, H, F>(listener: L, handler: H, crowd: &Arc<Crowd>) -> io::Error
+async fn accept_all<L, H>(listener: L, handler: H, crowd: &Arc<Crowd>) -> io::Error
 where
     L: Accept,
-    H: Fn(L::Stream, L::Peer, Stopping) -> F,
-    F: Future + Send + 'static,
+    H: Handler<L>,
 {
+    let paused = handler.pauses();
     loop {
         let mut member = crowd.enter().await;
-        let (stream, peer) = match listener.accept().await {
+        let (stream, peer) = match listener.accept_telling(&paused).await {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
-        let handling = handler(stream, peer, Stopping(Arc::clone(crowd)));
+        let handling = handler.handle(stream, peer, Stopping(Arc::clone(crowd)));
         drop(runtime::spawn(async move {
             drop(member.unless(Word::Cut, handling).await);
         }));
     }
 }
 
-impl<L, H, F> IntoFuture for Serve<L, H>
-where
-    L: Accept,
-    H: Fn(L::Stream, L::Peer, Stopping) -> F + Send + 'static,
-    F: Future + Send + 'static,
-{
+impl<L: Accept, H: Handler<L>> IntoFuture for Serve<L, H> {
     type Output = io::Result<()>;
     type IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
@@ -366,6 +402,16 @@ pub trait Accept: Send + Sync + 'static {
 
     /// Waits for a connection. An error ends the server; one that [`is_closed`](crate::is_closed) knows ends it well.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
+
+    /// As [`accept`](Self::accept), and calls `paused` with each shortage (of descriptors, of memory) that it waits out instead of returning
+    /// it: what servers call, for `on_error`. Unless it is written, it is `accept` and tells nothing.
+    fn accept_telling(
+        &self,
+        paused: &(impl Fn(io::Error) + Sync),
+    ) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send {
+        let _ = paused;
+        self.accept()
+    }
 }
 
 impl Accept for TcpListener {
@@ -374,6 +420,13 @@ impl Accept for TcpListener {
 
     fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
         TcpListener::accept(self)
+    }
+
+    fn accept_telling(
+        &self,
+        paused: &(impl Fn(io::Error) + Sync),
+    ) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
+        TcpListener::accept_telling(self, paused)
     }
 }
 
@@ -385,6 +438,13 @@ impl Accept for UnixListener {
         &self,
     ) -> impl Future<Output = io::Result<(UnixStream, unix::net::SocketAddr)>> + Send {
         UnixListener::accept(self)
+    }
+
+    fn accept_telling(
+        &self,
+        paused: &(impl Fn(io::Error) + Sync),
+    ) -> impl Future<Output = io::Result<(UnixStream, unix::net::SocketAddr)>> + Send {
+        UnixListener::accept_telling(self, paused)
     }
 }
 

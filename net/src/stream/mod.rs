@@ -62,7 +62,7 @@ impl<K: StreamKind> Stream<K> {
     /// Sets the time at which reads and writes fail: those that wait, and those to come, until another deadline is set. A time that has
     /// passed fails them now, even where data are ready; `None` lifts the deadline.
     ///
-    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and the text `i/o timeout`; [`is_deadline`](crate::is_deadline)
+    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and a text that begins with `i/o timeout`; [`is_deadline`](crate::is_deadline)
     /// knows it. The connection stays usable: set another deadline. Putting it off for each message is cheap and sets no timer.
     ///
     /// For one operation [`runtime::time::timeout`] does as well.
@@ -193,7 +193,7 @@ impl<K: StreamKind> Stream<K> {
     /// client.close()?;
     /// let error = reader.await.unwrap().unwrap_err();
     /// assert!(net::is_closed(&error));
-    /// assert_eq!(error.to_string(), "use of closed network connection");
+    /// assert!(error.to_string().starts_with("use of closed network connection"));
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     ///

@@ -21,7 +21,7 @@ use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::TcpStream;
 use super::options::Options;
-use crate::error::{During, list, no_address};
+use crate::error::{During, LOCAL, list, no_address};
 use crate::resolve::{Target, ToSocketAddrs, resolve};
 use crate::socket::Socket;
 use crate::sys::{self, bind_address_no_port};
@@ -180,8 +180,8 @@ impl Dialer {
     /// # Errors
     ///
     /// An [`OpError`](crate::OpError) for `lookup` or `connect`, of the first address that failed: nothing listens there
-    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), no way leads there, no local port is free
-    /// ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)), too many files are open, the time is over
+    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), no way leads there, no local port is free, or no
+    /// interface has the local address ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)), too many files are open, the time is over
     /// ([`TimedOut`](io::ErrorKind::TimedOut)).
     ///
     /// # Panics
@@ -363,7 +363,7 @@ impl Dialer {
         if let Some(local) = self.local {
             // The port is chosen at the connect, when the destination is known.
             bind_address_no_port(socket.as_fd())?;
-            socket.bind(&local.into())?;
+            socket.bind(&local.into()).during(LOCAL, local)?;
         }
         match socket.connect(&address.into()) {
             Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
@@ -441,5 +441,37 @@ fn connected(stream: &mio::net::TcpStream) -> io::Result<()> {
             None => Err(io::ErrorKind::WouldBlock.into()),
         },
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Go: TestDialerPartialDeadline.
+    #[test]
+    fn a_limit_is_shared_out_among_the_addresses_that_are_left() {
+        let runtime = runtime::Builder::new().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let now = Instant::now();
+            let ms = Duration::from_millis;
+            for (limit, left, shared) in [
+                (ms(12_000), 1, ms(12_000)),
+                (ms(12_000), 2, ms(6_000)),
+                (ms(12_000), 3, ms(4_000)),
+                // Not less than makes sense.
+                (ms(12_000), 999, ms(2_000)),
+                // Unless there is no more.
+                (ms(1_900), 999, ms(1_900)),
+                (ms(1), 1, ms(1)),
+                (ms(0), 1, ms(0)),
+                (ms(0), 7, ms(0)),
+            ] {
+                assert_eq!(share(now + limit, left), now + shared, "{limit:?}, {left}");
+            }
+            // It has passed already.
+            runtime::time::sleep(ms(1)).await;
+            assert_eq!(share(now, 1), Instant::now());
+        });
     }
 }

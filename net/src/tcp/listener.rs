@@ -15,7 +15,7 @@ use runtime::time::Instant;
 
 use super::{ListenConfig, TcpStream};
 use crate::accept::{accept, set_deadline, skip_gone};
-use crate::error::During;
+use crate::error::{During, named};
 use crate::resolve::ToSocketAddrs;
 use crate::socket::{Socket, shared};
 
@@ -128,12 +128,32 @@ impl TcpListener {
     /// **Go:** `ln.Accept()`, which returns the shortage as an error; `http.Server` pauses as this does.
     #[track_caller]
     pub fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send + '_ {
-        let place = Location::caller();
+        self.accepting(|_| {}, Location::caller())
+    }
+
+    /// Says of each pause why.
+    #[track_caller]
+    pub(crate) fn accept_telling(
+        &self,
+        paused: &(impl Fn(io::Error) + Sync),
+    ) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send {
+        let named = move |error| paused(named("accept", self.name(), error));
+        self.accepting(named, Location::caller())
+    }
+
+    async fn accepting(
+        &self,
+        paused: impl Fn(io::Error) + Send,
+        place: &'static Location<'static>,
+    ) -> io::Result<(TcpStream, SocketAddr)> {
         let Inner { socket, shortages } = &*self.inner;
-        async move {
-            let accepted = accept(socket, shortages, place, accept_once, register).await;
-            self.named(accepted)
-        }
+        let paused = |error| {
+            // Relaxed: a count and nothing more.
+            shortages.fetch_add(1, Ordering::Relaxed);
+            paused(error);
+        };
+        let accepted = accept(socket, paused, place, accept_once, register).await;
+        self.named(accepted)
     }
 
     /// Accepts a connection if one waits.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::SocketAddr;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use socket2::{Domain, Type};
 
 use super::{UnixStream, abstract_name, address};
 use crate::accept::{accept, set_deadline, skip_gone};
-use crate::error::During;
+use crate::error::{During, named};
 use crate::socket::Socket;
 use crate::sys;
 use crate::tcp::system_backlog;
@@ -49,7 +50,7 @@ struct Inner {
     socket: Socket<mio::net::UnixListener>,
     shortages: AtomicU64,
     /// The file, unless the name is abstract.
-    file: Option<PathBuf>,
+    file: Option<Mark>,
     /// Whether the file is to be removed. Relaxed: swapped to false by whoever removes it, and nothing else rides on it.
     unlink: AtomicBool,
 }
@@ -82,7 +83,7 @@ impl UnixListener {
         let inner = Inner {
             socket: Socket::new(listener).during("bind unix", path.display())?,
             shortages: AtomicU64::new(0),
-            file: abstract_name(path).is_none().then(|| path.to_owned()),
+            file: abstract_name(path).is_none().then(|| Mark::of(path)),
             unlink: AtomicBool::new(true),
         };
         Ok(Self {
@@ -115,13 +116,35 @@ impl UnixListener {
     /// **Go:** `ln.Accept()`.
     #[track_caller]
     pub fn accept(&self) -> impl Future<Output = io::Result<(UnixStream, SocketAddr)>> + Send + '_ {
-        let place = Location::caller();
-        let inner = &*self.inner;
-        async move {
-            accept(&inner.socket, &inner.shortages, place, once, register)
-                .await
-                .during("accept", inner.name())
-        }
+        self.accepting(|_| {}, Location::caller())
+    }
+
+    /// Says of each pause why.
+    #[track_caller]
+    pub(crate) fn accept_telling(
+        &self,
+        paused: &(impl Fn(io::Error) + Sync),
+    ) -> impl Future<Output = io::Result<(UnixStream, SocketAddr)>> + Send {
+        let named = move |error| paused(named("accept", self.inner.name(), error));
+        self.accepting(named, Location::caller())
+    }
+
+    async fn accepting(
+        &self,
+        paused: impl Fn(io::Error) + Send,
+        place: &'static Location<'static>,
+    ) -> io::Result<(UnixStream, SocketAddr)> {
+        let Inner {
+            socket, shortages, ..
+        } = &*self.inner;
+        let paused = |error| {
+            // Relaxed: a count and nothing more.
+            shortages.fetch_add(1, Ordering::Relaxed);
+            paused(error);
+        };
+        accept(socket, paused, place, once, register)
+            .await
+            .during("accept", self.inner.name())
     }
 
     /// Accepts a connection if one waits.
@@ -165,7 +188,7 @@ impl UnixListener {
         self.inner.shortages.load(Ordering::Relaxed)
     }
 
-    /// Whether the file is removed when the listener ends. It is, by default.
+    /// Whether the file is removed when the listener ends. It is, by default, unless another server has put its own in its place.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -178,7 +201,7 @@ impl UnixListener {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     ///
-    /// **Go:** `SetUnlinkOnClose`.
+    /// **Go:** `SetUnlinkOnClose`; there another server's file goes, too.
     pub fn set_unlink_on_close(&self, unlink: bool) {
         self.inner.unlink.store(unlink, Ordering::Relaxed);
     }
@@ -277,7 +300,7 @@ impl Inner {
     /// For messages.
     fn name(&self) -> String {
         match &self.file {
-            Some(file) => file.display().to_string(),
+            Some(file) => file.path.display().to_string(),
             None => "on an abstract name".to_owned(),
         }
     }
@@ -286,8 +309,7 @@ impl Inner {
     fn unlink(&self) {
         if let Some(file) = &self.file {
             if self.unlink.swap(false, Ordering::Relaxed) {
-                // Somebody else may have removed it already.
-                let _ = fs::remove_file(file);
+                file.remove();
             }
         }
     }
@@ -297,6 +319,35 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.unlink();
     }
+}
+
+/// The file that marks a listener.
+struct Mark {
+    path: PathBuf,
+    /// Device and number. The socket holds on to it, so that nobody else is given the number before it is closed.
+    identity: Option<(u64, u64)>,
+}
+
+impl Mark {
+    /// The file has just been made.
+    fn of(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            identity: identity(path),
+        }
+    }
+
+    /// Removes it, unless somebody has done so, and has perhaps put another one there: that of the server which takes over.
+    fn remove(&self) {
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let file = fs::symlink_metadata(path).ok()?;
+    Some((file.dev(), file.ino()))
 }
 
 fn listen(path: &Path) -> io::Result<mio::net::UnixListener> {

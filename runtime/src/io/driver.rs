@@ -7,8 +7,7 @@
 //! *Invariants.*
 //! 1. Nobody blocks on the turn: it is only ever tried. So a waker may be called by its holder.
 //! 2. Registering takes no lock that the holder of the turn keeps while it waits: the registry is a second handle to the same epoll.
-//! 3. `woken` is true from the decision to write the eventfd until its event has been taken in. A wake that finds it true may rely on
-//!    the turn's end, which comes after the flag is taken down (both are read-modify-write operations on the flag).
+//! 3. A wake that finds another one on its way may rely on it ([`Woken`]).
 //! 4. An edge is told once. So a batch is entered whole before anything that might panic is called.
 //!
 //! *The end.* A handle or a waker may outlive its runtime, and the driver with it; its descriptors do not ([`Driver::close`]). They are behind
@@ -26,6 +25,7 @@ use super::error::stopped;
 use super::records::{Page, Records, Token};
 use super::state::{Ready, Stop};
 use super::wait;
+use super::woken::Woken;
 use crate::task::call_waker;
 
 /// Events a turn takes in at most; what is left is reported by the next one, in the order in which it became ready. Half a worker's ring:
@@ -42,7 +42,7 @@ pub(crate) struct Driver {
     poller: Mutex<Option<Poller>>,
     waker: Mutex<Option<mio::Waker>>,
     /// See invariant 3.
-    woken: AtomicBool,
+    woken: Woken,
     /// Whoever has the turn waits, and delivers nothing.
     waiting: AtomicBool,
     /// Events taken in. Written by the holder of the turn.
@@ -78,7 +78,7 @@ impl Driver {
                 wakers: Vec::new(),
             })),
             waker: Mutex::new(Some(waker)),
-            woken: AtomicBool::new(false),
+            woken: Woken::new(),
             waiting: AtomicBool::new(false),
             events: AtomicU64::new(0),
             shared: Arc::new(Shared {
@@ -104,15 +104,14 @@ impl Driver {
 
     /// Makes the present or the next [`Turn::wait`] return. What the caller did before is seen by whoever has waited.
     pub(crate) fn wake(&self) {
-        // Release: pairs with the swap in `wait`. Acquire is for nobody; the pair needs the read-modify-write order only.
-        if self.woken.swap(true, Ordering::AcqRel) {
+        if !self.woken.raise() {
             return;
         }
         let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody waits at a driver that is closed.
         if waker.as_ref().is_some_and(|waker| waker.wake().is_err()) {
-            // mio has emptied and refilled the eventfd where that was the trouble. Otherwise the next caller tries again.
-            self.woken.store(false, Ordering::Release);
+            // mio has emptied and refilled the eventfd where that was the trouble.
+            self.woken.give_up();
         }
     }
 
@@ -173,7 +172,7 @@ impl Driver {
 
     #[cfg(all(test, not(loom)))]
     pub(super) fn is_woken(&self) -> bool {
-        self.woken.load(Ordering::Relaxed)
+        self.woken.is_up()
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -270,8 +269,7 @@ impl Turn<'_> {
         let mut delivered = 0;
         for event in &*events {
             if event.token() == WAKE {
-                // Acquire: pairs with the swap in `wake`, so that the caller's work is seen after this turn.
-                self.driver.woken.swap(false, Ordering::AcqRel);
+                self.driver.woken.lower();
             } else {
                 delivered += 1;
                 let records = &self.driver.shared.records;

@@ -9,7 +9,7 @@ use super::state::Stop;
 
 /// Whether an error says that the descriptor was closed by this program while, or before, it was used.
 ///
-/// Such an error has the kind [`NotConnected`](io::ErrorKind::NotConnected) and the text `use of closed network connection`. Errors
+/// Such an error has the kind [`NotConnected`](io::ErrorKind::NotConnected) and a text that begins with `use of closed network connection`. Errors
 /// that carry more context keep this one as their [`source`](Error::source); it is found there.
 ///
 /// ```
@@ -39,7 +39,7 @@ pub fn is_shutdown(error: &io::Error) -> bool {
 /// Whether an error says that a deadline set on the descriptor has passed.
 ///
 /// Such an error has the kind [`TimedOut`](io::ErrorKind::TimedOut), as has a connection that the system gave up because its peer
-/// was silent, and the text `i/o timeout`.
+/// was silent, and a text that begins with `i/o timeout`.
 ///
 /// ```
 /// let reset = std::io::Error::from(std::io::ErrorKind::TimedOut);
@@ -82,12 +82,17 @@ fn reason(error: &io::Error) -> Option<Stop> {
 #[derive(Debug)]
 struct Stopped(Stop);
 
+/// In Go's words first.
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            Stop::Closed => "use of closed network connection",
+            Stop::Closed => {
+                "use of closed network connection: it, or a clone of it, was closed here"
+            }
             Stop::Shutdown => "the runtime has shut down",
-            Stop::Expired => "i/o timeout",
+            Stop::Expired => {
+                "i/o timeout: the deadline has passed, and holds until another one is set"
+            }
         })
     }
 }

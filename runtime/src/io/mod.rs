@@ -40,6 +40,7 @@ pub(crate) mod state;
 #[cfg(all(test, not(loom)))]
 mod tests;
 mod wait;
+pub(crate) mod woken;
 
 use std::sync::Arc;
 

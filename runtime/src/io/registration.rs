@@ -278,7 +278,7 @@ impl Registration {
     /// Sets the time at which operations in this direction fail, those that wait and those to come, until another deadline is set. A
     /// time that has passed fails them now, also where data are ready. `None`: never.
     ///
-    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and the text `i/o timeout`;
+    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and a text that begins with `i/o timeout`;
     /// [`is_deadline`](super::is_deadline) knows it.
     ///
     /// Putting a deadline off, as for each request, takes two locks and sets no timer: the one that is set looks again when it fires.

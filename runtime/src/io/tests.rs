@@ -274,7 +274,10 @@ fn a_close_tells_whoever_waits_or_comes_later() {
         panic!("closed")
     };
     assert!(is_closed(&error) && !is_shutdown(&error));
-    assert_eq!(error.to_string(), "use of closed network connection");
+    assert_eq!(
+        error.to_string(),
+        "use of closed network connection: it, or a clone of it, was closed here"
+    );
     let error = registration.try_io(READ, |_| Ok(())).unwrap_err();
     assert!(is_closed(&error));
 }

@@ -47,7 +47,7 @@ fn once(
     }
 }
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(miri)))]
 mod fine {
     use std::io;
     use std::os::fd::AsRawFd;
@@ -87,7 +87,7 @@ mod fine {
     }
 }
 
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[cfg(not(all(any(target_os = "linux", target_os = "android"), not(miri))))]
 mod fine {
     use std::io;
     use std::time::Duration;

@@ -12,11 +12,13 @@ mod reactor;
 mod readiness;
 mod run_queue;
 mod slab;
+mod sleeper;
 mod stuck;
 mod task_state;
 mod timers;
 mod turn;
 mod vacancy;
+mod woken;
 
 /// Runs a model in every interleaving with so many preemptions.
 fn explore(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {

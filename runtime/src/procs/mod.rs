@@ -53,13 +53,14 @@ fn smallest(allowed: Option<NonZeroUsize>, granted: Option<NonZeroUsize>) -> usi
     cpus.map_or(1, NonZeroUsize::get).min(MAX_MAX_PROCS)
 }
 
-/// The number that the environment asks for, of the variable's value.
+/// The number that the environment asks for, of the variable's value. An empty one asks for nothing: so service managers and container
+/// files say "not set".
 ///
 /// # Errors
 ///
 /// If it is no such number; the message names the variable.
 pub(crate) fn from_env(value: Option<&str>) -> io::Result<Option<usize>> {
-    let Some(text) = value else {
+    let Some(text) = value.filter(|text| !text.trim().is_empty()) else {
         return Ok(None);
     };
     match text.trim().parse() {
@@ -84,8 +85,14 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_variable_counts_as_none() {
+        assert_eq!(from_env(Some("")).unwrap(), None);
+        assert_eq!(from_env(Some(" ")).unwrap(), None);
+    }
+
+    #[test]
     fn nonsense_in_the_environment_is_an_error_that_names_it() {
-        for text in ["0", "-1", "many", "", "4097"] {
+        for text in ["0", "-1", "many", "4097"] {
             let error = from_env(Some(text)).unwrap_err().to_string();
             assert!(error.contains("RUNTIME_MAXPROCS"), "{error}");
         }

@@ -22,6 +22,8 @@ thread_local! {
     /// The innermost `block_on` that the thread is in.
     static BLOCK_ON: Cell<*const Sleeper> = const { Cell::new(ptr::null()) };
     static ENTERED: RefCell<Option<Arc<Scheduler>>> = const { RefCell::new(None) };
+    /// How many [`Entered`] the thread is in.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Runs the worker's loop with the worker as the thread's current one.
@@ -158,7 +160,10 @@ pub(crate) fn enter(scheduler: Arc<Scheduler>) -> Entered {
     });
     // While the thread's locals are destroyed there is no current runtime any more; a runtime may still be dropped there.
     let before = ENTERED.try_with(|entered| entered.replace(Some(scheduler)));
+    let depth = DEPTH.get() + 1;
+    DEPTH.set(depth);
     Entered {
+        depth,
         before: before.ok().flatten(),
         _worker: worker,
         _not_send: PhantomData,
@@ -166,8 +171,13 @@ pub(crate) fn enter(scheduler: Arc<Scheduler>) -> Entered {
 }
 
 /// Puts the previous scheduler back.
+///
+/// One that is dropped before those that were made after it ends them as well: they find the thread less deep than they are, and leave it
+/// alone. So guards dropped in the wrong order, or forgotten, leave no runtime behind that nobody is in.
 #[must_use = "the runtime is current only until the guard is dropped"]
 pub(crate) struct Entered {
+    /// From one.
+    depth: usize,
     before: Option<Arc<Scheduler>>,
     _worker: Option<SetWorker>,
     /// It restores a thread-local: it must be dropped where it was made.
@@ -176,6 +186,10 @@ pub(crate) struct Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        if DEPTH.get() < self.depth {
+            return;
+        }
+        DEPTH.set(self.depth - 1);
         let before = self.before.take();
         // The current one is dropped after the cell is free again: it may be the last count.
         let current = ENTERED.try_with(|entered| entered.replace(before));

@@ -8,7 +8,7 @@
 //! run at once if its slice is shorter than that of the one that runs, within what is its fair share. So the monitor gives stuck workers
 //! the longest slice there is, which they keep in the order of a hundred milliseconds anyway, and itself the shortest.
 //!
-//! No thread gets more time by it, none loses any, and no privilege is needed. Older kernels ignore the value; other systems have no such
+//! No thread gets more time by it, none loses any, and no privilege is needed. Older kernels ignore the value; other systems, and Miri, have no such
 //! call. Nothing here depends on its success.
 //!
 //! *Rejected*: a lower priority (`nice`), which an ordinary user cannot take back when the poll has returned; short slices for all workers,
@@ -31,7 +31,7 @@ pub(crate) enum Slice {
 
 pub(crate) use system::{cpu_time, set_slice};
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(miri)))]
 mod system {
     use std::time::Duration;
 
@@ -128,7 +128,7 @@ mod system {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", not(miri))))]
 mod system {
     use super::{KernelThread, Slice};
 
@@ -145,7 +145,7 @@ mod system {
     }
 }
 
-#[cfg(all(test, target_os = "linux", not(loom)))]
+#[cfg(all(test, target_os = "linux", not(any(loom, miri))))]
 mod tests {
     use super::*;
 

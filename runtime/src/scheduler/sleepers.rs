@@ -6,16 +6,18 @@
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
-use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
-    Ordering::{AcqRel, Acquire, SeqCst},
-};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Wake;
-use std::thread::{self, Thread};
 
 use super::threads::{self, ThreadNumber};
 use crate::dump::BlockOnInfo;
+use crate::primitive::{
+    atomic::{
+        AtomicBool, AtomicU64, AtomicUsize,
+        Ordering::{AcqRel, Acquire, SeqCst},
+    },
+    thread::{self, Thread},
+};
 use crate::task::WaitNote;
 
 /// One thread in one call of `block_on`.

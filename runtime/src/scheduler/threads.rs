@@ -12,6 +12,9 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
+/// Where the system tells. Under Miri nowhere: what it would tell is of the interpreter's threads, not of the program's.
+const PROC: &str = if cfg!(miri) { "/none" } else { "/proc" };
+
 /// The number of a thread.
 pub(crate) type ThreadNumber = u32;
 
@@ -23,7 +26,7 @@ thread_local! {
 /// The calling thread's number.
 pub(crate) fn current() -> Option<ThreadNumber> {
     let number = NUMBER.get().unwrap_or_else(|| {
-        let link = fs::read_link("/proc/thread-self").ok()?;
+        let link = fs::read_link(format!("{PROC}/thread-self")).ok()?;
         link.file_name()?.to_str()?.parse().ok()
     });
     NUMBER.set(Some(number));
@@ -33,7 +36,7 @@ pub(crate) fn current() -> Option<ThreadNumber> {
 /// The numbers of all threads of the process; `None` if the list is not to be trusted.
 pub(crate) fn all() -> Option<Vec<ThreadNumber>> {
     let mut numbers = Vec::new();
-    for entry in fs::read_dir("/proc/self/task").ok()? {
+    for entry in fs::read_dir(format!("{PROC}/self/task")).ok()? {
         numbers.push(entry.ok()?.file_name().to_str()?.parse().ok()?);
     }
     // The kernel may skip a thread in a listing when another one ends at that moment; then the count disagrees.
@@ -43,16 +46,36 @@ pub(crate) fn all() -> Option<Vec<ThreadNumber>> {
 
 /// Whether a thread waits for something else than a CPU, at this moment; `None`: unknown. Some ten microseconds.
 pub(crate) fn waits(thread: ThreadNumber) -> Option<bool> {
-    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+    let stat = fs::read_to_string(format!("{PROC}/self/task/{thread}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
     let state = after_name.trim_start().chars().next()?;
     // `R`: it runs, or would if there were a CPU.
     Some(state != 'R')
 }
 
+/// What a thread has had of the CPUs since it began, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CpuTime {
+    pub(crate) ran: u64,
+    /// Ready to run, while others did.
+    pub(crate) waited: u64,
+}
+
+/// What a thread has had of the CPUs; `None`: unknown. Some microseconds.
+pub(crate) fn cpu(thread: ThreadNumber) -> Option<CpuTime> {
+    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/schedstat")).ok()?;
+    let mut fields = stat
+        .split_ascii_whitespace()
+        .map(|field| field.parse().ok());
+    Some(CpuTime {
+        ran: fields.next()??,
+        waited: fields.next()??,
+    })
+}
+
 /// What tells a thread from a later one of the same number: when it began.
 pub(crate) fn began(thread: ThreadNumber) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/self/task/{thread}/stat")).ok()?;
+    let stat = fs::read_to_string(format!("{PROC}/self/task/{thread}/stat")).ok()?;
     // The second field, the name in parentheses, may contain anything; `starttime` is the twenty-second.
     let (_, after_name) = stat.rsplit_once(')')?;
     after_name.split_ascii_whitespace().nth(19)?.parse().ok()
@@ -107,12 +130,12 @@ const fn bit(signal: i32) -> u64 {
 }
 
 fn status_field(name: &str) -> Option<String> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let status = fs::read_to_string(format!("{PROC}/self/status")).ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix(name))?;
     Some(value.trim().to_owned())
 }
 
-#[cfg(all(test, target_os = "linux", not(loom)))]
+#[cfg(all(test, target_os = "linux", not(any(loom, miri))))]
 mod tests {
     use super::*;
     use std::sync::mpsc;
@@ -135,6 +158,21 @@ mod tests {
         assert!(began(me).unwrap() <= began(other).unwrap());
         drop(leave);
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_computes_is_seen_to_run() {
+        let me = current().unwrap();
+        // A kernel without these statistics says nothing, or zeros.
+        let Some(before) = cpu(me).filter(|cpu| cpu.ran > 0) else {
+            return;
+        };
+        let ran = || cpu(me).unwrap().ran;
+        while ran() < before.ran + 5_000_000 {
+            std::hint::spin_loop();
+        }
+        assert!(cpu(me).unwrap().waited >= before.waited);
+        assert_eq!(cpu(ThreadNumber::MAX), None);
     }
 
     #[test]

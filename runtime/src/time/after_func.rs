@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::mem;
 use std::panic::Location;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,6 +68,7 @@ where
     let core = Arc::new(Core {
         state: Mutex::new(CoreState {
             entry: Box::pin(Entry::new()),
+            for_never: false,
             due: 0,
             running: false,
         }),
@@ -103,7 +105,7 @@ impl Timer {
     /// Prevents the call, and returns whether it did: `true` means that the function will not be called for the time that was set, `false`
     /// that its run has begun or is about to, or that the timer had been stopped.
     ///
-    /// Exact also in a race with the timer. It does not wait for a run that has begun.
+    /// Exact also in a race with the timer. It does not wait for a run that has begun. A timer that is set for never counts as set.
     ///
     /// ```
     /// use runtime::time;
@@ -117,8 +119,9 @@ impl Timer {
     ///
     /// **Go:** `t.Stop()`.
     pub fn stop(&self) -> bool {
-        let waker = self.core.lock().entry.as_mut().cancel();
-        waker.is_some()
+        let (was_set, old_waker) = self.core.lock().unset();
+        drop(old_waker);
+        was_set
     }
 
     /// Sets the call for `delay` from now, and returns whether one was to come, which then does not happen at its old time.
@@ -143,15 +146,15 @@ impl Timer {
         let deadline = now.saturating_add(clock::nanos(delay));
         // Cloned and called out of the lock (invariant 4).
         let waker = Waker::from(self.core.clone());
-        let (was_active, old_waker, armed, run) = {
+        let (was_set, old_waker, armed, run) = {
             let mut state = self.core.lock();
-            let old_waker = state.entry.as_mut().cancel();
+            let (was_set, old_waker) = state.unset();
             // Fired, and its waker not here yet: we count for it, and it will find nothing to count (invariant 1).
             state.count_firing();
             let armed = self.core.arm(&mut state, deadline, now, waker);
             // Over already: the wheel did not take it, and so will not wake it.
             state.count_firing();
-            (old_waker.is_some(), old_waker, armed, state.next_run())
+            (was_set, old_waker, armed, state.next_run())
         };
         drop(old_waker);
         if let Ok(alert) = armed {
@@ -160,14 +163,14 @@ impl Timer {
         if run {
             self.core.clone().spawn_run();
         }
-        was_active
+        was_set
     }
 }
 
 impl fmt::Debug for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timer")
-            .field("active", &(self.core.lock().entry.state() == State::Armed))
+            .field("active", &self.core.lock().is_set())
             .field("made_at", &format_args!("{}", self.core.made_at))
             .finish_non_exhaustive()
     }
@@ -187,12 +190,25 @@ struct Core {
 
 struct CoreState {
     entry: Pin<Box<Entry>>,
+    /// Set for a time that the clock cannot express: the wheel does not have it.
+    for_never: bool,
     /// Firings whose run has not begun.
     due: usize,
     running: bool,
 }
 
 impl CoreState {
+    fn is_set(&self) -> bool {
+        self.for_never || self.entry.state() == State::Armed
+    }
+
+    /// Takes the time back. Says whether there was one that had not come, and gives out the wheel's waker, to be dropped under no lock.
+    fn unset(&mut self) -> (bool, Option<Waker>) {
+        let waker = self.entry.as_mut().cancel();
+        let was_for_never = mem::take(&mut self.for_never);
+        (was_for_never || waker.is_some(), waker)
+    }
+
     /// Counts a firing that nobody has counted.
     fn count_firing(&mut self) {
         if self.entry.state() == State::Fired {
@@ -232,6 +248,7 @@ impl Core {
         waker: Waker,
     ) -> Result<Alert, Waker> {
         if deadline >= IDLE {
+            state.for_never = true;
             return Err(waker);
         }
         let entry = state.entry.as_mut();
@@ -248,7 +265,8 @@ impl Core {
 
     fn spawn_run(self: Arc<Self>) {
         let run = Run(self.clone());
-        let _detached = self.handle.spawn(async move { run.call() });
+        // Of the user's line: a dump, or the report of a panic, is to name that and not this.
+        let _detached = (self.handle.scheduler()).spawn(async move { run.call() }, self.made_at);
     }
 }
 

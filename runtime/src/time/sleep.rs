@@ -259,7 +259,7 @@ impl Sleep {
                 Poll::Pending
             }
             Err(NotArmed::Due(_)) => Poll::Ready(()),
-            Err(NotArmed::Closed(_)) => no_runtime(this.place),
+            Err(NotArmed::Closed(_)) => shut_down(this.place),
         }
     }
 }
@@ -295,6 +295,14 @@ fn is_relative(deadline: u64) -> bool {
 fn no_runtime(made_at: &Location<'_>) -> ! {
     panic!(
         "{NO_RUNTIME} (the timer was made at {made_at}, has to wait, and no runtime is there to wake it)"
+    );
+}
+
+#[cold]
+fn shut_down(made_at: &Location<'_>) -> ! {
+    panic!(
+        "the runtime has shut down: its timers wake nobody any more; keep the Runtime for as long as something is awaited on it \
+         (the timer was made at {made_at}, and has to wait)"
     );
 }
 

@@ -30,8 +30,10 @@ fn stop_and_reset_tell_the_truth() {
         assert!(!timer.reset(Duration::ZERO), "reset, has run");
         until(|| runs.load(SeqCst) == 2).await;
         assert!(!timer.reset(Duration::MAX), "reset to never");
-        assert!(!timer.stop(), "stop, never");
-        assert!(!timer.reset(HOUR), "reset, never");
+        assert!(timer.stop(), "stop, never");
+        assert!(!timer.reset(Duration::MAX), "reset to never, stopped");
+        assert!(timer.reset(Duration::MAX), "reset to never, never");
+        assert!(timer.reset(HOUR), "reset, never");
         assert!(timer.clone().stop(), "a clone is the same timer");
         time::sleep(2 * MILLISECOND).await;
         assert_eq!(runs.load(SeqCst), 2);
@@ -204,4 +206,23 @@ fn shutdown_drops_the_function_without_a_call() {
     assert!(!timer.stop());
     drop(timer);
     assert_eq!(Arc::strong_count(&held), 1);
+}
+
+#[test]
+fn a_run_is_known_by_the_line_that_made_the_timer() {
+    each_size("a_run_is_known_by_the_line_that_made_the_timer", || async {
+        let (tx, rx) = mpsc::channel();
+        let see = move || {
+            tx.send(runtime::Handle::current().dump().to_string())
+                .unwrap()
+        };
+        let made_at = format!("{}:{}:", file!(), line!() + 1);
+        drop(time::after_func(MILLISECOND, see));
+        let dump = runtime::spawn_blocking(move || rx.recv())
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(dump.contains(&made_at), "{dump}");
+        assert!(!dump.contains("src/time/after_func.rs"), "{dump}");
+    });
 }

@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::PoisonError;
 
 use super::error::RecvError;
+use crate::gone::Gone;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::primitive::{Arc, Mutex, MutexGuard};
-use crate::waiters::Waiters;
+use crate::waiters::{Batch, Waiters};
 
 pub(super) struct Shared<T> {
     slots: Box<[Mutex<Slot<T>>]>,
@@ -15,6 +16,8 @@ pub(super) struct Shared<T> {
     senders: AtomicUsize,
     /// Receivers that have seen everything wait here.
     pub(super) waiters: Waiters<Tail, ()>,
+    /// Senders that wait until there are no receivers.
+    pub(super) gone: Gone,
 }
 
 /// Under the lock of the queue.
@@ -83,6 +86,7 @@ impl<T> Shared<T> {
                 receivers: 0,
                 closed: false,
             }),
+            gone: Gone::new(),
         })
     }
 
@@ -161,11 +165,12 @@ impl<T> Shared<T> {
         let mut tail = self.waiters.lock();
         tail.receivers -= 1;
         // What is sent from here on does not count it.
-        let end = tail.next;
+        let (end, last) = (tail.next, tail.receivers == 0);
         drop(tail);
         Leaving {
             shared: self,
             numbers: next.max(self.oldest(end))..end,
+            last,
         }
         .pass_all();
     }
@@ -215,6 +220,8 @@ impl<T> Shared<T> {
 struct Leaving<'a, T> {
     shared: &'a Shared<T>,
     numbers: Range<u64>,
+    /// Whether it was the last receiver.
+    last: bool,
 }
 
 impl<T> Leaving<'_, T> {
@@ -222,6 +229,11 @@ impl<T> Leaving<'_, T> {
         for number in self.numbers.by_ref() {
             let unseen = self.shared.look(number);
             drop(unseen);
+        }
+        if std::mem::take(&mut self.last) {
+            let mut batch = Batch::default();
+            self.shared.gone.tell(&mut batch);
+            batch.finish();
         }
     }
 }

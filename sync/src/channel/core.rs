@@ -18,6 +18,7 @@ use std::task::Waker;
 
 use super::ring::Ring;
 use super::waiter::List;
+use crate::gone::Gone;
 use crate::waiters::Batch;
 
 /// A receive would not wait, as far as one can tell without the lock.
@@ -37,6 +38,8 @@ pub(crate) struct Core<T> {
         reason = "one word in a channel that hardly ever has any"
     )]
     returned: Option<Box<VecDeque<(u32, T)>>>,
+    /// Those who wait for the close alone; made for the first of them, and there until the channel goes.
+    pub(super) gone: Option<Box<Gone>>,
     /// The ticket of the next value that is handed to a waiting receiver; it wraps.
     ticket: u32,
     closed: bool,
@@ -63,6 +66,7 @@ impl<T> Core<T> {
             receivers: List::new(),
             senders: List::new(),
             returned: None,
+            gone: None,
             ticket: 0,
             closed: false,
         }

@@ -27,12 +27,14 @@ use std::fmt;
 
 use crate::primitive::Arc;
 
+mod closed;
 mod core;
 mod error;
 mod pending;
 mod receiver;
 mod receiving;
 mod recv;
+mod recv_many;
 mod rehearsal;
 mod ring;
 mod send;
@@ -41,12 +43,15 @@ mod sending;
 mod shared;
 mod waiter;
 
+pub use closed::Closed;
 pub use error::{SendError, TryRecvError, TrySendError};
 pub use receiver::Receiver;
 pub use recv::Recv;
+pub use recv_many::RecvMany;
 pub use send::{Send, SendFrom};
 pub use sender::Sender;
 
+pub(crate) use receiving::Receiving;
 pub(crate) use shared::Channel;
 
 /// Makes a channel that holds up to `capacity` values: `make(chan T, capacity)`.

@@ -15,7 +15,7 @@ use super::receiving::Receiving;
 use super::recv::reason;
 use super::rehearsal;
 use super::shared::wake;
-use super::{Channel, Recv, TryRecvError};
+use super::{Channel, Recv, RecvMany, TryRecvError};
 use crate::blocking;
 use crate::primitive::Arc;
 
@@ -24,7 +24,10 @@ use crate::primitive::Arc;
 /// Cloning it makes another handle of the same end; each value is received once, by one of them. When the last one is dropped the
 /// channel closes, and what is still in it is dropped.
 ///
-/// It is also a [`Stream`] that ends when the channel is closed and drained.
+/// It is also a [`Stream`] that ends when the channel is closed and drained. As such a handle that has been polled once stays in line
+/// until it has got a value: one that comes between two polls is kept for the next, or goes to others when the handle is dropped or
+/// receives by one of the methods. Where other handles wait for the same values, `recv().await` is the better choice: dropped, it
+/// gets out of line.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -36,7 +39,8 @@ use crate::primitive::Arc;
 ///
 /// **Go:** `<-chan T`.
 pub struct Receiver<T> {
-    /// What this handle waits with as a stream; made at the first wait and kept. Dropped before the channel.
+    /// What this handle waits with as a stream; made at the first wait and kept. Dropped before the channel. Polled by who has the handle
+    /// for himself; so nobody polls it while one of the methods runs, and they may [recall](Self::recall) it.
     stream: Option<Pin<Box<OwnedReceiving<T>>>>,
     channel: Arc<Channel<T>>,
 }
@@ -49,6 +53,14 @@ impl<T> Receiver<T> {
         Self {
             stream: None,
             channel,
+        }
+    }
+
+    /// What this handle was handed as a stream is the first to be received again, by it or by others.
+    #[inline(always)]
+    fn recall(&self) {
+        if let Some(stream) = &self.stream {
+            stream.recall();
         }
     }
 
@@ -78,6 +90,7 @@ impl<T> Receiver<T> {
     #[track_caller]
     #[inline]
     pub fn recv(&self) -> Recv<'_, T> {
+        self.recall();
         Recv::new(&self.channel, Location::caller())
     }
 
@@ -99,6 +112,7 @@ impl<T> Receiver<T> {
     /// **Go:** `select { case v, ok := <-ch: default: }`.
     #[inline]
     pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        self.recall();
         if !self.channel.recv_ready() {
             return Err(TryRecvError::Empty);
         }
@@ -130,6 +144,61 @@ impl<T> Receiver<T> {
     #[track_caller]
     pub fn blocking_recv(&self) -> Option<T> {
         blocking::wait(self.recv(), "blocking_recv", "recv().await")
+    }
+
+    /// Waits for a value, and appends it and what else is there at once to `buffer`, `limit` values at most. Returns how many: 0 once
+    /// the channel is closed and drained, or if the limit is 0.
+    ///
+    /// One lock for many values, where each of them would cost one.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is ready, it has received nothing.
+    ///
+    /// # Memory ordering
+    /// As for [`recv`](Self::recv).
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::channel(8);
+    /// for n in 0..5 {
+    ///     tx.send(n).await.unwrap();
+    /// }
+    /// drop(tx);
+    /// let mut batch = Vec::new();
+    /// assert_eq!(rx.recv_many(&mut batch, 3).await, 3);
+    /// assert_eq!(rx.recv_many(&mut batch, 3).await, 2);
+    /// assert_eq!(rx.recv_many(&mut batch, 3).await, 0);
+    /// assert_eq!(batch, [0, 1, 2, 3, 4]);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a receive, and a loop over `select { case v, ok := <-ch: default: }`.
+    #[track_caller]
+    pub fn recv_many<'a>(&'a self, buffer: &'a mut Vec<T>, limit: usize) -> RecvMany<'a, T> {
+        RecvMany::new(&self.channel, self.recv(), buffer, limit)
+    }
+
+    /// As [`recv_many`](Self::recv_many), on a thread that is not running a task, blocking it.
+    ///
+    /// # Panics
+    /// Inside a task, where it would block every other task of the worker: use `recv_many` and `.await` there.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel(8);
+    /// std::thread::spawn(move || for n in 0..3 { tx.blocking_send(n).unwrap(); });
+    /// let mut all = Vec::new();
+    /// while rx.blocking_recv_many(&mut all, 100) > 0 {}
+    /// assert_eq!(all, [0, 1, 2]);
+    /// ```
+    ///
+    /// **Go:** as for `recv_many`, on a thread that Go did not start.
+    #[track_caller]
+    pub fn blocking_recv_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
+        blocking::wait(
+            self.recv_many(buffer, limit),
+            "blocking_recv_many",
+            "recv_many(…).await",
+        )
     }
 
     /// Closes the channel; false if it was closed already.
@@ -255,7 +324,9 @@ impl<T> Stream for Receiver<T> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.len(), None)
+        // What other handles can receive as well is nothing to count on.
+        let alone = self.channel.handles(false) == 1;
+        (if alone { self.len() } else { 0 }, None)
     }
 }
 

@@ -87,6 +87,35 @@ where
         self.waiter.set_state(state::IDLE);
     }
 
+    /// Gets out of line, and gives back what it has been handed: its handle goes on with something else. It can be polled again.
+    ///
+    /// Several threads may do it at once, with a shared handle, though none while it is polled: so all is done under the lock.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn recall(&self) {
+        if self.waiter.state() == state::IDLE {
+            return;
+        }
+        let mut core = self.channel.lock();
+        let (mut owner, mut peer) = (None, None);
+        match self.waiter.state() {
+            state::LINKED => {
+                // SAFETY: the lock is held and it is linked.
+                owner = Some(unsafe { core.receivers.remove(&self.waiter) });
+            }
+            state::DONE => {
+                // SAFETY: DONE has been seen under the lock, under which it is left here, so that value and ticket are ours alone.
+                let (value, ticket) = unsafe { (self.waiter.take_value(), self.waiter.ticket()) };
+                self.waiter.set_state(state::IDLE);
+                peer = core.give_back(value, ticket);
+            }
+            _ => self.waiter.set_state(state::IDLE),
+        }
+        drop(core);
+        drop(owner);
+        wake(peer);
+    }
+
     #[cold]
     #[inline(never)]
     fn poll_rare(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {

@@ -9,7 +9,7 @@ use runtime::leaks::trial;
 use super::core::Sent;
 use super::rehearsal;
 use super::shared::wake;
-use super::{Channel, Send, SendError, SendFrom, TrySendError};
+use super::{Channel, Closed, Send, SendError, SendFrom, TrySendError};
 use crate::blocking;
 use crate::primitive::Arc;
 
@@ -203,6 +203,37 @@ impl<T> Sender<T> {
     /// **Go:** cannot be asked.
     pub fn is_closed(&self) -> bool {
         self.channel.is_closed()
+    }
+
+    /// Waits until the channel is closed or every receiver is gone, so that nobody wants a value any more: the time to give up making
+    /// one. The first call of it on a channel allocates once.
+    ///
+    /// # Cancel safety
+    /// There is nothing to lose.
+    ///
+    /// # Memory ordering
+    /// What the closer did before closing is visible afterwards.
+    ///
+    /// ```
+    /// use sync::{channel, select};
+    ///
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = channel::<u32>(1);
+    /// let work = runtime::spawn(async move {
+    ///     select! {
+    ///         () = tx.closed() => "nobody wants it",
+    ///         () = std::future::pending() => "finished", // what takes long
+    ///     }
+    /// });
+    /// drop(rx);
+    /// assert_eq!(work.await.unwrap(), "nobody wants it");
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `<-ctx.Done()`, with a context that the receiver cancels.
+    #[track_caller]
+    pub fn closed(&self) -> Closed<'_, T> {
+        Closed::new(&self.channel, Location::caller())
     }
 
     /// How many values are in the channel, waiting for a receiver. Values that dropped receivers gave back count as well.

@@ -7,9 +7,10 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 
-use super::core::{Core, IS_CLOSED, RECV_READY, SEND_READY};
+use super::core::{Core, IS_CLOSED, RECV_READY, Received, SEND_READY};
+use crate::gone::Gone;
 use crate::primitive::atomic::{AtomicU8, AtomicU32, Ordering::*};
-use crate::primitive::{Held, Lock, UnsafeCell};
+use crate::primitive::{Held, Lock, UnsafeCell, WAKE_BATCH};
 use crate::waiters::Batch;
 
 /// A channel. Both ends hold it in an `Arc`.
@@ -161,23 +162,104 @@ impl<T> Channel<T> {
 
     /// Closes the channel and tells everybody who waits; false if it was closed already.
     pub(crate) fn close(&self) -> bool {
-        let first = self.lock().close();
+        let mut core = self.lock();
+        let first = core.close();
+        // One who comes after this finds the channel closed, see `is_closed_for_good`.
+        let awaited = core.gone.is_some();
+        drop(core);
         if first {
-            self.dismiss();
+            self.dismiss(awaited);
         }
         first
     }
 
+    /// Those who wait for the close alone.
+    pub(super) fn gone(&self) -> &Gone {
+        if let Some(gone) = self.gone_if_any() {
+            return gone;
+        }
+        // Not under the lock, where nothing is allocated. Of two that come at once, one is dropped, after the lock.
+        let mut fresh = Some(Box::new(Gone::new()));
+        let mut core = self.lock();
+        if core.gone.is_none() {
+            core.gone = fresh.take();
+        }
+        drop(core);
+        self.gone_if_any().expect("it is there now, and stays")
+    }
+
+    fn gone_if_any(&self) -> Option<&Gone> {
+        let gone = self.lock().gone.as_deref().map(std::ptr::from_ref);
+        // SAFETY: once made it stays in its box until the channel is dropped, and only shared references to it are ever made.
+        gone.map(|gone| unsafe { &*gone })
+    }
+
+    /// Whether the channel is closed, by a look under the lock: if not, whoever closes it will find those who wait for that.
+    pub(super) fn is_closed_for_good(&self) -> bool {
+        self.is_closed() || {
+            drop(self.hold());
+            self.is_closed()
+        }
+    }
+
+    /// Closes the channel and leaves it to others, who call [`close_some`](Self::close_some), to tell those who wait.
+    pub(crate) fn shut(&self) {
+        self.lock().close();
+    }
+
+    /// Closes the channel, if it is not closed, and tells those who wait, as many as the batch has room for. False once all know.
+    pub(crate) fn close_some(&self, batch: &mut Batch) -> bool {
+        let mut core = self.lock();
+        core.close();
+        core.dismiss(batch)
+    }
+
     #[cold]
-    fn dismiss(&self) {
+    fn dismiss(&self, awaited: bool) {
         let mut batch = Batch::default();
         loop {
             let more = self.lock().dismiss(&mut batch);
             batch.wake();
             if !more {
-                return batch.finish();
+                break;
             }
         }
+        if awaited {
+            self.gone().tell(&mut batch);
+        }
+        batch.finish();
+    }
+
+    /// Receives what can be received without waiting, up to `limit` values, and says how many.
+    pub(super) fn receive_many(&self, buffer: &mut Vec<T>, limit: usize) -> usize {
+        let (mut batch, mut taken) = (Batch::default(), 0);
+        while taken < limit && self.recv_ready() {
+            // Not under the lock, where nothing is allocated.
+            if buffer.len() == buffer.capacity() {
+                buffer.reserve(1);
+            }
+            let room = buffer.capacity() - buffer.len();
+            let enough = taken + room.min(limit - taken).min(WAKE_BATCH);
+            let mut core = self.lock();
+            let empty = loop {
+                if taken == enough {
+                    break false;
+                }
+                let Received::Value(value, peer) = core.receive() else {
+                    break true;
+                };
+                buffer.push(value);
+                batch.extend(peer);
+                taken += 1;
+            };
+            drop(core);
+            batch.wake();
+            if empty {
+                break;
+            }
+        }
+        batch.finish();
+        taken
     }
 
     /// How many handles of one end there are.
@@ -187,7 +269,7 @@ impl<T> Channel<T> {
         } else {
             &self.receivers
         };
-        // Relaxed: asked where there are no other threads.
+        // Relaxed: asked where there are no other threads, or for a hint.
         count.load(Relaxed) as usize
     }
 

@@ -58,6 +58,13 @@ impl<'a> Done<'a> {
     }
 }
 
+impl<'a> Done<'a> {
+    /// What it waits for, if that can end.
+    pub(super) fn into_node(self) -> Option<&'a Node> {
+        self.entry.map(|entry| entry.node)
+    }
+}
+
 impl Future for Done<'_> {
     type Output = ContextError;
 

@@ -37,6 +37,7 @@ use std::time::Duration;
 use runtime::time::Instant;
 
 mod after;
+mod arm;
 mod cancel;
 mod done;
 mod error;

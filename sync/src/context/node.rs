@@ -15,28 +15,32 @@
 //! 2. A child is put into a live parent under the parent's lock: either the parent's marking finds it, or it finds the parent done.
 //! 3. A marked node keeps its children until all below is marked. A second canceller, who finds the node marked, goes down all the same,
 //!    so that for it, too, everything below is done when it returns.
-//! 4. No two locks are held at once, and under a lock no node, waker, timer or function is dropped.
+//! 4. No two locks of nodes are held at once, and under a lock no node, waker, timer or function is dropped.
 //!
 //! *Rejected*: holding the locks from the root of the cancelling down, as Go does. It needs a stack as deep as the tree is.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use runtime::time::{Instant, Timer, after_func};
 
 use super::after::Job;
 use super::error::{Cause, ContextError};
 use super::wave::Wave;
+use crate::channel::Channel;
 use crate::primitive::atomic::{AtomicU8, Ordering};
-use crate::waiters::Waiters;
+use crate::waiters::{Batch, Waiters};
 
 pub(super) struct Node {
     /// Atomic: [`LIVE`], [`CANCELED`] or [`EXCEEDED`].
     state: AtomicU8,
     deadline: Option<Instant>,
     pub(super) waiters: Waiters<Tree, ()>,
+    /// What stands for `done` in a `select!`; made under the lock when the first asks for it, so that either the marking comes later and
+    /// the wave finds it, or who asks finds the node marked.
+    signal: OnceLock<Box<Channel<()>>>,
 }
 
 const LIVE: u8 = 0;
@@ -93,7 +97,31 @@ impl Node {
             state: AtomicU8::new(LIVE),
             deadline,
             waiters: Waiters::new(Tree::default()),
+            signal: OnceLock::new(),
         })
+    }
+
+    /// The channel that the [arms](super::arm) of selects wait for. It closes after the node is marked.
+    #[inline]
+    pub(super) fn signal(&self) -> &Channel<()> {
+        match self.signal.get() {
+            Some(signal) => signal,
+            None => self.make_signal(),
+        }
+    }
+
+    #[cold]
+    fn make_signal(&self) -> &Channel<()> {
+        let fresh = Box::new(Channel::new(0, false));
+        let _locked = self.waiters.lock();
+        self.signal.get_or_init(|| fresh)
+    }
+
+    /// Closes the signal of a marked node, and tells selects that wait for it, as many as the batch has room for. False once all know.
+    pub(super) fn close_signal(&self, batch: &mut Batch) -> bool {
+        self.signal
+            .get()
+            .is_some_and(|signal| signal.close_some(batch))
     }
 
     #[inline]

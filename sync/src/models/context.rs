@@ -7,6 +7,7 @@ use loom::thread;
 
 use super::{block_on, poll_once};
 use crate::context::{Context, ContextError};
+use crate::{channel, select};
 
 #[test]
 fn who_waits_is_woken_and_sees_the_cause() {
@@ -62,5 +63,61 @@ fn a_child_that_is_dropped_meanwhile_is_left_out() {
         let dropper = thread::spawn(move || drop(child));
         cancel.cancel();
         dropper.join().unwrap();
+    });
+}
+
+#[test]
+fn a_select_that_waits_is_decided_before_cancel_returns() {
+    loom::model(|| {
+        let (ctx, cancel) = Context::background().with_cancel();
+        let (tx, rx) = channel(0);
+        let chooser = thread::spawn(move || {
+            block_on(async {
+                select! {
+                    _ = tx.send(1) => false,
+                    _ = ctx.done() => true,
+                }
+            })
+        });
+        cancel.cancel();
+        assert!(rx.try_recv().is_err());
+        assert!(chooser.join().unwrap());
+    });
+}
+
+#[test]
+fn a_select_takes_its_context_or_its_channel() {
+    loom::model(|| {
+        let (ctx, cancel) = Context::background().with_cancel();
+        let (tx, rx) = channel(0);
+        let chooser = thread::spawn(move || {
+            block_on(async {
+                select! {
+                    got = rx.recv() => got.is_some(),
+                    _ = ctx.done() => false,
+                }
+            })
+        });
+        let canceller = thread::spawn(move || cancel.cancel());
+        let sent = tx.try_send(1).is_ok();
+        canceller.join().unwrap();
+        assert_eq!(chooser.join().unwrap(), sent);
+    });
+}
+
+#[test]
+fn who_sees_the_error_never_gets_the_default() {
+    loom::model(|| {
+        let (ctx, cancel) = Context::background().with_cancel();
+        let canceller = thread::spawn(move || cancel.cancel());
+        let ask = || async {
+            select! { _ = ctx.done() => true, default => false }
+        };
+        let early = block_on(ask());
+        if ctx.err().is_some() {
+            assert!(block_on(ask()));
+        }
+        canceller.join().unwrap();
+        assert!(early || block_on(ask()));
     });
 }

@@ -12,6 +12,8 @@ mod broadcast;
 mod channel;
 mod cond;
 mod context;
+mod gone;
+mod lock;
 mod mutex;
 mod notify;
 mod once;

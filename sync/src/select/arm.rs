@@ -1,7 +1,7 @@
 //! The arms of a select, as [`select!`](macro@crate::select) builds them: a list of typed arms, seen by the protocol as a slice.
 //!
 //! An arm is a channel operation or any other future; which of the two is decided by its type, when the program is compiled
-//! ([`tag`]). An arm whose guard is false is empty.
+//! ([`tag`]). The end of a context counts as a channel operation, as in Go. An arm whose guard is false is empty.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -55,6 +55,24 @@ pub trait ChannelOperation {
 
     /// What came of it, once the arm has been chosen.
     fn outcome(self: Pin<&mut Self>) -> Self::Output;
+}
+
+/// What a select takes for a channel operation: one, or what stands for one. Only this crate can implement it, as above.
+pub trait IntoOperation {
+    /// The operation.
+    type Operation: ChannelOperation;
+
+    /// The operation, if it can ever be completed.
+    fn into_operation(self) -> Option<Self::Operation>;
+}
+
+impl<O: ChannelOperation> IntoOperation for O {
+    type Operation = O;
+
+    #[inline]
+    fn into_operation(self) -> Option<O> {
+        Some(self)
+    }
 }
 
 /// Polls an ordinary future of a select.
@@ -261,7 +279,7 @@ pub trait ChannelKind {
     }
 }
 
-impl<O: ChannelOperation> ChannelKind for Tag<O> {}
+impl<O: IntoOperation> ChannelKind for Tag<O> {}
 
 /// Found otherwise, one reference further away.
 pub trait FutureKind {
@@ -281,9 +299,12 @@ pub struct IsChannel;
 impl IsChannel {
     /// Makes the arm.
     #[inline]
-    pub fn arm<F, O>(self, candidate: Option<Candidate<F, O>>) -> ChannelArm<F> {
+    pub fn arm<F, O>(self, candidate: Option<Candidate<F, O>>) -> ChannelArm<F::Operation>
+    where
+        F: IntoOperation,
+    {
         ChannelArm {
-            operation: candidate.map(|candidate| candidate.future),
+            operation: candidate.and_then(|candidate| candidate.future.into_operation()),
         }
     }
 }

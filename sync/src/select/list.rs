@@ -15,6 +15,7 @@ use super::arm::{Arm, IsChannel, IsFuture, SelectArm, candidate};
 use super::claim::Claim;
 use super::protocol::{self, Choice, Policy, Scratch};
 use super::selecting::reason;
+use crate::context::{self, ContextError};
 use crate::{Receiver, SendError, Sender};
 
 /// Up to so many arms a poll finds room on the stack; with more it allocates.
@@ -44,7 +45,7 @@ const INLINE: usize = 16;
 /// **Go:** `reflect.Select`.
 #[must_use = "a list of operations does nothing until it is waited for"]
 pub struct Select<'a, R> {
-    arms: Vec<Pin<Box<dyn ListArm<R> + std::marker::Send + 'a>>>,
+    arms: Vec<BoxedArm<'a, R>>,
     biased: bool,
 }
 
@@ -160,7 +161,32 @@ impl<'a, R> Select<'a, R> {
         )
     }
 
-    /// Adds any other future: a timer, `ctx.done()`, the end of a task. It is dropped if another operation is chosen.
+    /// Adds the end of a context; `outcome` gets how it ended. Unlike with [`future`](Self::future), a context that ends while the select
+    /// waits decides it: nobody completes another operation afterwards.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// use sync::context::{Context, ContextError};
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel();
+    /// let (_tx, rx) = sync::channel::<u32>(0);
+    /// cancel.cancel();
+    /// let mut select = sync::Select::new();
+    /// select.recv(&rx, |_| None).done(&ctx, Some);
+    /// assert_eq!(select.wait().await, Some(ContextError::Canceled));
+    /// # });
+    /// ```
+    ///
+    /// **Go:** a `reflect.SelectCase` with `Chan: reflect.ValueOf(ctx.Done())`.
+    #[track_caller]
+    pub fn done<F>(&mut self, context: &'a context::Context, outcome: F) -> &mut Self
+    where
+        F: FnOnce(ContextError) -> R + std::marker::Send + 'a,
+    {
+        self.push(IsChannel.arm(Some(candidate(context.done()))), outcome)
+    }
+
+    /// Adds any other future: a timer, the end of a task. It is dropped if another operation is chosen.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -275,6 +301,7 @@ impl<'a, R> Select<'a, R> {
     fn selecting(self, default: bool) -> ListSelecting<'a, R> {
         ListSelecting {
             arms: self.arms,
+            over: false,
             claim: Claim::new(),
             policy: Policy {
                 biased: self.biased,
@@ -308,6 +335,9 @@ trait ListArm<R> {
     fn result(self: Pin<&mut Self>) -> R;
 }
 
+/// An arm, in the box that waiters point into.
+type BoxedArm<'a, R> = Pin<Box<dyn ListArm<R> + std::marker::Send + 'a>>;
+
 pin_project! {
     struct Mapped<A, F> {
         #[pin]
@@ -336,7 +366,9 @@ where
 ///
 /// The arms are in boxes, the claim is pinned with it. The arms are dropped first, because their waiters point to the claim.
 struct ListSelecting<'a, R> {
-    arms: Vec<Pin<Box<dyn ListArm<R> + std::marker::Send + 'a>>>,
+    arms: Vec<BoxedArm<'a, R>>,
+    /// An arm has been chosen, or the default: there is nothing left to poll.
+    over: bool,
     claim: Claim,
     policy: Policy,
     place: &'static Location<'static>,
@@ -357,6 +389,11 @@ impl<R> Future for ListSelecting<'_, R> {
         let proceed = ready!(coop::poll_proceed(cx));
         // SAFETY: nothing is moved out of it, and the boxes keep the arms where they are.
         let this = unsafe { self.get_unchecked_mut() };
+        // An arm that has taken effect must not do so again: its value is gone.
+        assert!(
+            !this.over,
+            "a select was polled again after it had completed; make a new `Select`"
+        );
         let choice = if this.arms.len() <= INLINE {
             this.poll_inline(cx)
         } else {
@@ -365,10 +402,7 @@ impl<R> Future for ListSelecting<'_, R> {
         match choice {
             Poll::Ready(choice) => {
                 proceed.made_progress();
-                Poll::Ready(match choice {
-                    Choice::Arm(index) => Some(this.arms[usize::from(index)].as_mut().result()),
-                    Choice::Default => None,
-                })
+                Poll::Ready(this.conclude(choice))
             }
             Poll::Pending => Poll::Pending,
         }
@@ -376,6 +410,18 @@ impl<R> Future for ListSelecting<'_, R> {
 }
 
 impl<R> ListSelecting<'_, R> {
+    /// The result. Those that lost go first, as in `select!`: a closure may well wait for what they hold.
+    fn conclude(&mut self, choice: Choice) -> Option<R> {
+        self.over = true;
+        let mut arms = std::mem::take(&mut self.arms);
+        let Choice::Arm(index) = choice else {
+            return None;
+        };
+        let mut chosen = arms.swap_remove(usize::from(index));
+        drop(arms);
+        Some(chosen.as_mut().result())
+    }
+
     fn poll_inline(&mut self, cx: &mut Context<'_>) -> Poll<Choice> {
         let n = self.arms.len();
         let mut arms = [const { Arm::Off }; INLINE];

@@ -33,8 +33,9 @@
 ///
 /// - **Channel operations**, `rx.recv()`, `tx.send(value)` and `tx.send_from(&mut option)`, are recognised by their type and take part
 ///   atomically: an arm that lost has received nothing and has sent nothing, also when its peer is in a `select!` too, or when one
-///   channel is named several times. A `select!` never receives what it sends.
-/// - **Any other future** takes part by being polled: a timer, `ctx.done()`, a [`JoinHandle`](runtime::JoinHandle), an `async` block.
+///   channel is named several times. A `select!` never receives what it sends. So does the end of a context, `ctx.done()`: when
+///   `cancel()` returns, no `select!` that waited for it can be completed by another arm.
+/// - **Any other future** takes part by being polled: a timer, a [`JoinHandle`](runtime::JoinHandle), an `async` block.
 ///   Those that lost are dropped, wherever they had got to, before the body runs.
 /// - **A guard** that is false switches its arm off for this round; its future is not even made. It is Go's nil channel; so is
 ///   [`never`](crate::never).

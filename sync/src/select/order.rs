@@ -25,6 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "statistics")]
     fn every_permutation_of_three_is_equally_likely() {
         let mut counts = std::collections::HashMap::new();
         for _ in 0..60_000 {

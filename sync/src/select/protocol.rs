@@ -246,8 +246,12 @@ impl Drop for AllLocked<'_, '_> {
     }
 }
 
-/// The channel arms in the order of their channels' addresses. Insertion, because there are few.
+/// The channel arms in the order of their channels' addresses, and those of one channel in their own. By insertion, because most often
+/// there are two or three.
 fn sort<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
+    if arms.len() > FEW {
+        return sort_many(arms, places);
+    }
     let mut count = 0;
     for (index, arm) in arms.iter().enumerate() {
         let Arm::Channel(ChannelCase(case)) = arm else {
@@ -263,6 +267,24 @@ fn sort<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
         count += 1;
     }
     &places[..count]
+}
+
+/// More arms than this are not inserted one by one, which takes the square of their number. A guess.
+const FEW: usize = 24;
+
+#[cold]
+#[inline(never)]
+fn sort_many<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
+    let mut count = 0;
+    for (index, arm) in arms.iter().enumerate() {
+        if let Arm::Channel(_) = arm {
+            places[count] = index as u16;
+            count += 1;
+        }
+    }
+    let places = &mut places[..count];
+    places.sort_unstable_by_key(|&index| (channel(&arms[usize::from(index)]).address(), index));
+    places
 }
 
 fn channel<'a>(arm: &Arm<'a>) -> Pin<&'a dyn Case> {

@@ -49,6 +49,18 @@ impl<T> Receiver<T> {
         self.shared.borrow()
     }
 
+    /// Whether both handles are of the same channel.
+    ///
+    /// ```
+    /// let (_tx, rx) = sync::watch::channel(1);
+    /// assert!(rx.same_channel(&rx.clone()));
+    /// ```
+    ///
+    /// **Go:** `c1 == c2`.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
     /// Looks at the newest value, and counts it as seen.
     ///
     /// ```

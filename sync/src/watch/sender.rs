@@ -2,9 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::panic::Location;
 
 use super::{Receiver, Ref, Shared};
 use crate::SendError;
+use crate::gone::UntilGone;
 use crate::primitive::Arc;
 
 /// Changes the value. Clones change the same; when the last is dropped, receivers are told.
@@ -125,6 +127,58 @@ impl<T> Sender<T> {
     /// **Go:** none.
     pub fn receivers(&self) -> usize {
         self.shared.receivers()
+    }
+
+    /// Whether there is no receiver. There may be one again, see [`subscribe`](Self::subscribe).
+    ///
+    /// ```
+    /// let (tx, rx) = sync::watch::channel(1);
+    /// assert!(!tx.is_closed());
+    /// drop(rx);
+    /// assert!(tx.is_closed());
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn is_closed(&self) -> bool {
+        self.receivers() == 0
+    }
+
+    /// Waits until there is no receiver: nobody wants to know the value any more. By the time that one looks, there may be one again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: there is nothing to lose.
+    ///
+    /// # Memory ordering
+    ///
+    /// What the receivers did before they were dropped is visible.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let (tx, rx) = sync::watch::channel(1);
+    /// runtime::spawn(async move { drop(rx) });
+    /// tx.closed().await;
+    /// assert!(tx.send(2).is_err());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** `<-ctx.Done()`, with a context that the receivers cancel.
+    #[track_caller]
+    pub fn closed(&self) -> impl Future<Output = ()> + use<'_, T> {
+        let until = UntilGone::new(&self.shared.gone, Location::caller());
+        until.wait(|| self.is_closed())
+    }
+
+    /// Whether both handles are of the same channel.
+    ///
+    /// ```
+    /// let (tx, _rx) = sync::watch::channel(1);
+    /// assert!(tx.same_channel(&tx.clone()));
+    /// ```
+    ///
+    /// **Go:** `c1 == c2`.
+    pub fn same_channel(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 }
 

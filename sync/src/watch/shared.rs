@@ -5,8 +5,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
+use crate::gone::Gone;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
-use crate::waiters::Waiters;
+use crate::waiters::{Batch, Waiters};
 
 pub(super) struct Shared<T> {
     value: RwLock<T>,
@@ -16,6 +17,8 @@ pub(super) struct Shared<T> {
     senders: AtomicUsize,
     receivers: AtomicUsize,
     waiters: Waiters<(), ()>,
+    /// Senders that wait until there are no receivers.
+    pub(super) gone: Gone,
 }
 
 /// All senders are gone.
@@ -32,6 +35,7 @@ impl<T> Shared<T> {
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(1),
             waiters: Waiters::new(()),
+            gone: Gone::new(),
         }
     }
 
@@ -100,18 +104,29 @@ impl<T> Shared<T> {
         }
     }
 
-    // Relaxed, of the next three: nothing rides on the number; a receiver that comes or goes at this moment may be counted or not.
-
     pub(super) fn receivers(&self) -> usize {
-        self.receivers.load(Ordering::Relaxed)
+        // Acquire: pairs with the `Release` of the last receiver, whose end is what `closed` waits for.
+        self.receivers.load(Ordering::Acquire)
     }
 
     pub(super) fn add_receiver(&self) {
+        // Relaxed: nothing rides on it; a receiver that comes at this moment may be counted or not.
         self.receivers.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The last one tells the senders that wait for it.
     pub(super) fn remove_receiver(&self) {
-        self.receivers.fetch_sub(1, Ordering::Relaxed);
+        // AcqRel: what the other receivers did comes before the end of the last.
+        if self.receivers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.all_receivers_are_gone();
+        }
+    }
+
+    #[cold]
+    fn all_receivers_are_gone(&self) {
+        let mut batch = Batch::default();
+        self.gone.tell(&mut batch);
+        batch.finish();
     }
 }
 

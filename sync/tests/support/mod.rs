@@ -2,20 +2,29 @@
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::pin::pin;
 use std::sync::mpsc;
 use std::task::Poll;
 use std::time::Duration;
 
 /// How long a test may take before it counts as hung; nothing here needs a tenth of it.
-const WATCHDOG: Duration = Duration::from_secs(300);
+const WATCHDOG: Duration = Duration::from_secs(if cfg!(miri) { 36_000 } else { 300 });
 
-/// Runs a test on a runtime with each number of workers.
+/// How many times a test does something: as often as it says, and under Miri, where everything takes a thousand times as long, a few times.
+pub(crate) const fn times(n: usize) -> usize {
+    match cfg!(miri) {
+        true if n > 2 => n / 200 + 2,
+        _ => n,
+    }
+}
+
+/// Runs a test on a runtime with each number of workers; under Miri with the first two.
 pub(crate) fn on_each<F>(workers: &[usize], test: impl Fn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    for &n in workers {
+    for &n in workers.iter().take(if cfg!(miri) { 2 } else { usize::MAX }) {
         on(n, test());
     }
 }
@@ -65,10 +74,25 @@ where
     }
 }
 
+/// Fails instead of hanging, where no runtime runs the test.
+pub(crate) fn within_a_minute(test: impl FnOnce() + Send + 'static) {
+    let (done, outcome) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    if outcome.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+        panic!("hangs");
+    }
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// Polls a few times, with other tasks in between: it must not become ready.
 pub(crate) async fn blocks<F: Future>(future: F) {
     let mut future = pin!(future);
-    for _ in 0..100 {
+    for _ in 0..times(100) {
         poll_fn(|cx| {
             assert!(future.as_mut().poll(cx).is_pending(), "does not wait");
             Poll::Ready(())
@@ -110,12 +134,9 @@ pub(crate) fn with_seeds(rounds: u64, mut round: impl FnMut(u64)) {
     if let Ok(seed) = std::env::var("SEED") {
         return round(seed.parse().expect("SEED is a number"));
     }
-    let start = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap()
-        .as_nanos() as u64
-        >> 10;
-    for seed in start..start + rounds {
+    // Random keys of std's, which follow from Miri's own seed there; it has no clock that tells the date.
+    let start = RandomState::new().build_hasher().finish() >> 10;
+    for seed in start..start + if cfg!(miri) { 1 } else { rounds } {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| round(seed)));
         if let Err(panic) = result {
             eprintln!("failed; run it again with SEED={seed}");
@@ -159,7 +180,7 @@ pub(crate) fn poll_with_budget<F: Future>(future: std::pin::Pin<&mut F>) -> Poll
 }
 
 /// One poll by hand, with a waker that nobody listens to, and without a budget, whose end would look like waiting.
-pub(crate) fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll_once<F: Future + ?Sized>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     let future = pin!(runtime::task::coop::unconstrained(future));
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }
@@ -175,4 +196,4 @@ pub(crate) fn message_of<R>(f: impl FnOnce() -> R) -> String {
 }
 
 /// The numbers of workers that most tests run on.
-pub(crate) const WORKERS: &[usize] = &[1, 2, 8];
+pub(crate) const WORKERS: &[usize] = if cfg!(miri) { &[1, 3] } else { &[1, 2, 8] };

@@ -108,6 +108,7 @@ async fn main() -> io::Result<()> {
         .read_timeout(Duration::from_secs(60))
         .write_timeout(Duration::from_secs(60))
         .max_connections(10_000)
+        .on_error(servers::report)
         .shutdown_on(async move { stop.done().await })
         .drain(Duration::from_secs(20))
         .await

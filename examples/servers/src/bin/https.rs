@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             let handshake = tls.accept(stream);
             async move { Ok(TokioIo::new(handshake.await?)) }
         })
-        .on_error(|error| eprintln!("a connection ended: {error}"))
+        .on_error(servers::report)
         .shutdown_on(async move { stop.done().await });
     Ok(server.await?)
 }

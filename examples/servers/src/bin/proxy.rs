@@ -34,9 +34,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind(servers::address()).await?;
     servers::announce(listener.local_addr()?);
 
-    net::serve(listener, move |client, peer, _stopping| {
-        servers::reported(peer, pass(client, target.clone()))
+    net::serve(listener, move |client, _peer, _stopping| {
+        pass(client, target.clone())
     })
+    .on_error(servers::report)
     .max_connections(10_000)
     .shutdown_on(async move { stop.done().await })
     .drain(Duration::from_secs(10))

@@ -86,16 +86,16 @@ async fn main() -> io::Result<()> {
     servers::announce(listener.local_addr()?);
     let (room, _) = sync::broadcast::channel(KEPT);
 
-    net::serve(listener, move |stream, peer, stopping| {
+    net::serve(listener, move |stream, _peer, stopping| {
         let member = member(stream, room.clone(), stopping);
-        servers::reported(peer, async {
+        async {
             match member.await {
-                Ok(()) | Err(Error::ConnectionClosed) => Ok(()),
-                Err(Error::Io(error)) => Err(error),
-                Err(error) => Err(io::Error::other(error)),
+                Err(Error::ConnectionClosed) => Ok(()),
+                ended => ended,
             }
-        })
+        }
     })
+    .on_error(servers::report)
     .max_connections(10_000)
     .shutdown_on(async move { stop.done().await })
     .drain(Duration::from_secs(10))

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::cores::Cores;
 use super::nanos;
 use super::rhythm::{FAST, SLOW};
 use super::spares::Patience;
@@ -59,6 +60,7 @@ pub(super) struct Notes {
     boost_until: u64,
     /// Until then whoever runs is expected to be stuck soon.
     strained_until: u64,
+    cores: Cores,
 }
 
 impl Notes {
@@ -72,6 +74,7 @@ impl Notes {
             boost: 0,
             boost_until: now,
             strained_until: now,
+            cores: Cores::new(now),
         }
     }
 
@@ -186,6 +189,9 @@ impl Scheduler {
         self.monitor
             .strained
             .store(now < notes.strained_until, Relaxed);
+        self.monitor
+            .full
+            .store(self.are_cores_full(&round, notes), Relaxed);
         if round.next.is_some() && self.idle.running() <= round.long {
             self.look_at_reactor();
         }
@@ -201,6 +207,16 @@ impl Scheduler {
         }
     }
 
+    /// Whether those who are awake are best left alone, since there is no core for another one.
+    fn are_cores_full(&self, round: &Round, notes: &mut Notes) -> bool {
+        let slots = self.started_slots().map(Arc::as_ref);
+        // With a seed nothing depends on the machine.
+        self.seed().is_none()
+            && (notes.cores).look(slots, round.now, round.polls, round.time)
+            && round.next.is_none()
+            && !round.suspicious
+    }
+
     /// Has others do what stuck workers leave undone.
     fn make_up_for(self: &Arc<Self>, round: &mut Round, notes: &mut Notes) {
         if !self.has_work() {
@@ -211,7 +227,8 @@ impl Scheduler {
             return;
         }
         // A thread more would take the CPU from somebody, perhaps from those for whom these tasks work.
-        if round.is_passing() && self.idle.running() > 0 && self.idle.has_sleeper() {
+        let passing = round.is_passing() || self.monitor.is_full();
+        if passing && self.idle.running() > 0 && self.idle.has_sleeper() {
             return;
         }
         // One worker made way for another, and that one is through with its tasks before a second could help.

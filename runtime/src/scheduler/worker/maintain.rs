@@ -23,6 +23,9 @@ const TIMER_BATCH: usize = 256;
 /// behind the others.
 const SHARED: u64 = 500_000;
 
+/// The same, where no core is free. Less than the monitor lets tasks wait.
+const SHARED_FULL: u64 = 4_000_000;
+
 impl Worker {
     /// Looks at what a busy worker would forget, and returns the task to run next if one was found in the shared queue.
     #[cold]
@@ -144,7 +147,12 @@ impl Worker {
 
     /// A batch of tasks was woken into the ring: one that keeps this worker busy for long is shared.
     pub(super) fn share(&self, woken: usize) {
-        if woken > 1 && self.pace.time_for(woken) >= SHARED {
+        let patience = if self.scheduler.monitor().is_full() {
+            SHARED_FULL
+        } else {
+            SHARED
+        };
+        if woken > 1 && self.pace.time_for(woken) >= patience {
             self.scheduler.notify();
         }
     }

@@ -146,7 +146,12 @@ impl Worker {
 
     fn park_somewhere(&self, timeout: Option<Duration>) -> usize {
         let parker = &self.slot.parker;
-        let Some(mut turn) = self.scheduler.driver.try_turn() else {
+        let turn = if self.leaves_reactor() {
+            None
+        } else {
+            self.scheduler.driver.try_turn()
+        };
+        let Some(mut turn) = turn else {
             parker.park(timeout);
             return 0;
         };
@@ -154,5 +159,13 @@ impl Worker {
         let woken = parker.poll(|| self.deliver(wait)).unwrap_or_default();
         self.has_seen_reactor(None);
         woken
+    }
+
+    /// Whether the reactor is left to those who are awake, since there is no core for this worker. They look at it when they are through with what
+    /// they have, and sleep there.
+    ///
+    /// Asked after `Idle::fall_asleep`: of those who fall asleep together the last finds nobody awake, and does not leave it.
+    fn leaves_reactor(&self) -> bool {
+        self.scheduler.monitor().is_full() && self.scheduler.running() > 0
     }
 }

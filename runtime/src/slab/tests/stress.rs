@@ -10,7 +10,7 @@ use super::support::{Cell, Random, within_minutes};
 #[test]
 fn stress() {
     let seed = Random::seed();
-    let (owners, rounds) = if cfg!(miri) { (2, 300) } else { (4, 8_000) };
+    let (owners, rounds) = if cfg!(miri) { (2, 60) } else { (4, 8_000) };
     within_minutes(move || {
         let slab = Arc::new(Slab::new(owners, 0));
         let pool = Mutex::new(Vec::<Cell>::new());

@@ -74,9 +74,10 @@ async fn main() -> io::Result<()> {
     servers::announce(listener.local_addr()?);
     let room = Arc::new(Room::new(stop.clone()));
 
-    net::serve(listener, move |stream, peer, stopping| {
-        servers::reported(peer, member(stream, room.clone(), stopping))
+    net::serve(listener, move |stream, _peer, stopping| {
+        member(stream, room.clone(), stopping)
     })
+    .on_error(servers::report)
     .max_connections(10_000)
     .shutdown_on(async move { stop.done().await })
     .drain(Duration::from_secs(10))

@@ -77,9 +77,10 @@ async fn main() -> io::Result<()> {
     let store = Arc::new(Store::default());
     runtime::spawn(sweep(store.clone()));
 
-    net::serve(listener, move |stream, peer, stopping| {
-        servers::reported(peer, client(stream, store.clone(), stopping))
+    net::serve(listener, move |stream, _peer, stopping| {
+        client(stream, store.clone(), stopping)
     })
+    .on_error(servers::report)
     .max_connections(10_000)
     .shutdown_on(async move { stop.done().await })
     .drain(Duration::from_secs(10))

@@ -1,0 +1,260 @@
+//! Whether the workers have the cores to themselves, or wait for them.
+//!
+//! On a machine whose cores are all taken, by a server's clients say, a second worker that is awake brings nothing: it takes its time from the
+//! clients or from the first worker, the sockets that both serve go from one core's cache to the other's, and each finds a few events where one would
+//! find a hundred. Where cores are idle the same worker halves the time that a request waits. Nobody can tell the two beforehand; but the
+//! kernel counts for how long a thread was ready to run and did not ([`threads::cpu`]).
+//!
+//! *How it moves.* While polls are many and short, the monitor compares, every [`WINDOW`], what the workers waited with what they ran. If it is a
+//! fifth of both and more than one worker ran, the cores are *full* for a while: one worker is left alone with the reactor
+//! ([`Monitor::is_full`](super::Monitor::is_full) says who asks). If that one waits as much, it was not the workers who took each other's time, and for [`REFUTED`] this is
+//! not tried again: on a machine that is busy with other things, two threads get more of it than one. Else more workers are tried again when
+//! the while is over, which is longer each time that the answer is the same.
+//!
+//! *Rejected*: a longer patience for all ([`SHARED`](crate::scheduler::worker)), which idle cores pay for; the pressure that the whole machine reports
+//! (`/proc/pressure/cpu`), which on a large one is never nothing; a worker's own clocks, which do not tell a wait for the CPU from a sleep.
+#![forbid(unsafe_code)]
+
+use super::nanos;
+use crate::scheduler::Slot;
+use crate::scheduler::threads::{self, CpuTime, ThreadNumber};
+use std::time::Duration;
+
+/// Time between two comparisons. Two looks: a single wait is some milliseconds long, and should not decide.
+const WINDOW: Duration = Duration::from_millis(10);
+
+/// The workers wait too much if it is more than one part in this many of the time that they run.
+const PART: u64 = 4;
+
+/// A thread that ran for less than one part in this many of the time does not count as one of those that ran.
+const TRACE: u64 = 16;
+
+/// For how long the cores are taken to be full, the first time and at most. A trial in between takes one or two windows.
+const HOLD: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_millis(800);
+
+/// For how long it is not tried again after it did not help.
+const REFUTED: Duration = Duration::from_secs(1);
+
+/// Polls that take less than this on average, in nanoseconds, are short enough to wait for one another.
+const SHORT: u64 = 50_000;
+
+/// So many workers are asked: those that are woken first. Each costs some microseconds.
+const ASKED: usize = 4;
+
+/// What the monitor knows about it. Times in nanoseconds.
+#[derive(Debug)]
+pub(super) struct Cores {
+    /// When the workers were last asked, and what they said.
+    asked: u64,
+    before: Vec<(ThreadNumber, CpuTime)>,
+    full: bool,
+    /// When to think again, full or not.
+    until: u64,
+    /// How long they are taken to be full the next time.
+    hold: u64,
+}
+
+/// What the workers did in a window, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Done {
+    time: u64,
+    ran: u64,
+    waited: u64,
+    /// How many of them ran.
+    runners: usize,
+}
+
+impl Done {
+    fn waits(self) -> bool {
+        self.waited > self.ran / PART
+    }
+}
+
+impl Cores {
+    pub(super) fn new(now: u64) -> Self {
+        Self {
+            asked: now,
+            before: Vec::new(),
+            full: false,
+            until: now,
+            hold: nanos(HOLD),
+        }
+    }
+
+    /// A look at the workers, which made so many polls in so much time. Returns whether the cores are full.
+    pub(super) fn look<'a>(
+        &mut self,
+        slots: impl Iterator<Item = &'a Slot>,
+        now: u64,
+        polls: u64,
+        time: u64,
+    ) -> bool {
+        if polls.saturating_mul(SHORT) < time {
+            // Nobody has much to do, or polls are long: then each worker counts.
+            self.before.clear();
+            self.full = false;
+            return false;
+        }
+        if now - self.asked < nanos(WINDOW) {
+            return self.full;
+        }
+        let time = now - std::mem::replace(&mut self.asked, now);
+        let said = slots.take(ASKED).filter_map(ask).collect();
+        let before = std::mem::replace(&mut self.before, said);
+        if let Some(done) = compare(&before, &self.before, time) {
+            self.conclude(done, now);
+        }
+        self.full
+    }
+
+    fn conclude(&mut self, done: Done, now: u64) {
+        if !self.full {
+            if now >= self.until && done.runners > 1 && done.waits() {
+                self.full = true;
+                self.until = now + self.hold;
+                self.hold = (self.hold * 2).min(nanos(LONGEST));
+            } else if now >= self.until + 2 * nanos(WINDOW) {
+                // The trial has shown that there is room.
+                self.hold = nanos(HOLD);
+            }
+        } else if done.runners == 1 && done.waits() {
+            self.full = false;
+            self.until = now + nanos(REFUTED);
+        } else if now >= self.until {
+            self.full = false;
+            self.until = now;
+        }
+    }
+}
+
+fn ask(slot: &Slot) -> Option<(ThreadNumber, CpuTime)> {
+    let thread = slot.thread()?;
+    Some((thread, threads::cpu(thread)?))
+}
+
+/// What was done between two answers; `None` if the threads were not the same ones.
+fn compare(
+    before: &[(ThreadNumber, CpuTime)],
+    after: &[(ThreadNumber, CpuTime)],
+    time: u64,
+) -> Option<Done> {
+    let same = before.len() == after.len() && !after.is_empty();
+    let mut done = Done {
+        time,
+        ..Done::default()
+    };
+    for ((was, old), (is, new)) in before.iter().zip(after) {
+        if was != is || !same {
+            return None;
+        }
+        let ran = new.ran.saturating_sub(old.ran);
+        done.ran += ran;
+        done.waited += new.waited.saturating_sub(old.waited);
+        done.runners += usize::from(ran > time / TRACE);
+    }
+    same.then_some(done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: u64 = 10_000_000;
+
+    /// Two workers that ran all the time between them, and waited for so many per cent of it.
+    fn two(percent: u64) -> Done {
+        Done {
+            time: STEP,
+            ran: STEP,
+            waited: STEP * percent / 100,
+            runners: 2,
+        }
+    }
+
+    fn one(percent: u64) -> Done {
+        Done {
+            runners: 1,
+            ..two(percent)
+        }
+    }
+
+    /// Says the same until the answer changes; returns after how many windows it did.
+    fn until_changed(cores: &mut Cores, now: &mut u64, done: Done) -> u64 {
+        let full = cores.full;
+        for n in 1..1_000 {
+            *now += STEP;
+            cores.conclude(done, *now);
+            if cores.full != full {
+                return n;
+            }
+        }
+        panic!("it stays {full} in spite of {done:?}");
+    }
+
+    #[test]
+    fn workers_that_wait_for_each_other_make_the_cores_full_and_those_that_do_not_leave_them_free()
+    {
+        let (mut cores, mut now) = (Cores::new(0), 0);
+        for done in [two(0), two(25), one(90)] {
+            for _ in 0..100 {
+                now += STEP;
+                cores.conclude(done, now);
+                assert!(!cores.full, "{done:?}");
+            }
+        }
+        assert_eq!(until_changed(&mut cores, &mut now, two(26)), 1);
+    }
+
+    #[test]
+    fn more_workers_are_tried_again_ever_more_seldom() {
+        let (mut cores, mut now) = (Cores::new(0), 0);
+        for windows in [10, 20, 40, 80, 80] {
+            assert_eq!(until_changed(&mut cores, &mut now, two(50)), 1);
+            assert_eq!(until_changed(&mut cores, &mut now, one(0)), windows);
+        }
+        // Now there is room, for a while.
+        for _ in 0..3 {
+            now += STEP;
+            cores.conclude(two(0), now);
+        }
+        assert_eq!(until_changed(&mut cores, &mut now, two(50)), 1);
+        assert_eq!(until_changed(&mut cores, &mut now, one(0)), 10);
+    }
+
+    #[test]
+    fn where_one_worker_waits_as_much_as_two_both_are_let_run_for_a_second() {
+        let (mut cores, mut now) = (Cores::new(0), 0);
+        assert_eq!(until_changed(&mut cores, &mut now, two(50)), 1);
+        assert_eq!(until_changed(&mut cores, &mut now, one(50)), 1);
+        assert_eq!(until_changed(&mut cores, &mut now, two(50)), 100);
+    }
+
+    #[test]
+    fn what_was_done_is_told_of_the_same_threads_only() {
+        let said = |thread, ran, waited| (thread, CpuTime { ran, waited });
+        let before = [said(7, 1_000, 100), said(8, 50, 0)];
+        let after = [said(7, 1_800, 200), said(8, 60, 5)];
+        let done = Done {
+            time: 1_000,
+            ran: 810,
+            waited: 105,
+            runners: 1,
+        };
+        assert_eq!(compare(&before, &after, 1_000), Some(done));
+        assert_eq!(compare(&before[..1], &after, 1_000), None);
+        assert_eq!(compare(&[said(9, 0, 0), before[1]], &after, 1_000), None);
+        assert_eq!(compare(&[], &[], 1_000), None);
+    }
+
+    #[test]
+    fn where_there_is_little_to_do_or_polls_are_long_nobody_is_asked() {
+        let mut cores = Cores::new(0);
+        cores.full = true;
+        let nobody = || std::iter::from_fn(|| -> Option<&Slot> { panic!("asked") });
+        assert!(!cores.look(nobody(), STEP, 199, STEP));
+        // Enough, but a moment ago.
+        cores.full = true;
+        assert!(cores.look(nobody(), STEP - 1, 200, STEP));
+    }
+}
