@@ -3,22 +3,17 @@
 mod support;
 
 use std::convert::Infallible;
-use std::future::{Future, IntoFuture};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use hyper::body::{Body, Incoming};
 use hyper::{Request, Response};
+use net::TcpStream;
 use net::hyper::serve;
-use net::{TcpListener, TcpStream};
-use support::{HANG, run};
+use support::{HANG, SOON, listen, run, start};
 use sync::Notify;
-
-/// Much shorter than [`HANG`], and long enough to be noticed.
-const SOON: Duration = Duration::from_millis(50);
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
@@ -175,18 +170,6 @@ async fn long(request: Request<Incoming>) -> Result<Response<String>, Infallible
 
 fn is_long(body: &[u8], n: usize) -> bool {
     body.len() == n && body.iter().zip(bytes(n)).all(|(a, b)| *a == b % 128)
-}
-
-async fn listen() -> io::Result<(TcpListener, std::net::SocketAddr)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
-fn start(
-    server: impl IntoFuture<IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
-) {
-    drop(runtime::spawn(server.into_future()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod support;
 
 use std::convert::Infallible;
-use std::future::{Future, IntoFuture, pending};
+use std::future::pending;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,13 +16,10 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use net::hyper::{Io, Peer, serve};
-use net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use net::{TcpStream, UnixListener, UnixStream};
 use runtime::JoinHandle;
-use support::{HANG, run};
+use support::{HANG, SOON, listen, run, start};
 use sync::{Notify, oneshot};
-
-/// Much shorter than [`HANG`], and long enough to be noticed.
-const SOON: Duration = Duration::from_millis(50);
 
 async fn hello(request: Request<Incoming>) -> Result<Response<String>, Infallible> {
     Ok(Response::new(format!(
@@ -58,18 +55,6 @@ async fn read_until(stream: &TcpStream, text: &str) -> io::Result<String> {
         answer.extend_from_slice(&buf[..n]);
     }
     Ok(String::from_utf8(answer).unwrap())
-}
-
-async fn listen() -> io::Result<(TcpListener, std::net::SocketAddr)> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
-fn start(
-    server: impl IntoFuture<IntoFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
-) -> JoinHandle<io::Result<()>> {
-    runtime::spawn(server.into_future())
 }
 
 /// Only then is it certain that it accepts nobody any more.

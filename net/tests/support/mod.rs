@@ -5,17 +5,22 @@
     reason = "each test program uses a part, and none is a library"
 )]
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::io;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use net::{TcpListener, TcpStream};
+use runtime::JoinHandle;
 
 /// Only a hang lasts as long.
 pub const HANG: Duration = Duration::from_secs(300);
+
+/// Much shorter than [`HANG`], and long enough to be noticed.
+pub const SOON: Duration = Duration::from_millis(50);
 
 /// Runs a test on a runtime of its own with two workers, and fails it when it hangs.
 pub fn run<F>(test: F)
@@ -62,6 +67,21 @@ pub fn watched(f: impl FnOnce() + Send + 'static) {
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// A listener on a port that the system has chosen, and its address.
+pub async fn listen() -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Runs a server in a task of its own.
+pub fn start<S>(server: S) -> JoinHandle<S::Output>
+where
+    S: IntoFuture<IntoFuture: Send + 'static, Output: Send + 'static>,
+{
+    runtime::spawn(server.into_future())
 }
 
 /// Both ends of a connection: who dialled, and who accepted.
