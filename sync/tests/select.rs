@@ -218,8 +218,10 @@ fn selects_in_arms_of_selects_lose_nothing() {
         for _ in 0..3 {
             let (from_a, from_b) = (from_a.clone(), from_b.clone());
             readers.push(spawn(async move {
-                let (mut sum, mut open) = (0, 2);
-                while open > 0 {
+                let mut sum = 0;
+                // One arm may find its channel closed and drained before another has looked at what is left in the other channel.
+                let is_over = |rx: &sync::Receiver<u32>| rx.is_closed() && rx.is_empty();
+                while !is_over(&from_a) || !is_over(&from_b) {
                     let inner = async {
                         select! {
                             n = from_b.recv() => n,
@@ -230,7 +232,6 @@ fn selects_in_arms_of_selects_lose_nothing() {
                         n = from_a.recv(), if !from_a.is_closed() => sum += n.unwrap_or(0),
                         n = inner => match n {
                             Some(n) => sum += n,
-                            None if from_a.is_closed() && from_b.is_closed() => open -= 1,
                             None => yield_now().await,
                         },
                     }

@@ -15,10 +15,11 @@
 //! (`/proc/pressure/cpu`), which on a large one is never nothing; a worker's own clocks, which do not tell a wait for the CPU from a sleep.
 #![forbid(unsafe_code)]
 
+use std::time::Duration;
+
 use super::nanos;
 use crate::scheduler::Slot;
 use crate::scheduler::threads::{self, CpuTime, ThreadNumber};
-use std::time::Duration;
 
 /// Time between two comparisons. Two looks: a single wait is some milliseconds long, and should not decide.
 const WINDOW: Duration = Duration::from_millis(10);
@@ -47,13 +48,16 @@ const ASKED: usize = 4;
 pub(super) struct Cores {
     /// When the workers were last asked, and what they said.
     asked: u64,
-    before: Vec<(ThreadNumber, CpuTime)>,
+    said: [Said; ASKED],
     full: bool,
     /// When to think again, full or not.
     until: u64,
     /// How long they are taken to be full the next time.
     hold: u64,
 }
+
+/// What a worker said that was asked.
+type Said = Option<(ThreadNumber, CpuTime)>;
 
 /// What the workers did in a window, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,7 +79,7 @@ impl Cores {
     pub(super) fn new(now: u64) -> Self {
         Self {
             asked: now,
-            before: Vec::new(),
+            said: [None; ASKED],
             full: false,
             until: now,
             hold: nanos(HOLD),
@@ -92,7 +96,7 @@ impl Cores {
     ) -> bool {
         if polls.saturating_mul(SHORT) < time {
             // Nobody has much to do, or polls are long: then each worker counts.
-            self.before.clear();
+            self.said = [None; ASKED];
             self.full = false;
             return false;
         }
@@ -100,9 +104,10 @@ impl Cores {
             return self.full;
         }
         let time = now - std::mem::replace(&mut self.asked, now);
-        let said = slots.take(ASKED).filter_map(ask).collect();
-        let before = std::mem::replace(&mut self.before, said);
-        if let Some(done) = compare(&before, &self.before, time) {
+        let before = self.said;
+        let mut answers = slots.map(ask);
+        self.said = std::array::from_fn(|_| answers.next().flatten());
+        if let Some(done) = compare(&before, &self.said, time) {
             self.conclude(done, now);
         }
         self.full
@@ -128,24 +133,24 @@ impl Cores {
     }
 }
 
-fn ask(slot: &Slot) -> Option<(ThreadNumber, CpuTime)> {
+fn ask(slot: &Slot) -> Said {
     let thread = slot.thread()?;
     Some((thread, threads::cpu(thread)?))
 }
 
 /// What was done between two answers; `None` if the threads were not the same ones.
-fn compare(
-    before: &[(ThreadNumber, CpuTime)],
-    after: &[(ThreadNumber, CpuTime)],
-    time: u64,
-) -> Option<Done> {
-    let same = before.len() == after.len() && !after.is_empty();
+fn compare(before: &[Said; ASKED], after: &[Said; ASKED], time: u64) -> Option<Done> {
     let mut done = Done {
         time,
         ..Done::default()
     };
-    for ((was, old), (is, new)) in before.iter().zip(after) {
-        if was != is || !same {
+    for pair in before.iter().zip(after) {
+        let ((was, old), (is, new)) = match pair {
+            (Some(before), Some(after)) => (before, after),
+            (None, None) => continue,
+            _ => return None,
+        };
+        if was != is {
             return None;
         }
         let ran = new.ran.saturating_sub(old.ran);
@@ -153,7 +158,7 @@ fn compare(
         done.waited += new.waited.saturating_sub(old.waited);
         done.runners += usize::from(ran > time / TRACE);
     }
-    same.then_some(done)
+    Some(done)
 }
 
 #[cfg(test)]
@@ -232,9 +237,9 @@ mod tests {
 
     #[test]
     fn what_was_done_is_told_of_the_same_threads_only() {
-        let said = |thread, ran, waited| (thread, CpuTime { ran, waited });
-        let before = [said(7, 1_000, 100), said(8, 50, 0)];
-        let after = [said(7, 1_800, 200), said(8, 60, 5)];
+        let said = |thread, ran, waited| Some((thread, CpuTime { ran, waited }));
+        let before = [said(7, 1_000, 100), said(8, 50, 0), None, None];
+        let after = [said(7, 1_800, 200), said(8, 60, 5), None, None];
         let done = Done {
             time: 1_000,
             ran: 810,
@@ -242,16 +247,17 @@ mod tests {
             runners: 1,
         };
         assert_eq!(compare(&before, &after, 1_000), Some(done));
-        assert_eq!(compare(&before[..1], &after, 1_000), None);
-        assert_eq!(compare(&[said(9, 0, 0), before[1]], &after, 1_000), None);
-        assert_eq!(compare(&[], &[], 1_000), None);
+        let one_less = [before[0], None, None, None];
+        assert_eq!(compare(&one_less, &after, 1_000), None);
+        let another = [said(9, 0, 0), before[1], None, None];
+        assert_eq!(compare(&another, &after, 1_000), None);
     }
 
     #[test]
     fn where_there_is_little_to_do_or_polls_are_long_nobody_is_asked() {
         let mut cores = Cores::new(0);
         cores.full = true;
-        let nobody = || std::iter::from_fn(|| -> Option<&Slot> { panic!("asked") });
+        let nobody = || std::iter::from_fn(|| -> Option<&Slot> { panic!("somebody is asked") });
         assert!(!cores.look(nobody(), STEP, 199, STEP));
         // Enough, but a moment ago.
         cores.full = true;
