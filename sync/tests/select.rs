@@ -324,6 +324,24 @@ fn what_lost_is_gone_when_the_closure_runs() {
 }
 
 #[test]
+fn a_biased_list_takes_the_first_that_is_ready() {
+    for arms in [3, 40] {
+        for ready in 0..50 {
+            let channels: Vec<_> = (0..arms).map(|_| channel(1)).collect();
+            let first = ready % arms;
+            for (tx, _) in &channels[first..] {
+                tx.try_send(()).unwrap();
+            }
+            let mut select = Select::new().biased();
+            for (i, (_, rx)) in channels.iter().enumerate() {
+                select.recv(rx, move |_| i);
+            }
+            assert_eq!(poll_once(pin!(select.wait())), Poll::Ready(first));
+        }
+    }
+}
+
+#[test]
 fn a_list_may_have_65527_operations() {
     const MOST: usize = 65_527;
     on(2, async {

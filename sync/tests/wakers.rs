@@ -315,7 +315,8 @@ fn no_channel_touches_a_waker_under_its_lock() {
             visit(to.closed());
             let _ = (to.len(), to.is_full());
         };
-        // Met by each kind of peer: a plain one, and a select that finds it in its first pass.
+        // Met by each kind of peer: a plain one, and a select that finds it in its first pass. (One of a single arm would be no select.)
+        let (_nobody, nothing) = channel::<u32>(0);
         uses(
             || tx.send(1),
             visit_it.clone(),
@@ -328,7 +329,7 @@ fn no_channel_touches_a_waker_under_its_lock() {
             visit_it.clone(),
             || {
                 let mut selecting = pin!(async {
-                    select! { n = rx.recv() => n }
+                    select! { n = rx.recv() => n, n = nothing.recv() => n }
                 });
                 assert_eq!(poll(selecting.as_mut()), Poll::Ready(Some(2)));
             },
@@ -338,7 +339,7 @@ fn no_channel_touches_a_waker_under_its_lock() {
             visit_it.clone(),
             || {
                 let mut selecting = pin!(async {
-                    select! { sent = tx.send(3) => sent.is_ok() }
+                    select! { sent = tx.send(3) => sent.is_ok(), _ = nothing.recv() => false }
                 });
                 assert_eq!(poll(selecting.as_mut()), Poll::Ready(true));
             },
