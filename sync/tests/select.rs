@@ -12,10 +12,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::join;
 use runtime::{block_in_place, spawn, yield_now};
 use support::{WORKERS, message_of, on, on_each, pause, poll_once, with_seeds, within_a_minute};
-use sync::{Receiver, Select, TryRecvError, TrySendError, channel, select};
+use sync::{Receiver, Select, SendError, TryRecvError, TrySendError, channel, select};
 
 fn poll_with<F: Future + ?Sized>(waker: &Waker, future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(waker))
@@ -219,21 +220,26 @@ fn selects_in_arms_of_selects_lose_nothing() {
             let (from_a, from_b) = (from_a.clone(), from_b.clone());
             readers.push(spawn(async move {
                 let mut sum = 0;
-                // One arm may find its channel closed and drained before another has looked at what is left in the other channel.
-                let is_over = |rx: &sync::Receiver<u32>| rx.is_closed() && rx.is_empty();
-                while !is_over(&from_a) || !is_over(&from_b) {
+                while !(from_a.is_closed() && from_b.is_closed()) {
                     let inner = async {
                         select! {
                             n = from_b.recv() => n,
                             n = async { select! { biased; n = from_a.recv() => n, n = from_b.recv() => n } } => n,
                         }
                     };
-                    select! {
-                        n = from_a.recv(), if !from_a.is_closed() => sum += n.unwrap_or(0),
-                        n = inner => match n {
-                            Some(n) => sum += n,
-                            None => yield_now().await,
-                        },
+                    let received = select! {
+                        n = from_a.recv(), if !from_a.is_closed() => n,
+                        n = inner => n,
+                    };
+                    match received {
+                        Some(n) => sum += n,
+                        None => yield_now().await,
+                    }
+                }
+                // Closed is not drained, and a select may find out about one of them only.
+                for rx in [from_a, from_b] {
+                    while let Some(n) = rx.recv().await {
+                        sum += n;
                     }
                 }
                 sum
@@ -318,6 +324,24 @@ fn what_lost_is_gone_when_the_closure_runs() {
 }
 
 #[test]
+fn a_biased_list_takes_the_first_that_is_ready() {
+    for arms in [3, 40] {
+        for ready in 0..50 {
+            let channels: Vec<_> = (0..arms).map(|_| channel(1)).collect();
+            let first = ready % arms;
+            for (tx, _) in &channels[first..] {
+                tx.try_send(()).unwrap();
+            }
+            let mut select = Select::new().biased();
+            for (i, (_, rx)) in channels.iter().enumerate() {
+                select.recv(rx, move |_| i);
+            }
+            assert_eq!(poll_once(pin!(select.wait())), Poll::Ready(first));
+        }
+    }
+}
+
+#[test]
 fn a_list_may_have_65527_operations() {
     const MOST: usize = 65_527;
     on(2, async {
@@ -387,6 +411,40 @@ fn a_peer_whose_waker_panics_costs_no_value() {
     tx.try_send(4).unwrap();
     assert_eq!(message_of(|| drop(first)), "a loud waker");
     assert_eq!(poll_once(second), Poll::Ready(Some(4)));
+}
+
+/// The last receiver goes, however loud those are who hear of it: what it leaves is dropped, and all are told.
+#[test]
+fn a_receiver_that_goes_by_a_panic_is_gone() {
+    let loud = Waker::from(Arc::new(Loud));
+    let (tx, rx) = channel(1);
+    let value = Arc::new(());
+    tx.try_send(value.clone()).unwrap();
+    let mut first = Box::pin(tx.send(value.clone()));
+    let mut second = Box::pin(tx.send(value.clone()));
+    assert!(poll_with(&loud, first.as_mut()).is_pending());
+    assert!(poll_once(second.as_mut()).is_pending());
+    assert_eq!(message_of(|| drop(rx)), "a loud waker");
+    assert_eq!(
+        Arc::strong_count(&value),
+        3,
+        "the buffered one has been dropped"
+    );
+    for send in [first, second] {
+        assert!(matches!(runtime::block_on(send), Err(SendError(_))));
+    }
+    // One that goes as a stream with a value, to the next, who is loud.
+    let (tx, mut rx) = channel(0);
+    let other = rx.clone();
+    assert!(poll_once(pin!(rx.next())).is_pending());
+    let mut next = Box::pin(other.recv());
+    assert!(poll_with(&loud, next.as_mut()).is_pending());
+    tx.try_send(1).unwrap();
+    assert_eq!(message_of(|| drop(rx)), "a loud waker");
+    assert_eq!(poll_once(next.as_mut()), Poll::Ready(Some(1)));
+    drop(next);
+    drop(other);
+    assert!(tx.is_closed(), "both handles are gone");
 }
 
 /// A value that panics when it is dropped.

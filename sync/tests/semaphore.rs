@@ -83,6 +83,18 @@ fn releasing_more_than_is_held_panics_and_changes_nothing() {
     semaphore.try_acquire().unwrap().forget();
     semaphore.release(1);
     assert_eq!(semaphore.available(), 1);
+    // Also while somebody waits for more than there is.
+    let semaphore = Semaphore::new(2);
+    let held = semaphore.try_acquire().unwrap();
+    let mut waits = pin!(semaphore.acquire_many(2));
+    assert!(poll_once(waits.as_mut()).is_pending());
+    assert_eq!(
+        message_of(|| semaphore.release(2)),
+        "semaphore: released more than held: dropping a permit gives it back; release() only what was forgotten"
+    );
+    assert!(poll_once(waits.as_mut()).is_pending());
+    drop(held);
+    assert!(poll_once(waits).is_ready());
 }
 
 /// Go: TestWeightedTryAcquire.

@@ -1,13 +1,19 @@
 //! Wakers and ordinary futures are foreign code: a channel runs none of it under its lock, and loses no place in line because of it.
 #![cfg(not(loom))]
 
+mod support;
+
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 
-use sync::{Receiver, Sender, channel, select};
+use support::{poll_once, within_a_minute};
+use sync::context::Context as Ctx;
+use sync::{
+    Barrier, Mutex, Notify, Receiver, RwLock, Semaphore, Sender, WaitGroup, channel, select,
+};
 
 fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -197,4 +203,174 @@ fn a_select_whose_future_panics_leaves_the_channel_usable() {
     assert!(poll(recv.as_mut()).is_pending());
     tx.try_send(2).unwrap();
     assert_eq!(poll(recv), Poll::Ready(Some(2)));
+}
+
+/// A waker that uses what it waits for when it is called, and when it is dropped.
+struct Uses(Arc<dyn Fn() + Send + Sync>);
+
+impl Wake for Uses {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
+impl Drop for Uses {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// What waits is polled by two such wakers and dropped, and another is polled and woken; under the lock they would wait for themselves.
+fn uses<F: Future>(
+    make: impl Fn() -> F,
+    touch: impl Fn() + Send + Sync + 'static,
+    wake: impl FnOnce(),
+) {
+    let touch: Arc<dyn Fn() + Send + Sync> = Arc::new(touch);
+    let poll = |future: Pin<&mut F>| {
+        // The queue's is the last clone of it.
+        let waker = Waker::from(Arc::new(Uses(touch.clone())));
+        assert!(future.poll(&mut Context::from_waker(&waker)).is_pending());
+    };
+    let mut leaves = Box::pin(make());
+    poll(leaves.as_mut());
+    poll(leaves.as_mut());
+    drop(leaves);
+    let mut stays = Box::pin(make());
+    poll(stays.as_mut());
+    wake();
+    assert!(poll_once(stays.as_mut()).is_ready());
+}
+
+/// Queues up and leaves, which takes the lock twice.
+fn visit<F: Future>(future: F) {
+    let _ = poll_once(pin!(future));
+}
+
+#[test]
+fn no_primitive_touches_a_waker_under_its_lock() {
+    within_a_minute(|| {
+        let all = Arc::new(Semaphore::new(1));
+        let (one, held) = (all.clone(), all.try_acquire());
+        uses(
+            || all.acquire(),
+            move || visit(one.acquire()),
+            || drop(held),
+        );
+        let one = all.clone();
+        let held = all.try_acquire();
+        let wake = || {
+            all.close();
+            drop(held);
+        };
+        let visit_it = move || visit(one.checked_acquire(1));
+        uses(|| all.checked_acquire(1), visit_it, wake);
+
+        let all = Arc::new(Mutex::new(1));
+        let (one, held) = (all.clone(), all.try_lock());
+        uses(|| all.lock(), move || visit(one.lock()), || drop(held));
+
+        let all = Arc::new(RwLock::new(1));
+        let (one, held) = (all.clone(), all.try_write());
+        let visit_it = move || {
+            visit(one.read());
+            visit(one.write());
+        };
+        uses(|| all.read(), visit_it.clone(), || drop(held));
+        let held = all.try_write();
+        uses(|| all.write(), visit_it.clone(), || drop(held));
+        let held = all.try_read();
+        uses(|| all.write(), visit_it.clone(), || drop(held));
+        let held = all.try_upgradable_read();
+        uses(|| all.upgradable_read(), visit_it, || drop(held));
+
+        let all = Arc::new(Notify::new());
+        let one = all.clone();
+        let visit_it = move || visit(one.notified());
+        uses(|| all.notified(), visit_it.clone(), || all.notify_one());
+        uses(|| all.notified(), visit_it, || all.notify_waiters());
+
+        let all = WaitGroup::new();
+        all.add(1);
+        let one = all.clone();
+        uses(|| all.wait(), move || visit(one.wait()), || all.done());
+
+        let all = Arc::new(Barrier::new(2));
+        let one = all.clone();
+        let wake = || assert!(poll_once(pin!(all.wait())).is_ready());
+        uses(|| all.wait(), move || drop(format!("{one:?}")), wake);
+
+        let (all, cancel) = Ctx::background().with_cancel();
+        let one = all.clone();
+        uses(|| all.done(), move || visit(one.done()), || cancel.cancel());
+    });
+}
+
+#[test]
+fn no_channel_touches_a_waker_under_its_lock() {
+    within_a_minute(|| {
+        let (tx, rx) = channel(0);
+        let to = tx.clone();
+        let visit_it = move || {
+            visit(to.closed());
+            let _ = (to.len(), to.is_full());
+        };
+        // Met by each kind of peer: a plain one, and a select that finds it in its first pass. (One of a single arm would be no select.)
+        let (_nobody, nothing) = channel::<u32>(0);
+        uses(
+            || tx.send(1),
+            visit_it.clone(),
+            || {
+                assert_eq!(rx.try_recv(), Ok(1));
+            },
+        );
+        uses(
+            || tx.send(2),
+            visit_it.clone(),
+            || {
+                let mut selecting = pin!(async {
+                    select! { n = rx.recv() => n, n = nothing.recv() => n }
+                });
+                assert_eq!(poll(selecting.as_mut()), Poll::Ready(Some(2)));
+            },
+        );
+        uses(
+            || rx.recv(),
+            visit_it.clone(),
+            || {
+                let mut selecting = pin!(async {
+                    select! { sent = tx.send(3) => sent.is_ok(), _ = nothing.recv() => false }
+                });
+                assert_eq!(poll(selecting.as_mut()), Poll::Ready(true));
+            },
+        );
+        let select_it = || async {
+            select! { n = rx.recv() => n }
+        };
+        uses(select_it, visit_it.clone(), || tx.try_send(4).unwrap());
+        uses(|| tx.closed(), visit_it, || assert!(tx.close()));
+    });
+}
+
+/// A peer takes the first of the arms that wait in one channel, so that these stand there in random order.
+#[test]
+fn two_arms_that_wait_in_one_channel_are_met_equally_often() {
+    let (tx, rx) = channel(0);
+    let mut first = 0;
+    for n in 0..1000 {
+        let mut selecting = pin!(async {
+            select! {
+                got = rx.recv() => (1, got),
+                got = rx.recv() => (0, got),
+            }
+        });
+        assert!(poll(selecting.as_mut()).is_pending());
+        tx.try_send(n).unwrap();
+        match poll(selecting) {
+            Poll::Ready((arm, Some(got))) if got == n => first += arm,
+            other => panic!("{other:?}"),
+        }
+    }
+    // 500 expected, with a standard deviation of 16.
+    assert!((300..700).contains(&first), "{first} of 1000");
 }

@@ -339,12 +339,22 @@ impl<T> Clone for Receiver<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        // First, because it may have a value to give back.
-        self.stream = None;
         if trial::is_on() {
+            self.stream = None;
             return rehearsal::let_go(self, &self.channel, rehearsal::RECEIVERS);
         }
-        self.channel.remove_receiver();
+        let _leaves = Leaves(&self.channel);
+        // First, because it may have a value to give back.
+        self.stream = None;
+    }
+}
+
+/// Counts a handle less when it is dropped, also while a waker's panic goes by.
+struct Leaves<'a, T>(&'a Channel<T>);
+
+impl<T> Drop for Leaves<'_, T> {
+    fn drop(&mut self) {
+        self.0.remove_receiver();
     }
 }
 

@@ -295,10 +295,19 @@ impl<T> Channel<T> {
     #[inline]
     pub(crate) fn remove_receiver(&self) {
         if remove(&self.receivers) {
+            let _rest = Rest(self);
             self.close();
-            let rest = self.lock().drain();
-            drop(rest);
         }
+    }
+}
+
+/// What nobody can receive any more: dropped with it, also when one of those who are told of the close panics.
+struct Rest<'a, T>(&'a Channel<T>);
+
+impl<T> Drop for Rest<'_, T> {
+    fn drop(&mut self) {
+        let rest = self.0.lock().drain();
+        drop(rest);
     }
 }
 
