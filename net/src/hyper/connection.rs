@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
 use std::mem;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,6 +15,7 @@ use ::hyper::body::Incoming;
 use ::hyper::server::conn::http1;
 use ::hyper::service::Service;
 use ::hyper::{Method, Request, Response};
+use pin_project_lite::pin_project;
 use runtime::time::timeout;
 
 use super::limits::{HeadTimer, Limits, Progress};
@@ -144,32 +145,55 @@ where
 
 /// Goes on until the connection ends, or the server says so, or `idle` has said twice that nothing goes on: the first time
 /// the client is told to go.
-pub(super) async fn converse<C: Conversation>(
-    connection: C,
-    mut member: Member,
-    mut idle: impl FnMut(&mut Context<'_>) -> Poll<()>,
-) -> Result<(), BoxError> {
-    let mut connection = pin!(connection);
-    let (mut told, mut idled) = (false, false);
-    poll_fn(|cx| {
-        if idle(cx).is_ready() {
-            if mem::replace(&mut idled, true) {
+pub(super) fn converse<C, I>(connection: C, member: Member, idle: I) -> Conversing<C, I>
+where
+    C: Conversation,
+    I: FnMut(&mut Context<'_>) -> Poll<()>,
+{
+    Conversing {
+        connection,
+        member,
+        idle,
+        told: false,
+        idled: false,
+    }
+}
+
+pin_project! {
+    /// Future of [`converse`]. (An `async` function would have two places for the connection, which is large.)
+    pub(super) struct Conversing<C, I> {
+        #[pin]
+        connection: C,
+        member: Member,
+        idle: I,
+        told: bool,
+        idled: bool,
+    }
+}
+
+impl<C, I> Future for Conversing<C, I>
+where
+    C: Conversation,
+    I: FnMut(&mut Context<'_>) -> Poll<()>,
+{
+    type Output = Result<(), BoxError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if (this.idle)(cx).is_ready() {
+            if mem::replace(this.idled, true) {
                 return Poll::Ready(Ok(()));
             }
-            connection.as_mut().finish();
+            this.connection.as_mut().finish();
         }
-        match member.word(cx) {
+        match this.member.word(cx) {
             Word::Serve => {}
-            Word::Finish if told => {}
-            Word::Finish => {
-                told = true;
-                connection.as_mut().finish();
-            }
+            Word::Finish if mem::replace(this.told, true) => {}
+            Word::Finish => this.connection.as_mut().finish(),
             Word::Cut => return Poll::Ready(Ok(())),
         }
-        connection.as_mut().poll(cx).map_err(BoxError::from)
-    })
-    .await
+        this.connection.poll(cx).map_err(BoxError::from)
+    }
 }
 
 /// The address of the client, in the extensions of each request if [`Serve::tell_peer`](super::Serve::tell_peer) asks for it.

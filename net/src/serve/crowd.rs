@@ -15,6 +15,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use pin_project_lite::pin_project;
+
 /// What connections are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Word {
@@ -242,7 +244,18 @@ impl Member {
         word
     }
 
+    /// The future, until it is done or the connection has to end. What it is worth is dropped.
+    ///
+    /// Not an `async` block, which would have a connection pay for the place of its future three times: each that it is moved through has its own.
+    pub(crate) fn until_cut<F: Future>(self, future: F) -> UntilCut<F> {
+        UntilCut {
+            future,
+            member: self,
+        }
+    }
+
     /// Runs the future until it is done, or until this is said, or more.
+    #[cfg(feature = "hyper")]
     pub(crate) async fn unless<F: Future>(&mut self, said: Word, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);
         poll_fn(|cx| match self.word(cx) >= said {
@@ -250,6 +263,29 @@ impl Member {
             true => Poll::Ready(None),
         })
         .await
+    }
+}
+
+pin_project! {
+    /// Future of [`Member::until_cut`].
+    #[derive(Debug)]
+    pub(crate) struct UntilCut<F> {
+        #[pin]
+        future: F,
+        // Leaves after the future has been dropped.
+        member: Member,
+    }
+}
+
+impl<F: Future> Future for UntilCut<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        match this.member.word(cx) {
+            Word::Cut => Poll::Ready(()),
+            _ => this.future.poll(cx).map(drop),
+        }
     }
 }
 
@@ -321,6 +357,27 @@ mod tests {
         assert_eq!(member.word(&mut cx), Word::Cut);
         let mut late = now(crowd.enter()).unwrap();
         assert_eq!(late.word(&mut cx), Word::Cut);
+    }
+
+    #[test]
+    fn a_connection_is_told_to_end_and_has_one_place_for_its_future() {
+        let crowd = Crowd::new(8);
+        let large = [7u8; 1_000];
+        let future = async move {
+            std::future::pending::<()>().await;
+            assert_eq!(large[0], 7);
+        };
+        let alone = size_of_val(&future);
+        let mut kept = Box::pin(now(crowd.enter()).unwrap().until_cut(future));
+        assert!(size_of_val(&*kept) <= alone + 32, "{alone}");
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(kept.as_mut().poll(&mut cx).is_pending());
+        crowd.say(Word::Finish);
+        assert!(kept.as_mut().poll(&mut cx).is_pending());
+        crowd.say(Word::Cut);
+        assert!(kept.as_mut().poll(&mut cx).is_ready());
+        drop(kept);
+        assert_eq!(crowd.open(), 0);
     }
 
     #[test]

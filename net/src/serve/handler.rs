@@ -9,7 +9,11 @@ use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
 
 use super::{Accept, ServeError, Stopping};
 
@@ -108,12 +112,10 @@ where
         peer: L::Peer,
         stopping: Stopping,
     ) -> impl Future + Send + 'static {
-        let serving = (self.handler)(stream, peer.clone(), stopping);
-        let tell = Arc::clone(&self.tell);
-        async move {
-            if let Err(error) = serving.await {
-                tell(ServeError::connection(peer, error));
-            }
+        Told {
+            serving: (self.handler)(stream, peer.clone(), stopping),
+            peer: Some(peer),
+            tell: Arc::clone(&self.tell),
         }
     }
 
@@ -123,8 +125,58 @@ where
     }
 }
 
+pin_project! {
+    /// A handler at work whose error is told. (An `async` block would have two places for the handler's future.)
+    struct Told<F, P, R> {
+        #[pin]
+        serving: F,
+        // Until it is told.
+        peer: Option<P>,
+        tell: Arc<R>,
+    }
+}
+
+impl<F, P, R, T, E> Future for Told<F, P, R>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Into<Box<dyn Error + Send + Sync>>,
+    R: Fn(ServeError<P>),
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if let (Err(error), Some(peer)) = (ready!(this.serving.poll(cx)), this.peer.take()) {
+            (this.tell)(ServeError::connection(peer, error));
+        }
+        Poll::Ready(())
+    }
+}
+
 impl<H, R> fmt::Debug for Reporting<H, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reporting").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handler_whose_error_is_told_has_one_place_for_its_future() {
+        let large = [7u8; 1_000];
+        let serving = async move {
+            std::future::pending::<()>().await;
+            assert_eq!(large[0], 7);
+            io::Result::Ok(())
+        };
+        let alone = size_of_val(&serving);
+        let told = Told {
+            serving,
+            peer: Some(7),
+            tell: Arc::new(|_: ServeError<u64>| {}),
+        };
+        assert!(size_of_val(&told) <= alone + 24, "{alone}");
     }
 }

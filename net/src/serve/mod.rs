@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use self::crowd::{Crowd, Word};
+use self::crowd::Crowd;
 use self::ending::{DRAIN, Stop, until_stopped};
 pub use self::error::ServeError;
 pub use self::handler::{Handler, Reporting};
@@ -250,15 +250,13 @@ where
 {
     let paused = handler.pauses();
     loop {
-        let mut member = crowd.enter().await;
+        let member = crowd.enter().await;
         let (stream, peer) = match listener.accept_telling(&paused).await {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
         let handling = handler.handle(stream, peer, Stopping(Arc::clone(crowd)));
-        drop(runtime::spawn(async move {
-            drop(member.unless(Word::Cut, handling).await);
-        }));
+        drop(runtime::spawn(member.until_cut(handling)));
     }
 }
 
