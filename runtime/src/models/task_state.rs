@@ -449,3 +449,25 @@ fn the_shutdown_against_a_join_and_a_worker() {
         assert_freed(&task);
     });
 }
+
+/// As a dump meets it: the word is all that tells the visitor whether there is a header.
+#[test]
+fn a_visitor_of_the_slab_finds_a_task_whole_or_not_at_all() {
+    loom::model(|| {
+        let slot = Arc::new((State::vacant(), UnsafeCell::new(0)));
+        let spawner = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                // SAFETY: nobody looks before the word says that there is something.
+                slot.1.with_mut(|header| unsafe { *header = 1 });
+                slot.0.publish();
+            })
+        };
+        if slot.0.ref_inc_if_alive() {
+            // SAFETY: published, and not written again.
+            slot.1.with(|header| assert_eq!(unsafe { *header }, 1));
+            assert!(!slot.0.ref_dec(1), "the scheduler has one, too");
+        }
+        spawner.join().unwrap();
+    });
+}
