@@ -1,4 +1,6 @@
 //! `Semaphore`: permits that come back against those who wait, and give up.
+//!
+//! Killed by: permits that are taken relaxed.
 #![forbid(unsafe_code)]
 
 use std::pin::pin;

@@ -1,4 +1,6 @@
 //! `watch`: a change, or the end, against one who is about to wait.
+//!
+//! Killed by: a version that is raised relaxed.
 #![forbid(unsafe_code)]
 
 use loom::cell::UnsafeCell;
