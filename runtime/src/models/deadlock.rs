@@ -3,6 +3,8 @@
 //!
 //! [`settled`] and [`Parker`] are the real ones; a look is what [`Slot::asleep`](crate::scheduler::Slot::asleep) does for each slot. The
 //! list of threads is a flag that the stranger's last act sets.
+//!
+//! Killed by: `Parker::enter` without its release half.
 
 use loom::model::Builder;
 use loom::sync::Arc;

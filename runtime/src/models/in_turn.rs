@@ -1,5 +1,7 @@
 //! The turn of those who may move a paused clock: [`InTurn`] itself. Each worker says that it sleeps before it asks whether all do; however
 //! they come, one looks at a time, and the last look sees all of them.
+//!
+//! Killed by: the first exchange of `run` without its release half. Not without the acquire half: the exchange that follows has it, too.
 
 use loom::model::Builder;
 use loom::sync::Arc;

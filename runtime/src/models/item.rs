@@ -1,6 +1,9 @@
-//! What the models put into run queues: a number in a box of its own.
+//! What the models put into run queues: a number in a box of its own, in a cell of loom's, so that whoever takes an element without what its
+//! maker wrote is found.
 
 use std::ptr::NonNull;
+
+use loom::cell::UnsafeCell;
 
 use crate::scheduler::queued::Queued;
 
@@ -10,16 +13,18 @@ pub(super) struct Item(Box<Node>);
 
 #[derive(Debug)]
 pub(super) struct Node {
-    number: usize,
+    number: UnsafeCell<usize>,
 }
 
 impl Item {
     pub(super) fn new(number: usize) -> Self {
+        let number = UnsafeCell::new(number);
         Self(Box::new(Node { number }))
     }
 
     pub(super) fn number(&self) -> usize {
-        self.0.number
+        // SAFETY: whoever has the item has it alone.
+        self.0.number.with(|number| unsafe { *number })
     }
 }
 

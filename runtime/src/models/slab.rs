@@ -2,6 +2,8 @@
 //!
 //! What is checked, beside the orderings of every link by loom's cells: a slot is handed out to one at a time, nothing is freed under
 //! somebody's hands (a released block reads as garbage, and a lost chunk is missed in the counts), and what is due is given back.
+//!
+//! Killed by: a push to the returns without its release; a claim of them without its acquire.
 
 use std::ptr::{self, NonNull};
 

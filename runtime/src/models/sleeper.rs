@@ -3,7 +3,7 @@
 //! What a waker did before its call is seen by the poll that follows; a token that is there already is not lost, and counts for all who
 //! come before the sleeper takes it. A lost wake-up is a deadlock, which loom reports.
 //!
-//! Killed by: the exchange of `wake_by_ref` or that at the end of `sleep` without its release or acquire half.
+//! Killed by: `wake_by_ref` without its release half; the end of `sleep` without its acquire half. Not by `wake_by_ref` without the acquire half, which is for nobody.
 
 use std::panic::Location;
 use std::sync::Arc;

@@ -4,6 +4,8 @@
 //! names, on a task whose parts are loom cells: whoever touches future, output or join waker without the right to, or the task
 //! after its last reference is gone, is found. A wake that is lost leaves the task incomplete; a join waker that is lost is a deadlock,
 //! and one that is not dropped is a leak, both of which loom reports.
+//!
+//! Killed by: `publish` relaxed. Not by `start_poll` without its release half, on which nothing rides.
 
 use std::future::poll_fn;
 use std::mem::ManuallyDrop;
@@ -447,5 +449,27 @@ fn the_shutdown_against_a_join_and_a_worker() {
         worker.join().unwrap();
         ending.join().unwrap();
         assert_freed(&task);
+    });
+}
+
+/// As a dump meets it: the word is all that tells the visitor whether there is a header.
+#[test]
+fn a_visitor_of_the_slab_finds_a_task_whole_or_not_at_all() {
+    loom::model(|| {
+        let slot = Arc::new((State::vacant(), UnsafeCell::new(0)));
+        let spawner = {
+            let slot = slot.clone();
+            thread::spawn(move || {
+                // SAFETY: nobody looks before the word says that there is something.
+                slot.1.with_mut(|header| unsafe { *header = 1 });
+                slot.0.publish();
+            })
+        };
+        if slot.0.ref_inc_if_alive() {
+            // SAFETY: published, and not written again.
+            slot.1.with(|header| assert_eq!(unsafe { *header }, 1));
+            assert!(!slot.0.ref_dec(1), "the scheduler has one, too");
+        }
+        spawner.join().unwrap();
     });
 }

@@ -3,6 +3,8 @@
 //!
 //! [`Vacancy`], [`Mark`], [`Timers`] and their entries are the real ones, called as `Scheduler::vacate`, `Worker::step_aside` and
 //! `Interrupt` do.
+//!
+//! Killed by: `fill` without its fence. Not by its store relaxed: it is the fences that order.
 
 use std::pin::Pin;
 use std::sync::Arc as StdArc;

@@ -125,6 +125,12 @@ impl State {
         Self(AtomicU64::new(INITIAL))
     }
 
+    /// That of a vacant slot.
+    #[cfg(all(test, loom))]
+    pub(crate) fn vacant() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// Stores the initial word into a vacant slot; Release makes the header visible to the slab's visitors, who acquire it.
     pub(crate) fn publish(&self) {
         self.0.store(INITIAL, Release);

@@ -1,8 +1,11 @@
 //! `broadcast`: sending against receiving, lagging, going away and closing. Values are counted: none is lost, or dropped twice.
+//!
+//! Killed by: `remove_sender` without its acquire half.
 #![forbid(unsafe_code)]
 
 use std::pin::pin;
 
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
@@ -150,5 +153,26 @@ fn one_who_subscribes_meanwhile_gets_all_or_nothing() {
         drop(tx);
         let got = subscriber.join().unwrap();
         assert!(got.is_empty() || got == [Ok(1)], "{got:?}");
+    });
+}
+
+#[test]
+fn who_hears_of_the_end_sees_what_each_sender_did() {
+    loom::model(|| {
+        let (tx, mut rx) = channel::<u32>(1);
+        let done = Arc::new([UnsafeCell::new(()), UnsafeCell::new(())]);
+        let senders = [tx.clone(), tx].into_iter().enumerate().map(|(me, tx)| {
+            let done = done.clone();
+            thread::spawn(move || {
+                done[me].with_mut(|_| ());
+                drop(tx);
+            })
+        });
+        let senders: Vec<_> = senders.collect();
+        assert_eq!(block_on(rx.recv()), Err(RecvError::Closed));
+        done.iter().for_each(|done| done.with(|_| ()));
+        for sender in senders {
+            sender.join().unwrap();
+        }
     });
 }

@@ -3,6 +3,8 @@
 use std::pin::pin;
 use std::task::Poll;
 
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
 use loom::thread;
 
 use super::{block_on, poll_once};
@@ -196,5 +198,26 @@ fn try_recv_never_calls_a_channel_empty_that_holds_a_value() {
         let closer = thread::spawn(move || tx.close());
         assert_eq!(rx.try_recv(), Ok(1));
         assert!(closer.join().unwrap());
+    });
+}
+
+#[test]
+fn who_hears_of_the_end_sees_what_each_sender_did() {
+    loom::model(|| {
+        let (tx, rx) = channel::<u32>(1);
+        let done = Arc::new([UnsafeCell::new(()), UnsafeCell::new(())]);
+        let senders = [tx.clone(), tx].into_iter().enumerate().map(|(me, tx)| {
+            let done = done.clone();
+            thread::spawn(move || {
+                done[me].with_mut(|_| ());
+                drop(tx);
+            })
+        });
+        let senders: Vec<_> = senders.collect();
+        assert_eq!(block_on(rx.recv()), None);
+        done.iter().for_each(|done| done.with(|_| ()));
+        for sender in senders {
+            sender.join().unwrap();
+        }
     });
 }

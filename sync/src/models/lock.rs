@@ -3,7 +3,7 @@
 //! Its naps end by themselves, so that nothing here depends on a wake; what is checked is that one at a time is inside and sees what those
 //! before it did, and that sleepers are counted right. Two threads only: with more, loom lets those that wait take turns for ever.
 //!
-//! Killed by: the compare-exchange of `try_take` relaxed; the store in `Held::drop` relaxed, or left out.
+//! Killed by: `try_take` relaxed. Not by `sleepers` relaxed, which may miss a sleeper for a nap.
 #![forbid(unsafe_code)]
 
 use loom::cell::UnsafeCell;

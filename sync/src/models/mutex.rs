@@ -1,4 +1,6 @@
 //! `Mutex`: locking against unlocking, giving up at every moment, and the hand-over.
+//!
+//! Killed by: `unlock` relaxed.
 #![forbid(unsafe_code)]
 
 use std::pin::pin;

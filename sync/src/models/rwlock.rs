@@ -1,4 +1,6 @@
 //! `RwLock`: readers against writers, and giving up at every moment.
+//!
+//! Killed by: `change` relaxed.
 #![forbid(unsafe_code)]
 
 use std::pin::pin;

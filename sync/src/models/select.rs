@@ -1,4 +1,6 @@
 //! Selects against sends, receives, closes, drops, and each other.
+//!
+//! Not killed by `Claim::win` without its acquire half: the channel's lock, which the winner holds, orders as much.
 
 use std::future::poll_fn;
 use std::pin::pin;

@@ -1,8 +1,11 @@
 //! `Semaphore`: permits that come back against those who wait, and give up.
+//!
+//! Killed by: permits that are taken relaxed.
 #![forbid(unsafe_code)]
 
 use std::pin::pin;
 
+use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
@@ -26,6 +29,29 @@ fn permits_come_back_to_those_who_wait() {
         }
         assert_eq!(semaphore.available(), 2);
         assert!(semaphore.try_acquire().is_some(), "still marked as queued");
+    });
+}
+
+#[test]
+fn who_takes_a_permit_sees_what_was_done_under_it_before() {
+    loom::model(|| {
+        // Loom fails if two are ever in the cell at once, or do not see each other's writes.
+        let shared = Arc::new((Semaphore::new(1), UnsafeCell::new(())));
+        let other = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                if let Some(_permit) = shared.0.try_acquire() {
+                    shared.1.with_mut(|_| ());
+                }
+                let _permit = block_on(shared.0.acquire());
+                shared.1.with_mut(|_| ());
+            })
+        };
+        {
+            let _permit = block_on(shared.0.acquire());
+            shared.1.with_mut(|_| ());
+        }
+        other.join().unwrap();
     });
 }
 

@@ -1,6 +1,10 @@
 //! `watch`: a change, or the end, against one who is about to wait.
+//!
+//! Killed by: a version that is raised relaxed.
 #![forbid(unsafe_code)]
 
+use loom::cell::UnsafeCell;
+use loom::sync::Arc;
 use loom::thread;
 
 use super::block_on;
@@ -15,6 +19,24 @@ fn a_change_is_seen_and_so_is_the_end() {
         assert!(block_on(rx.changed()));
         assert_eq!(*rx.borrow(), 1);
         assert!(!block_on(rx.changed()));
+        sender.join().unwrap();
+    });
+}
+
+/// Also what no lock of ours covers.
+#[test]
+fn who_learns_of_a_change_sees_what_was_done_before_it() {
+    loom::model(|| {
+        let (tx, mut rx) = channel(0);
+        let done = Arc::new(UnsafeCell::new(()));
+        let theirs = done.clone();
+        let sender = thread::spawn(move || {
+            theirs.with_mut(|_| ());
+            tx.replace(1);
+            tx
+        });
+        assert!(block_on(rx.changed()));
+        done.with(|_| ());
         sender.join().unwrap();
     });
 }
