@@ -5,7 +5,7 @@
 //! find a hundred. Where cores are idle the same worker halves the time that a request waits. Nobody can tell the two beforehand; but the
 //! kernel counts for how long a thread was ready to run and did not ([`threads::cpu`]).
 //!
-//! *How it moves.* While polls are many and short, the monitor compares, every [`WINDOW`], what the workers waited with what they ran. If it is a
+//! *How it moves.* While polls are many and short, and descriptors cause them, the monitor compares, every [`WINDOW`], what the workers waited with what they ran. If it is a
 //! fifth of both and more than one worker ran, the cores are *full* for a while: one worker is left alone with the reactor
 //! ([`Monitor::is_full`](super::Monitor::is_full) says who asks). If that one waits as much, it was not the workers who took each other's time, and for [`REFUTED`] this is
 //! not tried again: on a machine that is busy with other things, two threads get more of it than one. Else more workers are tried again when
@@ -56,6 +56,24 @@ pub(super) struct Cores {
     hold: u64,
 }
 
+/// What all workers did from one look to the next.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) polls: u64,
+    /// From the reactor.
+    pub(super) events: u64,
+    /// Nanoseconds.
+    pub(super) time: u64,
+}
+
+impl Load {
+    /// Whether there is much to do, in polls that are short, and most of it comes from descriptors. Where tasks make work for each other, two
+    /// threads get more of a busy machine than one.
+    fn is_that_of_a_busy_server(self) -> bool {
+        self.polls.saturating_mul(SHORT) >= self.time && self.events >= self.polls / 2
+    }
+}
+
 /// What a worker said that was asked.
 type Said = Option<(ThreadNumber, CpuTime)>;
 
@@ -86,16 +104,15 @@ impl Cores {
         }
     }
 
-    /// A look at the workers, which made so many polls in so much time. Returns whether the cores are full.
+    /// A look at the workers. Returns whether the cores are full.
     pub(super) fn look<'a>(
         &mut self,
         slots: impl Iterator<Item = &'a Slot>,
         now: u64,
-        polls: u64,
-        time: u64,
+        load: Load,
     ) -> bool {
-        if polls.saturating_mul(SHORT) < time {
-            // Nobody has much to do, or polls are long: then each worker counts.
+        if !load.is_that_of_a_busy_server() {
+            // Then each worker counts.
             self.said = [None; ASKED];
             self.full = false;
             return false;
@@ -254,13 +271,23 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_little_to_do_or_polls_are_long_nobody_is_asked() {
+    fn where_there_is_little_to_do_or_tasks_make_it_themselves_nobody_is_asked() {
         let mut cores = Cores::new(0);
         cores.full = true;
         let nobody = || std::iter::from_fn(|| -> Option<&Slot> { panic!("somebody is asked") });
-        assert!(!cores.look(nobody(), STEP, 199, STEP));
+        let much = Load {
+            polls: 200,
+            events: 200,
+            time: STEP,
+        };
+        let of_tasks = Load { events: 99, ..much };
+        let little = Load { polls: 199, ..much };
+        for load in [of_tasks, little] {
+            cores.full = true;
+            assert!(!cores.look(nobody(), STEP, load), "{load:?}");
+        }
         // Enough, but a moment ago.
         cores.full = true;
-        assert!(cores.look(nobody(), STEP - 1, 200, STEP));
+        assert!(cores.look(nobody(), STEP - 1, much));
     }
 }

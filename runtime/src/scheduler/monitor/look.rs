@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::cores::Cores;
+use super::cores::{Cores, Load};
 use super::nanos;
 use super::rhythm::{FAST, SLOW};
 use super::spares::Patience;
@@ -61,6 +61,8 @@ pub(super) struct Notes {
     /// Until then whoever runs is expected to be stuck soon.
     strained_until: u64,
     cores: Cores,
+    /// What the reactor had brought by the last look.
+    events: u64,
 }
 
 impl Notes {
@@ -75,6 +77,7 @@ impl Notes {
             boost_until: now,
             strained_until: now,
             cores: Cores::new(now),
+            events: 0,
         }
     }
 
@@ -209,12 +212,15 @@ impl Scheduler {
 
     /// Whether those who are awake are best left alone, since there is no core for another one.
     fn are_cores_full(&self, round: &Round, notes: &mut Notes) -> bool {
+        let events = self.driver.events();
+        let load = Load {
+            polls: round.polls,
+            events: events - std::mem::replace(&mut notes.events, events),
+            time: round.time,
+        };
         let slots = self.started_slots().map(Arc::as_ref);
         // With a seed nothing depends on the machine.
-        self.seed().is_none()
-            && (notes.cores).look(slots, round.now, round.polls, round.time)
-            && round.next.is_none()
-            && !round.suspicious
+        self.seed().is_none() && notes.cores.look(slots, round.now, load) && round.next.is_none()
     }
 
     /// Has others do what stuck workers leave undone.
@@ -262,7 +268,7 @@ impl Scheduler {
             Poll::Over => {}
             Poll::New => round.suspicious |= Watched::is_suspicious(polls, round.time),
             Poll::Lasts(stay) => {
-                round.long += usize::from(!slot.poll.is_stuck());
+                round.long += usize::from(stay.is_long() && !slot.poll.is_stuck());
                 self.attend(slot, watched, stay, round);
             }
         }
@@ -314,6 +320,11 @@ impl Scheduler {
     fn attend(&self, slot: &Slot, watched: &mut Watched, stay: Stay, round: &mut Round) {
         self.fire_timers_of(slot);
         let waiting = round.waiting || slot.queue.has_next();
+        if stay.starves(self.monitor.slice) && !slot.poll.is_stuck() {
+            // Whoever takes over, or looks again soon, takes the CPU that is lacking here.
+            round.untold |= waiting && !self.monitor.is_full();
+            return;
+        }
         round.untold |= waiting;
         let pressed = waiting && !self.idle.has_sleeper();
         let patience = Patience::new(self.monitor.slice, pressed, round.crowd);

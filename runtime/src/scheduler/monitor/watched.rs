@@ -14,6 +14,9 @@ const MOMENT: u64 = 50_000;
 /// A thread that had less than one part in this many of the time did not compute.
 const PART: u64 = 8;
 
+/// A poll that has computed for so many nanoseconds is long.
+const LONG: u64 = 150_000;
+
 /// A worker that makes less than a poll in so many nanoseconds may be in one that lasts.
 const SUSPECT: u64 = 100_000;
 
@@ -52,6 +55,19 @@ pub(super) struct Stay {
     /// The CPU time that it has had of this; all of it where that is not known.
     pub(super) computed: u64,
     pub(super) blocks: bool,
+}
+
+impl Stay {
+    /// Whether the poll is there still because its thread has had hardly any CPU, which says nothing about the task. After a slice it does
+    /// not matter why: others wait.
+    pub(super) fn starves(self, slice: u64) -> bool {
+        !self.blocks && self.time < slice && self.computed < self.time / PART
+    }
+
+    /// Whether the task itself takes long. Where threads share a CPU, a short poll is there for a while, too.
+    pub(super) fn is_long(self) -> bool {
+        self.blocks || self.computed >= LONG
+    }
 }
 
 impl Watched {

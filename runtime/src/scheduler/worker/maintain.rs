@@ -37,6 +37,8 @@ impl Worker {
         let (elapsed, fights) = (self.pace.note(now, self.polls()), contention::take_fights());
         if elapsed.is_some_and(|elapsed| contention::is_too_much(fights, elapsed)) {
             self.make_way(now);
+        } else if self.scheduler.monitor().is_full() {
+            self.leave_to_others();
         }
         self.end_slice();
         self.fire_timers(self.scheduler.timeline.at(now));

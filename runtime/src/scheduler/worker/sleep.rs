@@ -88,8 +88,16 @@ impl Worker {
     /// This worker and another one spend their time on each other's locks: it leaves its tasks to the other. See `contention`.
     #[cold]
     pub(super) fn make_way(&self, now: u64) {
-        if self.scheduler.idle.running() > 1 && !self.scheduler.is_stopping() {
+        if self.scheduler.idle.running() > 1 {
             self.scheduler.contention.note(now);
+            self.leave_to_others();
+        }
+    }
+
+    /// Hands over what waits here, and sleeps, if another worker is awake.
+    #[cold]
+    pub(super) fn leave_to_others(&self) {
+        if self.scheduler.idle.running() > 1 && !self.scheduler.is_stopping() {
             // Nobody is woken: whoever is awake looks at the shared queue before it sleeps.
             self.give_away();
             self.step_down(1);
