@@ -34,6 +34,9 @@ const TRACE: u64 = 16;
 const HOLD: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_millis(800);
 
+/// After so many windows it is clear whether one worker alone waits as well: one of them may be spoilt by anything.
+const ENOUGH: u32 = 4;
+
 /// For how long it is not tried again after it did not help.
 const REFUTED: Duration = Duration::from_secs(1);
 
@@ -50,6 +53,9 @@ pub(super) struct Cores {
     asked: u64,
     said: [Said; ASKED],
     full: bool,
+    /// What was done since they are, but for the window in which the others went to sleep, and in how many windows.
+    alone: Done,
+    windows: u32,
     /// When to think again, full or not.
     until: u64,
     /// How long they are taken to be full the next time.
@@ -99,6 +105,8 @@ impl Cores {
             asked: now,
             said: [None; ASKED],
             full: false,
+            alone: Done::default(),
+            windows: 0,
             until: now,
             hold: nanos(HOLD),
         }
@@ -131,16 +139,27 @@ impl Cores {
     }
 
     fn conclude(&mut self, done: Done, now: u64) {
-        if !self.full {
-            if now >= self.until && done.runners > 1 && done.waits() {
-                self.full = true;
-                self.until = now + self.hold;
-                self.hold = (self.hold * 2).min(nanos(LONGEST));
-            } else if now >= self.until + 2 * nanos(WINDOW) {
-                // The trial has shown that there is room.
-                self.hold = nanos(HOLD);
-            }
-        } else if done.runners == 1 && done.waits() {
+        if self.full {
+            self.reconsider(done, now);
+        } else if now >= self.until && done.runners > 1 && done.waits() {
+            self.full = true;
+            (self.alone, self.windows) = (Done::default(), 0);
+            self.until = now + self.hold;
+            self.hold = (self.hold * 2).min(nanos(LONGEST));
+        } else if now >= self.until + 2 * nanos(WINDOW) {
+            // The trial has shown that there is room.
+            self.hold = nanos(HOLD);
+        }
+    }
+
+    /// Whether the one worker that is left has the CPU, and how long it is left alone.
+    fn reconsider(&mut self, done: Done, now: u64) {
+        if self.windows > 0 {
+            self.alone.ran += done.ran;
+            self.alone.waited += done.waited;
+        }
+        self.windows += 1;
+        if self.windows > ENOUGH && self.alone.waits() {
             self.full = false;
             self.until = now + nanos(REFUTED);
         } else if now >= self.until {
@@ -248,8 +267,19 @@ mod tests {
     fn where_one_worker_waits_as_much_as_two_both_are_let_run_for_a_second() {
         let (mut cores, mut now) = (Cores::new(0), 0);
         assert_eq!(until_changed(&mut cores, &mut now, two(50)), 1);
-        assert_eq!(until_changed(&mut cores, &mut now, one(50)), 1);
+        assert_eq!(until_changed(&mut cores, &mut now, one(50)), 5);
         assert_eq!(until_changed(&mut cores, &mut now, two(50)), 100);
+    }
+
+    #[test]
+    fn that_one_worker_waits_for_a_moment_says_nothing() {
+        let (mut cores, mut now) = (Cores::new(0), 0);
+        assert_eq!(until_changed(&mut cores, &mut now, two(50)), 1);
+        for done in [two(90), one(0), one(90), one(0), one(0)] {
+            now += STEP;
+            cores.conclude(done, now);
+            assert!(cores.full, "{done:?}");
+        }
     }
 
     #[test]
