@@ -1,18 +1,19 @@
 //! Whether the workers have the cores to themselves, or wait for them.
 //!
 //! On a machine whose cores are all taken, by a server's clients say, a second worker that is awake brings nothing: it takes its time from the
-//! clients or from the first worker, the sockets that both serve go from one core's cache to the other's, and each finds a few events where one would
-//! find a hundred. Where cores are idle the same worker halves the time that a request waits. Nobody can tell the two beforehand; but the
-//! kernel counts for how long a thread was ready to run and did not ([`threads::cpu`]).
+//! clients or from the first worker, the sockets that both serve go from one core's cache to the other's, and each finds a few events
+//! where one would find a hundred. Where cores are idle the same worker halves the time that a request waits. Nobody can tell the two
+//! beforehand; but the kernel counts for how long a thread was ready to run and did not ([`threads::cpu`]).
 //!
-//! *How it moves.* While polls are many and short, and descriptors cause them, the monitor compares, every [`WINDOW`], what the workers waited with what they ran. If it is a
-//! fifth of both and more than one worker ran, the cores are *full* for a while: one worker is left alone with the reactor
-//! ([`Monitor::is_full`](super::Monitor::is_full) says who asks). If that one waits as much, it was not the workers who took each other's time, and for [`REFUTED`] this is
-//! not tried again: on a machine that is busy with other things, two threads get more of it than one. Else more workers are tried again when
-//! the while is over, which is longer each time that the answer is the same.
+//! *How it moves.* While polls are many and short, and descriptors cause them, the monitor compares, every [`WINDOW`], what the workers
+//! waited with what they ran. If it is a fifth of both, and more than one worker ran, the cores are *full* for a while: one worker is left
+//! alone ([`Monitor::is_full`](super::Monitor::is_full) says who asks). If that one waits as much, it was not the workers who took each
+//! other's time, and for [`REFUTED`] this is not tried again: on a machine that is busy with other things, two threads get more of it than
+//! one. Else more workers are tried again when the while is over, which is longer each time that the answer is the same.
 //!
-//! *Rejected*: a longer patience for all ([`SHARED`](crate::scheduler::worker)), which idle cores pay for; the pressure that the whole machine reports
-//! (`/proc/pressure/cpu`), which on a large one is never nothing; a worker's own clocks, which do not tell a wait for the CPU from a sleep.
+//! *Rejected*: a longer patience for all ([`SHARED`](crate::scheduler::worker)), which idle cores pay for; the pressure that the whole
+//! machine reports (`/proc/pressure/cpu`), which on a large one is never nothing; a worker's own clocks, which do not tell a wait for the
+//! CPU from a sleep.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;

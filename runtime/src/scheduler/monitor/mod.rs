@@ -190,8 +190,8 @@ impl Monitor {
         self.thread.get().copied().flatten()
     }
 
-    /// Whether all cores are taken, so that one worker is to be left alone with short polls and with the reactor. Asked by a worker that has a batch
-    /// to share, or falls asleep, and by the monitor's own looks. Relaxed: a hint.
+    /// Whether all cores are taken, so that one worker is to be left alone. Asked by workers at each `maintain`, and when they have a batch to
+    /// share, fall asleep or step aside; and by the monitor's own looks. Relaxed: a hint.
     pub(crate) fn is_full(&self) -> bool {
         self.full.load(Relaxed)
     }
