@@ -10,6 +10,7 @@
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::str;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
