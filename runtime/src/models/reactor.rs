@@ -21,8 +21,6 @@ struct World {
     told: Mutex<Told>,
     changed: Condvar,
     served: AtomicBool,
-    /// `Monitor::is_full`.
-    full: bool,
 }
 
 /// What the reactor's wait returns for.
@@ -42,10 +40,6 @@ enum Nap {
 
 impl World {
     fn new(workers: usize, max_procs: usize) -> Arc<Self> {
-        Self::with_cores(workers, max_procs, false)
-    }
-
-    fn with_cores(workers: usize, max_procs: usize, full: bool) -> Arc<Self> {
         let world = Self {
             idle: Idle::new(workers, max_procs),
             parkers: (0..workers).map(|_| Parker::new()).collect(),
@@ -53,7 +47,6 @@ impl World {
             told: Mutex::new(Told::default()),
             changed: Condvar::new(),
             served: AtomicBool::new(false),
-            full,
         };
         (0..workers).for_each(|_| world.idle.add_running());
         Arc::new(world)
@@ -103,8 +96,7 @@ impl World {
     /// `Worker::park`.
     fn park(&self, me: usize, nap: Nap) {
         let parker = &self.parkers[me];
-        let leaves = self.full && self.idle.running() > 0;
-        if leaves || !self.turn.take() {
+        if !self.turn.take() {
             let limit = (nap == Nap::Limited).then_some(std::time::Duration::ZERO);
             return parker.park(limit);
         }
@@ -195,30 +187,6 @@ fn a_worker_that_ends_while_the_monitor_looks_leaves_the_reactor_to_one_that_sle
         let stays = spawn(&world, |world| world.live(0, false));
         let ends = spawn(&world, |world| world.retire(1));
         world.look();
-        world.tell(|told| told.event = true);
-        stays.join().unwrap();
-        ends.join().unwrap();
-    });
-}
-
-#[test]
-fn where_cores_are_full_the_last_to_fall_asleep_takes_the_reactor() {
-    explore(3, || {
-        let world = World::with_cores(2, 2, true);
-        let one = spawn(&world, |world| world.live(0, false));
-        let other = spawn(&world, |world| world.live(1, false));
-        world.tell(|told| told.event = true);
-        one.join().unwrap();
-        other.join().unwrap();
-    });
-}
-
-#[test]
-fn where_cores_are_full_a_worker_that_ends_does_not_leave_the_reactor_alone() {
-    explore(2, || {
-        let world = World::with_cores(2, 1, true);
-        let stays = spawn(&world, |world| world.live(0, false));
-        let ends = spawn(&world, |world| world.retire(1));
         world.tell(|told| told.event = true);
         stays.join().unwrap();
         ends.join().unwrap();

@@ -8,9 +8,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::str;
+use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
@@ -53,30 +51,6 @@ pub(crate) fn waits(thread: ThreadNumber) -> Option<bool> {
     let state = after_name.trim_start().chars().next()?;
     // `R`: it runs, or would if there were a CPU.
     Some(state != 'R')
-}
-
-/// What a thread has had of the CPUs since it began, in nanoseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CpuTime {
-    pub(crate) ran: u64,
-    /// Ready to run, while others did.
-    pub(crate) waited: u64,
-}
-
-/// What a thread has had of the CPUs; `None`: unknown. Some microseconds, and nothing is allocated: it is asked while all is busy.
-pub(crate) fn cpu(thread: ThreadNumber) -> Option<CpuTime> {
-    let (mut path, mut stat) = ([0; 40], [0; 80]);
-    let mut rest = &mut path[..];
-    write!(rest, "{PROC}/self/task/{thread}/schedstat").ok()?;
-    let left = rest.len();
-    let path = str::from_utf8(&path[..path.len() - left]).ok()?;
-    let len = File::open(path).ok()?.read(&mut stat).ok()?;
-    let fields = str::from_utf8(&stat[..len]).ok()?.split_ascii_whitespace();
-    let mut fields = fields.map(|field| field.parse().ok());
-    Some(CpuTime {
-        ran: fields.next()??,
-        waited: fields.next()??,
-    })
 }
 
 /// What tells a thread from a later one of the same number: when it began.
@@ -164,21 +138,6 @@ mod tests {
         assert!(began(me).unwrap() <= began(other).unwrap());
         drop(leave);
         thread.join().unwrap();
-    }
-
-    #[test]
-    fn a_thread_that_computes_is_seen_to_run() {
-        let me = current().unwrap();
-        // A kernel without these statistics says nothing, or zeros.
-        let Some(before) = cpu(me).filter(|cpu| cpu.ran > 0) else {
-            return;
-        };
-        let ran = || cpu(me).unwrap().ran;
-        while ran() < before.ran + 5_000_000 {
-            std::hint::spin_loop();
-        }
-        assert!(cpu(me).unwrap().waited >= before.waited);
-        assert_eq!(cpu(ThreadNumber::MAX), None);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::cores::{Cores, Load};
 use super::nanos;
 use super::rhythm::{FAST, SLOW};
 use super::spares::Patience;
@@ -60,9 +59,6 @@ pub(super) struct Notes {
     boost_until: u64,
     /// Until then whoever runs is expected to be stuck soon.
     strained_until: u64,
-    cores: Cores,
-    /// What the reactor had brought by the last look.
-    events: u64,
 }
 
 impl Notes {
@@ -76,8 +72,6 @@ impl Notes {
             boost: 0,
             boost_until: now,
             strained_until: now,
-            cores: Cores::new(now),
-            events: 0,
         }
     }
 
@@ -192,9 +186,6 @@ impl Scheduler {
         self.monitor
             .strained
             .store(now < notes.strained_until, Relaxed);
-        self.monitor
-            .full
-            .store(self.are_cores_full(&round, notes), Relaxed);
         if round.next.is_some() && self.idle.running() <= round.long {
             self.look_at_reactor();
         }
@@ -210,19 +201,6 @@ impl Scheduler {
         }
     }
 
-    /// Whether those who are awake are best left alone, since there is no core for another one.
-    fn are_cores_full(&self, round: &Round, notes: &mut Notes) -> bool {
-        let events = self.driver.events();
-        let load = Load {
-            polls: round.polls,
-            events: events - std::mem::replace(&mut notes.events, events),
-            time: round.time,
-        };
-        let slots = self.started_slots().map(Arc::as_ref);
-        // With a seed nothing depends on the machine.
-        self.seed().is_none() && notes.cores.look(slots, round.now, load) && round.next.is_none()
-    }
-
     /// Has others do what stuck workers leave undone.
     fn make_up_for(self: &Arc<Self>, round: &mut Round, notes: &mut Notes) {
         if !self.has_work() {
@@ -233,8 +211,7 @@ impl Scheduler {
             return;
         }
         // A thread more would take the CPU from somebody, perhaps from those for whom these tasks work.
-        let passing = round.is_passing() || self.monitor.is_full();
-        if passing && self.idle.running() > 0 && self.idle.has_sleeper() {
+        if round.is_passing() && self.idle.running() > 0 && self.idle.has_sleeper() {
             return;
         }
         // One worker made way for another, and that one is through with its tasks before a second could help.
@@ -320,12 +297,11 @@ impl Scheduler {
     fn attend(&self, slot: &Slot, watched: &mut Watched, stay: Stay, round: &mut Round) {
         self.fire_timers_of(slot);
         let waiting = round.waiting || slot.queue.has_next();
+        round.untold |= waiting;
         if stay.starves(self.monitor.slice) && !slot.poll.is_stuck() {
             // Whoever takes over, or looks again soon, takes the CPU that is lacking here.
-            round.untold |= waiting && !self.monitor.is_full();
             return;
         }
-        round.untold |= waiting;
         let pressed = waiting && !self.idle.has_sleeper();
         let patience = Patience::new(self.monitor.slice, pressed, round.crowd);
         let is_the_same = || watched.is_in(slot);

@@ -9,8 +9,8 @@
 //!    if it is not needed for a second.
 //!
 //! [`look`] is what it does when it is awake, [`watched`] what it remembers of a worker's poll and how it tells one that blocks from one that
-//! computes, [`spares`] how soon it loses patience with either and how many it has take over. [`cores`] is how it finds out that more workers
-//! would bring nothing. [`rhythm`] is how often it looks, [`rest`] what it asks before it sleeps.
+//! computes, [`spares`] how soon it loses patience with either and how many it has take over. [`rhythm`] is how often it looks, [`rest`] what it
+//! asks before it sleeps.
 //!
 //! It also repairs what the workers leave undone for speed's sake: a run-next that nobody was woken for, a reactor that nobody looks at
 //! because all workers are in long polls.
@@ -29,7 +29,6 @@ use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-mod cores;
 mod look;
 mod rest;
 mod rhythm;
@@ -60,8 +59,6 @@ pub(crate) struct Monitor {
     hurry: AtomicBool,
     /// Some worker was marked as stuck a slice ago at the most.
     strained: AtomicBool,
-    /// The workers wait for cores: see [`cores`].
-    full: AtomicBool,
     /// No worker could be added when it was last tried, since there are as many as may be. Used by the monitor alone.
     exhausted: AtomicBool,
     /// Odd while it looks: one more with each beginning and end.
@@ -84,7 +81,6 @@ impl Monitor {
             state: AtomicU8::new(WATCHING),
             hurry: AtomicBool::new(false),
             strained: AtomicBool::new(false),
-            full: AtomicBool::new(false),
             exhausted: AtomicBool::new(false),
             looks: AtomicU64::new(0),
             thread: OnceLock::new(),
@@ -188,12 +184,6 @@ impl Monitor {
     /// The number of its thread.
     pub(crate) fn thread(&self) -> Option<ThreadNumber> {
         self.thread.get().copied().flatten()
-    }
-
-    /// Whether all cores are taken, so that one worker is to be left alone. Asked by workers at each `maintain`, and when they have a batch to
-    /// share, fall asleep or step aside; and by the monitor's own looks. Relaxed: a hint.
-    pub(crate) fn is_full(&self) -> bool {
-        self.full.load(Relaxed)
     }
 
     /// Whether workers have been marked as stuck, a moment ago. Relaxed: a hint.

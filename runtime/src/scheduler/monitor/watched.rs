@@ -157,3 +157,41 @@ impl Watched {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLICE: u64 = 10_000_000;
+
+    fn stay(time: u64, computed: u64) -> Stay {
+        Stay {
+            time,
+            computed,
+            blocks: false,
+        }
+    }
+
+    #[test]
+    fn a_poll_whose_thread_had_no_cpu_starves_until_a_slice_is_over() {
+        assert!(stay(5_000_000, 20_000).starves(SLICE));
+        assert!(!stay(5_000_000, 625_000).starves(SLICE), "it computes");
+        assert!(!stay(SLICE, 20_000).starves(SLICE), "others wait too long");
+        let blocked = Stay {
+            blocks: true,
+            ..stay(5_000_000, 0)
+        };
+        assert!(!blocked.starves(SLICE));
+    }
+
+    #[test]
+    fn a_poll_is_long_by_its_own_time_and_not_by_that_of_others() {
+        assert!(!stay(5_000_000, 149_999).is_long());
+        assert!(stay(150_000, 150_000).is_long());
+        let blocked = Stay {
+            blocks: true,
+            ..stay(70_000, 0)
+        };
+        assert!(blocked.is_long());
+    }
+}

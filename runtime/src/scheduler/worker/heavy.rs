@@ -121,9 +121,6 @@ impl Worker {
         }
         if self.give_away() {
             self.scheduler.notify();
-        } else if self.scheduler.monitor.is_full() {
-            // The others have left the reactor to this one.
-            self.scheduler.hand_turn_on();
         }
         let deadline = self.timers().next_deadline();
         if deadline != u64::MAX && deadline <= clock::now() + SOON {

@@ -23,9 +23,6 @@ const TIMER_BATCH: usize = 256;
 /// behind the others.
 const SHARED: u64 = 500_000;
 
-/// The same, where no core is free. Less than the monitor lets tasks wait.
-const SHARED_FULL: u64 = 4_000_000;
-
 impl Worker {
     /// Looks at what a busy worker would forget, and returns the task to run next if one was found in the shared queue.
     #[cold]
@@ -37,8 +34,6 @@ impl Worker {
         let (elapsed, fights) = (self.pace.note(now, self.polls()), contention::take_fights());
         if elapsed.is_some_and(|elapsed| contention::is_too_much(fights, elapsed)) {
             self.make_way(now);
-        } else if self.scheduler.monitor().is_full() {
-            self.leave_to_others();
         }
         self.end_slice();
         self.fire_timers(self.scheduler.timeline.at(now));
@@ -149,12 +144,7 @@ impl Worker {
 
     /// A batch of tasks was woken into the ring: one that keeps this worker busy for long is shared.
     pub(super) fn share(&self, woken: usize) {
-        let patience = if self.scheduler.monitor().is_full() {
-            SHARED_FULL
-        } else {
-            SHARED
-        };
-        if woken > 1 && self.pace.time_for(woken) >= patience {
+        if woken > 1 && self.pace.time_for(woken) >= SHARED {
             self.scheduler.notify();
         }
     }

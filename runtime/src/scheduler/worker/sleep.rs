@@ -88,16 +88,8 @@ impl Worker {
     /// This worker and another one spend their time on each other's locks: it leaves its tasks to the other. See `contention`.
     #[cold]
     pub(super) fn make_way(&self, now: u64) {
-        if self.scheduler.idle.running() > 1 {
-            self.scheduler.contention.note(now);
-            self.leave_to_others();
-        }
-    }
-
-    /// Hands over what waits here, and sleeps, if another worker is awake.
-    #[cold]
-    pub(super) fn leave_to_others(&self) {
         if self.scheduler.idle.running() > 1 && !self.scheduler.is_stopping() {
+            self.scheduler.contention.note(now);
             // Nobody is woken: whoever is awake looks at the shared queue before it sleeps.
             self.give_away();
             self.step_down(1);
@@ -154,12 +146,7 @@ impl Worker {
 
     fn park_somewhere(&self, timeout: Option<Duration>) -> usize {
         let parker = &self.slot.parker;
-        let turn = if self.leaves_reactor() {
-            None
-        } else {
-            self.scheduler.driver.try_turn()
-        };
-        let Some(mut turn) = turn else {
+        let Some(mut turn) = self.scheduler.driver.try_turn() else {
             parker.park(timeout);
             return 0;
         };
@@ -167,13 +154,5 @@ impl Worker {
         let woken = parker.poll(|| self.deliver(wait)).unwrap_or_default();
         self.has_seen_reactor(None);
         woken
-    }
-
-    /// Whether the reactor is left to those who are awake, since there is no core for this worker. They look at it when they are through with what
-    /// they have, and sleep there.
-    ///
-    /// Asked after `Idle::fall_asleep`: of those who fall asleep together the last finds nobody awake, and does not leave it.
-    fn leaves_reactor(&self) -> bool {
-        self.scheduler.monitor().is_full() && self.scheduler.running() > 0
     }
 }
