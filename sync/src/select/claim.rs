@@ -96,9 +96,9 @@ impl Claim {
     /// The owner begins to look at its arms; `Err` names the arm that has won already.
     #[inline]
     pub(crate) fn begin(&self) -> Result<(), u16> {
-        // Acquire pairs with the release in `win`. Only the owner leaves BUSY, and nobody leaves a case: the exchange, which is dear, is for
-        // a select that was woken by something else.
-        let found = match self.word.load(Acquire) {
+        // Only the owner leaves BUSY, and nobody leaves a case: the exchange, which is dear, is for a select that was woken by something
+        // else. Relaxed: what a winner did is seen in the state of its arm's waiter.
+        let found = match self.word.load(Relaxed) {
             WAITING => self.word.compare_exchange(WAITING, BUSY, AcqRel, Acquire),
             other => Err(other),
         };
