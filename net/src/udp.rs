@@ -13,6 +13,7 @@ use crate::datagram::Datagram;
 use crate::error::{During, list, no_address};
 use crate::kind::Udp;
 use crate::resolve::{ToSocketAddrs, resolve};
+use crate::socket::Blocks;
 use crate::sys;
 
 /// A UDP socket, connected to one peer or not.
@@ -142,10 +143,12 @@ impl Datagram<Udp> {
         to: SocketAddr,
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let place = Location::caller();
-        self.inner
-            .io(Direction::Write, place, false, move |socket, _| {
-                socket.send_to(datagram, to)
-            })
+        self.inner.io(
+            Direction::Write,
+            place,
+            Blocks::Perhaps,
+            move |socket, _| socket.send_to(datagram, to),
+        )
     }
 
     /// Receives a datagram without taking it: the next call receives it again.
@@ -175,7 +178,7 @@ impl Datagram<Udp> {
     ) -> impl Future<Output = io::Result<(usize, SocketAddr)>> + Send + 'a {
         let place = Location::caller();
         self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
+            .io(Direction::Read, place, Blocks::Perhaps, move |socket, _| {
                 socket.peek_from(buf)
             })
     }

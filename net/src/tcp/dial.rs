@@ -23,7 +23,7 @@ use super::TcpStream;
 use super::options::Options;
 use crate::error::{During, LOCAL, list, no_address};
 use crate::resolve::{Target, ToSocketAddrs, resolve};
-use crate::socket::Socket;
+use crate::socket::{Blocks, Socket};
 use crate::sys::{self, bind_address_no_port};
 
 /// The least time that an address gets of a limit which is shared out. Go's value.
@@ -346,7 +346,7 @@ impl Dialer {
         if !is_connected(&socket)? {
             // Waits for events; each may be for nothing.
             socket
-                .io(Direction::Write, place, false, |stream, _| {
+                .io(Direction::Write, place, Blocks::Perhaps, |stream, _| {
                     connected(stream)
                 })
                 .await?;
