@@ -21,7 +21,9 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
 pub(crate) use self::datagrams::{recv_batch, send_batch, set_gro};
-pub(crate) use self::platform::{bind_address_no_port, pipe, send_file, socket, splice};
+pub(crate) use self::platform::{
+    bind_address_no_port, peer_credentials, pipe, quickack, send_file, set_quickack, socket, splice,
+};
 
 /// Receives what is there and leaves it there.
 pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
