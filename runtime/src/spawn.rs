@@ -133,7 +133,8 @@ pub fn block_in_place<F, T>(f: F) -> T
 where
     F: FnOnce() -> T,
 {
-    let _away = Away(current::with_worker(|worker| {
+    // Whatever runtime the task has entered.
+    let _away = Away(current::with_own_worker(|worker| {
         current::in_task() && worker.is_some_and(Worker::go_away)
     }));
     let _task = current::leave_task();
@@ -147,7 +148,6 @@ struct Away(bool);
 impl Drop for Away {
     fn drop(&mut self) {
         if self.0 {
-            // Also where the call has entered another runtime, and is in it still.
             current::with_own_worker(|worker| {
                 if let Some(worker) = worker {
                     worker.come_back();

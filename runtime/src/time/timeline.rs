@@ -60,6 +60,8 @@ struct Requests {
     /// In the order of arrival.
     list: Vec<Request>,
     last_id: u64,
+    /// Nobody moves the clock any more.
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -176,6 +178,20 @@ impl Timeline {
         drop(requests);
         drop(unused);
         waiting
+    }
+
+    /// The runtime has shut down: nobody moves the clock any more. Returns whom to tell; their wishes stay, and are not fulfilled.
+    pub(crate) fn close(&self) -> Vec<Waker> {
+        let mut requests = self.requests();
+        requests.closed = true;
+        let list = requests.list.iter_mut();
+        list.map(|request| std::mem::replace(&mut request.waker, Waker::noop().clone()))
+            .collect()
+    }
+
+    /// Whether a wish that is entered stays one for ever. Asked after it was entered: else whoever closes it tells.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.requests().closed
     }
 
     /// Takes a wish back.
