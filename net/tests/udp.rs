@@ -377,3 +377,9 @@ fn a_train_arrives_as_its_datagrams_and_goes_back_as_it_came() {
 fn datagrams_of_no_bytes_are_no_train() {
     Batch::new(1, 8).push_segments(b"12345678", 0, None);
 }
+
+#[test]
+#[should_panic(expected = "does not fit into memory")]
+fn a_batch_is_never_smaller_than_it_says() {
+    net::Batch::new(1 << 33, 1 << 31);
+}
