@@ -15,7 +15,7 @@ use std::task::{Context, Poll, ready};
 use runtime::io::{Attempt, Direction};
 
 use crate::kind::{AT_ONCE, Received, StreamDevice};
-use crate::socket::Socket;
+use crate::socket::{Blocks, Socket};
 
 /// The place that a dump shows for a task which waits.
 type Place = &'static Location<'static>;
@@ -26,8 +26,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         buf: &'a mut [u8],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let empty = buf.is_empty();
-        self.io(Direction::Read, place, empty, move |stream, attempt| {
+        let blocks = Blocks::unless(buf.is_empty());
+        self.io(Direction::Read, place, blocks, move |stream, attempt| {
             read_once(stream, attempt, buf)
         })
     }
@@ -37,8 +37,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         buf: &'a mut [u8],
     ) -> impl Future<Output = io::Result<()>> + Send + 'a {
-        let (empty, mut filled) = (buf.is_empty(), 0);
-        let read = self.io(Direction::Read, place, empty, move |stream, attempt| {
+        let (blocks, mut filled) = (Blocks::unless(buf.is_empty()), 0);
+        let read = self.io(Direction::Read, place, blocks, move |stream, attempt| {
             let n = read_once(stream, attempt, &mut buf[filled..])?;
             filled += n;
             match filled == buf.len() {
@@ -54,8 +54,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         bufs: &'a mut [IoSliceMut<'a>],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let empty = bufs.iter().all(|buf| buf.is_empty());
-        self.io(Direction::Read, place, empty, move |stream, attempt| {
+        let blocks = Blocks::unless(bufs.iter().all(|buf| buf.is_empty()));
+        self.io(Direction::Read, place, blocks, move |stream, attempt| {
             read_vectored_once(stream, attempt, bufs)
         })
     }
@@ -111,8 +111,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         buf: &'a [u8],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let empty = buf.is_empty();
-        self.io(Direction::Write, place, empty, move |stream, attempt| {
+        let blocks = Blocks::unless(buf.is_empty());
+        self.io(Direction::Write, place, blocks, move |stream, attempt| {
             write_once(stream, attempt, buf)
         })
     }
@@ -122,8 +122,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         buf: &'a [u8],
     ) -> impl Future<Output = io::Result<()>> + Send + 'a {
-        let (empty, mut rest) = (buf.is_empty(), buf);
-        let write = self.io(Direction::Write, place, empty, move |stream, attempt| {
+        let (blocks, mut rest) = (Blocks::unless(buf.is_empty()), buf);
+        let write = self.io(Direction::Write, place, blocks, move |stream, attempt| {
             let n = write_once(stream, attempt, rest)?;
             rest = &rest[n..];
             Ok(rest.is_empty())
@@ -136,8 +136,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         bufs: &'a [IoSlice<'a>],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let empty = bufs.iter().all(|buf| buf.is_empty());
-        self.io(Direction::Write, place, empty, move |stream, _| {
+        let blocks = Blocks::unless(bufs.iter().all(|buf| buf.is_empty()));
+        self.io(Direction::Write, place, blocks, move |stream, _| {
             write_vectored_once(stream, bufs)
         })
     }

@@ -24,7 +24,9 @@ use std::ptr;
 use crate::kind::Received;
 
 pub(crate) use self::datagrams::{recv_batch, send_batch, set_gro};
-pub(crate) use self::platform::{bind_address_no_port, pipe, send_file, socket, splice};
+pub(crate) use self::platform::{
+    bind_address_no_port, peer_credentials, pipe, quickack, send_file, set_quickack, socket, splice,
+};
 
 /// Receives what is there and leaves it there.
 pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {

@@ -15,6 +15,7 @@ use super::operation::Readiness;
 use super::readiness::Record;
 use super::records::{Page, Token};
 use super::state::{Direction, Ready};
+use crate::task::call_waker;
 use crate::time::Instant;
 
 /// Readiness of one descriptor, as the reactor reports it.
@@ -275,9 +276,7 @@ impl Registration {
     pub fn close(&self) {
         let mut wakers = Vec::new();
         self.record().close(&mut wakers);
-        for waker in wakers {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(call_waker);
     }
 
     /// Sets the time at which operations in this direction fail, those that wait and those to come, until another deadline is set. A
