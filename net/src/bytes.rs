@@ -7,13 +7,14 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
+use std::ops::{Deref, Range};
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use runtime::io::{Attempt, Direction};
 
-use crate::kind::StreamDevice;
+use crate::kind::{AT_ONCE, Received, StreamDevice};
 use crate::socket::{Blocks, Socket};
 
 /// The place that a dump shows for a task which waits.
@@ -214,11 +215,8 @@ fn read_once<S: StreamDevice>(
     if buf.is_empty() {
         return Ok(0);
     }
-    let n = stream.recv(buf)?;
-    if 0 < n && n < buf.len() {
-        attempt.drained();
-    }
-    Ok(n)
+    let received = stream.recv(buf)?;
+    Ok(settle(received, attempt, buf.len()))
 }
 
 fn read_vectored_once<S: StreamDevice>(
@@ -226,15 +224,31 @@ fn read_vectored_once<S: StreamDevice>(
     attempt: &Attempt<'_>,
     bufs: &mut [IoSliceMut<'_>],
 ) -> io::Result<usize> {
+    let offered = at_once(bufs);
+    let bufs = &mut bufs[offered];
     let room: usize = bufs.iter().map(|buf| buf.len()).sum();
     if room == 0 {
         return Ok(0);
     }
-    let n = stream.recv_vectored(bufs)?;
-    if 0 < n && n < room {
+    let received = stream.recv_vectored(bufs)?;
+    Ok(settle(received, attempt, room))
+}
+
+/// A short read, but for the end of the stream, has shown that the next one would block, unless the system has stopped for something else.
+pub(crate) fn settle(received: Received, attempt: &Attempt<'_>, room: usize) -> usize {
+    let n = received.bytes;
+    if 0 < n && n < room && !received.stopped {
         attempt.drained();
     }
-    Ok(n)
+    n
+}
+
+/// The pieces that the system is offered, of so many as there may be: from the first that is not empty on. It takes none beyond, and
+/// must not seem to have had room there, or, where there was none before, to have come to the end.
+fn at_once(bufs: &[impl Deref<Target = [u8]>]) -> Range<usize> {
+    let first = bufs.iter().position(|buf| !buf.is_empty());
+    let first = first.unwrap_or(bufs.len());
+    first..bufs.len().min(first + AT_ONCE)
 }
 
 /// One `send`. Fewer bytes than offered: the kernel has no more room. (Where it tells everybody of room, only a call that would block
@@ -252,7 +266,8 @@ fn write_once<S: StreamDevice>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) ->
 
 /// One `writev`. A short count may also come from the system's bound on the number of buffers, so that it says nothing.
 fn write_vectored_once<S: StreamDevice>(stream: &S, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-    if bufs.iter().all(|buf| buf.is_empty()) {
+    let bufs = &bufs[at_once(bufs)];
+    if bufs.is_empty() {
         return Ok(0);
     }
     stream.send_vectored(bufs)

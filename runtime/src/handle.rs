@@ -174,7 +174,8 @@ impl Handle {
 
     /// Makes this the calling thread's current runtime until the guard is dropped, so that `spawn`, timers and sockets find it.
     ///
-    /// Guards nest: one that is dropped before a later one of the same thread ends that one as well.
+    /// Guards nest: one that is dropped before a later one of the same thread ends that one as well. Inside a task, or a job of
+    /// [`spawn_blocking`](crate::spawn_blocking), a guard lasts no longer than the poll, or the job, that made it, even if it is forgotten.
     ///
     /// ```
     /// let rt = runtime::Runtime::new()?;

@@ -165,19 +165,16 @@ impl Blocking {
                 return None;
             }
             shared.idle += 1;
-            let deadline = Instant::now() + self.config.keep_alive;
+            // Beyond the clock's end: for ever.
+            let deadline = Instant::now().checked_add(self.config.keep_alive);
             loop {
-                let left = deadline.saturating_duration_since(Instant::now());
-                let (guard, _) = self
-                    .work
-                    .wait_timeout(shared, left)
-                    .unwrap_or_else(|poisoned| poisoned.into_inner());
-                shared = guard;
+                let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                shared = self.wait_for_work(shared, left);
                 if shared.promised > 0 {
                     shared.promised -= 1;
                     break;
                 }
-                if shared.closed || left.is_zero() {
+                if shared.closed || left.is_some_and(|left| left.is_zero()) {
                     shared.idle -= 1;
                     if shared.jobs.is_empty() {
                         shared.serving -= 1;
@@ -185,6 +182,25 @@ impl Blocking {
                     }
                     break;
                 }
+            }
+        }
+    }
+
+    fn wait_for_work<'a>(
+        &self,
+        shared: MutexGuard<'a, Shared>,
+        left: Option<Duration>,
+    ) -> MutexGuard<'a, Shared> {
+        match left {
+            None => self
+                .work
+                .wait(shared)
+                .unwrap_or_else(|poisoned| poisoned.into_inner()),
+            Some(left) => {
+                self.work
+                    .wait_timeout(shared, left)
+                    .unwrap_or_else(|poisoned| poisoned.into_inner())
+                    .0
             }
         }
     }
@@ -290,15 +306,16 @@ pub(crate) fn is_pool_thread_of(scheduler: &Arc<Scheduler>) -> bool {
 /// A pool thread's life. Its count on the scheduler is no cycle: every end of a runtime calls `close`, which ends the thread.
 fn run_jobs(scheduler: Arc<Scheduler>, number: usize) {
     POOL_OF.set(Arc::as_ptr(&scheduler));
-    {
-        let _entered = current::enter(scheduler.clone());
-        scheduler.blocking.thread_begins();
-        while let Some(job) = scheduler.blocking.next_job() {
+    scheduler.blocking.thread_begins();
+    while let Some(job) = scheduler.blocking.next_job() {
+        {
+            // Anew for each job: one that leaves a guard of its own behind does not put the next one into another runtime.
+            let _entered = current::enter(scheduler.clone());
             // A job ends in its one poll; a panic is in its handle.
             let _ = job.run(ptr::null());
-            scheduler.blocking.unfinished.fetch_sub(1, SeqCst);
-            scheduler.reconsider_clock();
         }
+        scheduler.blocking.unfinished.fetch_sub(1, SeqCst);
+        scheduler.reconsider_clock();
     }
     let before = scheduler.blocking.thread_ends(number);
     // It may be the last count, and must be gone when somebody has joined this thread.
