@@ -2,6 +2,9 @@
 //!
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-runtime --lib models`
 
+mod alarm;
+mod bell;
+mod blocking;
 mod deadlock;
 mod event;
 mod heavy;

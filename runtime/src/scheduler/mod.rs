@@ -47,6 +47,7 @@ pub(crate) mod slot;
 mod spawning;
 mod starting;
 pub(crate) mod stillness;
+pub(crate) mod strangers;
 pub(crate) mod threads;
 pub(crate) mod vacancy;
 pub(crate) mod worker;
@@ -67,7 +68,7 @@ pub(crate) use schedule::schedule;
 pub(crate) use slot::Slot;
 pub(crate) use spawning::spawn;
 
-use crate::deadlock::Bystanders;
+use crate::deadlock::Harness;
 use crate::io::Driver;
 use crate::metrics::Tally;
 use crate::procs::CpuLimits;
@@ -90,7 +91,7 @@ pub(crate) struct Config {
     pub(crate) stack_size: Option<usize>,
     pub(crate) blocking: BlockingConfig,
     /// Whether to look for deadlocks, and which threads do not count then.
-    pub(crate) deadlock: Option<Bystanders>,
+    pub(crate) deadlock: Option<Harness>,
     /// Print a line about the scheduler each time this has passed.
     pub(crate) schedtrace: Option<Duration>,
     pub(crate) unhandled_panic: UnhandledPanic,
@@ -223,9 +224,9 @@ impl Scheduler {
         &self.names
     }
 
-    /// Whether deadlocks are reported here, and which threads do not count then.
-    pub(crate) fn detects_deadlock(&self) -> Option<&Bystanders> {
-        self.config.deadlock.as_ref()
+    /// Whether deadlocks are reported here, and which thread does not count then.
+    pub(crate) fn detects_deadlock(&self) -> Option<Harness> {
+        self.config.deadlock
     }
 
     /// A thread inside `block_on` has gone to sleep: the monitor looks whether anything will wake it.
