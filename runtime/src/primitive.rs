@@ -71,7 +71,11 @@ mod limit {
         }
 
         /// Waits once: for a notification, for the end of the time, or for nothing.
-        pub(crate) fn wait<'a, T>(self, on: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        pub(crate) fn wait<'a, T>(
+            self,
+            on: &Condvar,
+            guard: MutexGuard<'a, T>,
+        ) -> MutexGuard<'a, T> {
             let Some(at) = self.0 else {
                 return on.wait(guard).unwrap_or_else(PoisonError::into_inner);
             };
@@ -109,7 +113,11 @@ mod limit_in_models {
             self.0 && OVER.fetch_or(false, Relaxed)
         }
 
-        pub(crate) fn wait<'a, T>(self, on: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+        pub(crate) fn wait<'a, T>(
+            self,
+            on: &Condvar,
+            guard: MutexGuard<'a, T>,
+        ) -> MutexGuard<'a, T> {
             on.wait(guard).unwrap()
         }
 

@@ -83,7 +83,8 @@ impl Futex {
         if words.next()?.parse::<libc::c_long>().ok()? != FUTEX {
             return None;
         }
-        let mut arguments = words.map(|word| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok());
+        let mut arguments =
+            words.map(|word| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok());
         let mut next = || arguments.next().flatten();
         let _address = next()?;
         // Both are 32 bits wide; what the upper half of the register holds is nobody's.
@@ -131,7 +132,11 @@ mod tests {
 
     #[test]
     fn a_futex_with_the_number_of_a_thread_is_that_one_s_end() {
-        assert!(call(9, 77, 0).unwrap().needs_a_thread(|number| number == 77));
+        assert!(
+            call(9, 77, 0)
+                .unwrap()
+                .needs_a_thread(|number| number == 77)
+        );
         assert!(!call(9, 77, 0x7f00).unwrap().needs_a_thread(|_| true));
     }
 
@@ -193,7 +198,11 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(asleep(number), None);
-        assert_eq!(asleep(threads::current().unwrap()), None, "who asks is awake");
+        assert_eq!(
+            asleep(threads::current().unwrap()),
+            None,
+            "who asks is awake"
+        );
         wake.send(()).unwrap();
         sleeper.join().unwrap();
     }

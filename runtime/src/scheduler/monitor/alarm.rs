@@ -82,7 +82,8 @@ impl Alarm {
 
     /// It is over.
     pub(crate) fn stop(&self) {
-        self.state.store(STOPPED, SeqCst);
+        // An exchange, as all other changes are: so it comes after those that it has not seen, also for loom.
+        self.state.swap(STOPPED, SeqCst);
         self.notify();
     }
 
