@@ -16,6 +16,7 @@ mod readiness;
 mod run_queue;
 mod slab;
 mod sleeper;
+mod stillness;
 mod stuck;
 mod task_state;
 mod timers;

@@ -12,7 +12,7 @@
 //! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the system for that);
 //! - [`blocking`]: threads for code that blocks;
 //! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock check;
-//! - [`stillness`]: whether no task can run, and what a paused clock does then;
+//! - [`stillness`]: whether no task can run, and what a paused clock does then; [`paused`] is the clock's owner;
 //! - [`current`]: what the calling thread is in;
 //! - [`shutdown`]: the end.
 
@@ -36,6 +36,7 @@ pub(crate) mod mark;
 mod max_procs;
 pub(crate) mod monitor;
 pub(crate) mod parker;
+mod paused;
 mod prefetch;
 pub(crate) mod queued;
 pub(crate) mod rand;

@@ -213,7 +213,9 @@ mod tests {
         let (end, ended) = mpsc::channel::<()>();
         let waits = thread::spawn(move || {
             tell.send(threads::current().unwrap()).unwrap();
-            let other = thread::spawn(move || drop(ended.recv()));
+            let other = thread::spawn(move || {
+                let _ = ended.recv();
+            });
             other.join().unwrap();
         });
         until(|answer| answer.is_some(), told.recv().unwrap());
