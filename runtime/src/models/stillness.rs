@@ -232,24 +232,28 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Asleep until there is a task, or it is `enough` to have been woken; and asleep again.
-    fn live_once(&self, enough: bool) {
+    /// Awake until it has run one task, without asking after the clock; and asleep again.
+    fn help(&self) {
         let world = self.world;
-        loop {
-            world.workers[self.index].1.park(None);
-            self.awake();
-            let item = world.injector.pop();
-            let over = enough || item.is_some() || world.stopping.load(SeqCst);
-            if let Some(item) = item {
+        while !world.stopping.load(SeqCst) {
+            if let Some(item) = world.injector.pop() {
                 self.poll(&item);
+                break;
             }
-            world
-                .idle
-                .fall_asleep(self.index, self.searching.replace(false));
-            if over {
-                return;
+            self.announce();
+            if !world.has_work() && !world.stopping.load(SeqCst) {
+                world.workers[self.index].1.park(None);
+            } else {
+                thread::yield_now();
             }
+            self.awake();
         }
+        self.announce();
+    }
+
+    fn announce(&self) {
+        let searched = self.searching.replace(false);
+        self.world.idle.fall_asleep(self.index, searched);
     }
 
     fn poll(&self, item: &Item) {
@@ -284,9 +288,7 @@ impl<'a> Worker<'a> {
     /// `Worker::sleep`.
     fn sleep(&self) {
         let world = self.world;
-        world
-            .idle
-            .fall_asleep(self.index, self.searching.replace(false));
+        self.announce();
         if !world.has_work() && !world.stopping.load(SeqCst) {
             let next = move_clock(world, self.index);
             self.has_asked();
@@ -365,7 +367,12 @@ fn a_task_that_moves_on_between_two_workers_is_not_overlooked() {
         world.idle.fall_asleep(0, false);
         let others = [1, 2].map(|index| {
             let world = world.clone();
-            thread::spawn(move || Worker::new(&world, index).live_once(index == 1))
+            thread::spawn(move || {
+                let worker = Worker::new(&world, index);
+                world.workers[index].1.park(None);
+                worker.awake();
+                worker.help();
+            })
         });
         let job = {
             let world = world.clone();
@@ -376,12 +383,7 @@ fn a_task_that_moves_on_between_two_workers_is_not_overlooked() {
         assert_eq!(move_clock(&*world, 0), Next::Sleep(None));
         first.has_asked();
         first.awake();
-        while !world.stopping.load(SeqCst) {
-            match world.injector.pop() {
-                Some(item) => first.poll(&item),
-                None => world.workers[0].1.park(None),
-            }
-        }
+        first.help();
         job.join().unwrap();
         for other in others {
             other.join().unwrap();
