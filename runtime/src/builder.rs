@@ -25,6 +25,9 @@ const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// problem, and each thread costs a stack.
 const MAX_THREADS: usize = 512;
 
+/// A bound against slips of the finger: more threads than a machine has room for.
+const MAX_MAX_THREADS: usize = 1_000_000;
+
 /// Go's.
 const TIME_SLICE: Duration = Duration::from_millis(10);
 
@@ -125,6 +128,10 @@ impl Builder {
 
     /// The name that threads begin with: `name-0` for the first worker, `name-blocking-0` for the first pool thread.
     ///
+    /// # Panics
+    ///
+    /// If there is a zero byte in it, which no thread's name may have.
+    ///
     /// ```
     /// let rt = runtime::Builder::new().max_procs(1).thread_name("io").build()?;
     /// let name = rt.block_on(rt.spawn(async { std::thread::current().name().map(str::to_owned) }));
@@ -134,8 +141,14 @@ impl Builder {
     /// ```
     ///
     /// **Go:** none.
+    #[track_caller]
     pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Self {
-        self.thread_name = name.into().into();
+        let name = name.into();
+        assert!(
+            !name.contains('\0'),
+            "Builder::thread_name({name:?}): the system's names end at a zero byte; leave it out"
+        );
+        self.thread_name = name.into();
         self
     }
 
@@ -224,7 +237,7 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// If `n` is 0.
+    /// If `n` is 0 or more than 1,000,000.
     ///
     /// ```
     /// let rt = runtime::Builder::new().max_threads(16).build()?;
@@ -238,6 +251,10 @@ impl Builder {
         assert!(
             n > 0,
             "Builder::max_threads(0): nothing would ever run; give max_procs or more"
+        );
+        assert!(
+            n <= MAX_MAX_THREADS,
+            "Builder::max_threads({n}): room is kept for each of them; give a number up to {MAX_MAX_THREADS}"
         );
         self.max_threads = n;
         self

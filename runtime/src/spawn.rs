@@ -147,7 +147,8 @@ struct Away(bool);
 impl Drop for Away {
     fn drop(&mut self) {
         if self.0 {
-            current::with_worker(|worker| {
+            // Also where the call has entered another runtime, and is in it still.
+            current::with_own_worker(|worker| {
                 if let Some(worker) = worker {
                     worker.come_back();
                 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use common::{runtime, wait_until, watchdog};
+use common::{runtime, times, wait_until, watchdog};
 use runtime::{Handle, Runtime};
 
 const LONG: Duration = Duration::from_secs(1000);
@@ -392,5 +392,49 @@ fn spawns_from_outside_race_with_the_end_and_none_is_lost() {
         drop(rt);
         let made = spawning.join().unwrap();
         assert_eq!(drops.load(SeqCst), made);
+    }
+}
+
+/// Ends the task when it is dropped.
+struct AbortOnDrop(runtime::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[test]
+fn a_long_chain_of_tasks_that_wait_for_each_other_does_not_overflow_the_stack() {
+    let _watchdog = watchdog("");
+    for by_drop in [false, true] {
+        let rt = runtime(1);
+        let (drops, guard) = counter();
+        let n = times(100_000);
+        let spawns = rt.spawn(async move {
+            let mut last = runtime::spawn(pending::<()>());
+            for _ in 0..n {
+                let guard = guard();
+                last = runtime::spawn(async move {
+                    let _guard = guard;
+                    if by_drop {
+                        let _last = AbortOnDrop(last);
+                        pending::<()>().await;
+                    } else {
+                        let _ = last.await;
+                    }
+                });
+            }
+            // All have begun.
+            for _ in 0..3 {
+                runtime::yield_now().await;
+            }
+            [last]
+        });
+        // Its end would be the first link's.
+        let [last] = rt.block_on(spawns).unwrap();
+        drop(rt);
+        assert_eq!(drops.load(SeqCst), n);
+        drop(last);
     }
 }

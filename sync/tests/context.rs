@@ -446,6 +446,30 @@ fn after_func_runs_in_a_task_of_its_own() {
     });
 }
 
+#[test]
+fn the_task_of_an_after_func_was_spawned_where_that_was_called() {
+    on_each(WORKERS, || async {
+        let (tx, rx) = channel(1);
+        let look = move || {
+            let me = runtime::task::id();
+            let dump = runtime::Handle::current().dump();
+            let task = dump.tasks().iter().find(|task| Some(task.id) == me);
+            tx.try_send(task.unwrap().spawned_at).unwrap();
+        };
+        let (ctx, cancel) = Context::background().with_cancel();
+        let line = line!() + 1;
+        ctx.after_func(look.clone());
+        cancel.cancel();
+        let place = rx.recv().await.unwrap();
+        assert_eq!((place.file(), place.line()), (file!(), line));
+        // And of one that is started at once.
+        let line = line!() + 1;
+        ctx.after_func(look);
+        let place = rx.recv().await.unwrap();
+        assert_eq!((place.file(), place.line()), (file!(), line));
+    });
+}
+
 /// Go: TestContextErrDoneRace (issue 75533).
 #[test]
 fn err_implies_done() {

@@ -5,7 +5,8 @@
 //! wakers are called. Whoever wants the waiting worker back calls [`Driver::wake`].
 //!
 //! *Invariants.*
-//! 1. Nobody blocks on the turn: it is only ever tried. So a waker may be called by its holder.
+//! 1. Nobody blocks on the turn: it is only ever tried. So a waker may be called by its holder. ([`Driver::close`], which comes when nobody
+//!    turns any more, waits for those who have only asked whether somebody does.)
 //! 2. Registering takes no lock that the holder of the turn keeps while it waits: the registry is a second handle to the same epoll.
 //! 3. A wake that finds another one on its way may rely on it ([`Woken`]).
 //! 4. An edge is told once. So a batch is entered whole before anything that might panic is called.
@@ -125,7 +126,10 @@ impl Driver {
 
     /// Gives the descriptors back: nobody polls any more. Whoever is at it all the same keeps them until the driver is dropped.
     pub(crate) fn close(&self) {
-        let poller = self.try_turn().and_then(|mut turn| turn.poller.take());
+        let poller = {
+            let poller = self.poller.lock();
+            poller.unwrap_or_else(PoisonError::into_inner).take()
+        };
         let registry = {
             let registry = self.shared.registry.write();
             registry.unwrap_or_else(PoisonError::into_inner).take()

@@ -14,7 +14,7 @@
 //! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock check;
 //! - [`stillness`]: whether no task can run, and what a paused clock does then; [`paused`] is the clock's owner;
 //! - [`current`]: what the calling thread is in;
-//! - [`shutdown`]: the end.
+//! - [`shutdown`]: the end ([`refused`]: of tasks that come after it).
 
 use std::fmt;
 use std::io;
@@ -40,6 +40,7 @@ mod paused;
 mod prefetch;
 pub(crate) mod queued;
 pub(crate) mod rand;
+mod refused;
 pub(crate) mod run_queue;
 mod schedule;
 pub(crate) mod shutdown;

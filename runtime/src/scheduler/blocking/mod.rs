@@ -140,17 +140,18 @@ pub(crate) fn is_pool_thread_of(scheduler: &Arc<Scheduler>) -> bool {
 /// A pool thread's life. Its count on the scheduler is no cycle: every end of a runtime calls `close`, which ends the thread.
 fn run_jobs(scheduler: Arc<Scheduler>, number: usize) {
     POOL_OF.set(Arc::as_ptr(&scheduler));
-    {
-        let _entered = current::enter(scheduler.clone());
-        scheduler.blocking.pool.thread_begins(threads::current());
-        while let Some(job) = scheduler.blocking.pool.next_job() {
+    let pool = &scheduler.blocking.pool;
+    pool.thread_begins(threads::current());
+    while let Some(job) = pool.next_job() {
+        {
+            // Anew for each job: one that leaves a guard of its own behind does not put the next one into another runtime.
+            let _entered = current::enter(scheduler.clone());
             // A job ends in its one poll; a panic is in its handle.
             let _ = job.run(ptr::null());
-            scheduler.blocking.pool.job_ends();
-            scheduler.reconsider_clock();
         }
+        pool.job_ends();
+        scheduler.reconsider_clock();
     }
-    let pool = &scheduler.blocking.pool;
     let before = pool.thread_ends(number, threads::current());
     // It may be the last count, and must be gone when somebody has joined this thread.
     drop(scheduler);

@@ -141,6 +141,7 @@ impl<J, H> Pool<J, H> {
                 return None;
             }
             shared.idle += 1;
+            // Beyond the clock's end: for ever.
             let patience = Limit::after(Some(self.keep_alive));
             while shared.promised == 0 {
                 if shared.closed || patience.is_over() {
