@@ -166,15 +166,17 @@ impl<E> Shared<E> {
 
     /// Takes the waker of a member that has to wait, unless members are to give up (5).
     #[cold]
-    pub(super) fn enter(&self, waker: &Waker) -> Option<Place> {
+    #[must_use]
+    pub(super) fn enter(&self, place: Place, waker: &Waker) -> bool {
         let waker = waker.clone();
         let mut state = self.waiters.lock();
         if self.is_aborting() {
             drop(state);
             drop(waker);
-            return None;
+            return false;
         }
-        Some(state.members.enter(waker))
+        state.members.enter(place, waker);
+        true
     }
 
     /// A place is given back: `place` is `None` for a member that never waited, and for a place that nobody has used.
