@@ -35,7 +35,15 @@ impl<E> Handle<E> {
     /// A member with a place, where nothing is in the way.
     #[inline]
     pub(super) fn try_enter(&self) -> Option<Member<E>> {
-        self.word.try_enter().then(|| Member(self.0))
+        if self.is_gated() {
+            return None;
+        }
+        let entered = self.word.enter();
+        let member = Member(self.0);
+        match entered {
+            true => Some(member),
+            false => member.turn_back(),
+        }
     }
 
     /// A member for a place that the caller has taken.
@@ -111,6 +119,13 @@ impl<E> Member<E> {
             // SAFETY: it was the last.
             unsafe { free(shared) }
         }
+        None
+    }
+
+    /// There was something in the way: the place goes back.
+    #[cold]
+    fn turn_back(self) -> Option<Self> {
+        self.end_told(None, Outcome::Ok);
         None
     }
 

@@ -255,6 +255,43 @@ fn a_limit_is_not_set_beside_a_member() {
     });
 }
 
+/// Who starts a member just when a limit is set takes a place for a moment, and is turned back.
+#[test]
+fn who_is_turned_back_by_a_limit_leaves_its_place_to_who_waits() {
+    loom::model(|| {
+        let group = new();
+        let starting = {
+            let group = group.clone();
+            thread::spawn(move || group.try_enter())
+        };
+        let limited = group.set_limit(Some(1)).is_ok();
+        // Only if the limit came first may the place be taken by one that is turned back.
+        if limited {
+            assert_eq!(ask_for(&group, usize::MAX), Some(true));
+            group.end(None, Outcome::Ok);
+        }
+        let started = starting.join().unwrap();
+        assert_ne!(limited, started.is_some(), "one was first");
+        started.into_iter().for_each(well);
+        assert!(wait(&group).is_empty());
+    });
+}
+
+#[test]
+fn who_is_turned_back_by_a_failure_does_not_keep_who_waits_for_the_end() {
+    loom::model(|| {
+        let group = new();
+        let failing = group.try_enter().unwrap();
+        let starting = {
+            let group = group.clone();
+            thread::spawn(move || group.try_enter().into_iter().for_each(well))
+        };
+        failing.end(None, Outcome::Err(7));
+        assert_eq!(wait(&group), [7]);
+        starting.join().unwrap();
+    });
+}
+
 /// Loom fails if the group is freed twice, not at all, or before what others did with it.
 #[test]
 fn the_last_holder_frees_the_group() {
