@@ -101,7 +101,12 @@ impl<K: StreamKind> Stream<K> {
             let file = file.try_clone()?;
             let most = BUFFER.min(range.end - at) as usize;
             let reading = runtime::spawn_blocking(move || {
-                let n = file.read_at(&mut buffer[..most], at)?;
+                let n = loop {
+                    match file.read_at(&mut buffer[..most], at) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        read => break read?,
+                    }
+                };
                 io::Result::Ok((buffer, n))
             });
             let n;

@@ -395,13 +395,18 @@ impl Dialer {
             socket.bind(&local.into()).during(LOCAL, local)?;
         }
         match socket.connect(&address.into()) {
-            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+            Err(error) if !is_under_way(&error) => Err(error),
             _ => {
                 let stream = std::net::TcpStream::from(OwnedFd::from(socket));
                 Ok(mio::net::TcpStream::from_std(stream))
             }
         }
     }
+}
+
+/// Whether the system goes on connecting; after a signal, too, and another call would only be told so.
+fn is_under_way(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
 }
 
 /// Addresses of both families, and how long the second waits for the first.

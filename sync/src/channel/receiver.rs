@@ -131,7 +131,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, where it would block every other task of the worker: use [`recv`](Self::recv) and `.await` there.
+    /// Inside a task or the body of `block_on`, which it would hold up: use [`recv`](Self::recv) and `.await` there.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(0);
@@ -181,7 +181,7 @@ impl<T> Receiver<T> {
     /// As [`recv_many`](Self::recv_many), on a thread that is not running a task, blocking it.
     ///
     /// # Panics
-    /// Inside a task, where it would block every other task of the worker: use `recv_many` and `.await` there.
+    /// Inside a task or the body of `block_on`, which it would hold up: use `recv_many` and `.await` there.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(8);
