@@ -22,7 +22,8 @@ impl<K: StreamKind> Stream<K> {
     /// Makes a system call of one's own that reads or writes, and waits and repeats it while it would block.
     ///
     /// The call must not block: the descriptor does not, unless a flag says so. It says [`WouldBlock`](io::ErrorKind::WouldBlock) when the
-    /// *system* has, and at no other time, or it waits for what has happened already.
+    /// *system* has, and at no other time, or it waits for what has happened already. It must not [`close`](Self::close) the socket, which
+    /// would wait for it.
     ///
     /// # Errors
     ///
@@ -89,7 +90,8 @@ impl<K: DatagramKind> Datagram<K> {
     /// Makes a system call of one's own that receives or sends, and waits and repeats it while it would block.
     ///
     /// The call must not block: the descriptor does not, unless a flag says so. It says [`WouldBlock`](io::ErrorKind::WouldBlock) when the
-    /// *system* has, and at no other time, or it waits for what has happened already.
+    /// *system* has, and at no other time, or it waits for what has happened already. It must not [`close`](Self::close) the socket, which
+    /// would wait for it.
     ///
     /// # Errors
     ///

@@ -201,7 +201,8 @@ impl<K: DatagramKind> Datagram<K> {
         self.inner.with(|socket| socket.error())
     }
 
-    /// Calls `f` with the descriptor, for settings that have no method here. It must not block.
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor call [`close`](Self::close), which
+    /// waits for the calls under way.
     ///
     /// # Errors
     ///

@@ -273,7 +273,8 @@ impl UnixListener {
         self.inner.socket.close()
     }
 
-    /// Calls `f` with the descriptor, for settings that have no method here. It must not block.
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor call [`close`](Self::close), which
+    /// waits for the calls under way.
     ///
     /// # Errors
     ///
