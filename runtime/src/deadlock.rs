@@ -23,7 +23,7 @@
 //! longer intervals. Where a timer or a descriptor is waited for, a worker will wake, and the monitor with it.
 //!
 //! **Tests.** A test harness has threads of its own. Those that existed before the runtime of a `#[runtime::test]` was built are
-//! bystanders and do not count, unless they belong to a runtime.
+//! bystanders and do not count, unless they belong to a runtime. The thread that builds it is none of them: it is the test.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -80,24 +80,31 @@ pub(crate) struct Still {
 
 /// Threads that existed before a test's runtime was built, and when they began.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Bystanders(Vec<(ThreadNumber, u64)>);
+pub(crate) struct Bystanders {
+    in_test: bool,
+    threads: Vec<(ThreadNumber, u64)>,
+}
 
 impl Bystanders {
-    /// All threads there are now, and no others.
+    /// All threads there are now but the calling one, and no others.
     pub(crate) fn now() -> Self {
         // A list that cannot be trusted is none: there will be a doubt too many, and no false alarm.
         let threads = threads::all().unwrap_or_default();
+        let me = threads::current();
+        let others = threads.into_iter().filter(|&thread| Some(thread) != me);
         let known = |thread| Some((thread, threads::began(thread)?));
-        Self(threads.into_iter().filter_map(known).collect())
+        Self {
+            in_test: true,
+            threads: others.filter_map(known).collect(),
+        }
     }
 
-    /// Nobody: this is no test.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(crate) fn is_test(&self) -> bool {
+        self.in_test
     }
 
     fn contains(&self, thread: ThreadNumber) -> bool {
-        self.0
+        self.threads
             .iter()
             .any(|&(number, began)| number == thread && threads::began(thread) == Some(began))
     }
@@ -190,7 +197,7 @@ impl Scheduler {
             still.add(slot.asleep(self.driver()), slot.thread())?;
         }
         still.add(self.monitor().resting(), self.monitor().thread())?;
-        for sleeper in self.sleepers().all() {
+        for sleeper in self.sleepers().innermost() {
             still.add(sleeper.asleep(), sleeper.number())?;
         }
         let (taken, idle) = self.blocking().idle().ok_or(Motion)?;

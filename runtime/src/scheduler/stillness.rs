@@ -122,8 +122,10 @@ impl Scheduler {
         if self.blocking.unfinished() > 0 {
             return Err(Obstacle::Job);
         }
-        let (inside, sleepers) = (self.sleepers.inside(), self.sleepers.all());
-        if inside != sleepers.len() {
+        // In this order: see `Sleepers::covered`.
+        let covered = self.sleepers.covered();
+        let (inside, sleepers) = (self.sleepers.inside(), self.sleepers.innermost());
+        if inside != covered + sleepers.len() {
             return Err(Obstacle::BlockOn);
         }
         for sleeper in sleepers {

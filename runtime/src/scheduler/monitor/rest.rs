@@ -40,7 +40,7 @@ impl Scheduler {
 
     /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something does.
     pub(super) fn rest(&self) {
-        let in_test = self.detects_deadlock().is_some_and(|by| !by.is_empty());
+        let in_test = self.detects_deadlock().is_some_and(|by| by.is_test());
         let mut doubt = FIRST_DOUBT;
         let begin = clock::real();
         let mut patience = Some(STANDSTILL);
