@@ -113,6 +113,26 @@ impl Handle {
         self.scheduler.spawn(future, Location::caller())
     }
 
+    /// Spawns a task on this runtime, and notes `place` as where that was: see [`task::spawn_at`](crate::task::spawn_at).
+    ///
+    /// ```
+    /// use std::panic::Location;
+    ///
+    /// # runtime::block_on(async {
+    /// let handle = runtime::Handle::current();
+    /// assert_eq!(handle.spawn_at(async { 42 }, Location::caller()).await.unwrap(), 42);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none; a traceback names the `go` statement.
+    pub fn spawn_at<F>(&self, future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.scheduler.spawn(future, place)
+    }
+
     /// Runs blocking code on a thread of this runtime's pool: see [`spawn_blocking`](crate::spawn_blocking).
     ///
     /// ```

@@ -81,7 +81,8 @@ impl<T> OnceCell<T> {
 
     /// The value; makes it by `init` if there is none. Of several who come at once, one makes it and the others wait.
     ///
-    /// `init` must not ask the same cell: it would wait for itself.
+    /// `init` must not ask the same cell: it would wait for itself. Like all that is awaited here, it spends a unit of the task's budget;
+    /// where even that is too much, look with [`get`](Self::get) first, which is one load.
     ///
     /// # Panics
     ///
@@ -159,14 +160,17 @@ impl<T> OnceCell<T> {
                 .get()
                 .expect("it was there, or has just been set"))
         };
-        Asked { cell: self, make }
+        Asked {
+            cell: self,
+            make: Some(make),
+        }
     }
 
     /// The value; makes it by `init` if there is none, and blocks the thread while another does. For threads outside the runtime.
     ///
     /// # Panics
     ///
-    /// If `init` does, as [`get_or_init`](Self::get_or_init). Inside a task, whose worker it would block.
+    /// If `init` does, as [`get_or_init`](Self::get_or_init). Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// static CONFIG: sync::OnceCell<String> = sync::OnceCell::new();
@@ -283,8 +287,9 @@ pin_project! {
     /// than to look.
     struct Asked<'a, T, M> {
         cell: &'a OnceCell<T>,
+        // `None` once another has made it. It may have been called to take the lock, and the next in line is called when it is dropped.
         #[pin]
-        make: M,
+        make: Option<M>,
     }
 }
 
@@ -296,14 +301,18 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         match this.cell.value.get() {
             Some(value) => {
+                this.make.set(None);
                 // A loop of these lets others run, as one of any operation does.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(Ok(value))
             }
-            None => this.make.poll(cx),
+            None => {
+                let make = this.make.as_pin_mut();
+                make.expect("there until there is a value").poll(cx)
+            }
         }
     }
 }
@@ -424,7 +433,7 @@ impl Once {
     ///
     /// # Panics
     ///
-    /// If `f` does, as [`call`](Self::call). Inside a task, whose worker it would block.
+    /// If `f` does, as [`call`](Self::call). Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let once = sync::Once::new();

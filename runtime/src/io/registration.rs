@@ -47,8 +47,14 @@ pub struct Registration {
     token: Token,
 }
 
+/// Urgent data with the rest, where the system tells of it: see `state.rs`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READING: mio::Interest = mio::Interest::READABLE.add(mio::Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const READING: mio::Interest = mio::Interest::READABLE;
+
 fn both() -> mio::Interest {
-    mio::Interest::READABLE | mio::Interest::WRITABLE
+    READING | mio::Interest::WRITABLE
 }
 
 impl Registration {
@@ -116,8 +122,7 @@ impl Registration {
     where
         S: mio::event::Source + ?Sized,
     {
-        let reading = mio::Interest::READABLE;
-        Self::on(&super::current_driver(), source, Ready::BOTH, reading)
+        Self::on(&super::current_driver(), source, Ready::BOTH, READING)
     }
 
     /// Has writing reported from now on, too: see [`new_reading`](Self::new_reading). If the descriptor is writable at this moment, that is

@@ -18,15 +18,16 @@
 //! whoever pauses it says so and then has a worker ask who sleeps; one of the two sees the other.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::Waker;
 
 use super::clock;
 use super::in_turn::InTurn;
+use crate::primitive::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use crate::primitive::{Mutex, MutexGuard};
 
 /// Where a clock starts that is paused from the beginning. A round number also in the wheel's digits.
 const START: u64 = clock::EPOCH;

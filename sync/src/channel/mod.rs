@@ -30,6 +30,7 @@ use crate::primitive::Arc;
 mod closed;
 mod core;
 mod error;
+pub(crate) mod gate;
 mod pending;
 mod receiver;
 mod receiving;
@@ -42,6 +43,7 @@ mod sender;
 mod sending;
 mod shared;
 mod waiter;
+mod weak;
 
 pub use closed::Closed;
 pub use error::{SendError, TryRecvError, TrySendError};
@@ -50,6 +52,7 @@ pub use recv::Recv;
 pub use recv_many::RecvMany;
 pub use send::{Send, SendFrom};
 pub use sender::Sender;
+pub use weak::WeakSender;
 
 pub(crate) use receiving::Receiving;
 pub(crate) use shared::Channel;
