@@ -23,7 +23,7 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
     }
     let _entered = current::enter(scheduler.clone());
     let _inside = Inside::new(scheduler);
-    let sleeper = Arc::new(Sleeper::new(Location::caller()));
+    let sleeper = Arc::new(Sleeper::new(scheduler.sleepers(), Location::caller()));
     let _noting = current::enter_block_on(&sleeper);
     let waker = Waker::from(sleeper.clone());
     let mut cx = Context::from_waker(&waker);

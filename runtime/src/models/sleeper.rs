@@ -12,11 +12,11 @@ use std::task::Wake;
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::thread;
 
-use crate::scheduler::sleepers::Sleeper;
+use crate::scheduler::sleepers::{Sleeper, Sleepers};
 
 fn explore(wakers: usize) {
     loom::model(move || {
-        let sleeper = Arc::new(Sleeper::new(Location::caller()));
+        let sleeper = Arc::new(Sleeper::new(&Sleepers::default(), Location::caller()));
         // Relaxed: it is the wake that makes them visible.
         let work: loom::sync::Arc<Vec<_>> =
             loom::sync::Arc::new((0..wakers).map(|_| AtomicBool::new(false)).collect());

@@ -335,7 +335,7 @@ fn what_a_thread_in_block_on_wakes_is_run_before_the_clock_moves() {
         let thread = {
             let world = world.clone();
             thread::spawn(move || {
-                let sleeper = StdArc::new(Sleeper::new(Location::caller()));
+                let sleeper = StdArc::new(Sleeper::new(&world.sleepers, Location::caller()));
                 let listed = world.sleepers.enter(&sleeper);
                 world.push(BEFORE);
                 world.kept.lock().unwrap().push(sleeper.clone());

@@ -135,15 +135,27 @@ pub(crate) fn leave_block_on() -> BlockOnGuard<'static> {
 
 /// The thread is inside this `block_on` until the guard is dropped.
 pub(crate) fn enter_block_on(sleeper: &Sleeper) -> BlockOnGuard<'_> {
-    BlockOnGuard(BLOCK_ON.replace(sleeper), PhantomData)
+    let guard = BlockOnGuard(BLOCK_ON.replace(sleeper), PhantomData);
+    guard.cover_outer(true);
+    guard
 }
 
 /// Puts the outer `block_on` back. Never forgotten, since it does not leave the function that makes it.
 #[derive(Debug)]
 pub(crate) struct BlockOnGuard<'a>(*const Sleeper, PhantomData<&'a Sleeper>);
 
+impl BlockOnGuard<'_> {
+    fn cover_outer(&self, covered: bool) {
+        // SAFETY: as in `note_waiting_in_block_on`: the outer guard is further down on the stack.
+        if let Some(outer) = unsafe { self.0.as_ref() } {
+            outer.cover(covered);
+        }
+    }
+}
+
 impl Drop for BlockOnGuard<'_> {
     fn drop(&mut self) {
+        self.cover_outer(false);
         BLOCK_ON.set(self.0);
     }
 }

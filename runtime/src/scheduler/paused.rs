@@ -40,9 +40,12 @@ impl Facts for Scheduler {
     }
 
     fn sleeps(&self) -> Option<u64> {
-        let (inside, sleepers) = (self.sleepers.inside(), self.sleepers.all());
+        // In this order: see `Sleepers::covered`.
+        let covered = self.sleepers.covered();
+        let (inside, sleepers) = (self.sleepers.inside(), self.sleepers.innermost());
         let mut numbers = sleepers.iter().map(|sleeper| sleeper.asleep());
-        (inside == sleepers.len()).then(|| numbers.try_fold(0, |sum, n| Some(sum + n?)))?
+        (inside == covered + sleepers.len())
+            .then(|| numbers.try_fold(0, |sum, n| Some(sum + n?)))?
     }
 
     fn is_awaited(&self) -> bool {

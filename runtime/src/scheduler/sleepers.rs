@@ -3,6 +3,9 @@
 //! A [`Sleeper`] is what wakes such a thread, and at the same time what others may know of it: why it sleeps, for the dump, and that it
 //! does, for the deadlock check. It enters the list of its runtime before its first sleep, so that a `block_on` which never has to wait
 //! touches nothing shared.
+//!
+//! One `block_on` may be inside another on the same thread. The outer one is *covered* then: it neither sleeps nor is at work, and what the
+//! thread does is told by the inner one alone.
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
@@ -31,6 +34,10 @@ pub(crate) struct Sleeper {
     called_at: &'static Location<'static>,
     /// Odd while the thread sleeps or is about to; one more with each beginning and end.
     sleeps: AtomicU64,
+    /// Written by the thread itself.
+    covered: AtomicBool,
+    /// That of the runtime.
+    all_covered: Arc<AtomicUsize>,
     pub(crate) waits: WaitNote,
     /// What to panic with: nothing will ever wake this thread.
     verdict: Mutex<Option<String>>,
@@ -51,8 +58,10 @@ impl Wake for Sleeper {
 
 impl Sleeper {
     /// For the calling thread.
-    pub(crate) fn new(called_at: &'static Location<'static>) -> Self {
+    pub(crate) fn new(sleepers: &Sleepers, called_at: &'static Location<'static>) -> Self {
         Self {
+            covered: AtomicBool::new(false),
+            all_covered: sleepers.covered.clone(),
             woken: AtomicBool::new(false),
             thread: thread::current(),
             number: threads::current(),
@@ -84,6 +93,21 @@ impl Sleeper {
     pub(crate) fn asleep(&self) -> Option<u64> {
         let sleeps = self.sleeps.load(SeqCst);
         (sleeps % 2 == 1 && !self.woken.load(SeqCst)).then_some(sleeps)
+    }
+
+    /// Whether the thread is in another `block_on` inside this one.
+    pub(crate) fn is_covered(&self) -> bool {
+        self.covered.load(SeqCst)
+    }
+
+    /// Another `block_on` begins inside this one, or ends.
+    pub(crate) fn cover(&self, covered: bool) {
+        // SeqCst, both: the checks read the count, how many are inside, and the list, in this order.
+        self.covered.store(covered, SeqCst);
+        match covered {
+            true => self.all_covered.fetch_add(1, SeqCst),
+            false => self.all_covered.fetch_sub(1, SeqCst),
+        };
     }
 
     pub(crate) fn number(&self) -> Option<ThreadNumber> {
@@ -137,6 +161,8 @@ pub(crate) struct Sleepers {
     epoch: AtomicU64,
     /// Calls of `block_on` that have not returned, those included that have never slept.
     inside: AtomicUsize,
+    /// Those of them that are covered.
+    covered: Arc<AtomicUsize>,
 }
 
 impl Sleepers {
@@ -152,6 +178,18 @@ impl Sleepers {
     /// How many threads are inside `block_on`.
     pub(crate) fn inside(&self) -> usize {
         self.inside.load(SeqCst)
+    }
+
+    /// How many of these are covered. To be asked first: one that is covered meanwhile is then one too many inside, and nobody is missed.
+    pub(crate) fn covered(&self) -> usize {
+        self.covered.load(SeqCst)
+    }
+
+    /// A copy of the list, without those that are covered.
+    pub(crate) fn innermost(&self) -> Vec<Arc<Sleeper>> {
+        let mut all = self.all();
+        all.retain(|sleeper| !sleeper.is_covered());
+        all
     }
 
     /// Enters a sleeper into the list until the guard is dropped.
