@@ -439,7 +439,7 @@ impl Builder {
             schedtrace: debug.schedtrace,
             unhandled_panic: self.unhandled_panic,
             monitor: debug.monitor != Some(false),
-            deadlock: detect_deadlock.then(|| self.harness),
+            deadlock: detect_deadlock.then_some(self.harness),
             start_paused: self.start_paused,
             seed,
         })
