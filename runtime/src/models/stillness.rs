@@ -367,7 +367,8 @@ fn what_a_thread_in_block_on_wakes_is_run_before_the_clock_moves() {
 /// asks all the while. A look that is through with the second must not find the third asleep with an old count.
 #[test]
 fn a_task_that_moves_on_between_two_workers_is_not_overlooked() {
-    explore(2, || {
+    // One, beside those where a worker is held up.
+    explore(1, || {
         let world = World::new(3, 1);
         world.idle.fall_asleep(0, false);
         let others = [1, 2].map(|index| {

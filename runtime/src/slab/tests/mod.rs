@@ -123,6 +123,7 @@ fn a_burst_freed_by_others_is_given_back_when_the_owner_collects() {
         // SAFETY: the arena is this thread's.
         while unsafe { slab.collect(0) } {}
         // One call for a part of the chunk, answered now; another for all of it may have been asked for only then.
+        // SAFETY: as above.
         while unsafe { slab.collect(0) } {}
         let (chunks, spare) = slab.chunks();
         assert_eq!(chunks, 1, "order {order}");
