@@ -109,7 +109,7 @@ fn husk(function: &Function, errors: Error) -> TokenStream {
     let ident = &function.signature.ident;
     quote! {
         #errors
-        #[allow(dead_code, missing_docs)]
+        #[allow(dead_code, missing_docs, reason = "the errors are enough")]
         #visibility fn #ident() {}
     }
 }
@@ -151,7 +151,7 @@ fn entry(attribute: Attribute, options: &Options, function: &Function) -> TokenS
         let __path = (&#krate::__private::probe(&__future)).path();
     };
     let choose = quote_spanned! {span=>
-        #[allow(unused_imports)]
+        #[allow(unused_imports, reason = "one of the two is used")]
         use #krate::__private::{ChooseTask as _, ChooseThread as _};
     };
     let run = match options.runs {
@@ -164,7 +164,7 @@ fn entry(attribute: Attribute, options: &Options, function: &Function) -> TokenS
         #test
         #(#attributes)*
         #visibility #fn_token #ident() #outer_output {
-            #[allow(clippy::unused_async)]
+            #[allow(clippy::unused_async, reason = "it has to be async")]
             #asyncness #fn_token __body() #output #body
             #check
             #choose

@@ -139,7 +139,7 @@ impl Select {
         let variants = (0..self.arms.len()).map(variant);
         let default = self.default.as_ref().map(|_| quote!(Default,));
         quote!(
-            #[allow(non_camel_case_types, clippy::all)]
+            #[allow(non_camel_case_types, clippy::all, reason = "nobody sees it")]
             enum #name<#(#types),*> { #(#variants(#types),)* #default }
         )
     }
@@ -180,7 +180,7 @@ impl Select {
     /// The match arms with the user's bodies.
     fn bodies(&self, name: &Ident) -> TokenStream {
         // Users write `=> { … }` around one expression, too; in a `match` of their own nobody would tell them that there is one pair too many.
-        let braces = quote!(#[allow(unused_braces)]);
+        let braces = quote!(#[allow(unused_braces, reason = "select! has arms with braces")]);
         let arms = self.arms.iter().enumerate().map(|(n, arm)| {
             let Arm {
                 pattern, ty, body, ..
@@ -224,7 +224,7 @@ fn list(futures: &[Ident], private: &TokenStream) -> TokenStream {
     let mut list = quote!(#private::Nil);
     for future in futures.iter().rev() {
         let made = quote!({
-            #[allow(unused_imports)]
+            #[allow(unused_imports, reason = "one of the two is used")]
             use #private::{ChannelKind as _, FutureKind as _};
             let __tag = #private::tag(&#future);
             (&__tag).kind().arm(#future)

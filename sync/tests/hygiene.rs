@@ -20,10 +20,10 @@ mod std {}
 mod sync {}
 mod runtime {}
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "only its name matters")]
 struct Option;
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "only its name matters")]
 enum Result {
     Some,
     None,
@@ -31,11 +31,15 @@ enum Result {
     Err,
 }
 
-#[allow(unused_imports)]
+#[allow(unused_imports, reason = "only the names matter")]
 use Result::*;
 
 /// Items that a pattern of the same name would mean.
-#[allow(non_upper_case_globals, dead_code)]
+#[allow(
+    non_upper_case_globals,
+    dead_code,
+    reason = "only the names matter"
+)]
 mod lower_case {
     const body: u32 = 1;
     const output: u32 = 2;

@@ -2,10 +2,10 @@
 //!
 //! Time is never over here. So a lost wake-up leaves the monitor asleep for ever, which loom reports.
 //!
-//! Killed by: `sleep` that asks whether anything moves before it says that it sleeps, or not at all, or not for the flag of `hurry`; one
-//! whose announcement is Relaxed in effect (`is_quiet` without its fence); its last exchange without Acquire where it fails; `wake` without its look's
-//! ordering, `hurry` without its `wake` or its notification; `pause` that takes the flag down by a store; a notification without the lock; `stop`
-//! without one. Not by `pause`'s loads Relaxed, which ship: the lock and the exchange order what they have to.
+//! Killed by: a `sleep` that does not ask whether anything moves, or not for the flag of `hurry`; its last exchange without Acquire where it
+//! fails; `wake` with a Relaxed look, `hurry` without its `wake`, its notification or its ordering; a `pause` that takes the flag down by a store, or
+//! Relaxed; a notification without the lock; `stop`, or the end of a sleep, without one. Not by Relaxed for the announcement of a sleep, since the fence in
+//! `is_quiet` does the same; nor for the exchange in `wake`, since loom's stand-in for the look before it is a fence, which releases.
 
 use std::time::Duration;
 

@@ -3,9 +3,8 @@
 //!
 //! Each kind of signal is received after it came last, with all that was done before; a lost one leaves the listener waiting, which loom reports.
 //!
-//! Killed by: `add` without Release; `take_lowest` without the Acquire of its exchange, or with a store in its place; a handler that rings before it adds, or
-//! rings only if no bit at all was set and one that was is left; a listener that looks before it reads the pipe, and not after. Not by Relaxed for the first load of
-//! `take_lowest`, which ships.
+//! Killed by: `add` without Release; `take_lowest` without the Acquire of its exchange, with a store in its place, or with an exchange that clears
+//! all bits. Not by Relaxed for the first load of `take_lowest`, which ships; nor by a handler that rings also where another bit is set.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -4,9 +4,10 @@
 //! Each job that was taken in is run, unless the pool closes before; after the end every thread has been joined, and all counts are down. A job
 //! that nobody comes for leaves the model waiting, which loom reports.
 //!
-//! Killed by: a promise that `submit` does not note, or notes without taking the thread out of `idle`; one that a thread does not take, or whose time is over takes
-//! no notice of; `serving` that an ending thread does not leave, or leaves in another hold of the lock; `close` that does not notify, or does not
-//! clear the line; `thread_ends` that does not notify, or keeps the handle before.
+//! Killed by: a promise that `submit` does not note, or notes without taking the thread out of `idle`; one that a thread does not take, or whose
+//! coming a thread does not notice when its time is over; `serving` that an ending thread does not leave, leaves in another hold of the lock, or
+//! that a new one does not enter; `submit`, `close` or `thread_ends` that does not notify; a closed pool that takes jobs, or whose idle threads wait on; a job
+//! that comes back, or stays unfinished, where it must not. Not by Relaxed for `unfinished`: what rides on it is the paused clock's, see `stillness`.
 
 use std::io;
 use std::time::Duration;
@@ -147,7 +148,7 @@ fn a_job_that_meets_the_end_is_refused_or_run_or_dropped() {
         let run = world.run.load(SeqCst);
         assert!(run <= usize::from(taken_in), "run though refused");
         let again = world.pool.submit(Job::Raises(event), |_| {
-            Err(io::Error::other("no thread is started after the end"))
+            unreachable!("no thread is asked for after the end")
         });
         assert!(again.is_err());
     });
@@ -166,5 +167,21 @@ fn a_thread_that_cannot_be_started_leaves_its_job_to_another_one() {
         events.iter().for_each(|event| event.wait());
         world.end();
         assert_eq!(world.run.load(SeqCst), 2);
+    });
+}
+
+#[test]
+fn a_job_for_which_no_thread_can_be_started_comes_back() {
+    explore(3, || {
+        let world = World::new(1);
+        let event = Arc::new(Event::new());
+        let refused = |_| Err(io::Error::other("no more threads"));
+        let first = world.pool.submit(Job::Raises(event.clone()), refused);
+        assert!(matches!(first, Err((Job::Raises(_), _))));
+        assert_eq!(world.pool.unfinished(), 0);
+        assert!(World::submit(&world, Job::Raises(event.clone())));
+        event.wait();
+        world.end();
+        assert_eq!(world.run.load(SeqCst), 1);
     });
 }

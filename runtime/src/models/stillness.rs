@@ -66,7 +66,12 @@ impl Facts for World {
     }
 
     fn polls(&self, worker: usize) -> u64 {
-        self.workers[worker].0.sequence()
+        let polls = self.workers[worker].0.sequence();
+        if worker == 2 {
+            // Whoever asks may be held up after any question. That loom tries all by itself would take minutes.
+            thread::yield_now();
+        }
+        polls
     }
 
     fn has_next(&self, _: usize) -> bool {
@@ -362,7 +367,8 @@ fn what_a_thread_in_block_on_wakes_is_run_before_the_clock_moves() {
 /// asks all the while. A look that is through with the second must not find the third asleep with an old count.
 #[test]
 fn a_task_that_moves_on_between_two_workers_is_not_overlooked() {
-    explore(2, || {
+    // One, beside those where a worker is held up.
+    explore(1, || {
         let world = World::new(3, 1);
         world.idle.fall_asleep(0, false);
         let others = [1, 2].map(|index| {

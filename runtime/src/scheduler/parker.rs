@@ -17,7 +17,7 @@ use crate::primitive::{
     Mutex,
     atomic::{
         AtomicU8,
-        Ordering::{AcqRel, Acquire, Relaxed},
+        Ordering::{Acquire, Relaxed, Release},
     },
     thread::{self, Thread},
 };
@@ -98,25 +98,32 @@ impl Parker {
 
     /// `false`: there was a token, which is consumed.
     fn enter(&self, how: u8) -> bool {
-        // AcqRel on both sides: what was done before `unpark` is visible after the sleep.
+        // Release pairs with the load in `asleep`. Not Acquire: what it finds is its own, or a token, and that is taken below.
         if self
             .state
-            .compare_exchange(EMPTY, how, AcqRel, Acquire)
+            .compare_exchange(EMPTY, how, Release, Relaxed)
             .is_ok()
         {
             return true;
         }
-        self.state.swap(EMPTY, AcqRel);
+        self.take_token();
         false
     }
 
     fn leave(&self) {
-        self.state.swap(EMPTY, AcqRel);
+        self.take_token();
+    }
+
+    fn take_token(&self) {
+        // Acquire pairs with the exchange in `unpark`, of all who came until now: what they did before is visible after the sleep. Nobody
+        // acquires from it.
+        self.state.swap(EMPTY, Acquire);
     }
 
     /// Leaves a token and wakes the sleeper.
     pub(crate) fn unpark(&self) -> Unpark {
-        match self.state.swap(NOTIFIED, AcqRel) {
+        // Release pairs with the exchange in `take_token`. Not Acquire: whom to wake is known by the lock.
+        match self.state.swap(NOTIFIED, Release) {
             PARKED => {
                 let thread = self
                     .thread

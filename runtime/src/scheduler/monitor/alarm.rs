@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::primitive::atomic::{
     AtomicBool, AtomicU8,
-    Ordering::{Relaxed, SeqCst},
+    Ordering::{Acquire, Relaxed, SeqCst},
 };
 use crate::primitive::{Condvar, Limit, Mutex, MutexGuard, look};
 
@@ -82,8 +82,8 @@ impl Alarm {
 
     /// It is over.
     pub(crate) fn stop(&self) {
-        // An exchange, as all other changes are: so it comes after those that it has not seen, also for loom.
-        self.state.swap(STOPPED, SeqCst);
+        // An exchange, as all other changes are: so it comes after those that it has not seen, also for loom. Relaxed: nothing rides on it.
+        self.state.swap(STOPPED, Relaxed);
         self.notify();
     }
 
@@ -118,10 +118,10 @@ impl Alarm {
         if !moves {
             self.wait(time, || self.state.load(Relaxed) == ASLEEP);
         }
-        // SeqCst: what was done before a `wake` that came first is seen by the look that follows.
+        // Acquire, where it fails: what was done before a `wake` that came first is seen by the look that follows. Relaxed: it was nobody.
         let time_is_up = self
             .state
-            .compare_exchange(ASLEEP, WATCHING, SeqCst, SeqCst)
+            .compare_exchange(ASLEEP, WATCHING, Relaxed, Acquire)
             .is_ok();
         moves || !time_is_up
     }

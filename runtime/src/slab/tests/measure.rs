@@ -14,15 +14,19 @@ use super::support::Cell;
 fn measure() {
     const ROUNDS: usize = 21;
     let layout = std::alloc::Layout::from_size_align(SIZE, 16).unwrap();
-    // Each round's slab is fresh, as malloc's heap is not: that is in malloc's favour. SAFETY, of these five: this thread owns arena 0, and
-    // frees as its owner; others free with the null pointer. `pairs`, `burst` and `stream` give each slot back once, to whom it came from,
-    // with the size that it was asked for.
+    // Each round's slab is fresh, as malloc's heap is not: that is in malloc's favour.
+    // SAFETY: arena 0 is this thread's.
     let ours = |slab: &Slab<usize>| unsafe { slab.alloc(0, SIZE) };
+    // SAFETY: `pairs`, `burst` and `stream` give each slot back once; this is called by the owner of arena 0, who says so.
     let owned = |slab: &Slab<usize>, slot| unsafe { Slab::<usize>::free(slot, slab.arena(0)) };
+    // SAFETY: the same, by whoever owns no arena.
     let remote = |_: &Slab<usize>, slot| unsafe { Slab::<usize>::free(slot, ptr::null()) };
+    // SAFETY: the layout is not empty.
     let malloc = |_: &Slab<usize>| NonNull::new(unsafe { std::alloc::alloc(layout) }).unwrap();
-    let free =
-        |_: &Slab<usize>, slot: NonNull<u8>| unsafe { std::alloc::dealloc(slot.as_ptr(), layout) };
+    let free = |_: &Slab<usize>, slot: NonNull<u8>| {
+        // SAFETY: it comes from `malloc`, with the same layout, and is given back once.
+        unsafe { std::alloc::dealloc(slot.as_ptr(), layout) }
+    };
     type Run<'a> = &'a dyn Fn() -> f64;
     let compare = |name: &str, ours: Run<'_>, theirs: Run<'_>| {
         let (mut a, mut b, mut ratio) = (Vec::new(), Vec::new(), Vec::new());
@@ -100,7 +104,9 @@ fn burst(
         let slot = take(slab);
         // SAFETY: the slot is ours; as a task does, each of its lines is written, but not the first word.
         unsafe { slot.cast::<[u64; 2]>().add(1).write([1; 2]) };
+        // SAFETY: as above.
         unsafe { slot.cast::<u64>().add(8).write(1) };
+        // SAFETY: as above.
         unsafe { slot.cast::<u64>().add(16).write(1) };
         *place = Cell(slot);
     }

@@ -30,6 +30,7 @@ fn stress() {
             while working.iter().any(|thread| !thread.is_finished()) {
                 slab.for_each(&mut |slot| {
                     if let Some(cell) = Cell::upgrade(slot) {
+                        // SAFETY: the cell is this thread's; by `None` it says that it owns no arena.
                         unsafe { cell.drop_at(None) };
                     }
                 });
@@ -43,10 +44,12 @@ fn stress() {
             for part in left.chunks(left.len() / 3 + 1).map(<[Cell]>::to_vec) {
                 scope.spawn(move || {
                     part.into_iter()
+                        // SAFETY: the cell is this thread's; by `None` it says that it owns no arena.
                         .for_each(|cell| unsafe { cell.drop_at(None) })
                 });
             }
             scope.spawn(move || {
+                // SAFETY: the arenas are all this thread's, and nobody takes from them again.
                 unsafe { slab.abandon(slab.clone()) };
                 drop(slab);
             });
@@ -76,14 +79,17 @@ fn own(
                 drop(pool);
                 theirs
                     .into_iter()
+                    // SAFETY: cell and arena are this thread's.
                     .for_each(|cell| unsafe { cell.drop_at(Some((slab, arena))) });
             }
             4 if random.below(64) == 0 => {
+                // SAFETY: the arena is this thread's.
                 unsafe { slab.collect(arena) };
             }
             _ if growing && mine.len() < 2_000 => {
                 let size = SIZES[random.below(SIZES.len() * 4).min(SIZES.len() - 1)];
                 for _ in 0..random.below(8) {
+                    // SAFETY: the arena is this thread's.
                     mine.push(unsafe { Cell::new(slab, arena, size) });
                 }
             }
@@ -92,6 +98,7 @@ fn own(
                     continue;
                 };
                 let cell = mine.swap_remove(random.below(last + 1));
+                // SAFETY: cell and arena are this thread's.
                 unsafe { cell.drop_at(Some((slab, arena))) };
             }
         }

@@ -61,9 +61,10 @@ impl Cell {
     }
 
     pub(super) fn check(self) {
-        // SAFETY: a reference is held, here and below.
+        // SAFETY: a reference is held.
         let size = unsafe { self.0.cast::<u64>().add(1).read() } as usize;
         for n in (1..size / 8).step_by(STRIDE).skip(1) {
+            // SAFETY: as above.
             let word = unsafe { self.0.cast::<u64>().add(n).read() };
             assert_eq!(
                 word,
