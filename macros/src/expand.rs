@@ -4,9 +4,9 @@
 //! async fn main() -> R { body }      fn main() -> ExitCode {
 //!                               →        async fn __body() -> R { body }
 //!                                        …
-//!                                        let body = __private::reported(__body());
-//!                                        let path = (&__private::probe(&body)).path();
-//!                                        path.run(__private::Entry::main().max_procs(4), body)
+//!                                        let __future = __private::reported(__body());
+//!                                        let __path = (&__private::probe(&__future)).path();
+//!                                        __path.run(__private::Entry::main().max_procs(4), __future)
 //!                                    }
 //! ```
 //!
@@ -21,6 +21,7 @@
 //!   returns nothing stays so, for `#[should_panic]` insists. A function of another name under `#[main]` gives back its value.
 //!
 //! - With `runs = n` the last two lines are a closure that is called as often.
+//! - The names begin with underscores, although they are hygienic: a `const path` or a `static body` of the user's would be meant by the pattern.
 //!
 //! After an error the function is still there, empty, so that the error is the only one: no "`main` function not found" beside it.
 #![forbid(unsafe_code)]
@@ -146,17 +147,17 @@ fn entry(attribute: Attribute, options: &Options, function: &Function) -> TokenS
         (attribute == Attribute::Test).then(|| quote_spanned!(span=> #[::core::prelude::v1::test]));
     let settings = settings(attribute, options, &krate, span);
     let once = quote_spanned! {span=>
-        let body = #future;
-        let path = (&#krate::__private::probe(&body)).path();
+        let __future = #future;
+        let __path = (&#krate::__private::probe(&__future)).path();
     };
     let choose = quote_spanned! {span=>
         #[allow(unused_imports)]
         use #krate::__private::{ChooseTask as _, ChooseThread as _};
     };
     let run = match options.runs {
-        None => quote_spanned!(span=> #once path.run(#settings, body)),
+        None => quote_spanned!(span=> #once __path.run(#settings, __future)),
         Some(n) => quote_spanned! {span=>
-            #krate::__private::until_one_fails(#settings, #n, |entry| { #once path.run(entry, body) })
+            #krate::__private::until_one_fails(#settings, #n, |__entry| { #once __path.run(__entry, __future) })
         },
     };
     quote! {

@@ -15,6 +15,7 @@ mod keyword {
 
 /// Refuses what begins an arm elsewhere.
 pub(crate) fn of_other_selects(input: ParseStream<'_>) -> Result<()> {
+    of_other_places(input)?;
     if input.peek(Token![else]) {
         return Err(input.error(
             "there is no `else` here: a closed channel is ready and yields `None`; `default => …` is for not waiting at all",
@@ -43,6 +44,25 @@ pub(crate) fn of_other_selects(input: ParseStream<'_>) -> Result<()> {
         return Err(input.error(
             "an arm is `pattern = future => body`, for instance `msg = rx.recv() => …` or `sent = tx.send(v) => …`",
         ));
+    }
+    Ok(())
+}
+
+/// Refuses what stands before a pattern in a `match`, a function or a block, and not here.
+fn of_other_places(input: ParseStream<'_>) -> Result<()> {
+    if input.peek(Token![#]) {
+        return Err(input.error(
+            "an arm takes no attributes: in place of `#[cfg(…)]` write a guard, `pattern = future, if cfg!(…) => body`; \
+             others go before the `select!` or into the body",
+        ));
+    }
+    if input.peek(Token![if]) {
+        return Err(input.error(
+            "a guard follows the future and a comma: `pattern = future, if condition => body`",
+        ));
+    }
+    if input.peek(Token![let]) {
+        return Err(input.error("there is no `let` here: an arm is `pattern = future => body`"));
     }
     Ok(())
 }

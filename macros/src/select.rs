@@ -291,7 +291,7 @@ fn parse_body(input: ParseStream<'_>) -> Result<Expr> {
         return Err(input.error("expected `=> body`"));
     }
     input.parse::<Token![=>]>()?;
-    if input.is_empty() {
+    if input.is_empty() || input.peek(Token![,]) {
         return Err(input.error("expected a body after `=>`; `{}` does nothing"));
     }
     let body = Expr::parse_with_earlier_boundary_rule(input)?;

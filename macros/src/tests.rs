@@ -377,7 +377,7 @@ fn a_test_gets_two_procs_unless_it_says_otherwise() {
         "{given}"
     );
     let main = function(Attribute::Main, quote!(), item);
-    assert!(main.contains("Entry :: main () , body"), "{main}");
+    assert!(main.contains("Entry :: main () , __future"), "{main}");
 }
 
 #[test]

@@ -21,7 +21,7 @@ use mio::event::Source;
 use runtime::io::{Attempt, Direction};
 use runtime::time::{Instant, sleep};
 
-use crate::socket::Socket;
+use crate::socket::{Blocks, Socket};
 
 /// The first pause after descriptors have run out, and the longest; each is twice the one before. Go's `http.Server` waits so long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -37,7 +37,9 @@ pub(crate) async fn accept<S: Source + AsFd, A, T>(
 ) -> io::Result<T> {
     let mut pause = FIRST_PAUSE;
     loop {
-        let accepted = socket.io(Direction::Read, place, false, once).await;
+        let accepted = socket
+            .io(Direction::Read, place, Blocks::Perhaps, once)
+            .await;
         match accepted.and_then(register) {
             Err(error) if is_shortage(&error) => {
                 paused(error);

@@ -7,14 +7,15 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
+use std::ops::{Deref, Range};
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use runtime::io::{Attempt, Direction};
 
-use crate::kind::StreamDevice;
-use crate::socket::Socket;
+use crate::kind::{AT_ONCE, Received, StreamDevice};
+use crate::socket::{Blocks, Socket};
 
 /// The place that a dump shows for a task which waits.
 type Place = &'static Location<'static>;
@@ -25,8 +26,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         buf: &'a mut [u8],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let empty = buf.is_empty();
-        self.io(Direction::Read, place, empty, move |stream, attempt| {
+        let blocks = Blocks::unless(buf.is_empty());
+        self.io(Direction::Read, place, blocks, move |stream, attempt| {
             read_once(stream, attempt, buf)
         })
     }
@@ -36,8 +37,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         buf: &'a mut [u8],
     ) -> impl Future<Output = io::Result<()>> + Send + 'a {
-        let (empty, mut filled) = (buf.is_empty(), 0);
-        let read = self.io(Direction::Read, place, empty, move |stream, attempt| {
+        let (blocks, mut filled) = (Blocks::unless(buf.is_empty()), 0);
+        let read = self.io(Direction::Read, place, blocks, move |stream, attempt| {
             let n = read_once(stream, attempt, &mut buf[filled..])?;
             filled += n;
             match filled == buf.len() {
@@ -53,8 +54,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         bufs: &'a mut [IoSliceMut<'a>],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let empty = bufs.iter().all(|buf| buf.is_empty());
-        self.io(Direction::Read, place, empty, move |stream, attempt| {
+        let blocks = Blocks::unless(bufs.iter().all(|buf| buf.is_empty()));
+        self.io(Direction::Read, place, blocks, move |stream, attempt| {
             read_vectored_once(stream, attempt, bufs)
         })
     }
@@ -110,8 +111,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         buf: &'a [u8],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let empty = buf.is_empty();
-        self.io(Direction::Write, place, empty, move |stream, attempt| {
+        let blocks = Blocks::unless(buf.is_empty());
+        self.io(Direction::Write, place, blocks, move |stream, attempt| {
             write_once(stream, attempt, buf)
         })
     }
@@ -121,8 +122,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         buf: &'a [u8],
     ) -> impl Future<Output = io::Result<()>> + Send + 'a {
-        let (empty, mut rest) = (buf.is_empty(), buf);
-        let write = self.io(Direction::Write, place, empty, move |stream, attempt| {
+        let (blocks, mut rest) = (Blocks::unless(buf.is_empty()), buf);
+        let write = self.io(Direction::Write, place, blocks, move |stream, attempt| {
             let n = write_once(stream, attempt, rest)?;
             rest = &rest[n..];
             Ok(rest.is_empty())
@@ -135,8 +136,8 @@ impl<S: StreamDevice> Socket<S> {
         place: Place,
         bufs: &'a [IoSlice<'a>],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let empty = bufs.iter().all(|buf| buf.is_empty());
-        self.io(Direction::Write, place, empty, move |stream, _| {
+        let blocks = Blocks::unless(bufs.iter().all(|buf| buf.is_empty()));
+        self.io(Direction::Write, place, blocks, move |stream, _| {
             write_vectored_once(stream, bufs)
         })
     }
@@ -214,11 +215,8 @@ fn read_once<S: StreamDevice>(
     if buf.is_empty() {
         return Ok(0);
     }
-    let n = stream.recv(buf)?;
-    if 0 < n && n < buf.len() {
-        attempt.drained();
-    }
-    Ok(n)
+    let received = stream.recv(buf)?;
+    Ok(settle(received, attempt, buf.len()))
 }
 
 fn read_vectored_once<S: StreamDevice>(
@@ -226,15 +224,31 @@ fn read_vectored_once<S: StreamDevice>(
     attempt: &Attempt<'_>,
     bufs: &mut [IoSliceMut<'_>],
 ) -> io::Result<usize> {
+    let offered = at_once(bufs);
+    let bufs = &mut bufs[offered];
     let room: usize = bufs.iter().map(|buf| buf.len()).sum();
     if room == 0 {
         return Ok(0);
     }
-    let n = stream.recv_vectored(bufs)?;
-    if 0 < n && n < room {
+    let received = stream.recv_vectored(bufs)?;
+    Ok(settle(received, attempt, room))
+}
+
+/// A short read, but for the end of the stream, has shown that the next one would block, unless the system has stopped for something else.
+pub(crate) fn settle(received: Received, attempt: &Attempt<'_>, room: usize) -> usize {
+    let n = received.bytes;
+    if 0 < n && n < room && !received.stopped {
         attempt.drained();
     }
-    Ok(n)
+    n
+}
+
+/// The pieces that the system is offered, of so many as there may be: from the first that is not empty on. It takes none beyond, and
+/// must not seem to have had room there, or, where there was none before, to have come to the end.
+fn at_once(bufs: &[impl Deref<Target = [u8]>]) -> Range<usize> {
+    let first = bufs.iter().position(|buf| !buf.is_empty());
+    let first = first.unwrap_or(bufs.len());
+    first..bufs.len().min(first + AT_ONCE)
 }
 
 /// One `send`. Fewer bytes than offered: the kernel has no more room. (Where it tells everybody of room, only a call that would block
@@ -252,7 +266,8 @@ fn write_once<S: StreamDevice>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) ->
 
 /// One `writev`. A short count may also come from the system's bound on the number of buffers, so that it says nothing.
 fn write_vectored_once<S: StreamDevice>(stream: &S, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-    if bufs.iter().all(|buf| buf.is_empty()) {
+    let bufs = &bufs[at_once(bufs)];
+    if bufs.is_empty() {
         return Ok(0);
     }
     stream.send_vectored(bufs)

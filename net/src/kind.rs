@@ -5,14 +5,17 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 
 use mio::event::Source;
 use socket2::SockRef;
 
+use crate::sys;
+
 /// Buffers that the system takes in one call (`IOV_MAX`); more is an error.
-const AT_ONCE: usize = 1024;
+pub(crate) const AT_ONCE: usize = 1024;
 
 /// A kind of [`Stream`](crate::Stream): [`Tcp`] or [`Unix`]. There are no others.
 ///
@@ -156,6 +159,26 @@ mod sealed {
     impl Kind for super::Unixgram {}
 }
 
+/// What a read has brought.
+#[allow(unreachable_pub, reason = "as below")]
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    pub(crate) bytes: usize,
+    /// The system has stopped before the buffer was full, though it may have more: so it does behind bytes with which descriptors came.
+    pub(crate) stopped: bool,
+}
+
+impl Received {
+    /// Fewer than there was room for means that the system has no more.
+    pub(crate) fn all(bytes: usize) -> Self {
+        Self {
+            bytes,
+            stopped: false,
+        }
+    }
+}
+
 /// What a stream needs of its device.
 #[allow(
     unreachable_pub,
@@ -168,9 +191,12 @@ pub trait StreamDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
     /// Whether the system says that it is writable only to those who found it was not; see `socket.rs`.
     const TELLS_WRITERS_ALONE: bool;
 
-    fn recv(&self, buf: &mut [u8]) -> io::Result<usize>;
-    fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
+    fn recv(&self, buf: &mut [u8]) -> io::Result<Received>;
+    /// At most [`AT_ONCE`] pieces.
+    fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received>;
+    fn recv_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received>;
     fn send(&self, buf: &[u8]) -> io::Result<usize>;
+    /// At most [`AT_ONCE`] pieces.
     fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
     fn end(&self, how: Shutdown) -> io::Result<()>;
     fn peer(&self) -> io::Result<Self::Address>;
@@ -184,18 +210,22 @@ pub trait StreamDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
 }
 
 macro_rules! stream_device {
-    ($device:ty, $address:ty, $std:ty, $tells_writers_alone:literal) => {
+    ($device:ty, $address:ty, $std:ty, $tells_writers_alone:literal, $reading:ident) => {
         impl StreamDevice for $device {
             type Address = $address;
             type Std = $std;
             const TELLS_WRITERS_ALONE: bool = $tells_writers_alone;
 
-            fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-                (&mut &*self).read(buf)
+            fn recv(&self, buf: &mut [u8]) -> io::Result<Received> {
+                $reading::recv(self, buf)
             }
 
-            fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
-                (&mut &*self).read_vectored(bufs)
+            fn recv_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
+                $reading::recv_vectored(self, bufs)
+            }
+
+            fn recv_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Received> {
+                $reading::recv_uninit(self, buf)
             }
 
             fn send(&self, buf: &[u8]) -> io::Result<usize> {
@@ -204,7 +234,6 @@ macro_rules! stream_device {
 
             /// Not `writev`, which would raise SIGPIPE in programs that have restored its default; std's `send` above says this as well.
             fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-                let bufs = &bufs[..bufs.len().min(AT_ONCE)];
                 SockRef::from(self).send_vectored_with_flags(bufs, libc::MSG_NOSIGNAL)
             }
 
@@ -240,14 +269,62 @@ stream_device!(
     mio::net::TcpStream,
     std::net::SocketAddr,
     std::net::TcpStream,
-    true
+    true,
+    tcp
 );
 stream_device!(
     mio::net::UnixStream,
     std::os::unix::net::SocketAddr,
     std::os::unix::net::UnixStream,
-    false
+    false,
+    unix
 );
+
+/// How TCP is read: bytes, and nothing that comes with them.
+mod tcp {
+    use super::*;
+
+    pub(super) fn recv(mut stream: &mio::net::TcpStream, buf: &mut [u8]) -> io::Result<Received> {
+        stream.read(buf).map(Received::all)
+    }
+
+    pub(super) fn recv_vectored(
+        mut stream: &mio::net::TcpStream,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> io::Result<Received> {
+        stream.read_vectored(bufs).map(Received::all)
+    }
+
+    pub(super) fn recv_uninit(
+        stream: &mio::net::TcpStream,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> io::Result<Received> {
+        SockRef::from(stream).recv(buf).map(Received::all)
+    }
+}
+
+/// How Unix streams are read: descriptors may come with the bytes.
+mod unix {
+    use super::*;
+
+    pub(super) fn recv(stream: &mio::net::UnixStream, buf: &mut [u8]) -> io::Result<Received> {
+        sys::receive(stream.as_fd(), &mut [IoSliceMut::new(buf)])
+    }
+
+    pub(super) fn recv_vectored(
+        stream: &mio::net::UnixStream,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> io::Result<Received> {
+        sys::receive(stream.as_fd(), bufs)
+    }
+
+    pub(super) fn recv_uninit(
+        stream: &mio::net::UnixStream,
+        buf: &mut [MaybeUninit<u8>],
+    ) -> io::Result<Received> {
+        sys::receive_uninit(stream.as_fd(), buf)
+    }
+}
 
 /// What a datagram socket needs of its device.
 #[allow(unreachable_pub, reason = "as above")]

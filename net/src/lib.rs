@@ -38,15 +38,17 @@
 //! serves an axum `Router` in one line (module `hyper`), with `http2` in HTTP/2 too; `tokio-context` lends futures that need it a Tokio
 //! runtime (module `compat`). `docs/COOKBOOK.md` shows servers with all of them.
 //!
-//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `copy`, `serve`; around
+//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `raw`, `buffers`, `copy`, `serve`; around
 //! them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod accept;
 mod batch;
+mod buffers;
 mod bytes;
 #[cfg(feature = "tokio-context")]
 pub mod compat;
+mod control;
 mod copy;
 mod datagram;
 mod error;
@@ -54,6 +56,7 @@ mod error;
 pub mod hyper;
 mod kind;
 mod limit;
+mod raw;
 mod resolve;
 mod serve;
 mod socket;
@@ -81,4 +84,4 @@ pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf
 pub use stream::Stream;
 pub use tcp::{Dialer, ListenConfig, TcpListener, TcpStream};
 pub use udp::UdpSocket;
-pub use unix::{UnixDatagram, UnixListener, UnixStream};
+pub use unix::{PeerCred, UnixDatagram, UnixListener, UnixStream};

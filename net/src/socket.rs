@@ -36,6 +36,24 @@ pub(crate) struct Socket<S> {
     writes_watched: AtomicBool,
 }
 
+/// Whether a call may find that it would block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Blocks {
+    /// It is made when the socket is thought to be ready.
+    Perhaps,
+    /// It moves no byte, and is made at once.
+    Never,
+}
+
+impl Blocks {
+    pub(crate) fn unless(nothing: bool) -> Self {
+        match nothing {
+            true => Self::Never,
+            false => Self::Perhaps,
+        }
+    }
+}
+
 impl<S: Source + AsFd> Socket<S> {
     /// Registers a socket that can be used at once.
     #[track_caller]
@@ -125,20 +143,20 @@ impl<S: Source + AsFd> Socket<S> {
         Ok(())
     }
 
-    /// Makes a call, and waits and repeats it while it would block. `eager`: it cannot block, do not ask. The future may be polled again
-    /// when it is done: it makes the next call.
+    /// Makes a call, and waits and repeats it while it would block. The future may be polled again when it is done: it makes the next call.
     #[inline]
     pub(crate) fn io<'a, R, F>(
         &'a self,
         direction: Direction,
         place: &'static Location<'static>,
-        eager: bool,
+        blocks: Blocks,
         mut call: F,
     ) -> impl Future<Output = io::Result<R>> + Unpin + use<'a, S, R, F>
     where
         F: FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     {
         let call = move |attempt: &Attempt<'_>| self.attempt(direction, attempt, &mut call);
+        let eager = blocks == Blocks::Never;
         self.registration.io(direction, call).eager(eager).at(place)
     }
 

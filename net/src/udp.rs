@@ -5,14 +5,16 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::panic::Location;
+use std::task::{Context, Poll};
 
 use runtime::io::Direction;
-use socket2::{Domain, Protocol, SockRef, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::datagram::Datagram;
 use crate::error::{During, list, no_address};
 use crate::kind::Udp;
 use crate::resolve::{ToSocketAddrs, resolve};
+use crate::socket::Blocks;
 use crate::sys;
 
 /// A UDP socket, connected to one peer or not.
@@ -58,10 +60,18 @@ impl Datagram<Udp> {
     ///
     /// **Go:** `net.ListenUDP`.
     pub async fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::bind_as(address, |_, _| Ok(())).await
+    }
+
+    /// Does this to the socket first.
+    pub(crate) async fn bind_as(
+        address: impl ToSocketAddrs,
+        prepare: impl Fn(&Socket, SocketAddr) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let addresses = resolve(address.to_target()?).await?;
         let mut failed = None;
         for &address in &addresses {
-            match Self::bind_to(address).during("bind", address) {
+            match Self::bind_to(address, &prepare).during("bind", address) {
                 Ok(socket) => return Ok(socket),
                 Err(error) => failed = Some(error),
             }
@@ -72,9 +82,13 @@ impl Datagram<Udp> {
         }
     }
 
-    fn bind_to(address: SocketAddr) -> io::Result<Self> {
+    fn bind_to(
+        address: SocketAddr,
+        prepare: impl Fn(&Socket, SocketAddr) -> io::Result<()>,
+    ) -> io::Result<Self> {
         let domain = Domain::for_address(address);
         let socket = sys::socket(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        prepare(&socket, address)?;
         socket.bind(&address.into())?;
         let socket = std::net::UdpSocket::from(OwnedFd::from(socket));
         Self::register(mio::net::UdpSocket::from_std(socket))
@@ -142,10 +156,12 @@ impl Datagram<Udp> {
         to: SocketAddr,
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let place = Location::caller();
-        self.inner
-            .io(Direction::Write, place, false, move |socket, _| {
-                socket.send_to(datagram, to)
-            })
+        self.inner.io(
+            Direction::Write,
+            place,
+            Blocks::Perhaps,
+            move |socket, _| socket.send_to(datagram, to),
+        )
     }
 
     /// Receives a datagram without taking it: the next call receives it again.
@@ -175,7 +191,7 @@ impl Datagram<Udp> {
     ) -> impl Future<Output = io::Result<(usize, SocketAddr)>> + Send + 'a {
         let place = Location::caller();
         self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
+            .io(Direction::Read, place, Blocks::Perhaps, move |socket, _| {
                 socket.peek_from(buf)
             })
     }
@@ -199,6 +215,24 @@ impl Datagram<Udp> {
         inner.try_io(Direction::Write, |socket, _| socket.send_to(datagram, to))
     }
 
+    /// Whether datagrams may be sent to broadcast addresses.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert!(!socket.broadcast()?);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_BROADCAST)`.
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.inner.with(mio::net::UdpSocket::broadcast)
+    }
+
     /// Whether datagrams may be sent to broadcast addresses. Off by default.
     ///
     /// # Errors
@@ -217,7 +251,25 @@ impl Datagram<Udp> {
         self.inner.with(|socket| socket.set_broadcast(broadcast))
     }
 
-    /// How many routers a datagram may pass.
+    /// How many routers a datagram may pass, in either family: as the system has it by default (64 on Linux).
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert!(socket.ttl()? > 1);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ipv4.PacketConn.TTL` of `golang.org/x/net`.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.by_family(|socket| socket.ttl_v4(), |socket| socket.unicast_hops_v6())
+    }
+
+    /// How many routers a datagram may pass, in either family.
     ///
     /// # Errors
     ///
@@ -232,7 +284,10 @@ impl Datagram<Udp> {
     ///
     /// **Go:** `ipv4.PacketConn.SetTTL` of `golang.org/x/net`.
     pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
-        self.inner.with(|socket| socket.set_ttl(hops))
+        self.by_family(
+            |socket| socket.set_ttl_v4(hops),
+            |socket| socket.set_unicast_hops_v6(hops),
+        )
     }
 
     /// Receives what is sent to an IPv4 group, on the interface of this address (unspecified: the system chooses one).
@@ -330,10 +385,31 @@ impl Datagram<Udp> {
     ///
     /// **Go:** `ipv4.PacketConn.SetMulticastLoopback`.
     pub fn set_multicast_loop(&self, on: bool) -> io::Result<()> {
-        self.inner.with(|socket| match socket.local_addr()? {
-            SocketAddr::V4(_) => socket.set_multicast_loop_v4(on),
-            SocketAddr::V6(_) => socket.set_multicast_loop_v6(on),
-        })
+        self.by_family(
+            |socket| socket.set_multicast_loop_v4(on),
+            |socket| socket.set_multicast_loop_v6(on),
+        )
+    }
+
+    /// Whether what this socket sends to a group comes back to this machine's members.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
+    /// assert!(socket.multicast_loop()?);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ipv4.PacketConn.MulticastLoopback`.
+    pub fn multicast_loop(&self) -> io::Result<bool> {
+        self.by_family(
+            |socket| socket.multicast_loop_v4(),
+            |socket| socket.multicast_loop_v6(),
+        )
     }
 
     /// The interface, given by its address, that datagrams to IPv4 groups leave by. The system chooses one by default.
@@ -390,16 +466,13 @@ impl Datagram<Udp> {
     ///
     /// **Go:** `ipv4.PacketConn.SetMulticastTTL` of `golang.org/x/net`.
     pub fn set_multicast_ttl(&self, hops: u32) -> io::Result<()> {
-        self.inner.with(|socket| {
-            let settings = SockRef::from(socket);
-            match socket.local_addr()? {
-                SocketAddr::V4(_) => settings.set_multicast_ttl_v4(hops),
-                SocketAddr::V6(_) => settings.set_multicast_hops_v6(hops),
-            }
-        })
+        self.by_family(
+            |socket| socket.set_multicast_ttl_v4(hops),
+            |socket| socket.set_multicast_hops_v6(hops),
+        )
     }
 
-    /// Room for datagrams that wait to be received, in bytes; the system may grant less, or twice as much for its own needs.
+    /// How many routers a datagram to a group may pass, and one more: 1 is the local network.
     ///
     /// # Errors
     ///
@@ -408,13 +481,60 @@ impl Datagram<Udp> {
     /// ```
     /// # runtime::block_on(async {
     /// let socket = net::UdpSocket::bind("127.0.0.1:0").await?;
-    /// socket.set_recv_buffer_size(1 << 20)?;
+    /// assert_eq!(socket.multicast_ttl()?, 1);
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     ///
-    /// **Go:** `SetReadBuffer`.
-    pub fn set_recv_buffer_size(&self, bytes: usize) -> io::Result<()> {
-        self.inner
-            .with(|socket| SockRef::from(socket).set_recv_buffer_size(bytes))
+    /// **Go:** `ipv4.PacketConn.MulticastTTL` of `golang.org/x/net`.
+    pub fn multicast_ttl(&self) -> io::Result<u32> {
+        self.by_family(
+            |socket| socket.multicast_ttl_v4(),
+            |socket| socket.multicast_hops_v6(),
+        )
+    }
+
+    /// The poll form of [`send_to`](Self::send_to). Of several tasks that poll, the last is woken.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_to`](Self::send_to).
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    ///
+    /// # runtime::block_on(async {
+    /// let (a, b) = (net::UdpSocket::bind("127.0.0.1:0").await?, net::UdpSocket::bind("127.0.0.1:0").await?);
+    /// let to = b.local_addr()?;
+    /// assert_eq!(poll_fn(|cx| a.poll_send_to(cx, b"hello", to)).await?, 5);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** none; a goroutine waits.
+    #[track_caller]
+    pub fn poll_send_to(
+        &self,
+        cx: &mut Context<'_>,
+        datagram: &[u8],
+        to: SocketAddr,
+    ) -> Poll<io::Result<usize>> {
+        let inner = &self.inner;
+        inner.poll_io(Direction::Write, cx, |socket, _| {
+            socket.send_to(datagram, to)
+        })
+    }
+
+    /// A setting that each family has under another name.
+    fn by_family<R>(
+        &self,
+        v4: impl FnOnce(&SockRef<'_>) -> io::Result<R>,
+        v6: impl FnOnce(&SockRef<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.inner.with(|socket| {
+            let settings = SockRef::from(socket);
+            match socket.local_addr()? {
+                SocketAddr::V4(_) => v4(&settings),
+                SocketAddr::V6(_) => v6(&settings),
+            }
+        })
     }
 }

@@ -7,6 +7,7 @@ use std::panic::Location;
 use runtime::io::{Attempt, Direction};
 
 use crate::batch::{AT_ONCE, Batch};
+use crate::socket::Blocks;
 use crate::sys;
 use crate::udp::UdpSocket;
 
@@ -65,10 +66,12 @@ impl UdpSocket {
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let place = Location::caller();
         batch.clear();
-        self.inner
-            .io(Direction::Read, place, false, move |socket, attempt| {
-                receive(socket, attempt, batch)
-            })
+        self.inner.io(
+            Direction::Read,
+            place,
+            Blocks::Perhaps,
+            move |socket, attempt| receive(socket, attempt, batch),
+        )
     }
 
     /// [`recv_batch`](Self::recv_batch) without waiting.
@@ -125,9 +128,11 @@ impl UdpSocket {
         async move {
             let mut sent = 0;
             while sent < batch.len() {
-                let more = self.inner.io(Direction::Write, place, false, |socket, _| {
-                    sys::send_batch(socket, batch, sent)
-                });
+                let more = self
+                    .inner
+                    .io(Direction::Write, place, Blocks::Perhaps, |socket, _| {
+                        sys::send_batch(socket, batch, sent)
+                    });
                 sent += more.await?;
             }
             Ok(())

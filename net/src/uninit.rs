@@ -9,8 +9,8 @@ use std::mem::MaybeUninit;
 use std::task::{Context, Poll};
 
 use runtime::io::Direction;
-use socket2::SockRef;
 
+use crate::bytes::settle;
 use crate::kind::StreamDevice;
 use crate::socket::Socket;
 
@@ -26,12 +26,8 @@ impl<S: StreamDevice> Socket<S> {
             return Poll::Ready(self.with(|_| Ok(0)));
         }
         self.poll_io(Direction::Read, cx, |stream, attempt| {
-            let n = SockRef::from(stream).recv(buf)?;
-            // As in `bytes.rs`: fewer than there is room for means that the kernel has no more.
-            if 0 < n && n < buf.len() {
-                attempt.drained();
-            }
-            Ok(n)
+            let received = stream.recv_uninit(buf)?;
+            Ok(settle(received, attempt, buf.len()))
         })
     }
 }

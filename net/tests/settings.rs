@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::io::ErrorKind::InvalidInput;
 use std::time::Duration;
 
 use net::{Dialer, ListenConfig, TcpListener, TcpStream};
@@ -53,6 +54,77 @@ fn both_ends_can_be_told_otherwise() {
         Ok(())
     });
 }
+
+#[test]
+fn what_a_stream_is_told_it_says_again() {
+    run(async {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let listener = TcpListener::bind(address).await?;
+            let stream = TcpStream::connect(listener.local_addr()?).await?;
+            stream.set_ttl(7)?;
+            assert_eq!(stream.ttl()?, 7);
+            assert_eq!(stream.set_ttl(256).unwrap_err().kind(), InvalidInput);
+            assert_eq!(stream.linger()?, None);
+            stream.set_linger(Some(Duration::ZERO))?;
+            assert_eq!(stream.linger()?, Some(Duration::ZERO));
+            stream.set_recv_buffer_size(40_000)?;
+            stream.set_send_buffer_size(50_000)?;
+            assert!((40_000..=80_000).contains(&stream.recv_buffer_size()?));
+            assert!((50_000..=100_000).contains(&stream.send_buffer_size()?));
+            if cfg!(target_os = "linux") {
+                stream.set_quickack(false)?;
+                assert!(!stream.quickack()?);
+                stream.set_quickack(true)?;
+                assert!(stream.quickack()?);
+            }
+            stream.close()?;
+            assert!(net::is_closed(&stream.ttl().unwrap_err()));
+            assert!(net::is_closed(&stream.recv_buffer_size().unwrap_err()));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn sockets_are_handed_out_before_they_are_bound_and_connect() {
+    run(async {
+        let bytes = 1 << 18;
+        let mut config = ListenConfig::new();
+        config.control(move |fd| {
+            let socket = SockRef::from(&fd);
+            assert_eq!(socket.local_addr()?.as_socket().unwrap().port(), 0);
+            socket.set_recv_buffer_size(bytes)
+        });
+        let listener = config.listen("127.0.0.1:0").await?;
+        let mut dialer = Dialer::new();
+        dialer.control(move |fd| {
+            let socket = SockRef::from(&fd);
+            assert!(socket.peer_addr().is_err());
+            socket.set_send_buffer_size(bytes)
+        });
+        let client = dialer.clone().connect(listener.local_addr()?).await?;
+        let (server, _) = listener.accept().await?;
+        // What is granted depends on the system's limits; what the default is, too.
+        let granted = |size| [bytes, 2 * bytes].contains(&size) || size == LARGEST;
+        assert!(granted(server.recv_buffer_size()?) && granted(client.send_buffer_size()?));
+
+        let refuse = |_: std::os::fd::BorrowedFd<'_>| Err(std::io::Error::other("not like this"));
+        let error = config.control(refuse).listen("127.0.0.1:0").await;
+        let text = error.unwrap_err().to_string();
+        assert!(
+            text.contains("127.0.0.1:0") && text.ends_with("not like this"),
+            "{text}"
+        );
+        let packets = config.listen_packet("127.0.0.1:0").await;
+        assert!(packets.unwrap_err().to_string().ends_with("not like this"));
+        let dialled = dialer.control(refuse).connect(listener.local_addr()?).await;
+        assert!(dialled.unwrap_err().to_string().ends_with("not like this"));
+        Ok(())
+    });
+}
+
+/// Twice Linux's usual `net.core.rmem_max` and `wmem_max`.
+const LARGEST: usize = 2 * 212_992;
 
 #[test]
 fn the_backlog_is_the_systems_largest() {

@@ -377,3 +377,116 @@ fn a_train_arrives_as_its_datagrams_and_goes_back_as_it_came() {
 fn datagrams_of_no_bytes_are_no_train() {
     Batch::new(1, 8).push_segments(b"12345678", 0, None);
 }
+
+#[test]
+#[should_panic(expected = "does not fit into memory")]
+fn a_batch_is_never_smaller_than_it_says() {
+    net::Batch::new(usize::MAX / 2, 4);
+}
+
+#[test]
+fn what_a_socket_is_told_it_says_again_in_both_families() {
+    run(async {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let socket = UdpSocket::bind(address).await?;
+            assert!(!socket.broadcast()?);
+            socket.set_broadcast(true)?;
+            assert!(socket.broadcast()?);
+            socket.set_ttl(9)?;
+            assert_eq!(socket.ttl()?, 9);
+            assert_eq!(socket.multicast_ttl()?, 1);
+            socket.set_multicast_ttl(3)?;
+            assert_eq!((socket.multicast_ttl()?, socket.ttl()?), (3, 9));
+            assert!(socket.multicast_loop()?);
+            socket.set_multicast_loop(false)?;
+            assert!(!socket.multicast_loop()?);
+            socket.set_send_buffer_size(50_000)?;
+            assert!((50_000..=100_000).contains(&socket.send_buffer_size()?));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn who_shares_a_port_hears_a_group_together() {
+    run(async {
+        let group = group(7);
+        let mut config = net::ListenConfig::new();
+        config.reuse_port(true);
+        let first = config.listen_packet("0.0.0.0:0").await?;
+        let port = first.local_addr()?.port();
+        let second = config.listen_packet(("0.0.0.0", port)).await?;
+        for socket in [&first, &second] {
+            socket.join_multicast_v4(group, Ipv4Addr::LOCALHOST)?;
+        }
+        let sender = UdpSocket::bind("127.0.0.1:0").await?;
+        sender.set_multicast_interface_v4(Ipv4Addr::LOCALHOST)?;
+        sender
+            .send_to(b"who is there?", (group, port).into())
+            .await?;
+        for socket in [&first, &second] {
+            let mut buf = [0; 64];
+            let (n, from) = socket.recv_from(&mut buf).await?;
+            assert_eq!(
+                (&buf[..n], from),
+                (&b"who is there?"[..], sender.local_addr()?)
+            );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn futures_by_hand_are_woken_and_calls_of_one_s_own_wait() {
+    use std::future::poll_fn;
+    use std::mem::MaybeUninit;
+
+    use runtime::io::Direction;
+    use socket2::SockRef;
+
+    run(async {
+        let (a, b) = (
+            UdpSocket::bind("127.0.0.1:0").await?,
+            UdpSocket::bind("127.0.0.1:0").await?,
+        );
+        let (to, from) = (b.local_addr()?, a.local_addr()?);
+        let polling = b.clone();
+        let receiver = runtime::spawn(async move {
+            let mut buf = [0; 16];
+            let (n, who) = poll_fn(|cx| polling.poll_recv_from(cx, &mut buf)).await?;
+            assert_eq!((&buf[..n], who), (&b"one"[..], from));
+            let mut raw = [MaybeUninit::uninit(); 16];
+            let receive = |fd: std::os::fd::BorrowedFd<'_>| SockRef::from(&fd).recv(&mut raw);
+            assert_eq!(polling.io(Direction::Read, receive).await?, 2);
+            let n = poll_fn(|cx| polling.poll_recv(cx, &mut buf)).await?;
+            io::Result::Ok(n)
+        });
+        for datagram in [&b"one"[..], b"tw", b"three"] {
+            // Each finds it waiting, or does not.
+            runtime::yield_now().await;
+            assert_eq!(
+                poll_fn(|cx| a.poll_send_to(cx, datagram, to)).await?,
+                datagram.len()
+            );
+        }
+        assert_eq!(receiver.await.unwrap()?, 5);
+
+        b.set_read_deadline(runtime::time::Instant::now())?;
+        let mut calls = 0;
+        let call = |_: std::os::fd::BorrowedFd<'_>| {
+            calls += 1;
+            io::Result::<()>::Err(io::ErrorKind::WouldBlock.into())
+        };
+        let late = b.io(Direction::Read, call).await.unwrap_err();
+        assert!(net::is_deadline(&late) && calls == 0);
+        let nothing = |_: std::os::fd::BorrowedFd<'_>| Ok(());
+        b.close()?;
+        assert!(net::is_closed(
+            &b.try_io(Direction::Read, nothing).unwrap_err()
+        ));
+        assert!(net::is_closed(
+            &b.io(Direction::Write, nothing).await.unwrap_err()
+        ));
+        Ok(())
+    });
+}

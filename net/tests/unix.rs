@@ -331,3 +331,22 @@ fn a_unix_stream_has_all_that_tcp_has() {
         Ok(())
     });
 }
+
+#[test]
+fn the_system_says_who_is_at_the_other_end() {
+    run(async {
+        let path = path();
+        let listener = UnixListener::bind(&path)?;
+        let client = UnixStream::connect(&path).await?;
+        let (server, _) = listener.accept().await?;
+        let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self")?);
+        for stream in [&client, &server] {
+            let who = stream.peer_cred()?;
+            assert_eq!((who.uid, who.pid), (owner, Some(std::process::id() as i32)));
+        }
+        assert_eq!(client.peer_cred()?, server.peer_cred()?);
+        client.close()?;
+        assert!(net::is_closed(&client.peer_cred().unwrap_err()));
+        Ok(())
+    });
+}

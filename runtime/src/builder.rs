@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::deadlock::Bystanders;
+use crate::deadlock::Harness;
 use crate::debug::DebugOptions;
 use crate::procs::{self, CpuLimits, MAX_MAX_PROCS};
 use crate::runtime::Runtime;
@@ -24,6 +24,9 @@ const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Worker threads at a time, stuck ones included. Go allows 10,000 and then dies; a program with so many tasks that block has another
 /// problem, and each thread costs a stack.
 const MAX_THREADS: usize = 512;
+
+/// A bound against slips of the finger: more threads than a machine has room for.
+const MAX_MAX_THREADS: usize = 1_000_000;
 
 /// Go's.
 const TIME_SLICE: Duration = Duration::from_millis(10);
@@ -55,7 +58,7 @@ pub struct Builder {
     time_slice: Option<Duration>,
     report_stuck: Option<Duration>,
     detect_deadlock: bool,
-    bystanders: Bystanders,
+    harness: Harness,
     dump_on_sigquit: bool,
     unhandled_panic: UnhandledPanic,
     start_paused: bool,
@@ -89,7 +92,7 @@ impl Builder {
             time_slice: None,
             report_stuck: Some(REPORT_STUCK),
             detect_deadlock: true,
-            bystanders: Bystanders::default(),
+            harness: Harness::none(),
             dump_on_sigquit: false,
             unhandled_panic: UnhandledPanic::Report,
             start_paused: false,
@@ -125,6 +128,10 @@ impl Builder {
 
     /// The name that threads begin with: `name-0` for the first worker, `name-blocking-0` for the first pool thread.
     ///
+    /// # Panics
+    ///
+    /// If there is a zero byte in it, which no thread's name may have.
+    ///
     /// ```
     /// let rt = runtime::Builder::new().max_procs(1).thread_name("io").build()?;
     /// let name = rt.block_on(rt.spawn(async { std::thread::current().name().map(str::to_owned) }));
@@ -134,8 +141,14 @@ impl Builder {
     /// ```
     ///
     /// **Go:** none.
+    #[track_caller]
     pub fn thread_name(&mut self, name: impl Into<String>) -> &mut Self {
-        self.thread_name = name.into().into();
+        let name = name.into();
+        assert!(
+            !name.contains('\0'),
+            "Builder::thread_name({name:?}): the system's names end at a zero byte; leave it out"
+        );
+        self.thread_name = name.into();
         self
     }
 
@@ -224,7 +237,7 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// If `n` is 0.
+    /// If `n` is 0 or more than 1,000,000.
     ///
     /// ```
     /// let rt = runtime::Builder::new().max_threads(16).build()?;
@@ -238,6 +251,10 @@ impl Builder {
         assert!(
             n > 0,
             "Builder::max_threads(0): nothing would ever run; give max_procs or more"
+        );
+        assert!(
+            n <= MAX_MAX_THREADS,
+            "Builder::max_threads({n}): room is kept for each of them; give a number up to {MAX_MAX_THREADS}"
         );
         self.max_threads = n;
         self
@@ -260,8 +277,12 @@ impl Builder {
     }
 
     /// Whether [`block_on`](Runtime::block_on) panics when nothing can ever wake it: every task of the process' runtimes sleeps, no timer
-    /// is armed, no descriptor waited for, no blocking job is there, no signal has a handler, and the process has no other thread. It is
-    /// noticed within a second, by a thread that sleeps otherwise. On by default; only Linux tells enough to know.
+    /// is armed, no descriptor waited for, no blocking job is there, no signal has a handler, and every other thread of the process
+    /// sleeps until somebody wakes it, as one does that waits for a lock or a channel of std. It is noticed within a second, by a thread that
+    /// sleeps otherwise. On by default; only Linux tells enough to know.
+    ///
+    /// In a [`#[runtime::test]`](macro@crate::test) the harness's first thread does not count. Where a thread that may go on by itself keeps the test
+    /// from being told, that thread is named on stderr after ten seconds.
     ///
     /// The environment's `RUNTIME_DEBUG=deadlock=0` turns it off, whatever is said here.
     ///
@@ -361,9 +382,9 @@ impl Builder {
         self
     }
 
-    /// Threads that the deadlock check is to overlook.
-    pub(crate) fn bystanders(&mut self, threads: Bystanders) -> &mut Self {
-        self.bystanders = threads;
+    /// The thread that the deadlock check is to overlook.
+    pub(crate) fn harness(&mut self, harness: Harness) -> &mut Self {
+        self.harness = harness;
         self
     }
 
@@ -418,7 +439,7 @@ impl Builder {
             schedtrace: debug.schedtrace,
             unhandled_panic: self.unhandled_panic,
             monitor: debug.monitor != Some(false),
-            deadlock: detect_deadlock.then(|| self.bystanders.clone()),
+            deadlock: detect_deadlock.then_some(self.harness),
             start_paused: self.start_paused,
             seed,
         })

@@ -113,6 +113,26 @@ impl Handle {
         self.scheduler.spawn(future, Location::caller())
     }
 
+    /// Spawns a task on this runtime, and notes `place` as where that was: see [`task::spawn_at`](crate::task::spawn_at).
+    ///
+    /// ```
+    /// use std::panic::Location;
+    ///
+    /// # runtime::block_on(async {
+    /// let handle = runtime::Handle::current();
+    /// assert_eq!(handle.spawn_at(async { 42 }, Location::caller()).await.unwrap(), 42);
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none; a traceback names the `go` statement.
+    pub fn spawn_at<F>(&self, future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.scheduler.spawn(future, place)
+    }
+
     /// Runs blocking code on a thread of this runtime's pool: see [`spawn_blocking`](crate::spawn_blocking).
     ///
     /// ```
@@ -154,7 +174,8 @@ impl Handle {
 
     /// Makes this the calling thread's current runtime until the guard is dropped, so that `spawn`, timers and sockets find it.
     ///
-    /// Guards nest: one that is dropped before a later one of the same thread ends that one as well.
+    /// Guards nest: one that is dropped before a later one of the same thread ends that one as well. Inside a task, or a job of
+    /// [`spawn_blocking`](crate::spawn_blocking), a guard lasts no longer than the poll, or the job, that made it, even if it is forgotten.
     ///
     /// ```
     /// let rt = runtime::Runtime::new()?;

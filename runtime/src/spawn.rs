@@ -134,7 +134,8 @@ pub fn block_in_place<F, T>(f: F) -> T
 where
     F: FnOnce() -> T,
 {
-    let _away = Away(current::with_worker(|worker| {
+    // Whatever runtime the task has entered.
+    let _away = Away(current::with_own_worker(|worker| {
         current::in_task() && worker.is_some_and(Worker::go_away)
     }));
     let _task = current::leave_task();
@@ -149,7 +150,7 @@ struct Away(bool);
 impl Drop for Away {
     fn drop(&mut self) {
         if self.0 {
-            current::with_worker(|worker| {
+            current::with_own_worker(|worker| {
                 if let Some(worker) = worker {
                     worker.come_back();
                 }

@@ -142,3 +142,16 @@ fn jobs_in_the_line_are_dropped_with_the_runtime() {
     drop(release);
     wait_until("the first ends", || first.is_finished());
 }
+
+#[test]
+fn a_thread_that_is_kept_for_ever_does_another_job() {
+    let _watchdog = watchdog("blocking_keep_alive(Duration::MAX)");
+    let rt = with_threads(1, Duration::MAX);
+    for i in 0..3 {
+        let job = rt.spawn_blocking(move || i);
+        assert_eq!(rt.block_on(job).unwrap(), i);
+        wait_until("the thread waits for a job", || {
+            rt.handle().metrics().blocking_idle == 1
+        });
+    }
+}

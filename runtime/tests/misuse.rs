@@ -160,6 +160,18 @@ fn each_panic_names_mistake_cure_and_the_callers_line() {
     check(line!(), "max_threads", &["give max_procs"], &mut || {
         runtime::Builder::new().max_threads(0);
     });
+    check(line!(), "max_threads", &["1000000"], &mut || {
+        runtime::Builder::new().max_threads(usize::MAX);
+    });
+    check(line!(), "thread_name", &["zero byte"], &mut || {
+        runtime::Builder::new().thread_name("a\0b");
+    });
+    let paused = runtime::Builder::new().start_paused(true).build().unwrap();
+    let entered = paused.enter();
+    check(line!(), "advance", &["advance by"], &mut || {
+        drop(runtime::time::advance(Duration::MAX));
+    });
+    drop(entered);
     // A poll has no caller of the user's. The text of a timer says where it was made instead.
     let made_at = format!("misuse.rs:{}", line!() + 1);
     let mut sleep = Box::pin(runtime::time::sleep(Duration::from_secs(1000)));

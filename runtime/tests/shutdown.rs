@@ -5,14 +5,15 @@ mod common;
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use common::{runtime, wait_until, watchdog};
-use runtime::{Handle, Runtime};
+use common::{runtime, times, wait_until, watchdog};
+use runtime::{Builder, Handle, Runtime};
 
 const LONG: Duration = Duration::from_secs(1000);
 
@@ -392,5 +393,83 @@ fn spawns_from_outside_race_with_the_end_and_none_is_lost() {
         drop(rt);
         let made = spawning.join().unwrap();
         assert_eq!(drops.load(SeqCst), made);
+    }
+}
+
+/// Ends the task when it is dropped.
+struct AbortOnDrop(runtime::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[test]
+fn a_long_chain_of_tasks_that_wait_for_each_other_does_not_overflow_the_stack() {
+    let _watchdog = watchdog("");
+    for by_drop in [false, true] {
+        let rt = runtime(1);
+        let (drops, guard) = counter();
+        let n = times(100_000);
+        let spawns = rt.spawn(async move {
+            let mut last = runtime::spawn(pending::<()>());
+            for _ in 0..n {
+                let guard = guard();
+                last = runtime::spawn(async move {
+                    let _guard = guard;
+                    if by_drop {
+                        let _last = AbortOnDrop(last);
+                        pending::<()>().await;
+                    } else {
+                        let _ = last.await;
+                    }
+                });
+            }
+            // All have begun.
+            for _ in 0..3 {
+                runtime::yield_now().await;
+            }
+            [last]
+        });
+        // Its end would be the first link's.
+        let [last] = rt.block_on(spawns).unwrap();
+        drop(rt);
+        assert_eq!(drops.load(SeqCst), n);
+        drop(last);
+    }
+}
+
+#[test]
+fn who_waits_for_the_clock_of_a_runtime_that_ends_is_told() {
+    let _watchdog = watchdog("");
+    for settles in [false, true] {
+        let rt = Builder::new().start_paused(true).build().unwrap();
+        let handle = rt.handle().clone();
+        // As long as this runs the clock stands.
+        let (end, ended) = mpsc::channel::<()>();
+        let job = rt.spawn_blocking(move || ended.recv().unwrap_err());
+        let (tell, told) = mpsc::channel();
+        let waits = thread::spawn(move || {
+            handle.block_on(async {
+                let mut moved: Pin<Box<dyn Future<Output = ()>>> = match settles {
+                    true => Box::pin(runtime::time::settle()),
+                    false => Box::pin(runtime::time::advance(LONG)),
+                };
+                poll_fn(|cx| {
+                    let polled = moved.as_mut().poll(cx);
+                    let _ = tell.send(());
+                    polled
+                })
+                .await;
+            });
+        });
+        told.recv().unwrap();
+        assert!(!rt.shutdown(Duration::ZERO), "the job runs");
+        let panic = waits.join().unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        assert!(text.contains("the runtime has shut down"), "{text}");
+        drop(end);
+        drop(job);
     }
 }

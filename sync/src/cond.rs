@@ -2,6 +2,9 @@
 //!
 //! A waiter queues up while it holds the lock, then gives the lock up: so a change made under the lock, and the signal after it, come
 //! either before it looked or after it queued up. Waiters are called in the order in which they came, and only by a signal.
+//!
+//! A broadcast lets the lock go to wake those whom it has called. Until it comes to them they stay in the queue, and the queue's state is
+//! the ticket before which they are: no signal is spent on one of them, which would be one less for those who came after the broadcast.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -16,7 +19,7 @@ use runtime::task::{WaitReason, waiting};
 
 use crate::blocking;
 use crate::mutex::{Mutex, MutexGuard, MutexLock};
-use crate::waiters::{Waiter, Waiters, Withdrawn};
+use crate::waiters::{Batch, Locked, Ticket, Waiter, Waiters, Withdrawn};
 
 /// Who called a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ enum Call {
 ///
 /// **Go:** `sync.Cond`.
 pub struct Cond {
-    waiters: Waiters<(), Call>,
+    waiters: Waiters<Ticket, Call>,
 }
 
 impl Cond {
@@ -66,7 +69,7 @@ impl Cond {
         /// **Go:** `sync.NewCond(&mu)`; here the guard brings the lock.
         pub const fn new() -> Self {
             Self {
-                waiters: Waiters::new(()),
+                waiters: Waiters::new(Ticket::FIRST),
             }
         }
     }
@@ -102,7 +105,7 @@ impl Cond {
             cond: self,
             mutex: MutexGuard::mutex(&guard),
             guard: Some(guard),
-            waiter: Waiter::new(&self.waiters, Call::One),
+            waiter: Waiter::new(&self.waiters, Call::All),
             lock: None,
             finished: false,
             place: Location::caller(),
@@ -146,7 +149,10 @@ impl Cond {
     /// **Go:** `c.Signal()`.
     pub fn signal(&self) {
         let mut locked = self.waiters.lock();
-        let waker = locked.take_front();
+        if locked.is_called() {
+            return signal_behind(locked);
+        }
+        let waker = call_one(&mut locked);
         drop(locked);
         waker.into_iter().for_each(Waker::wake);
     }
@@ -159,10 +165,28 @@ impl Cond {
     ///
     /// **Go:** `c.Broadcast()`.
     pub fn broadcast(&self) {
-        let locked = self.waiters.lock();
+        let mut locked = self.waiters.lock();
         let until = locked.ticket();
-        locked.wake_until(until, |call| *call = Call::All, |_| {});
+        *locked = until;
+        locked.wake_until(until, |_| {}, |_| {});
     }
+}
+
+/// Calls the first in the queue, who has not been called with others.
+fn call_one(locked: &mut Locked<'_, Ticket, Call>) -> Option<Waker> {
+    *locked.front_mut()? = Call::One;
+    locked.take_front()
+}
+
+/// A broadcast is under way, and those in front are its own.
+#[cold]
+fn signal_behind(locked: Locked<'_, Ticket, Call>) {
+    let mut batch = Batch::default();
+    let mut locked = locked.pass_called(&mut batch);
+    batch.extend(call_one(&mut locked));
+    drop(locked);
+    batch.wake();
+    batch.finish();
 }
 
 impl Default for Cond {
@@ -198,7 +222,7 @@ pin_project! {
         // Until it has queued up.
         guard: Option<MutexGuard<'a, T>>,
         #[pin]
-        waiter: Waiter<'a, (), Call>,
+        waiter: Waiter<'a, Ticket, Call>,
         // Once it has been called.
         #[pin]
         lock: Option<MutexLock<'a, T>>,
@@ -252,16 +276,14 @@ impl<'a, T: ?Sized> Future for CondWait<'a, T> {
 
 /// Takes a waiter back that is dropped before it returned; a signal that was meant for one goes to the next.
 #[cold]
-fn give_up(cond: &Cond, waiter: Pin<&mut Waiter<'_, (), Call>>) {
+fn give_up(cond: &Cond, waiter: Pin<&mut Waiter<'_, Ticket, Call>>) {
     let mut locked = cond.waiters.lock();
     let note = waiter.note();
     let withdrawn = waiter.withdraw(&mut locked);
-    let next = match withdrawn {
-        Withdrawn::Notified if note == Some(Call::One) => locked.take_front(),
-        _ => None,
-    };
     drop(locked);
-    next.into_iter().for_each(Waker::wake);
+    if let (Withdrawn::Notified, Some(Call::One)) = (&withdrawn, note) {
+        cond.signal();
+    }
     drop(withdrawn);
 }
 

@@ -9,6 +9,8 @@
 //! 1. QUEUED changes only under the queue's lock, and under it says whether the queue is empty.
 //! 2. PERMIT is never set while QUEUED is: who would set it hands it to the first in the queue, and nobody queues up over a permit.
 //! 3. A waiter that was notified by `notify_one` and goes away without having seen it passes the notification on.
+//! 4. The queue's state is the ticket of the next to arrive at the last `notify_waiters`. Whoever is before it in the queue has been
+//!    notified by that, though its turn is still to come, since the lock is let go to wake them: a `notify_one` is never spent on it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -23,7 +25,7 @@ use runtime::task::{WaitReason, waiting};
 
 use crate::blocking;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
-use crate::waiters::{Locked, Waiter, Waiters, Withdrawn};
+use crate::waiters::{Batch, Locked, Ticket, Waiter, Waiters, Withdrawn};
 
 /// A notification that nobody has taken yet.
 const PERMIT: usize = 1;
@@ -88,7 +90,7 @@ enum Call {
 pub struct Notify {
     /// Atomic: PERMIT, QUEUED, and the count of rounds above.
     state: AtomicUsize,
-    waiters: Waiters<(), Call>,
+    waiters: Waiters<Ticket, Call>,
 }
 
 impl Notify {
@@ -104,7 +106,7 @@ impl Notify {
         pub const fn new() -> Self {
             Self {
                 state: AtomicUsize::new(0),
-                waiters: Waiters::new(()),
+                waiters: Waiters::new(Ticket::FIRST),
             }
         }
     }
@@ -146,13 +148,28 @@ impl Notify {
     #[cold]
     fn notify_one_slow(&self) {
         let mut locked = self.waiters.lock();
+        if locked.is_called() {
+            return self.notify_one_behind(locked);
+        }
         let waker = self.pass_on(&mut locked);
         drop(locked);
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// Notifies the first in the queue, or leaves a permit.
-    fn pass_on(&self, locked: &mut Locked<'_, (), Call>) -> Option<Waker> {
+    /// A `notify_waiters` is under way, and those in front are its own (4).
+    #[cold]
+    fn notify_one_behind(&self, locked: Locked<'_, Ticket, Call>) {
+        let mut batch = Batch::default();
+        let mut locked = locked.pass_called(&mut batch);
+        self.note_if_empty(&locked);
+        batch.extend(self.pass_on(&mut locked));
+        drop(locked);
+        batch.wake();
+        batch.finish();
+    }
+
+    /// Notifies the first in the queue, who has not been called with others, or leaves a permit.
+    fn pass_on(&self, locked: &mut Locked<'_, Ticket, Call>) -> Option<Waker> {
         let Some(call) = locked.front_mut() else {
             // Release: as above.
             self.state.fetch_or(PERMIT, Ordering::AcqRel);
@@ -164,7 +181,7 @@ impl Notify {
         waker
     }
 
-    fn note_if_empty(&self, locked: &Locked<'_, (), Call>) {
+    fn note_if_empty(&self, locked: &Locked<'_, Ticket, Call>) {
         if locked.is_empty() {
             // Relaxed: under the lock (1).
             self.state.fetch_and(!QUEUED, Ordering::Relaxed);
@@ -189,10 +206,11 @@ impl Notify {
     ///
     /// **Go:** closing a channel, and making a new one for the next time.
     pub fn notify_waiters(&self) {
-        let locked = self.waiters.lock();
+        let mut locked = self.waiters.lock();
         // Release: pairs with the `Acquire` in `Notified::poll`, for those that have not queued up.
         self.state.fetch_add(ROUND, Ordering::AcqRel);
         let until = locked.ticket();
+        *locked = until;
         locked.wake_until(until, |_| {}, |locked| self.note_if_empty(locked));
     }
 
@@ -327,7 +345,7 @@ pin_project! {
         round: usize,
         // Made when it has to wait, as the mutex does it; there from `Queued` on.
         #[pin]
-        waiter: Option<Waiter<'a, (), Call>>,
+        waiter: Option<Waiter<'a, Ticket, Call>>,
         stage: Stage,
         place: &'static Location<'static>,
     }
@@ -408,7 +426,7 @@ impl Future for Notified<'_> {
 }
 
 /// A later poll.
-fn still_waits(waiter: Pin<&mut Option<Waiter<'_, (), Call>>>, cx: &mut Context<'_>) -> bool {
+fn still_waits(waiter: Pin<&mut Option<Waiter<'_, Ticket, Call>>>, cx: &mut Context<'_>) -> bool {
     (waiter.as_pin_mut()).is_some_and(|waiter| waiter.poll_notified(cx).is_pending())
 }
 
@@ -417,7 +435,7 @@ fn still_waits(waiter: Pin<&mut Option<Waiter<'_, (), Call>>>, cx: &mut Context<
 fn start<'a>(
     notify: &'a Notify,
     round: usize,
-    waiter: Pin<&mut Option<Waiter<'a, (), Call>>>,
+    waiter: Pin<&mut Option<Waiter<'a, Ticket, Call>>>,
     cx: &mut Context<'_>,
 ) -> Stage {
     // Acquire: pairs with the `Release` in `notify_waiters`.
@@ -433,7 +451,7 @@ fn start<'a>(
 fn queue_up<'a>(
     notify: &'a Notify,
     round: usize,
-    mut waiter: Pin<&mut Option<Waiter<'a, (), Call>>>,
+    mut waiter: Pin<&mut Option<Waiter<'a, Ticket, Call>>>,
     cx: &mut Context<'_>,
 ) -> Stage {
     // Foreign code, so first.
@@ -465,7 +483,7 @@ fn queue_up<'a>(
 
 /// Takes a waiter back that is dropped before it has seen a notification (invariant 3).
 #[cold]
-fn give_up(notify: &Notify, waiter: Pin<&mut Option<Waiter<'_, (), Call>>>) {
+fn give_up(notify: &Notify, waiter: Pin<&mut Option<Waiter<'_, Ticket, Call>>>) {
     let Some(waiter) = waiter.as_pin_mut() else {
         // It has the permit.
         return notify.notify_one();
@@ -477,16 +495,13 @@ fn give_up(notify: &Notify, waiter: Pin<&mut Option<Waiter<'_, (), Call>>>) {
     let mut locked = notify.waiters.lock();
     let note = waiter.note();
     let withdrawn = waiter.withdraw(&mut locked);
-    let next = match withdrawn {
-        Withdrawn::Notified if note == Some(Call::One) => notify.pass_on(&mut locked),
-        Withdrawn::Notified => None,
-        _ => {
-            notify.note_if_empty(&locked);
-            None
-        }
-    };
+    if let Withdrawn::Waiting(..) = withdrawn {
+        notify.note_if_empty(&locked);
+    }
     drop(locked);
-    next.into_iter().for_each(Waker::wake);
+    if let (Withdrawn::Notified, Some(Call::One)) = (&withdrawn, note) {
+        notify.notify_one();
+    }
     drop(withdrawn);
 }
 

@@ -160,7 +160,10 @@ impl<T> OnceCell<T> {
                 .get()
                 .expect("it was there, or has just been set"))
         };
-        Asked { cell: self, make }
+        Asked {
+            cell: self,
+            make: Some(make),
+        }
     }
 
     /// The value; makes it by `init` if there is none, and blocks the thread while another does. For threads outside the runtime.
@@ -284,8 +287,9 @@ pin_project! {
     /// than to look.
     struct Asked<'a, T, M> {
         cell: &'a OnceCell<T>,
+        // `None` once another has made it. It may have been called to take the lock, and the next in line is called when it is dropped.
         #[pin]
-        make: M,
+        make: Option<M>,
     }
 }
 
@@ -297,14 +301,18 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
+        let mut this = self.project();
         match this.cell.value.get() {
             Some(value) => {
+                this.make.set(None);
                 // A loop of these lets others run, as one of any operation does.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(Ok(value))
             }
-            None => this.make.poll(cx),
+            None => {
+                let make = this.make.as_pin_mut();
+                make.expect("there until there is a value").poll(cx)
+            }
         }
     }
 }

@@ -339,6 +339,7 @@ fn what_a_handle_was_handed_as_a_stream_is_received_by_any_method() {
     for method in 0..4 {
         assert!(poll_once(pin!(rx.next())).is_pending());
         tx.try_send(method).unwrap();
+        assert_eq!((rx.len(), rx.is_empty(), rx.size_hint().0), (1, false, 1));
         let received = match method {
             0 => rx.try_recv().ok(),
             1 => rx.blocking_recv(),

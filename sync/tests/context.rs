@@ -446,6 +446,30 @@ fn after_func_runs_in_a_task_of_its_own() {
     });
 }
 
+#[test]
+fn the_task_of_an_after_func_was_spawned_where_that_was_called() {
+    on_each(WORKERS, || async {
+        let (tx, rx) = channel(1);
+        let look = move || {
+            let me = runtime::task::id();
+            let dump = runtime::Handle::current().dump();
+            let task = dump.tasks().iter().find(|task| Some(task.id) == me);
+            tx.try_send(task.unwrap().spawned_at).unwrap();
+        };
+        let (ctx, cancel) = Context::background().with_cancel();
+        let line = line!() + 1;
+        ctx.after_func(look.clone());
+        cancel.cancel();
+        let place = rx.recv().await.unwrap();
+        assert_eq!((place.file(), place.line()), (file!(), line));
+        // And of one that is started at once.
+        let line = line!() + 1;
+        ctx.after_func(look);
+        let place = rx.recv().await.unwrap();
+        assert_eq!((place.file(), place.line()), (file!(), line));
+    });
+}
+
 /// Go: TestContextErrDoneRace (issue 75533).
 #[test]
 fn err_implies_done() {
@@ -504,6 +528,30 @@ fn a_merged_context_ends_with_either() {
         &Context::background().merge(&ended).0,
         ContextError::Canceled,
     );
+}
+
+/// There are as many ways through these as there are atoms in a glass of water.
+#[test]
+fn contexts_that_are_merged_again_and_again_end_and_are_searched_in_no_time() {
+    support::within_a_minute(|| {
+        let (root, cancel) = Context::background().with_cancel();
+        let mut ctx = root.with_value(Number, 7);
+        let mut kept = Vec::new();
+        for i in 0..80 {
+            let (a, b) = (ctx.with_cancel(), ctx.with_cancel());
+            let b_ctx = if i % 2 == 0 { &a.0 } else { &b.0 };
+            let merged = a.0.merge(b_ctx);
+            ctx = merged.0;
+            kept.extend([a.1, b.1, merged.1]);
+        }
+        assert_eq!(ctx.value(Number), Some(&7));
+        assert_eq!(ctx.value(Name), None);
+        cancel.cancel();
+        assert_ended(&ctx, ContextError::Canceled);
+        // Once more, from where all has ended.
+        cancel.cancel();
+        drop(kept);
+    });
 }
 
 #[test]

@@ -57,6 +57,15 @@ impl Wake for Counts {
     }
 }
 
+/// A waker that does something when it is called.
+struct Does<F>(F);
+
+impl<F: Fn() + Send + Sync> Wake for Does<F> {
+    fn wake(self: Arc<Self>) {
+        (self.0)();
+    }
+}
+
 /// Polls the futures, the first with a waker that panics; then does `wake`, which may panic, and says how many of the others were called.
 fn woken_beside_a_panic<F: Future>(
     mut waiting: Vec<Pin<Box<F>>>,
@@ -166,6 +175,29 @@ fn a_waker_that_panics_keeps_no_other_from_being_called() {
         .map(|mutex| Box::pin(cond.wait(mutex.try_lock().unwrap())))
         .collect();
     assert_eq!(woken_beside_a_panic(waiting, || cond.broadcast()), all);
+}
+
+#[test]
+fn a_stream_goes_on_after_a_sender_s_waker_has_panicked() {
+    use futures_util::StreamExt;
+
+    for capacity in [0, 1] {
+        let (tx, mut rx) = channel(capacity);
+        let loud = Waker::from(Arc::new(Panics(AtomicUsize::new(0))));
+        let mut sends: Vec<_> = (0..2).map(|n| Box::pin(tx.send(n))).collect();
+        for send in &mut sends {
+            let _ = send.as_mut().poll(&mut TaskContext::from_waker(&loud));
+        }
+        assert_eq!(
+            message_of(|| poll_once(pin!(rx.next()))),
+            "a waker that panics"
+        );
+        drop(sends);
+        while rx.try_recv().is_ok() {}
+        assert!(poll_once(pin!(rx.next())).is_pending());
+        tx.try_send(7).unwrap();
+        assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(Some(7)));
+    }
 }
 
 /// A message that does to its channel what it can, when it is dropped.
@@ -620,4 +652,131 @@ fn each_operation_can_be_dropped_before_and_after_its_first_poll() {
     assert!(poll_once(receive.as_mut()).is_pending());
     tx.try_send(2).unwrap();
     assert!(matches!(poll_once(receive.as_mut()), Poll::Ready(Some(2))));
+}
+
+/// Has a crowd wait, of which all are called; the first, when it is woken, waits anew and calls one. Says whether that one was woken.
+fn waits_and_is_called_while_the_crowd_is_woken<F>(
+    make: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
+    call_one: impl Fn() + Send + Sync + 'static,
+    call_all: impl FnOnce(),
+) -> bool
+where
+    F: Future + Send + 'static,
+{
+    let counts = Arc::new(Counts::default());
+    let (late, quiet) = (Arc::new(std::sync::Mutex::new(None)), counts.clone());
+    let theirs = late.clone();
+    let first = Waker::from(Arc::new(Does(move || {
+        let mut waiting = Box::pin(make(CROWD));
+        let waker = Waker::from(quiet.clone());
+        let polled = waiting.as_mut().poll(&mut TaskContext::from_waker(&waker));
+        assert!(polled.is_pending());
+        *theirs.lock().unwrap() = Some(waiting);
+        call_one();
+    })));
+    let mut crowd: Vec<_> = (0..CROWD).map(|i| Box::pin(make(i))).collect();
+    for (i, future) in crowd.iter_mut().enumerate() {
+        let waker = if i == 0 { &first } else { Waker::noop() };
+        let polled = future.as_mut().poll(&mut TaskContext::from_waker(waker));
+        assert!(polled.is_pending());
+    }
+    call_all();
+    assert!(
+        crowd
+            .iter_mut()
+            .all(|waits| poll_once(waits.as_mut()).is_ready())
+    );
+    let late = late.lock().unwrap().take();
+    counts.0.load(Ordering::SeqCst) == 1 && poll_once(late.unwrap().as_mut()).is_ready()
+}
+
+/// Those who are called together are woken some at a time. A call for one in between is not for them.
+#[test]
+fn a_call_for_one_is_not_spent_on_those_who_were_all_called_before() {
+    let notify: &Notify = Box::leak(Box::default());
+    assert!(waits_and_is_called_while_the_crowd_is_woken(
+        |_| notify.notified(),
+        || notify.notify_one(),
+        || notify.notify_waiters(),
+    ));
+    // All have been called, and there is no queue: the next call is kept.
+    notify.notify_one();
+    assert!(poll_once(pin!(notify.notified())).is_ready());
+    assert!(poll_once(pin!(notify.notified())).is_pending());
+
+    let mutexes: &[Mutex<usize>] = Box::leak((0..=CROWD).map(Mutex::new).collect());
+    let cond: &Cond = Box::leak(Box::default());
+    assert!(waits_and_is_called_while_the_crowd_is_woken(
+        |i| cond.wait(mutexes[i].try_lock().expect("its own")),
+        || cond.signal(),
+        || cond.broadcast(),
+    ));
+}
+
+/// The same when the late one came and went: nobody is called by mistake, and a notification is kept.
+#[test]
+fn a_call_for_one_beside_a_call_for_all_is_kept_when_nobody_else_waits() {
+    let notify: &Notify = Box::leak(Box::default());
+    let first = Waker::from(Arc::new(Does(|| notify.notify_one())));
+    let mut crowd = crowd(|| notify.notified());
+    for (i, future) in crowd.iter_mut().enumerate() {
+        let waker = if i == 0 { &first } else { Waker::noop() };
+        let polled = future.as_mut().poll(&mut TaskContext::from_waker(waker));
+        assert!(polled.is_pending());
+    }
+    notify.notify_waiters();
+    drop(crowd);
+    assert!(poll_once(pin!(notify.notified())).is_ready());
+    assert!(poll_once(pin!(notify.notified())).is_pending());
+}
+
+/// One who finds that another has made the value needs the lock no more under which it is made, and may be kept for long all the same.
+#[test]
+fn a_finished_wait_for_a_value_holds_up_nobody() {
+    let cell = OnceCell::new();
+    let (tx, rx) = oneshot::channel::<u32>();
+    let mut maker = Box::pin(cell.get_or_init(|| async { rx.await.unwrap() }));
+    assert!(poll_once(maker.as_mut()).is_pending());
+    let mut waiting = crowd(|| cell.get_or_init(|| async { 9 }));
+    let counts: Vec<_> = waiting
+        .iter()
+        .map(|_| Arc::new(Counts::default()))
+        .collect();
+    let wakers: Vec<_> = counts.iter().cloned().map(Waker::from).collect();
+    for (future, waker) in waiting.iter_mut().zip(&wakers) {
+        let polled = future.as_mut().poll(&mut TaskContext::from_waker(waker));
+        assert!(polled.is_pending());
+    }
+    tx.send(7).unwrap();
+    assert!(poll_once(maker.as_mut()).is_ready());
+    // Each is woken when the one before it has seen the value, and none of them is dropped.
+    for (i, future) in waiting.iter_mut().enumerate() {
+        assert_eq!(
+            counts[i].0.load(Ordering::SeqCst),
+            1,
+            "the {i}th is not woken"
+        );
+        let polled = future
+            .as_mut()
+            .poll(&mut TaskContext::from_waker(&wakers[i]));
+        assert_eq!(polled, Poll::Ready(&7));
+    }
+}
+
+/// It blocks its worker, and nobody should do it; but it comes to an end.
+#[test]
+fn an_executor_inside_a_task_is_not_refused_for_ever() {
+    for workers in [1, 2] {
+        on(workers, async {
+            foreign_block_on(async {
+                let (tx, rx) = channel(1);
+                let mutex = Mutex::new(0);
+                for i in 0..1000 {
+                    tx.send(i).await.unwrap();
+                    *mutex.lock().await += rx.recv().await.unwrap();
+                }
+                assert_eq!(*mutex.lock().await, 499_500);
+            });
+        });
+    }
 }

@@ -1,6 +1,7 @@
 //! `net`: sockets, their options, what is copied between them, and what their errors say.
 
 use std::fmt::Debug;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::AsFd;
@@ -100,6 +101,13 @@ async fn a_stream_reads_and_writes_unsplit() -> io::Result<()> {
 async fn a_stream_has_options_deadlines_and_halves() -> io::Result<()> {
     let (client, server) = pair().await?;
     assert!(client.nodelay()?, "on by default");
+    assert_eq!(client.linger()?, None);
+    client.set_ttl(client.ttl()?)?;
+    client.set_recv_buffer_size(client.recv_buffer_size()?)?;
+    client.set_send_buffer_size(client.send_buffer_size()?)?;
+    let looked = |_: std::os::fd::BorrowedFd<'_>| Ok(());
+    client.try_io(runtime::io::Direction::Write, looked)?;
+    soon(sendable(client.io(runtime::io::Direction::Write, looked))).await?;
     assert_eq!(client.keepalive()?, Some(Duration::from_secs(15)));
     names(
         format!("{client:?}"),
@@ -196,6 +204,30 @@ async fn datagrams_go_both_ways() -> io::Result<()> {
     a.set_broadcast(true)?;
     a.set_multicast_loop(true)?;
     a.set_multicast_ttl(1)?;
+    assert!(a.broadcast()? && a.multicast_loop()? && a.multicast_ttl()? == 1);
+    a.set_ttl(a.ttl()?)?;
+    a.set_recv_buffer_size(a.recv_buffer_size()?)?;
+    a.set_send_buffer_size(a.send_buffer_size()?)?;
+    soon(poll_fn(|cx| a.poll_send(cx, b"four"))).await?;
+    soon(poll_fn(|cx| b.poll_recv(cx, &mut buf))).await?;
+    soon(poll_fn(|cx| a.poll_send(cx, b"five"))).await?;
+    soon(poll_fn(|cx| b.poll_recv_from(cx, &mut buf))).await?;
+    let looked = |_: std::os::fd::BorrowedFd<'_>| Ok(());
+    a.try_io(runtime::io::Direction::Write, looked)?;
+    soon(sendable(a.io(runtime::io::Direction::Write, looked))).await?;
+    soon(poll_fn(|cx| {
+        a.poll_io(runtime::io::Direction::Write, cx, looked)
+    }))
+    .await?;
+    let mut config = ListenConfig::new();
+    let shared: UdpSocket = soon(sendable(
+        config.control(looked).listen_packet("127.0.0.1:0"),
+    ))
+    .await?;
+    soon(poll_fn(|cx| {
+        shared.poll_send_to(cx, b"six", shared.local_addr().unwrap())
+    }))
+    .await?;
     Ok(())
 }
 
@@ -212,6 +244,9 @@ async fn unix_sockets_are_the_same() -> io::Result<()> {
     a.send(b"x").await?;
     assert_eq!(soon(b.recv(&mut [0; 2])).await?, 1);
     let (a, b) = UnixStream::pair()?;
+    let who: net::PeerCred = a.peer_cred()?;
+    assert_eq!(who, b.peer_cred()?);
+    names(format!("{who:?}"), &["PeerCred {", "uid", "gid", "pid"]);
     drop(a);
     assert_eq!(soon(b.read(&mut [0])).await?, 0);
     Ok(())

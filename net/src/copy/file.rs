@@ -11,6 +11,7 @@ use std::panic::Location;
 use runtime::io::Direction;
 
 use crate::kind::StreamKind;
+use crate::socket::Blocks;
 use crate::stream::Stream;
 use crate::sys;
 
@@ -68,9 +69,11 @@ impl<K: StreamKind> Stream<K> {
             let mut at = range.start;
             while at < range.end {
                 let most = CHUNK.min(range.end - at) as usize;
-                let sent = self.inner.io(Direction::Write, place, false, |socket, _| {
-                    sys::send_file(file.as_fd(), at, socket.as_fd(), most)
-                });
+                let sent = self
+                    .inner
+                    .io(Direction::Write, place, Blocks::Perhaps, |socket, _| {
+                        sys::send_file(file.as_fd(), at, socket.as_fd(), most)
+                    });
                 match sent.await {
                     Ok(0) => break,
                     Ok(n) => at += n as u64,
@@ -98,7 +101,12 @@ impl<K: StreamKind> Stream<K> {
             let file = file.try_clone()?;
             let most = BUFFER.min(range.end - at) as usize;
             let reading = runtime::spawn_blocking(move || {
-                let n = file.read_at(&mut buffer[..most], at)?;
+                let n = loop {
+                    match file.read_at(&mut buffer[..most], at) {
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        read => break read?,
+                    }
+                };
                 io::Result::Ok((buffer, n))
             });
             let n;

@@ -4,6 +4,7 @@
 //! it would block.
 #![forbid(unsafe_code)]
 
+mod polling;
 mod receiving;
 mod sending;
 

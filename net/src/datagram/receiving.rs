@@ -9,6 +9,7 @@ use runtime::io::Direction;
 
 use super::Datagram;
 use crate::kind::{DatagramDevice, DatagramKind};
+use crate::socket::Blocks;
 use crate::sys;
 
 impl<K: DatagramKind> Datagram<K> {
@@ -41,7 +42,7 @@ impl<K: DatagramKind> Datagram<K> {
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let place = Location::caller();
         self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
+            .io(Direction::Read, place, Blocks::Perhaps, move |socket, _| {
                 socket.receive(buf)
             })
     }
@@ -74,7 +75,7 @@ impl<K: DatagramKind> Datagram<K> {
     ) -> impl Future<Output = io::Result<(usize, K::Address)>> + Send + 'a {
         let place = Location::caller();
         self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
+            .io(Direction::Read, place, Blocks::Perhaps, move |socket, _| {
                 socket.receive_from(buf)
             })
     }
@@ -107,7 +108,7 @@ impl<K: DatagramKind> Datagram<K> {
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let place = Location::caller();
         self.inner
-            .io(Direction::Read, place, false, move |socket, _| {
+            .io(Direction::Read, place, Blocks::Perhaps, move |socket, _| {
                 sys::peek(socket.as_fd(), buf)
             })
     }

@@ -8,6 +8,7 @@ use runtime::io::Direction;
 
 use super::Datagram;
 use crate::kind::{DatagramDevice, DatagramKind};
+use crate::socket::Blocks;
 
 impl<K: DatagramKind> Datagram<K> {
     /// Sends a datagram to the peer; waits while the system's buffer, or the Unix peer's queue, is full. Returns its length.
@@ -35,10 +36,12 @@ impl<K: DatagramKind> Datagram<K> {
         datagram: &'a [u8],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
         let place = Location::caller();
-        self.inner
-            .io(Direction::Write, place, false, move |socket, _| {
-                socket.transmit(datagram)
-            })
+        self.inner.io(
+            Direction::Write,
+            place,
+            Blocks::Perhaps,
+            move |socket, _| socket.transmit(datagram),
+        )
     }
 
     /// [`send`](Self::send) without waiting.

@@ -11,16 +11,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::hyper::body::Incoming;
+use ::hyper::body::{Body, Incoming};
 use ::hyper::server::conn::http1;
 use ::hyper::service::Service;
 use ::hyper::{Method, Request, Response};
 use pin_project_lite::pin_project;
 use runtime::time::timeout;
 
+use super::establish::Establish;
 use super::limits::{HeadTimer, Limits, Progress};
 use super::reply::{Answering, Reply};
-use super::serve::Establish;
 use super::talk::Protocols;
 use super::timed::Timed;
 use super::{Answer, BoxError};
@@ -246,6 +246,10 @@ where
             request.extensions_mut().insert(Peer(peer.clone()));
         }
         let is_connect = request.method() == Method::CONNECT;
-        Answering::new(self.answer.answer(request), &self.progress, is_connect)
+        // That of a tunnel is hyper's from now on, and has no limit.
+        let is_complete = request.body().is_end_stream() || self.progress.is_strict();
+        let upload = (!is_complete).then(|| self.progress.uploads.take());
+        let answering = self.answer.answer(request);
+        Answering::new(answering, &self.progress, upload.flatten(), is_connect)
     }
 }

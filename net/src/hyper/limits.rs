@@ -10,7 +10,7 @@
 //! when the answer is out and the next request is waited for, and so does the read limit: after the request nothing is read before that.
 //! (hyper is told that a client may close its side before it has its answer, and so does not look whether it has.)
 //!
-//! *HTTP/2*, where answers share a connection, is in `streams.rs`.
+//! *HTTP/2*, where requests and answers share a connection, is in `streams.rs` and `uploads.rs`.
 //!
 //! What they need to know of each other is in [`Progress`]. All of it runs in the connection's task but for connections that have been
 //! upgraded, and those have no limits any more.
@@ -29,6 +29,7 @@ use runtime::time::{Instant, Sleep, sleep};
 
 use super::Timer;
 use super::streams::Streams;
+use super::uploads::Uploads;
 
 /// `None`: for ever.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +69,8 @@ pub(super) struct Progress {
     idled: AtomicBool,
     /// HTTP/2: the streams that are open, which end in tasks of their own; see `streams.rs`.
     pub(super) streams: Streams,
+    /// HTTP/2: the one whose handler is called next; see `uploads.rs`.
+    pub(super) uploads: Uploads,
 }
 
 /// A time, in nanoseconds after the connection's start; or none.
@@ -126,6 +129,7 @@ impl Progress {
             begun: AtomicBool::new(false),
             idled: AtomicBool::new(false),
             streams: Streams::default(),
+            uploads: Uploads::default(),
         })
     }
 

@@ -34,8 +34,8 @@
 //! traits, [`Executor`] and [`Timer`] are what its builders ask for, [`Io`] and `TokioIo` (with feature `tokio-io`) adapt the
 //! streams of others.
 //!
-//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `connection`, `limits`, `timed`, `answer`, `reply`,
-//! `streams`, `idle`, `talk`, and the files of `serve` above.
+//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `timeouts`, `establish`, `connection`, `limits`,
+//! `timed`, `answer`, `reply`, `streams`, `idle`, `uploads`, `heads`, `talk`, and the files of `serve` above.
 // Not `forbid(unsafe_code)`, which would hold for `io` and `adapt` too; every other file forbids it.
 
 mod adapt;
@@ -43,6 +43,9 @@ mod adapt;
 mod adapt_tokio;
 mod answer;
 mod connection;
+mod establish;
+#[cfg(feature = "http2")]
+mod heads;
 #[cfg(feature = "http2")]
 mod idle;
 mod io;
@@ -54,13 +57,16 @@ mod streams;
 #[cfg_attr(not(feature = "http2"), path = "talk_http1.rs")]
 mod talk;
 mod timed;
+mod timeouts;
 mod timer;
+mod uploads;
 
 pub use self::adapt::Io;
 #[cfg(feature = "tokio-io")]
 pub use self::adapt_tokio::TokioIo;
 pub use self::answer::{Answer, Ask, BoxError, Function, Hyper, Tower};
 pub use self::connection::Peer;
-pub use self::serve::{Establish, Plain, Serve, Through, serve};
+pub use self::establish::{Establish, Plain, Through};
+pub use self::serve::{Serve, serve};
 pub use self::timer::{Executor, Timer};
 pub use crate::Accept;

@@ -18,7 +18,8 @@ use ::hyper::{Response, StatusCode};
 use pin_project_lite::pin_project;
 
 use super::limits::Progress;
-use super::streams::{self, Open};
+use super::streams::{self, Ends, Open};
+use super::uploads::Upload;
 
 /// Without a limit of time, chunks up to this size stay whole: what fits a frame of HTTP/2.
 const FRAME: usize = 16 * 1024;
@@ -36,6 +37,7 @@ pin_project! {
         open: Option<Open>,
         // In HTTP/2.
         by: Option<runtime::time::Instant>,
+        upload: Option<Arc<Upload>>,
         // Success makes a tunnel of it.
         is_connect: bool,
     }
@@ -43,13 +45,19 @@ pin_project! {
 
 impl<F> Answering<F> {
     /// The head of the request has just been noted.
-    pub(super) fn new(future: F, progress: &Arc<Progress>, is_connect: bool) -> Self {
+    pub(super) fn new(
+        future: F,
+        progress: &Arc<Progress>,
+        upload: Option<Arc<Upload>>,
+        is_connect: bool,
+    ) -> Self {
         let open = Open::new(progress);
         let by = progress.write_by().filter(|_| open.shares());
         Self {
             future,
             open: Some(open),
             by,
+            upload,
             is_connect,
         }
     }
@@ -63,10 +71,18 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        if let Some(by) = *this.by {
-            streams::limit(by);
+        let late = this.upload.as_ref().is_some_and(|upload| upload.is_late());
+        if this.by.is_some() || this.upload.is_some() {
+            streams::limit(Ends {
+                answer: *this.by,
+                // What is given up has no limit any more, but that for its answer.
+                upload: this.upload.clone().filter(|_| !late),
+            });
         }
-        let response = ready!(this.future.poll(cx))?;
+        let response = match late {
+            true => not_sent(),
+            false => ready!(this.future.poll(cx))?.map(Some),
+        };
         let mut open = this.open.take();
         let status = response.status();
         if status == StatusCode::SWITCHING_PROTOCOLS || *this.is_connect && status.is_success() {
@@ -85,12 +101,20 @@ where
     }
 }
 
+/// The answer to a request that has not come in time: its handler is dropped.
+fn not_sent<B>() -> Response<Option<B>> {
+    let mut response = Response::new(None);
+    *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+    response
+}
+
 pin_project! {
     /// The body of an answer.
     #[derive(Debug)]
     pub(super) struct Reply<B> {
+        // `None`: nothing.
         #[pin]
-        body: B,
+        body: Option<B>,
         // Chunks up to this size stay whole.
         whole: usize,
         _open: Option<Open>,
@@ -111,7 +135,10 @@ impl<B: Body> Body for Reply<B> {
         if let Some(byte) = this.last.take() {
             return Poll::Ready(Some(Ok(Frame::data(Piece::Last([byte], 0)))));
         }
-        let Some(frame) = ready!(this.body.poll_frame(cx)?) else {
+        let Some(body) = this.body.as_pin_mut() else {
+            return Poll::Ready(None);
+        };
+        let Some(frame) = ready!(body.poll_frame(cx)?) else {
             return Poll::Ready(None);
         };
         Poll::Ready(Some(Ok(frame.map_data(|data| {
@@ -125,11 +152,13 @@ impl<B: Body> Body for Reply<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.last.is_none() && self.body.is_end_stream()
+        let is_at_end = self.body.as_ref().is_none_or(B::is_end_stream);
+        self.last.is_none() && is_at_end
     }
 
     fn size_hint(&self) -> SizeHint {
-        let mut hint = self.body.size_hint();
+        let nothing = SizeHint::with_exact(0);
+        let mut hint = self.body.as_ref().map_or(nothing, B::size_hint);
         if self.last.is_some() {
             if let Some(upper) = hint.upper() {
                 hint.set_upper(upper + 1);

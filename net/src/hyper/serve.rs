@@ -18,12 +18,13 @@ use ::hyper::server::conn::http1;
 
 use super::Answer;
 use super::connection::{Caller, Manner, Trouble, connection};
+use super::establish::{Establish, Plain, Through};
 use super::limits::Limits;
 use super::talk::Protocols;
 use crate::ServeError;
 use crate::serve::Accept;
 use crate::serve::crowd::Crowd;
-use crate::serve::ending::{DRAIN, Stop, until_stopped};
+use crate::serve::ending::{DRAIN, Stop, apart, until_stopped};
 
 /// The header timeout, and the idle timeout, where nothing else is said; hyper's own default.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -123,16 +124,17 @@ pub struct Serve<L: Accept, S, Kind, H = Plain> {
     handler: S,
     kind: PhantomData<fn() -> Kind>,
     establish: H,
-    settings: Settings<L::Peer>,
+    pub(super) settings: Settings<L::Peer>,
 }
 
-struct Settings<P> {
+/// What a server is told before it starts.
+pub(super) struct Settings<P> {
     protocols: Protocols,
-    header_timeout: Option<Duration>,
+    pub(super) header_timeout: Option<Duration>,
     /// `None`: as the header timeout.
-    idle_timeout: Option<Option<Duration>>,
-    read_timeout: Option<Duration>,
-    write_timeout: Option<Duration>,
+    pub(super) idle_timeout: Option<Option<Duration>>,
+    pub(super) read_timeout: Option<Duration>,
+    pub(super) write_timeout: Option<Duration>,
     most: usize,
     stop: Option<Stop>,
     drain: Duration,
@@ -181,108 +183,6 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
     /// **Go:** the context of `server.Shutdown(ctx)`.
     pub fn drain(mut self, patience: Duration) -> Self {
         self.settings.drain = patience;
-        self
-    }
-
-    /// How long a client may take for its handshake, and then for the head of a request, counted from its first byte, or, of the first
-    /// request, from the end of the handshake. Who is slower is closed. `None`: for ever, which lets anybody hold connections for nothing.
-    /// 30 s by default.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// # use std::convert::Infallible;
-    /// # use hyper::{Request, Response, body::Incoming};
-    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
-    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
-    /// net::hyper::serve(listener, hello).header_timeout(Duration::from_secs(5)).await
-    /// # }
-    /// ```
-    ///
-    /// **Go:** `ReadHeaderTimeout`.
-    pub fn header_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.header_timeout = limit.into();
-        self
-    }
-
-    /// How long a connection may be without a request, counted from the end of an answer to the first byte of the next request. Then it is
-    /// closed, which is no error. `None`: for ever. As long as [`header_timeout`](Self::header_timeout) by default.
-    ///
-    /// An HTTP/2 connection is idle while no request of it is being answered, whatever pings are exchanged. Its client is told to go, and cut
-    /// off if it is still there after as long again. One that is silent for as long while it waits for an answer is asked
-    /// whether it is there, and stays if it says so.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// # use std::convert::Infallible;
-    /// # use hyper::{Request, Response, body::Incoming};
-    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
-    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
-    /// // Browsers that come back within two minutes find their connection still there.
-    /// net::hyper::serve(listener, hello).idle_timeout(Duration::from_secs(120)).await
-    /// # }
-    /// ```
-    ///
-    /// **Go:** `IdleTimeout`.
-    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.idle_timeout = Some(limit.into());
-        self
-    }
-
-    /// How long a client may take for a whole request: the head, counted as for [`header_timeout`](Self::header_timeout), and the body.
-    /// After that, reading the body fails in the handler, which may still answer; then the connection is closed. `None`, for ever, by default:
-    /// set it where bodies are read whole before anything else is done, or read them with a limit of the handler's own.
-    ///
-    /// A body that the handler does not read is not waited for, and has no limit.
-    ///
-    /// In HTTP/2, where requests share a connection, this holds for the client's first 24 bytes alone, by which it is known that it speaks
-    /// HTTP/2. After them [`idle_timeout`](Self::idle_timeout) ends a connection whose next head does not come, and
-    /// [`write_timeout`](Self::write_timeout), which counts from the head, bounds request and answer together: set it, too, or read bodies with a
-    /// limit of the handler's own.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// # use std::convert::Infallible;
-    /// # use hyper::{Request, Response, body::Incoming};
-    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
-    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
-    /// // Five seconds for the head, a minute for the upload.
-    /// net::hyper::serve(listener, hello)
-    ///     .header_timeout(Duration::from_secs(5))
-    ///     .read_timeout(Duration::from_secs(60))
-    ///     .await
-    /// # }
-    /// ```
-    ///
-    /// **Go:** `ReadTimeout`, which holds for each request of HTTP/2, too.
-    pub fn read_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.read_timeout = limit.into();
-        self
-    }
-
-    /// How long an answer may take, from the end of the request's head until the client has taken the last byte: a handler that is slow, and a
-    /// client that does not read, have no more time together. Then the connection is closed. `None`, for ever, by default, so that a client
-    /// which never reads holds its connection: set it on the open network.
-    ///
-    /// With HTTP/2, where answers share a connection, each has its own limit: the handler is dropped, and the stream reset, when it is not done by
-    /// then, or the client has not granted room for all of the answer; the connection is closed when the client takes nothing any more.
-    /// (That costs each chunk of an answer a frame of ten bytes. Without this limit [`idle_timeout`](Self::idle_timeout) ends a connection all of
-    /// whose answers are done but for less than 16 KiB each that it grants no room.)
-    ///
-    /// A connection that has been upgraded has no limit: its handler sets one.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    /// # use std::convert::Infallible;
-    /// # use hyper::{Request, Response, body::Incoming};
-    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, Infallible> { unreachable!() }
-    /// # async fn server(listener: net::TcpListener) -> std::io::Result<()> {
-    /// net::hyper::serve(listener, hello).write_timeout(Duration::from_secs(30)).await
-    /// # }
-    /// ```
-    ///
-    /// **Go:** `WriteTimeout`.
-    pub fn write_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
-        self.settings.write_timeout = limit.into();
         self
     }
 
@@ -500,7 +400,7 @@ where
         let trouble = self.manner.trouble.clone();
         let paused = |shortage| {
             if let Some(trouble) = &trouble {
-                trouble(ServeError::accept(shortage));
+                apart(|| trouble(ServeError::accept(shortage)));
             }
         };
         loop {
@@ -518,83 +418,6 @@ where
                 stream, caller, whose, manner, member,
             )));
         }
-    }
-}
-
-/// What stands between a connection and HTTP: nothing ([`Plain`]), or a handshake ([`Through`]).
-///
-/// ```
-/// use net::hyper::{Establish, Plain};
-///
-/// # runtime::block_on(async {
-/// let (a, _b) = net::UnixStream::pair()?;
-/// let same: net::UnixStream = Plain.establish(a).await?;
-/// # drop(same);
-/// # std::io::Result::Ok(()) }).unwrap();
-/// ```
-///
-/// **Go:** `tls.NewListener` around a listener, or none.
-pub trait Establish<R>: Send + Sync + 'static {
-    /// What HTTP is spoken over.
-    type Stream: Read + Write + Unpin + Send + 'static;
-
-    /// Makes it of what was accepted.
-    fn establish(&self, raw: R) -> impl Future<Output = io::Result<Self::Stream>> + Send;
-}
-
-/// HTTP straight over what was accepted.
-///
-/// ```
-/// assert_eq!(format!("{:?}", net::hyper::Plain), "Plain");
-/// ```
-///
-/// **Go:** `server.Serve(ln)`.
-#[derive(Clone, Copy, Debug)]
-pub struct Plain;
-
-impl<R: Read + Write + Unpin + Send + 'static> Establish<R> for Plain {
-    type Stream = R;
-
-    async fn establish(&self, raw: R) -> io::Result<R> {
-        Ok(raw)
-    }
-}
-
-/// HTTP over what a handshake makes: see [`Serve::through`].
-///
-/// ```
-/// use net::hyper::{Serve, Through};
-///
-/// // What `through` makes of a server.
-/// fn limit<L, S, Kind, F>(server: Serve<L, S, Kind, Through<F>>) -> Serve<L, S, Kind, Through<F>>
-/// where
-///     L: net::Accept,
-/// {
-///     server.max_connections(100)
-/// }
-/// ```
-///
-/// **Go:** `server.ServeTLS(ln, …)`.
-#[derive(Clone, Copy)]
-pub struct Through<F>(F);
-
-impl<R, F, A, T> Establish<R> for Through<F>
-where
-    R: Send,
-    F: Fn(R) -> A + Send + Sync + 'static,
-    A: Future<Output = io::Result<T>> + Send,
-    T: Read + Write + Unpin + Send + 'static,
-{
-    type Stream = T;
-
-    fn establish(&self, raw: R) -> impl Future<Output = io::Result<T>> + Send {
-        (self.0)(raw)
-    }
-}
-
-impl<F> fmt::Debug for Through<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Through").finish_non_exhaustive()
     }
 }
 

@@ -6,20 +6,24 @@
 //!
 //! *How long.* hyper gives each stream a task, in which it calls the handler and then waits for room for the answer. While it waits it polls
 //! nothing of ours. So the executor wraps the task's future ([`Limited`]), and the handler's future, which is polled first, says until when it
-//! may go on ([`limit`]). When that time has come the task ends, and h2 resets the stream. The other streams of the connection go on.
+//! may go on ([`limit`]). When that time has come the task ends, and h2 resets the stream. The other streams of the connection go on. It may go on until the
+//! answer has to be taken, and until the request has to be there, if it is not (`uploads.rs`); in the latter case the handler is polled once
+//! more, to give way to an answer that says so.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 use runtime::time::{Instant, Sleep, sleep_until};
 
 use super::limits::Progress;
+use super::uploads::Upload;
 
 /// The streams of a connection that are open.
 #[derive(Debug, Default)]
@@ -84,14 +88,34 @@ impl Drop for Open {
     }
 }
 
-thread_local! {
-    /// Until when the stream may go on whose task is being polled.
-    static BY: Cell<Option<Instant>> = const { Cell::new(None) };
+/// Until when a stream may go on.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    /// Until the answer has been taken.
+    pub(super) answer: Option<Instant>,
+    /// As long as this is complete, or not due.
+    pub(super) upload: Option<Arc<Upload>>,
 }
 
-/// Has the task that is being polled end at this time, if it is a stream's.
-pub(super) fn limit(by: Instant) {
-    BY.set(Some(by));
+impl Ends {
+    fn next(&self) -> Option<Instant> {
+        let upload = self.upload.as_ref().and_then(|upload| upload.due());
+        self.answer.into_iter().chain(upload).min()
+    }
+
+    fn is_answer_late(&self) -> bool {
+        self.answer.is_some_and(|by| Instant::now() >= by)
+    }
+}
+
+thread_local! {
+    /// Until when the stream may go on whose task is being polled.
+    static ENDS: Cell<Ends> = const { Cell::new(Ends { answer: None, upload: None }) };
+}
+
+/// Has the task that is being polled end at these times, if it is a stream's.
+pub(super) fn limit(ends: Ends) {
+    drop(ENDS.replace(ends));
 }
 
 pin_project! {
@@ -100,7 +124,7 @@ pin_project! {
     pub(super) struct Limited<F> {
         #[pin]
         future: F,
-        by: Option<Instant>,
+        ends: Ends,
         sleep: Option<Pin<Box<Sleep>>>,
     }
 }
@@ -109,7 +133,7 @@ impl<F> Limited<F> {
     pub(super) fn new(future: F) -> Self {
         Self {
             future,
-            by: None,
+            ends: Ends::default(),
             sleep: None,
         }
     }
@@ -119,27 +143,36 @@ impl<F: Future> Future for Limited<F> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let lent = Lent(BY.replace(*this.by));
-        let polled = this.future.poll(cx);
-        *this.by = BY.get();
-        drop(lent);
-        if polled.is_ready() {
-            return Poll::Ready(());
+        let mut this = self.project();
+        let mut told = false;
+        loop {
+            let lent = Lent(ENDS.replace(mem::take(this.ends)));
+            let polled = this.future.as_mut().poll(cx);
+            *this.ends = ENDS.take();
+            drop(lent);
+            if polled.is_ready() {
+                return Poll::Ready(());
+            }
+            let Some(by) = this.ends.next() else {
+                return Poll::Pending;
+            };
+            let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep_until(by)));
+            if sleep.deadline() != by {
+                sleep.as_mut().reset(by);
+            }
+            ready!(sleep.as_mut().poll(cx));
+            if this.ends.is_answer_late() || mem::replace(&mut told, true) {
+                return Poll::Ready(());
+            }
         }
-        let Some(by) = *this.by else {
-            return Poll::Pending;
-        };
-        let sleep = this.sleep.get_or_insert_with(|| Box::pin(sleep_until(by)));
-        sleep.as_mut().poll(cx)
     }
 }
 
 /// Puts back what was there before, also when the future panics.
-struct Lent(Option<Instant>);
+struct Lent(Ends);
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        BY.set(self.0);
+        drop(ENDS.replace(mem::take(&mut self.0)));
     }
 }

@@ -18,6 +18,7 @@ use ::hyper::server::conn::{http1, http2};
 use runtime::time::timeout;
 
 use super::connection::{Caller, converse, converse_http1};
+use super::heads::Heads;
 use super::idle::Idle;
 use super::limits::{Limits, Progress};
 use super::timed::Timed;
@@ -86,7 +87,8 @@ impl Protocols {
         if begun.is_http2() {
             progress.release();
             let mut idle = Idle::new(progress);
-            let connection = self.http2.serve_connection(begun, caller);
+            let stream = Heads::new(begun, progress, PREFACE.len());
+            let connection = self.http2.serve_connection(stream, caller);
             let idle = |cx: &mut Context<'_>| match &mut idle {
                 Some(idle) => idle.poll(cx),
                 None => Poll::Pending,

@@ -9,6 +9,7 @@ use runtime::io::Direction;
 
 use super::Stream;
 use crate::kind::StreamKind;
+use crate::socket::Blocks;
 use crate::sys;
 
 impl<K: StreamKind> Stream<K> {
@@ -132,9 +133,9 @@ impl<K: StreamKind> Stream<K> {
         &'a self,
         buf: &'a mut [u8],
     ) -> impl Future<Output = io::Result<usize>> + Send + 'a {
-        let (place, empty) = (Location::caller(), buf.is_empty());
+        let (place, blocks) = (Location::caller(), Blocks::unless(buf.is_empty()));
         self.inner
-            .io(Direction::Read, place, empty, move |stream, _| {
+            .io(Direction::Read, place, blocks, move |stream, _| {
                 if buf.is_empty() {
                     return Ok(0);
                 }

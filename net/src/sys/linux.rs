@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::moved;
 
@@ -33,6 +33,41 @@ pub(crate) fn bind_address_no_port(socket: BorrowedFd<'_>) -> io::Result<()> {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// User, group and process of who made the other end of a Unix stream.
+pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
+    let mut peer = libc::ucred {
+        pid: 0,
+        uid: 0,
+        gid: 0,
+    };
+    let mut length = size_of_val(&peer) as libc::socklen_t;
+    // SAFETY: the kernel writes at most the length that is passed, which is the live local's, and the descriptor is open for as long as
+    // it is borrowed.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    match result {
+        // Zero: a process that cannot be seen from this one's namespace.
+        0 => Ok((peer.uid, peer.gid, (peer.pid != 0).then_some(peer.pid))),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Whether acknowledgements are sent at once.
+pub(crate) fn quickack(socket: BorrowedFd<'_>) -> io::Result<bool> {
+    SockRef::from(&socket).tcp_quickack()
+}
+
+pub(crate) fn set_quickack(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    SockRef::from(&socket).set_tcp_quickack(on)
 }
 
 /// A non-blocking pipe that holds so many bytes, or fewer if the system does not grant them: the end to read from, and the end to write to.

@@ -16,12 +16,17 @@ mod datagrams;
 #[path = "datagrams_other.rs"]
 mod datagrams;
 
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
+use crate::kind::Received;
+
 pub(crate) use self::datagrams::{recv_batch, send_batch, set_gro};
-pub(crate) use self::platform::{bind_address_no_port, pipe, send_file, socket, splice};
+pub(crate) use self::platform::{
+    bind_address_no_port, peer_credentials, pipe, quickack, send_file, set_quickack, socket, splice,
+};
 
 /// Receives what is there and leaves it there.
 pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
@@ -35,6 +40,47 @@ pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> 
         )
     };
     moved(n)
+}
+
+/// Receives from a Unix stream. The system stops behind bytes with which descriptors have come, or, where somebody has asked for them, the
+/// sender's credentials. Nobody takes them here, so that it lets them go, and says so.
+pub(crate) fn receive(socket: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
+    // SAFETY: an `IoSliceMut` is an iovec, as its documentation says, and names memory that may be written.
+    unsafe { receive_into(socket, bufs.as_mut_ptr().cast(), bufs.len()) }
+}
+
+/// The same, into memory that holds nothing yet.
+pub(crate) fn receive_uninit(
+    socket: BorrowedFd<'_>,
+    buf: &mut [MaybeUninit<u8>],
+) -> io::Result<Received> {
+    let mut whole = libc::iovec {
+        iov_base: buf.as_mut_ptr().cast(),
+        iov_len: buf.len(),
+    };
+    // SAFETY: it names memory that may be written.
+    unsafe { receive_into(socket, &raw mut whole, 1) }
+}
+
+/// # Safety
+///
+/// So many iovecs are there, and name memory that may be written.
+unsafe fn receive_into(
+    socket: BorrowedFd<'_>,
+    bufs: *mut libc::iovec,
+    count: usize,
+) -> io::Result<Received> {
+    // SAFETY: the structure is plain integers and pointers: zero is a value of it.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = bufs;
+    header.msg_iovlen = count as _;
+    // SAFETY: the header is a live local, which names the caller's memory and no room for an address or for control messages; the descriptor
+    // is open for as long as it is borrowed.
+    let n = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, 0) };
+    Ok(Received {
+        bytes: moved(n)?,
+        stopped: header.msg_flags & libc::MSG_CTRUNC != 0,
+    })
 }
 
 /// Whether an error says that this call does not work on these descriptors, or not at all here, so that another way is to be taken.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -12,9 +12,11 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::TcpListener;
 use super::options::Options;
+use crate::control::Control;
 use crate::error::{During, list, no_address};
 use crate::resolve::{ToSocketAddrs, resolve};
 use crate::sys;
+use crate::udp::UdpSocket;
 
 /// Settings of a [`TcpListener`], and of the connections it accepts.
 ///
@@ -28,7 +30,7 @@ use crate::sys;
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 ///
-/// **Go:** `net.ListenConfig`; `reuse_port` needs its `Control` hook there.
+/// **Go:** `net.ListenConfig`; `reuse_port` needs its `Control` there.
 #[derive(Clone, Debug)]
 pub struct ListenConfig {
     backlog: Option<u32>,
@@ -36,6 +38,7 @@ pub struct ListenConfig {
     reuse_address: bool,
     only_v6: Option<bool>,
     options: Options,
+    control: Control,
 }
 
 impl Default for ListenConfig {
@@ -61,6 +64,7 @@ impl ListenConfig {
             reuse_address: true,
             only_v6: None,
             options: Options::default(),
+            control: Control::default(),
         }
     }
 
@@ -152,6 +156,71 @@ impl ListenConfig {
         self
     }
 
+    /// Calls `set` with each socket before it is bound, after the settings above: for those that have no method here.
+    ///
+    /// Only one function is called, the last that was given. An error of it fails the listening.
+    ///
+    /// ```
+    /// use socket2::SockRef;
+    ///
+    /// # runtime::block_on(async {
+    /// let mut config = net::ListenConfig::new();
+    /// // Accepted connections have it, too; and only now does it give them a large window.
+    /// config.control(|fd| SockRef::from(&fd).set_recv_buffer_size(1 << 20));
+    /// let listener = config.listen("127.0.0.1:0").await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ListenConfig.Control`.
+    pub fn control(
+        &mut self,
+        set: impl Fn(BorrowedFd<'_>) -> io::Result<()> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.control = Control::new(set);
+        self
+    }
+
+    /// A UDP socket with these settings, as far as they concern it: [`reuse_port`](Self::reuse_port), [`only_v6`](Self::only_v6),
+    /// [`control`](Self::control). With `reuse_port` several sockets share the address: each datagram goes to one of them, one that is sent to a group or to everybody goes to all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`UdpSocket::bind`].
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is left bound.
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    ///
+    /// # runtime::block_on(async {
+    /// // Whoever else on this machine looks for printers may do so at the same time.
+    /// let socket = net::ListenConfig::new().reuse_port(true).listen_packet("0.0.0.0:0").await?;
+    /// # if false {
+    /// socket.join_multicast_v4(Ipv4Addr::new(224, 0, 0, 251), Ipv4Addr::UNSPECIFIED)?;
+    /// # }
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `lc.ListenPacket(ctx, "udp", addr)`.
+    pub async fn listen_packet(&self, address: impl ToSocketAddrs) -> io::Result<UdpSocket> {
+        UdpSocket::bind_as(address, |socket, address| {
+            if let (true, Some(only)) = (address.is_ipv6(), self.only_v6) {
+                socket.set_only_v6(only)?;
+            }
+            if self.reuse_port {
+                socket.set_reuse_port(true)?;
+            }
+            self.control.apply(socket)
+        })
+        .await
+    }
+
     /// Binds and listens. A name that has several addresses is bound to the first that can be.
     ///
     /// # Errors
@@ -211,6 +280,7 @@ impl ListenConfig {
             socket.set_reuse_port(true)?;
         }
         self.options.apply(&SockRef::from(socket))?;
+        self.control.apply(socket)?;
         socket.bind(&address.into())
     }
 

@@ -9,7 +9,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::Location;
 use std::pin::pin;
 use std::task::Poll;
@@ -21,9 +21,10 @@ use socket2::{Domain, Protocol, SockRef, Type};
 
 use super::TcpStream;
 use super::options::Options;
+use crate::control::Control;
 use crate::error::{During, LOCAL, list, no_address};
 use crate::resolve::{Target, ToSocketAddrs, resolve};
-use crate::socket::Socket;
+use crate::socket::{Blocks, Socket};
 use crate::sys::{self, bind_address_no_port};
 
 /// The least time that an address gets of a limit which is shared out. Go's value.
@@ -58,6 +59,7 @@ pub struct Dialer {
     local: Option<SocketAddr>,
     fallback_delay: Option<Duration>,
     options: Options,
+    control: Control,
 }
 
 impl Default for Dialer {
@@ -85,6 +87,7 @@ impl Dialer {
             local: None,
             fallback_delay: Some(FALLBACK_DELAY),
             options: Options::default(),
+            control: Control::default(),
         }
     }
 
@@ -172,6 +175,31 @@ impl Dialer {
     /// **Go:** `Dialer.KeepAlive`.
     pub fn keepalive(&mut self, interval: Option<Duration>) -> &mut Self {
         self.options.keepalive = interval;
+        self
+    }
+
+    /// Calls `set` with each socket before it connects, after the settings above: for those that have no method here.
+    ///
+    /// Only one function is called, the last that was given. A name's addresses have a socket each. An error of it fails the connecting.
+    ///
+    /// ```
+    /// use socket2::SockRef;
+    ///
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let mut dialer = net::Dialer::new();
+    /// dialer.control(|fd| SockRef::from(&fd).set_recv_buffer_size(1 << 20));
+    /// let stream = dialer.connect(address).await?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `Dialer.Control`.
+    pub fn control(
+        &mut self,
+        set: impl Fn(BorrowedFd<'_>) -> io::Result<()> + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.control = Control::new(set);
         self
     }
 
@@ -346,7 +374,7 @@ impl Dialer {
         if !is_connected(&socket)? {
             // Waits for events; each may be for nothing.
             socket
-                .io(Direction::Write, place, false, |stream, _| {
+                .io(Direction::Write, place, Blocks::Perhaps, |stream, _| {
                     connected(stream)
                 })
                 .await?;
@@ -360,19 +388,25 @@ impl Dialer {
         let domain = Domain::for_address(address);
         let socket = sys::socket(domain, Type::STREAM, Some(Protocol::TCP))?;
         self.options.apply(&SockRef::from(&socket))?;
+        self.control.apply(&socket)?;
         if let Some(local) = self.local {
             // The port is chosen at the connect, when the destination is known.
             bind_address_no_port(socket.as_fd())?;
             socket.bind(&local.into()).during(LOCAL, local)?;
         }
         match socket.connect(&address.into()) {
-            Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+            Err(error) if !is_under_way(&error) => Err(error),
             _ => {
                 let stream = std::net::TcpStream::from(OwnedFd::from(socket));
                 Ok(mio::net::TcpStream::from_std(stream))
             }
         }
     }
+}
+
+/// Whether the system goes on connecting; after a signal, too, and another call would only be told so.
+fn is_under_way(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
 }
 
 /// Addresses of both families, and how long the second waits for the first.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -11,6 +12,7 @@ use super::options::set_keepalive;
 use crate::kind::Tcp;
 use crate::resolve::ToSocketAddrs;
 use crate::stream::Stream;
+use crate::sys;
 
 /// A TCP connection.
 ///
@@ -203,6 +205,122 @@ impl Stream<Tcp> {
     /// **Go:** `SetLinger`.
     pub fn set_linger(&self, linger: Option<Duration>) -> io::Result<()> {
         self.settings(|socket| socket.set_linger(linger))
+    }
+
+    /// What a close does with data not yet sent: see [`set_linger`](Self::set_linger).
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// assert_eq!(stream.linger()?, None);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `syscall.GetsockoptLinger`.
+    pub fn linger(&self) -> io::Result<Option<Duration>> {
+        self.settings(|socket| socket.linger())
+    }
+
+    /// How many routers a packet may pass, in either family: as the system has it by default (64 on Linux).
+    ///
+    /// # Errors
+    ///
+    /// It has been closed.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// assert!(stream.ttl()? > 1);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ipv4.Conn.TTL` of `golang.org/x/net`.
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.inner.with(|stream| {
+            let socket = SockRef::from(stream);
+            match stream.local_addr()? {
+                SocketAddr::V4(_) => socket.ttl_v4(),
+                SocketAddr::V6(_) => socket.unicast_hops_v6(),
+            }
+        })
+    }
+
+    /// Sets how many routers a packet may pass: 1 reaches the local network alone.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed; the number is zero or above 255.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// stream.set_ttl(1)?;
+    /// assert_eq!(stream.ttl()?, 1);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `ipv4.Conn.SetTTL` of `golang.org/x/net`.
+    pub fn set_ttl(&self, hops: u32) -> io::Result<()> {
+        self.inner.with(|stream| {
+            let socket = SockRef::from(stream);
+            match stream.local_addr()? {
+                SocketAddr::V4(_) => socket.set_ttl_v4(hops),
+                SocketAddr::V6(_) => socket.set_unicast_hops_v6(hops),
+            }
+        })
+    }
+
+    /// Whether acknowledgements are sent at once, at the moment: see [`set_quickack`](Self::set_quickack).
+    ///
+    /// # Errors
+    ///
+    /// It has been closed; other systems than Linux do not have it.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// # #[cfg(target_os = "linux")]
+    /// println!("{}", stream.quickack()?);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK)`.
+    pub fn quickack(&self) -> io::Result<bool> {
+        self.control(sys::quickack)
+    }
+
+    /// Has acknowledgements sent at once (true), or held back for what may go with them, as Linux does for 40 ms at least (false). Linux changes it
+    /// back by itself as it sees fit, so that it is to be set again after each read.
+    ///
+    /// # Errors
+    ///
+    /// It has been closed; other systems than Linux do not have it.
+    ///
+    /// ```
+    /// # runtime::block_on(async {
+    /// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+    /// # let address = listener.local_addr()?;
+    /// let stream = net::TcpStream::connect(address).await?;
+    /// # #[cfg(target_os = "linux")]
+    /// stream.set_quickack(true)?;
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
+    ///
+    /// **Go:** `syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1)`.
+    pub fn set_quickack(&self, on: bool) -> io::Result<()> {
+        self.control(|socket| sys::set_quickack(socket, on))
     }
 
     fn settings<R>(&self, f: impl FnOnce(&SockRef<'_>) -> io::Result<R>) -> io::Result<R> {

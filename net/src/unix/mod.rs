@@ -1,6 +1,7 @@
 //! Sockets of the local machine, named by a file or, on Linux, by a name that has no file ("abstract").
 #![forbid(unsafe_code)]
 
+mod credentials;
 mod datagram;
 mod listener;
 mod stream;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 use socket2::SockAddr;
 
+pub use self::credentials::PeerCred;
 pub use self::datagram::UnixDatagram;
 pub use self::listener::UnixListener;
 pub use self::stream::UnixStream;

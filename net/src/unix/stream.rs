@@ -107,6 +107,8 @@ async fn connect_patiently(address: &SockAddr) -> io::Result<mio::net::UnixStrea
                 sleep(pause).await;
                 pause = (pause * 2).min(LAST_PAUSE);
             }
+            // Not connected, unlike TCP, and so once more.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
             Ok(()) => {
                 let stream = std::os::unix::net::UnixStream::from(OwnedFd::from(socket));

@@ -15,6 +15,7 @@ use super::operation::Readiness;
 use super::readiness::Record;
 use super::records::{Page, Token};
 use super::state::{Direction, Ready};
+use crate::task::call_waker;
 use crate::time::Instant;
 
 /// Readiness of one descriptor, as the reactor reports it.
@@ -46,8 +47,14 @@ pub struct Registration {
     token: Token,
 }
 
+/// Urgent data with the rest, where the system tells of it: see `state.rs`.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READING: mio::Interest = mio::Interest::READABLE.add(mio::Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const READING: mio::Interest = mio::Interest::READABLE;
+
 fn both() -> mio::Interest {
-    mio::Interest::READABLE | mio::Interest::WRITABLE
+    READING | mio::Interest::WRITABLE
 }
 
 impl Registration {
@@ -115,8 +122,7 @@ impl Registration {
     where
         S: mio::event::Source + ?Sized,
     {
-        let reading = mio::Interest::READABLE;
-        Self::on(&super::current_driver(), source, Ready::BOTH, reading)
+        Self::on(&super::current_driver(), source, Ready::BOTH, READING)
     }
 
     /// Has writing reported from now on, too: see [`new_reading`](Self::new_reading). If the descriptor is writable at this moment, that is
@@ -270,9 +276,7 @@ impl Registration {
     pub fn close(&self) {
         let mut wakers = Vec::new();
         self.record().close(&mut wakers);
-        for waker in wakers {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(call_waker);
     }
 
     /// Sets the time at which operations in this direction fail, those that wait and those to come, until another deadline is set. A

@@ -12,6 +12,7 @@
 //! - A *hang-up* bit means: a call in this direction ends at once, with the rest of the data, the end of the stream or an error. It
 //!   keeps a short read from clearing readiness, because the end of the stream comes without another event. The kernel has the last
 //!   word: a call that would block clears it too (an error on a connected datagram socket goes away when it has been read).
+//!   Urgent data sets it as well: a read stops before the urgent byte, with less than there is.
 //! - The *tick* of a direction counts its events. Clearing names the tick seen **before** the system call, and does nothing when
 //!   an event came in between: the event may be about bytes that the call did not see.
 //! - *Closed* and *shutdown* are set once and end with the generation.
@@ -120,7 +121,7 @@ impl Ready {
         if event.is_writable() || event.is_write_closed() || event.is_error() {
             bits |= READABLE << 1;
         }
-        if event.is_read_closed() {
+        if event.is_read_closed() || event.is_priority() {
             bits |= READ_HANG_UP;
         }
         if event.is_write_closed() {

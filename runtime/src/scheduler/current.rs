@@ -2,7 +2,8 @@
 //!
 //! Two kinds of thread know a runtime: its workers, and threads that entered it (`Handle::enter`, `block_on`, jobs of the blocking pool).
 //! A worker's thread-local is a plain pointer, since every spawn and wake reads it; an entered thread owns a count on the scheduler, so
-//! that a forgotten guard leaves nothing dangling.
+//! that a forgotten guard leaves nothing dangling. A guard may also outlive the worker that it was made on, in a thread-local of the same
+//! thread: it knows no worker, but only whether there was one to be seen, and [`HOME`] knows which, while there is one.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -17,7 +18,10 @@ use crate::task::{Arena, Cookie, Header, Id, WaitReason};
 use crate::time::{Timeline, Timers, clock};
 
 thread_local! {
+    /// The worker that the thread is, or null where it has entered another runtime.
     static WORKER: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+    /// The worker that the thread is, whatever it has entered.
+    static HOME: Cell<*const Worker> = const { Cell::new(ptr::null()) };
     static TASK: Cell<*const Header> = const { Cell::new(ptr::null()) };
     /// The innermost `block_on` that the thread is in.
     static BLOCK_ON: Cell<*const Sleeper> = const { Cell::new(ptr::null()) };
@@ -26,24 +30,44 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Runs the worker's loop with the worker as the thread's current one.
+/// Runs the worker's loop with the worker as the thread's current one. Called once a thread, which has entered no runtime.
 pub(crate) fn with_worker_set<R>(worker: &Worker, f: impl FnOnce() -> R) -> R {
-    let _restore = SetWorker::new(worker);
+    let _unset = SetWorker::new(worker);
     f()
 }
 
-struct SetWorker(*const Worker);
+struct SetWorker<'a>(PhantomData<&'a Worker>);
 
-impl SetWorker {
-    fn new(worker: *const Worker) -> Self {
-        Self(WORKER.replace(worker))
+impl<'a> SetWorker<'a> {
+    fn new(worker: &'a Worker) -> Self {
+        HOME.set(worker);
+        WORKER.set(worker);
+        Self(PhantomData)
     }
 }
 
-impl Drop for SetWorker {
+impl Drop for SetWorker<'_> {
     fn drop(&mut self) {
-        WORKER.set(self.0);
+        HOME.set(ptr::null());
+        leave_all();
     }
+}
+
+/// A worker's poll is over, and with it every guard that was made in it, though it may have been forgotten or put away: the next task
+/// finds itself in its own runtime.
+#[inline]
+pub(crate) fn leave_forgotten() {
+    if DEPTH.get() != 0 {
+        leave_all();
+    }
+}
+
+#[cold]
+fn leave_all() {
+    DEPTH.set(0);
+    WORKER.set(HOME.get());
+    let current = ENTERED.try_with(|entered| entered.take());
+    drop(current);
 }
 
 /// The worker that the calling thread is, if any.
@@ -51,8 +75,15 @@ impl Drop for SetWorker {
 pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     // During the destruction of a thread's locals there is no worker any more; the locals here have no destructor, so they stay usable.
     let worker = WORKER.get();
-    // SAFETY: `with_worker_set` borrows the worker for as long as the pointer is set, and it is set for this thread alone.
+    // SAFETY: `with_worker_set` borrows the worker for as long as `HOME` is set, for this thread alone, and this pointer is that of `HOME`
+    // or null: it is set together with it, and only ever copied from there.
     f(unsafe { worker.as_ref() })
+}
+
+/// The same, whatever runtime the thread has entered.
+pub(crate) fn with_own_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+    // SAFETY: `with_worker_set` borrows the worker for as long as the pointer is set, and it is set for this thread alone.
+    f(unsafe { HOME.get().as_ref() })
 }
 
 /// The slab arena that the calling thread owns, or null.
@@ -162,12 +193,13 @@ pub(crate) fn with_timeline<R>(f: impl FnOnce(Option<&Timeline>) -> R) -> R {
 
 /// Makes a scheduler the thread's current one until the guard is dropped.
 pub(crate) fn enter(scheduler: Arc<Scheduler>) -> Entered {
-    let worker = with_worker(|worker| match worker {
-        Some(worker) if !Arc::ptr_eq(worker.scheduler(), &scheduler) => {
-            Some(SetWorker::new(ptr::null()))
-        }
-        _ => None,
+    let (on_worker, foreign) = with_worker(|worker| {
+        let foreign = |worker: &Worker| !Arc::ptr_eq(worker.scheduler(), &scheduler);
+        (worker.is_some(), worker.is_some_and(foreign))
     });
+    if foreign {
+        WORKER.set(ptr::null());
+    }
     // While the thread's locals are destroyed there is no current runtime any more; a runtime may still be dropped there.
     let before = ENTERED.try_with(|entered| entered.replace(Some(scheduler)));
     let depth = DEPTH.get() + 1;
@@ -175,7 +207,7 @@ pub(crate) fn enter(scheduler: Arc<Scheduler>) -> Entered {
     Entered {
         depth,
         before: before.ok().flatten(),
-        _worker: worker,
+        on_worker,
         _not_send: PhantomData,
     }
 }
@@ -189,7 +221,8 @@ pub(crate) struct Entered {
     /// From one.
     depth: usize,
     before: Option<Arc<Scheduler>>,
-    _worker: Option<SetWorker>,
+    /// Whether the thread's worker was the current one.
+    on_worker: bool,
     /// It restores a thread-local: it must be dropped where it was made.
     _not_send: PhantomData<*const ()>,
 }
@@ -200,6 +233,11 @@ impl Drop for Entered {
             return;
         }
         DEPTH.set(self.depth - 1);
+        WORKER.set(if self.on_worker {
+            HOME.get()
+        } else {
+            ptr::null()
+        });
         let before = self.before.take();
         // The current one is dropped after the cell is free again: it may be the last count.
         let current = ENTERED.try_with(|entered| entered.replace(before));

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use super::idle::Notify;
 use super::parker::Unpark;
+use super::refused::refuse;
 use super::{Scheduler, current, monitor};
 use crate::metrics::count;
 use crate::task::{Runnable, Stamp};
@@ -41,7 +42,7 @@ impl Scheduler {
         };
         match queued {
             Ok(()) => self.notify(),
-            Err(task) => self.refuse(task),
+            Err(task) => refuse(task),
         }
     }
 

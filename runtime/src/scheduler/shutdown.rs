@@ -2,8 +2,8 @@
 //!
 //! In this order: workers stop after the poll they are in; blocking jobs that have not started are forgotten, those that run are waited
 //! for; then every task that is left is cancelled where it lies, so that its destructors run and its handle learns of it; timers and
-//! reactor are closed; the slab is given up. A task that is woken meanwhile is refused by the queue, and cancelled by who woke it:
-//! that is waited for, too, so that all destructors have run when the runtime is gone.
+//! reactor are closed; the slab is given up. A task that is woken meanwhile is refused by the queue, and cancelled by who woke it
+//! ([`refused`](super::refused)): that is waited for, too, so that all destructors have run when the runtime is gone.
 //!
 //! With a deadline, threads that are still busy then are left to themselves. What they share stays alive until the last of them ends,
 //! and that one does the rest.
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::{Scheduler, current};
 use crate::deadlock;
-use crate::task::{Header, Runnable, shut_down};
+use crate::task::{Header, call_waker, shut_down};
 
 /// The book of the workers' threads.
 #[derive(Debug)]
@@ -216,18 +216,17 @@ impl Scheduler {
         let _ = self.cancel_all();
         self.drain_queues();
         for slot in self.started_slots() {
-            slot.timers.release();
+            slot.timers.close();
             slot.poll.preempt.release();
         }
+        self.timeline.close().into_iter().for_each(call_waker);
         self.driver.close();
         // SAFETY: no worker is left, and from `close_outside` on nobody else allocates.
         unsafe { self.slab.abandon(self.clone()) };
     }
 
-    /// Ends a task that comes too late to be run, on the thread of who brings it.
-    #[cold]
-    pub(crate) fn refuse(&self, task: Runnable) {
-        task.cancel();
+    /// A task was ended by who brought it too late to be run.
+    pub(crate) fn has_refused(&self) {
         drop(self.ending.lock());
         self.ending.ended.notify_all();
     }

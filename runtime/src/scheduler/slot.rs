@@ -126,6 +126,12 @@ impl Slot {
     }
 }
 
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.timers.release();
+    }
+}
+
 /// Which poll the owner is in. All of it is written by the owner, by plain stores, but for the mark that the monitor sets.
 #[derive(Debug)]
 pub(crate) struct PollMark {

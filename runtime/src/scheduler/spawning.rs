@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, MutexGuard};
 
 use super::blocking::Job;
+use super::refused::refuse;
 use super::worker::Worker;
 use super::{Scheduler, current};
 use crate::task::{self, Id, IdBlock, JoinHandle, Named, Runnable};
@@ -143,7 +144,7 @@ impl Scheduler {
             Err(refused) => return refused,
         };
         if let Err((job, error)) = self.blocking.submit(self, job) {
-            self.refuse(job);
+            refuse(job);
             if !self.is_stopping() {
                 panic!(
                     "spawn_blocking: cannot start a thread: {error}; raise the limit of processes (ulimit -u) or lower Builder::max_blocking_threads"

@@ -31,6 +31,9 @@ const LOOKS: usize = 4;
 /// All sizes of one arena.
 pub(super) struct Bins<C> {
     bins: [Bin<C>; CLASSES],
+    /// A bit for each class whose list has chunks, or had some when [`collect`](Self::collect) last looked at it: every sleep of a
+    /// worker comes by, most find nothing, and the lists of all sizes are eighteen cache lines.
+    listed: Cell<u64>,
     /// On a line of its own: others write it.
     calls: CachePadded<Calls<C>>,
 }
@@ -46,6 +49,7 @@ impl<C: Copy> Bins<C> {
     pub(super) fn new() -> Self {
         Self {
             bins: std::array::from_fn(|_| Bin::default()),
+            listed: Cell::new(0),
             calls: CachePadded::new(Calls::new()),
         }
     }
@@ -102,8 +106,14 @@ impl<C: Copy> Bins<C> {
 
     /// Lists an unlisted chunk, or releases it.
     fn list(&self, chunk: Chunk<C>) {
-        self.bins[chunk.class()].push_back(chunk);
+        self.push_back(chunk);
         self.watch(chunk);
+    }
+
+    fn push_back(&self, chunk: Chunk<C>) {
+        const { assert!(CLASSES <= u64::BITS as usize, "a bit a class") };
+        self.listed.set(self.listed.get() | 1 << chunk.class());
+        self.bins[chunk.class()].push_back(chunk);
     }
 
     /// Makes sure that a listed chunk is released when all of it has come back.
@@ -124,7 +134,7 @@ impl<C: Copy> Bins<C> {
     #[cold]
     pub(super) fn attend(&self, chunk: Chunk<C>) {
         if chunk.standing() == Standing::Full {
-            self.bins[chunk.class()].push_back(chunk);
+            self.push_back(chunk);
         }
         if !chunk.is_idle() {
             return;
@@ -139,16 +149,28 @@ impl<C: Copy> Bins<C> {
     /// Releases what can be released cheaply; for an owner that is about to be idle. `true`: something more may be found by calling again.
     pub(super) fn collect(&self) -> bool {
         self.answer_calls();
-        let mut more = false;
-        for bin in &self.bins {
-            for _ in 0..LOOKS {
-                let Some(chunk) = bin.first.get() else { break };
-                bin.unlink(chunk);
-                bin.push_back(chunk);
-                if chunk.is_idle() {
-                    more = true;
-                    self.attend(chunk);
-                }
+        let (mut more, mut classes) = (false, self.listed.get());
+        while classes != 0 {
+            let class = classes.trailing_zeros() as usize;
+            classes &= classes - 1;
+            more |= self.collect_class(class);
+        }
+        more
+    }
+
+    /// The same for one size.
+    fn collect_class(&self, class: usize) -> bool {
+        let (mut more, bin) = (false, &self.bins[class]);
+        for _ in 0..LOOKS {
+            let Some(chunk) = bin.first.get() else {
+                self.listed.set(self.listed.get() & !(1 << class));
+                break;
+            };
+            bin.unlink(chunk);
+            bin.push_back(chunk);
+            if chunk.is_idle() {
+                more = true;
+                self.attend(chunk);
             }
         }
         more

@@ -5,6 +5,9 @@
 //! leaf returns `Pending`, having woken its own task, which therefore goes to the back of the run queue.
 //!
 //! The budget belongs to the poll, not to the future: code that runs outside a task of this runtime is unconstrained.
+//!
+//! A poll that is refused and refused and does not return has an executor inside that asks again at once, such as a `block_on` of another
+//! library. No refusal ever makes it return, so that after very many of them in one poll it gets another budget.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -25,11 +28,16 @@ pub(crate) const BUDGET: i64 = 128;
 /// and so few that a yield beside them is cheap.
 const BUSY: i64 = 8;
 
+/// So many refusals in one poll, and it goes on with another budget. A guess: more than most tasks have futures side by side, each of which
+/// is refused once and has the poll return; few enough that an executor inside goes on at a tenth of its speed.
+const STUBBORN: i64 = 8 * BUDGET;
+
 /// The budget of code that is not constrained. It is spent like any other, so that spending needs no branch: that takes centuries.
 const UNCONSTRAINED: i64 = i64::MAX;
 
 thread_local! {
-    /// What this thread's poll may still spend; more than [`BUDGET`] if it is not constrained. Below zero where operations are nested.
+    /// What this thread's poll may still spend; more than [`BUDGET`] if it is not constrained. Below zero the refusals are counted, and
+    /// what nested operations have spent.
     static LEFT: Cell<i64> = const { Cell::new(UNCONSTRAINED) };
 }
 
@@ -96,9 +104,16 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<Proceed> {
 #[cold]
 #[inline(never)]
 fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
-    if LEFT.get() > BUDGET {
+    let left = LEFT.get();
+    if left > BUDGET {
         return Poll::Ready(Proceed(()));
     }
+    if left < -STUBBORN {
+        preempt::begin();
+        LEFT.set(BUDGET);
+        return Poll::Ready(Proceed(()));
+    }
+    LEFT.set(left.min(0) - 1);
     current::with_worker(|worker| {
         if let Some(worker) = worker {
             worker.count_budget_yield();

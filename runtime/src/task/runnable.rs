@@ -80,10 +80,15 @@ impl Runnable {
         drop(alive);
     }
 
-    /// Ends a task that will never be run.
-    pub(crate) fn cancel(self) {
+    /// Ends a task that will never be run, and says so to its scheduler.
+    pub(crate) fn refuse(self) {
+        let scheduler = self.scheduler();
+        let alive = self.keep_alive();
         // SAFETY: the queue's reference is given away.
         unsafe { shut_down(self.into_raw()) };
+        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `alive` keeps the slot.
+        unsafe { &*scheduler }.has_refused();
+        drop(alive);
     }
 
     /// Polls the task once. `here`: the arena that the calling thread owns, or null.

@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::{Instant, Wish};
+use super::Wish;
+use super::clock;
 use crate::handle::NO_RUNTIME;
 use crate::scheduler::{Scheduler, current};
 use crate::task::{WaitReason, coop, waiting};
@@ -39,7 +40,7 @@ use crate::task::{WaitReason, coop, waiting};
 ///
 /// All of this runtime's time goes by this clock: sleeps, tickers, timeouts, deadlines of sockets and of contexts, and
 /// [`Instant::now`](super::Instant::now) in its tasks. [`std::time::Instant::now`] and `SystemTime` do not: they go on. An
-/// [`Instant`] that is converted to std's, or from it, keeps its distance from the moment at which the runtime began. Other
+/// [`Instant`](super::Instant) that is converted to std's, or from it, keeps its distance from the moment at which the runtime began. Other
 /// runtimes of the process have their own clocks.
 ///
 /// # Panics
@@ -114,7 +115,7 @@ pub fn is_paused() -> bool {
 ///
 /// # Panics
 ///
-/// If there is no runtime, or if its clock is not paused. When polled, if the clock cannot express the time to come.
+/// If there is no runtime, if its clock is not paused, or if it cannot express the time to come, which lies centuries ahead.
 ///
 /// ```
 /// use runtime::time;
@@ -238,6 +239,13 @@ impl Wait {
             scheduler.timeline().is_paused(),
             "time::{name}: the clock of this runtime runs; call time::pause() first, or use #[runtime::test(start_paused = true)]"
         );
+        if let Some(by) = by {
+            let at = scheduler.timeline().now().saturating_add(clock::nanos(by));
+            assert!(
+                clock::in_reach(at) != clock::NEVER,
+                "time::{name}({by:?}): the clock cannot express the time to come; advance by some years at the most"
+            );
+        }
         Self {
             scheduler,
             by,
@@ -256,13 +264,16 @@ impl Wait {
             None => {
                 let wish = match self.by {
                     None => Wish::Stillness,
-                    Some(by) => Wish::Time((Instant::from_nanos(timeline.now()) + by).as_nanos()),
+                    Some(by) => Wish::Time(timeline.now().saturating_add(clock::nanos(by))),
                 };
                 self.entered = timeline.enter(wish, waker);
                 self.entered.is_some()
             }
         };
         if waits {
+            if timeline.is_closed() {
+                shut_down(self.place);
+            }
             let reason = self.by.map_or(WaitReason::Settle, |_| WaitReason::Sleep);
             waiting(reason, self.place);
             return Poll::Pending;
@@ -270,6 +281,14 @@ impl Wait {
         proceed.made_progress();
         Poll::Ready(())
     }
+}
+
+#[cold]
+fn shut_down(made_at: &Location<'_>) -> ! {
+    panic!(
+        "the runtime has shut down: nobody moves its clock any more; keep the Runtime for as long as something is awaited on it \
+         (this was awaited at {made_at})"
+    );
 }
 
 impl Drop for Wait {

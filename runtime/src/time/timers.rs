@@ -4,8 +4,9 @@
 //! another worker cancels through the same lock, and any thread may [`fire`](Timers::fire): a thief, the monitor, the owner itself. So
 //! no timer waits for a thread that is busy or blocked.
 //!
-//! A `Timers` is never freed. It comes from a pool and goes back there when its runtime shuts down, for a [`Sleep`](super::Sleep) may
-//! outlive the runtime that it was polled on and still point here.
+//! A `Timers` is never freed. It comes from a pool and goes back there when nobody can reach its scheduler any more, for a
+//! [`Sleep`](super::Sleep) may outlive the runtime that it was polled on and still point here. It is closed before, when the runtime ends: a
+//! handle that is left then finds it closed, and not the wheel of another runtime, whose clock may tell another time.
 //!
 //! # Invariants
 //!
@@ -88,8 +89,7 @@ impl Timers {
         timers
     }
 
-    /// Gives it back: the runtime has shut down. Timers still here are detached and their tasks woken; polled again they find another
-    /// runtime, or panic.
+    /// Gives it back: nobody knows it any more but timers that are not in it.
     pub(crate) fn release(&'static self) {
         self.close();
         lock_pool().push(self);
@@ -177,7 +177,8 @@ impl Timers {
         }
     }
 
-    /// Takes no more timers, and detaches those that are here.
+    /// Takes no more timers: the runtime has shut down. Those that are here are detached and their tasks woken; polled again they find
+    /// another runtime, or panic.
     pub(crate) fn close(&self) {
         loop {
             let mut batch = Batch::new(BATCH);

@@ -4,9 +4,9 @@ use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use runtime::time;
+use runtime::{Builder, time};
 
 use crate::common::{runtime, until, watchdog};
 use crate::{HOUR, MICROSECOND, MILLISECOND, each_size};
@@ -225,4 +225,36 @@ fn a_run_is_known_by_the_line_that_made_the_timer() {
         assert!(dump.contains(&made_at), "{dump}");
         assert!(!dump.contains("src/time/after_func.rs"), "{dump}");
     });
+}
+
+#[test]
+fn a_timer_whose_runtime_is_gone_disturbs_no_other() {
+    let _watchdog = watchdog("");
+    let far = Duration::from_secs(1_000_000);
+    let called = Arc::new(AtomicUsize::new(0));
+    let ahead = Builder::new().start_paused(true).build().unwrap();
+    let counts = called.clone();
+    let timer = ahead.block_on(async {
+        let timer = runtime::spawn(async move {
+            time::after_func(far, move || {
+                counts.fetch_add(1, SeqCst);
+            })
+        });
+        time::sleep(far / 2).await;
+        timer.await.unwrap()
+    });
+    drop(ahead);
+    // What the first one had is there for the next.
+    let rt = runtime(1);
+    timer.reset(far);
+    rt.block_on(async {
+        let task = runtime::spawn(async {
+            let start = Instant::now();
+            time::sleep(Duration::from_millis(20)).await;
+            start.elapsed()
+        });
+        let slept = task.await.unwrap();
+        assert!(slept >= Duration::from_millis(20), "after {slept:?}");
+    });
+    assert_eq!(called.load(SeqCst), 0);
 }

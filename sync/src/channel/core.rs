@@ -16,17 +16,11 @@
 use std::collections::VecDeque;
 use std::task::Waker;
 
+use super::gate::{IS_CLOSED, RECV_READY, SEND_READY};
 use super::ring::Ring;
 use super::waiter::List;
 use crate::gone::Gone;
 use crate::waiters::Batch;
-
-/// A receive would not wait, as far as one can tell without the lock.
-pub(crate) const RECV_READY: u8 = 1;
-/// A send would not wait, as far as one can tell without the lock.
-pub(crate) const SEND_READY: u8 = 2;
-/// The channel is closed.
-pub(crate) const IS_CLOSED: u8 = 4;
 
 /// See the module.
 pub(crate) struct Core<T> {
@@ -180,7 +174,7 @@ impl<T> Core<T> {
         )
     }
 
-    /// What can be told of the channel without its lock. Called at each unlock, hence without branches.
+    /// What can be told of the channel without its lock, see [`gate`](super::gate). Called at each unlock, hence without branches.
     #[inline]
     pub(super) fn readiness(&self) -> u8 {
         let receivable =

@@ -30,6 +30,7 @@ use crate::primitive::Arc;
 mod closed;
 mod core;
 mod error;
+pub(crate) mod gate;
 mod pending;
 mod receiver;
 mod receiving;

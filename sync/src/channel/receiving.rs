@@ -9,10 +9,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use super::core::Received;
+use super::gate::RECV_READY;
 use super::pending::{Queue, keep_waiting, withdraw};
 use super::shared::{Channel, Locked, wake};
 use super::waiter::{Owner, Waiter, state};
-use crate::primitive::Held;
+use crate::select::arm::ChannelCase;
 use crate::select::case::{Attempt, Case};
 use crate::select::claim::Claim;
 
@@ -85,6 +86,19 @@ where
     pub(crate) fn reset(&self) {
         debug_assert_eq!(self.waiter.state(), state::FINISHED);
         self.waiter.set_state(state::IDLE);
+    }
+
+    /// [`Reset`](Self::reset), if the panic of a sender's waker went by when it had just finished.
+    #[inline]
+    pub(super) fn recover(&self) {
+        if self.waiter.state() == state::FINISHED {
+            self.reset();
+        }
+    }
+
+    /// Whether it has been handed a value that it has not returned yet.
+    pub(super) fn has_value(&self) -> bool {
+        self.waiter.state() == state::DONE
     }
 
     /// Gets out of line, and gives back what it has been handed: its handle goes on with something else. It can be polled again.
@@ -182,6 +196,16 @@ where
         unsafe { self.waiter.take_value() }
     }
 
+    /// The operation as an arm of a select.
+    #[inline]
+    pub(crate) fn as_case(self: Pin<&Self>) -> ChannelCase<'_> {
+        ChannelCase {
+            gate: self.get_ref().channel.gate(),
+            flag: RECV_READY,
+            case: self,
+        }
+    }
+
     /// The outcome, for a select that has chosen this arm.
     pub(crate) fn outcome(self: Pin<&Self>) -> Option<T> {
         if self.waiter.state() == state::DONE {
@@ -227,38 +251,18 @@ impl<C, T> Case for Receiving<C, T>
 where
     C: Deref<Target = Channel<T>>,
 {
-    fn address(&self) -> usize {
-        self.channel.address()
-    }
-
-    fn maybe_ready(&self) -> bool {
-        self.channel.recv_ready()
-    }
-
-    fn hold(&self) -> Held<'_> {
-        self.channel.hold()
-    }
-
-    unsafe fn publish(&self) {
-        // SAFETY: the caller's promise.
-        unsafe { self.channel.publish() };
-    }
-
     unsafe fn attempt(&self) -> Attempt {
         // SAFETY: the caller holds the lock.
-        let core = unsafe { self.channel.core() };
+        let mut core = unsafe { self.channel.open() };
         let (outcome, peer): (_, Option<Waker>) = match core.receive() {
             Received::Value(value, peer) => (Some(value), peer),
             Received::Closed => (None, None),
             Received::Empty => return Attempt::NotReady,
         };
-        let old = if self.waiter.state() == state::LINKED {
+        if self.waiter.state() == state::LINKED {
             // SAFETY: the lock is held and it is linked. The owner is a claim, so that dropping it runs no foreign code.
-            Some(unsafe { core.receivers.remove(&self.waiter) })
-        } else {
-            None
-        };
-        drop(old);
+            drop(unsafe { core.receivers.remove(&self.waiter) });
+        }
         self.waiter.set_state(match outcome {
             Some(value) => {
                 // SAFETY: not linked, so the slot is ours; empty, since this waiter was not DONE.
@@ -275,7 +279,7 @@ where
             return;
         }
         // SAFETY: the caller holds the lock.
-        let core = unsafe { self.channel.core() };
+        let mut core = unsafe { self.channel.open() };
         // SAFETY: not linked, and `Drop` withdraws it; the claim lives until then by the caller's promise.
         unsafe { core.receivers.push(self.waiter(), Owner::Arm(claim), case) };
     }
@@ -283,7 +287,7 @@ where
     fn settle(&self) {
         if self.waiter.state() == state::LINKED {
             // Whoever claimed it publishes its state before letting go of the lock.
-            drop(self.channel.hold());
+            drop(self.channel.gate().hold());
         }
     }
 }

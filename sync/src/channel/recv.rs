@@ -83,7 +83,7 @@ impl<T> ChannelOperation for Recv<'_, T> {
     type Output = Option<T>;
 
     fn case(self: Pin<&Self>) -> ChannelCase<'_> {
-        ChannelCase(self.project_ref().receiving)
+        self.project_ref().receiving.as_case()
     }
 
     fn outcome(self: Pin<&mut Self>) -> Option<T> {

@@ -68,7 +68,7 @@ impl<T> ChannelOperation for Send<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn case(self: Pin<&Self>) -> ChannelCase<'_> {
-        ChannelCase(self.project_ref().sending)
+        self.project_ref().sending.as_case()
     }
 
     fn outcome(self: Pin<&mut Self>) -> Self::Output {
@@ -157,7 +157,7 @@ impl<T> ChannelOperation for SendFrom<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn case(self: Pin<&Self>) -> ChannelCase<'_> {
-        ChannelCase(self.project_ref().sending)
+        self.project_ref().sending.as_case()
     }
 
     fn outcome(self: Pin<&mut Self>) -> Self::Output {

@@ -8,10 +8,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::core::Sent;
+use super::gate::SEND_READY;
 use super::pending::{Queue, keep_waiting, withdraw};
 use super::shared::{Channel, Locked, wake};
 use super::waiter::{Owner, Waiter, state};
-use crate::primitive::Held;
+use crate::select::arm::ChannelCase;
 use crate::select::case::{Attempt, Case};
 use crate::select::claim::Claim;
 
@@ -133,6 +134,16 @@ impl<'a, T> Sending<'a, T> {
         unsafe { self.waiter.take_value() }
     }
 
+    /// The operation as an arm of a select.
+    #[inline]
+    pub(crate) fn as_case(self: Pin<&Self>) -> ChannelCase<'_> {
+        ChannelCase {
+            gate: self.channel.gate(),
+            flag: SEND_READY,
+            case: self,
+        }
+    }
+
     /// The outcome, for a select that has chosen this arm.
     pub(crate) fn outcome(&self) -> Result<(), T> {
         if self.waiter.state() == state::DONE {
@@ -164,26 +175,9 @@ impl<T> Drop for Sending<'_, T> {
 }
 
 impl<T> Case for Sending<'_, T> {
-    fn address(&self) -> usize {
-        self.channel.address()
-    }
-
-    fn maybe_ready(&self) -> bool {
-        self.channel.send_ready()
-    }
-
-    fn hold(&self) -> Held<'_> {
-        self.channel.hold()
-    }
-
-    unsafe fn publish(&self) {
-        // SAFETY: the caller's promise.
-        unsafe { self.channel.publish() };
-    }
-
     unsafe fn attempt(&self) -> Attempt {
         // SAFETY: the caller holds the lock.
-        let core = unsafe { self.channel.core() };
+        let mut core = unsafe { self.channel.open() };
         // SAFETY: the lock is held and the claim busy, so that no peer touches the value; it is full, and a successful send empties it.
         let sent = core.send(|| unsafe { self.waiter.take_value() });
         let (outcome, peer) = match sent {
@@ -204,7 +198,7 @@ impl<T> Case for Sending<'_, T> {
             return;
         }
         // SAFETY: the caller holds the lock.
-        let core = unsafe { self.channel.core() };
+        let mut core = unsafe { self.channel.open() };
         // SAFETY: not linked, and `Drop` withdraws it; the claim lives until then by the caller's promise.
         unsafe { core.senders.push(self.waiter(), Owner::Arm(claim), case) };
     }
@@ -212,7 +206,7 @@ impl<T> Case for Sending<'_, T> {
     fn settle(&self) {
         if self.waiter.state() == state::LINKED {
             // Whoever claimed it publishes its state before letting go of the lock.
-            drop(self.channel.hold());
+            drop(self.channel.gate().hold());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! ⚠ What the two ends of a channel share: the [`Core`], its lock, and what may be known without it.
 //!
-//! The [`Lock`] is held for a few dozen instructions, in which no foreign code runs: wakers are cloned before, woken and dropped after,
+//! The [`Gate`]'s lock is held for a few dozen instructions, in which no foreign code runs: wakers are cloned before, woken and dropped after,
 //! values are only moved. Nothing under it panics half-way: only an allocation could, and that comes before anything is changed.
 
 use std::fmt;
@@ -9,25 +9,24 @@ use std::task::Waker;
 
 use runtime::leaks::trial;
 
-use super::core::{Core, IS_CLOSED, RECV_READY, Received, SEND_READY};
+use super::core::{Core, Received};
+use super::gate::{Gate, IS_CLOSED, RECV_READY, SEND_READY};
 use crate::gone::Gone;
-use crate::primitive::atomic::{AtomicU8, AtomicU32, Ordering::*};
-use crate::primitive::{Held, Lock, UnsafeCell, WAKE_BATCH};
+use crate::primitive::atomic::{AtomicU32, Ordering::*};
+use crate::primitive::{Held, UnsafeCell, WAKE_BATCH};
 use crate::waiters::Batch;
 
 /// A channel. Both ends hold it in an `Arc`.
 pub(crate) struct Channel<T> {
-    lock: Lock,
+    gate: Gate,
     /// How many handles there are of either end; the last one closes the channel.
     senders: AtomicU32,
     receivers: AtomicU32,
     /// Handles that may become senders; they keep nothing open. Counted for the search for leaks alone.
     weak: AtomicU32,
-    /// [`Core::readiness`] as of the last unlock.
-    ready: AtomicU8,
     /// No sender exists, and none ever will: Go's nil channel.
     never: bool,
-    /// Under `lock`.
+    /// Under the gate's lock.
     core: UnsafeCell<Core<T>>,
 }
 
@@ -40,11 +39,10 @@ impl<T> Channel<T> {
     pub(crate) fn new(capacity: usize, never: bool) -> Self {
         let core = Core::new(u32::try_from(capacity).unwrap_or(u32::MAX));
         Self {
-            lock: Lock::new(),
+            gate: Gate::new(core.readiness()),
             senders: AtomicU32::new(1),
             receivers: AtomicU32::new(1),
             weak: AtomicU32::new(0),
-            ready: AtomicU8::new(core.readiness()),
             never,
             core: UnsafeCell::new(core),
         }
@@ -53,24 +51,23 @@ impl<T> Channel<T> {
     /// Locks the channel for one operation.
     #[inline]
     pub(crate) fn lock(&self) -> Locked<'_, T> {
-        Locked {
-            held: self.hold(),
-            channel: self,
-        }
+        let held = self.gate.hold();
+        let core = Open(self);
+        Locked { core, held }
     }
 
     /// Receives a buffered value where that concerns nobody else. Otherwise the channel, locked, for all other cases.
     #[inline(always)]
     pub(super) fn receive_hot(&self) -> Result<T, Locked<'_, T>> {
-        let held = self.hold();
+        let held = self.gate.hold();
         // SAFETY: the lock is held, and no other reference to the core is made before this one is gone.
         match unsafe { self.core() }.receive_hot() {
             Some((value, ready)) => {
-                self.announce(ready);
+                self.gate.announce(ready);
                 Ok(value)
             }
             None => Err(Locked {
-                channel: self,
+                core: Open(self),
                 held,
             }),
         }
@@ -80,24 +77,24 @@ impl<T> Channel<T> {
     /// cases.
     #[inline(always)]
     pub(super) fn send_hot(&self, take: impl FnOnce() -> T) -> Result<(), Locked<'_, T>> {
-        let held = self.hold();
+        let held = self.gate.hold();
         // SAFETY: as in `receive_hot`; `take` only moves the value.
         match unsafe { self.core() }.send_hot(take) {
             Some(ready) => {
-                self.announce(ready);
+                self.gate.announce(ready);
                 Ok(())
             }
             None => Err(Locked {
-                channel: self,
+                core: Open(self),
                 held,
             }),
         }
     }
 
-    /// Locks the channel, for a select; [`Channel::publish`] is to be called before the guard is dropped.
+    /// Its lock, and what can be told of it without.
     #[inline]
-    pub(crate) fn hold(&self) -> Held<'_> {
-        self.lock.hold()
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// The core, for somebody who holds the lock.
@@ -112,57 +109,36 @@ impl<T> Channel<T> {
         self.core.with_mut(|core| unsafe { &mut *core })
     }
 
-    /// Notes what can be known without the lock.
+    /// The channel for one operation, for a select that holds its lock.
     ///
     /// # Safety
     ///
-    /// The caller holds this channel's lock.
+    /// As for [`core`](Self::core).
     #[inline]
-    pub(crate) unsafe fn publish(&self) {
-        // SAFETY: the caller's promise.
-        let ready = unsafe { self.core() }.readiness();
-        self.announce(ready);
-    }
-
-    /// Stores what can be known without the lock, which the caller holds.
-    #[inline(always)]
-    fn announce(&self, ready: u8) {
-        // Release pairs with the acquire in `is`: who sees a flag also sees what the thread that set it had done before.
-        self.ready.store(ready, Release);
-    }
-
-    /// Whether a flag was set when the lock was last released.
-    #[inline]
-    fn is(&self, flag: u8) -> bool {
-        self.ready.load(Acquire) & flag != 0
+    pub(super) unsafe fn open(&self) -> Open<'_, T> {
+        Open(self)
     }
 
     /// A receive may find something; when false, it would not have at this moment.
     #[inline]
     pub(crate) fn recv_ready(&self) -> bool {
-        self.is(RECV_READY)
+        self.gate.is(RECV_READY)
     }
 
     /// A send may succeed or fail at once; when false, it would not have at this moment.
     #[inline]
     pub(crate) fn send_ready(&self) -> bool {
-        self.is(SEND_READY)
+        self.gate.is(SEND_READY)
     }
 
     #[inline]
     pub(crate) fn is_closed(&self) -> bool {
-        self.is(IS_CLOSED)
+        self.gate.is(IS_CLOSED)
     }
 
     #[inline]
     pub(crate) fn is_never(&self) -> bool {
         self.never
-    }
-
-    /// Names the channel among all others, for the order in which a select locks.
-    #[inline]
-    pub(crate) fn address(&self) -> usize {
-        std::ptr::from_ref(&self.lock).addr()
     }
 
     /// Closes the channel and tells everybody who waits; false if it was closed already.
@@ -211,7 +187,7 @@ impl<T> Channel<T> {
     /// Whether the channel is closed, by a look under the lock: if not, whoever closes it will find those who wait for that.
     pub(super) fn is_closed_for_good(&self) -> bool {
         self.is_closed() || {
-            drop(self.hold());
+            drop(self.gate.hold());
             self.is_closed()
         }
     }
@@ -377,10 +353,38 @@ impl<T> fmt::Debug for Channel<T> {
     }
 }
 
-/// A channel whose lock is held.
+/// A channel whose lock is held as long as this lives. In the end it notes what can be known without the lock.
+pub(super) struct Open<'a, T>(&'a Channel<T>);
+
+impl<T> Deref for Open<'_, T> {
+    type Target = Core<T>;
+
+    #[inline]
+    fn deref(&self) -> &Core<T> {
+        // SAFETY: the lock is held, and the borrow of the guard keeps the reference unique or shared as need be.
+        unsafe { self.0.core() }
+    }
+}
+
+impl<T> DerefMut for Open<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Core<T> {
+        // SAFETY: as above.
+        unsafe { self.0.core() }
+    }
+}
+
+impl<T> Drop for Open<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.gate.announce(self.readiness());
+    }
+}
+
+/// A channel, with its lock.
 pub(crate) struct Locked<'a, T> {
-    channel: &'a Channel<T>,
-    #[expect(dead_code, reason = "dropped after `Drop` has published")]
+    core: Open<'a, T>,
+    #[expect(dead_code, reason = "dropped last")]
     held: Held<'a>,
 }
 
@@ -389,24 +393,14 @@ impl<T> Deref for Locked<'_, T> {
 
     #[inline]
     fn deref(&self) -> &Core<T> {
-        // SAFETY: the lock is held, and the borrow of the guard keeps the reference unique or shared as need be.
-        unsafe { self.channel.core() }
+        &self.core
     }
 }
 
 impl<T> DerefMut for Locked<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut Core<T> {
-        // SAFETY: as above.
-        unsafe { self.channel.core() }
-    }
-}
-
-impl<T> Drop for Locked<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: the lock is held until the guard goes, after this.
-        unsafe { self.channel.publish() };
+        &mut self.core
     }
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,17 +10,18 @@ use runtime::Handle;
 
 use super::node::Node;
 
-/// A function and the runtime that it is to run on.
+/// A function, the runtime that it is to run on, and who asked for it: there its task was spawned, as far as dumps go.
 pub(super) struct Job {
     f: Box<dyn FnOnce() + Send>,
     handle: Handle,
+    location: &'static Location<'static>,
 }
 
 impl Job {
     pub(super) fn start(self) {
         let f = self.f;
         // Nobody waits for it; a panic in it is reported by the runtime.
-        drop(self.handle.spawn(async move { f() }));
+        drop(self.handle.spawn_at(async move { f() }, self.location));
     }
 }
 
@@ -59,8 +61,12 @@ impl AfterFunc {
             let place = Place::Never(AtomicBool::new(false));
             return Self { place };
         };
-        let f = Box::new(f);
-        let place = match node.add_job(Job { f, handle }) {
+        let job = Job {
+            f: Box::new(f),
+            handle,
+            location: Location::caller(),
+        };
+        let place = match node.add_job(job) {
             Ok(key) => Place::Registered(node.clone(), key),
             Err(job) => {
                 job.start();

@@ -48,7 +48,7 @@ impl ChannelOperation for DoneArm<'_> {
         if this.node.err().is_some() {
             this.receiving.channel().shut();
         }
-        ChannelCase(this.receiving)
+        this.receiving.as_case()
     }
 
     fn outcome(self: Pin<&mut Self>) -> ContextError {

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::case::Case;
+use crate::channel::gate::Gate;
 
 /// An arm as the protocol sees it.
 pub enum Arm<'a> {
@@ -25,9 +26,23 @@ pub enum Arm<'a> {
     Future(Pin<&'a mut dyn PollArm>),
 }
 
-/// Hides a [`Case`] from the outside.
+/// A channel operation: what it asks of the channel, and the channel's gate, through which the arms of a select are locked and looked at
+/// without a call for each.
 #[derive(Clone, Copy)]
-pub struct ChannelCase<'a>(pub(crate) Pin<&'a dyn Case>);
+pub struct ChannelCase<'a> {
+    pub(crate) gate: &'a Gate,
+    /// The one that is set there when an attempt may succeed.
+    pub(crate) flag: u8,
+    pub(crate) case: Pin<&'a dyn Case>,
+}
+
+impl ChannelCase<'_> {
+    /// Whether an attempt may succeed: exact with the lock, and as far as one can tell without it.
+    #[inline]
+    pub(crate) fn maybe_ready(&self) -> bool {
+        self.gate.is(self.flag)
+    }
+}
 
 impl fmt::Debug for Arm<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

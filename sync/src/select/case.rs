@@ -4,7 +4,6 @@ use std::pin::Pin;
 use std::task::Waker;
 
 use super::claim::Claim;
-use crate::primitive::Held;
 
 /// Outcome of [`Case::attempt`].
 #[derive(Debug)]
@@ -17,30 +16,14 @@ pub(crate) enum Attempt {
 
 /// A channel operation as an arm.
 pub(crate) trait Case {
-    /// Names the channel; locks are taken in this order.
-    fn address(&self) -> usize;
-
-    /// Whether an attempt may succeed, as far as one can tell without the lock.
-    fn maybe_ready(&self) -> bool;
-
-    /// Locks the channel.
-    fn hold(&self) -> Held<'_>;
-
-    /// Notes what can be known of the channel without its lock; to be called before it is released.
-    ///
-    /// # Safety
-    ///
-    /// The caller holds the channel's lock.
-    unsafe fn publish(&self);
-
-    /// Completes the operation if that is possible without waiting.
+    /// Completes the operation if that is possible without waiting. Notes at the [gate](crate::channel::gate) what that leaves.
     ///
     /// # Safety
     ///
     /// The caller holds the channel's lock, and the claim is busy.
     unsafe fn attempt(&self) -> Attempt;
 
-    /// Gets in line as arm `case` of the select with this claim, unless it stands there already.
+    /// Gets in line as arm `case` of the select with this claim, unless it stands there already. Notes that at the gate.
     ///
     /// # Safety
     ///

@@ -96,13 +96,14 @@ impl Claim {
     /// The owner begins to look at its arms; `Err` names the arm that has won already.
     #[inline]
     pub(crate) fn begin(&self) -> Result<(), u16> {
-        // Only the owner leaves BUSY, so that a relaxed look suffices to see it.
-        if self.word.load(Relaxed) == BUSY {
-            return Ok(());
-        }
-        // Acquire pairs with the release in `win`.
-        match self.word.compare_exchange(WAITING, BUSY, AcqRel, Acquire) {
-            Ok(_) => Ok(()),
+        // Only the owner leaves BUSY, and nobody leaves a case: the exchange, which is dear, is for a select that was woken by something
+        // else. Relaxed: what a winner did is seen in the state of its arm's waiter.
+        let found = match self.word.load(Relaxed) {
+            WAITING => self.word.compare_exchange(WAITING, BUSY, AcqRel, Acquire),
+            other => Err(other),
+        };
+        match found {
+            Ok(_) | Err(BUSY) => Ok(()),
             Err(case) => Err(u16::try_from(case).expect("a cancelled select is never polled")),
         }
     }
@@ -116,10 +117,12 @@ impl Claim {
 
     /// The owner gives up. Whether an arm had won before is seen in the state of that arm's waiter, under its channel's lock.
     pub(crate) fn cancel(&self) {
-        let waited = self
-            .word
-            .compare_exchange(WAITING, CANCELLED, AcqRel, Acquire)
-            .is_ok();
+        // As in `begin`: one that was busy, or has been won, stays so. Relaxed: what the winner did is seen in its waiter's state.
+        let waited = self.word.load(Relaxed) == WAITING
+            && self
+                .word
+                .compare_exchange(WAITING, CANCELLED, AcqRel, Acquire)
+                .is_ok();
         if waited && trial::is_on() {
             // Also where it has no arms that would tell.
             // SAFETY: a trial has one thread.

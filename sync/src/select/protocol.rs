@@ -16,12 +16,11 @@
 //!
 //! Lock order: channels by address, each once. Nobody else ever holds two channels' locks.
 
-use std::pin::Pin;
 use std::ptr;
 use std::task::{Context, Poll, Waker};
 
 use super::arm::{Arm, ChannelCase};
-use super::case::{Attempt, Case};
+use super::case::Attempt;
 use super::claim::Claim;
 use super::order::shuffle;
 use crate::primitive::{Held, RANDOM_ORDER};
@@ -62,8 +61,8 @@ pub(crate) unsafe fn poll<'a>(
     cx: &mut Context<'_>,
 ) -> Poll<Choice> {
     if let Err(winner) = claim.begin() {
-        if let Arm::Channel(ChannelCase(case)) = &arms[usize::from(winner)] {
-            case.settle();
+        if let Arm::Channel(channel) = &arms[usize::from(winner)] {
+            channel.case.settle();
         }
         return Poll::Ready(Choice::Arm(winner));
     }
@@ -108,7 +107,7 @@ fn try_alone(
         let done = match &mut arms[usize::from(index)] {
             Arm::Off => false,
             Arm::Future(future) => future.as_mut().poll_arm(cx),
-            Arm::Channel(ChannelCase(case)) => attempt_alone(*case),
+            Arm::Channel(channel) => attempt_alone(*channel),
         };
         if done {
             return Some(index);
@@ -117,12 +116,10 @@ fn try_alone(
     None
 }
 
-fn attempt_alone(case: Pin<&dyn Case>) -> bool {
-    let held = case.hold();
+fn attempt_alone(ChannelCase { gate, case, .. }: ChannelCase<'_>) -> bool {
+    let held = gate.hold();
     // SAFETY: the lock is held, and the claim is busy whenever arms are looked at.
     let attempt = unsafe { case.attempt() };
-    // SAFETY: the lock is held.
-    unsafe { case.publish() };
     drop(held);
     match attempt {
         Attempt::Done(peer) => {
@@ -147,7 +144,7 @@ fn candidates<'s>(
         let worthwhile = match arm {
             Arm::Off => false,
             Arm::Future(_) => futures,
-            Arm::Channel(ChannelCase(case)) => case.maybe_ready(),
+            Arm::Channel(channel) => channel.maybe_ready(),
         };
         if worthwhile {
             order[count] = index as u16;
@@ -181,10 +178,10 @@ impl<'s, 'a> AllLocked<'s, 'a> {
         let by_address = sort(arms, by_address);
         let (mut last, mut twice) = (0, false);
         for (place, &index) in by_address.iter().enumerate() {
-            let case = channel(&arms[usize::from(index)]);
-            if case.address() != last {
-                last = case.address();
-                held[place] = Some(case.get_ref().hold());
+            let gate = channel(&arms[usize::from(index)]).gate;
+            if gate.address() != last {
+                last = gate.address();
+                held[place] = Some(gate.hold());
             } else {
                 twice = true;
             }
@@ -202,7 +199,7 @@ impl<'s, 'a> AllLocked<'s, 'a> {
         // What is known without the lock is exact while it is held.
         let candidates = candidates(self.arms, order, policy, false);
         for &index in candidates {
-            let case = channel(&self.arms[usize::from(index)]);
+            let case = channel(&self.arms[usize::from(index)]).case;
             // SAFETY: all locks are held, and the claim is busy.
             let attempt = unsafe { case.attempt() };
             if let Attempt::Done(peer) = attempt {
@@ -227,8 +224,9 @@ impl<'s, 'a> AllLocked<'s, 'a> {
             shuffle(order);
         }
         for &index in order.iter() {
+            let case = channel(&self.arms[usize::from(index)]).case;
             // SAFETY: all locks are held, the claim is busy, and it lives long enough by the caller's promise.
-            unsafe { channel(&self.arms[usize::from(index)]).link(ptr::from_ref(claim), index) };
+            unsafe { case.link(ptr::from_ref(claim), index) };
         }
         claim.wait();
     }
@@ -236,12 +234,8 @@ impl<'s, 'a> AllLocked<'s, 'a> {
 
 impl Drop for AllLocked<'_, '_> {
     fn drop(&mut self) {
-        for (place, &index) in self.by_address.iter().enumerate() {
-            if let Some(held) = self.held[place].take() {
-                // SAFETY: this lock is held.
-                unsafe { channel(&self.arms[usize::from(index)]).publish() };
-                drop(held);
-            }
+        for held in &mut self.held[..self.by_address.len()] {
+            *held = None;
         }
     }
 }
@@ -254,12 +248,11 @@ fn sort<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
     }
     let mut count = 0;
     for (index, arm) in arms.iter().enumerate() {
-        let Arm::Channel(ChannelCase(case)) = arm else {
+        let Arm::Channel(ChannelCase { gate, .. }) = arm else {
             continue;
         };
         let mut place = count;
-        while place > 0 && channel(&arms[usize::from(places[place - 1])]).address() > case.address()
-        {
+        while place > 0 && address(&arms[usize::from(places[place - 1])]) > gate.address() {
             places[place] = places[place - 1];
             place -= 1;
         }
@@ -283,13 +276,17 @@ fn sort_many<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
         }
     }
     let places = &mut places[..count];
-    places.sort_unstable_by_key(|&index| (channel(&arms[usize::from(index)]).address(), index));
+    places.sort_unstable_by_key(|&index| (address(&arms[usize::from(index)]), index));
     places
 }
 
-fn channel<'a>(arm: &Arm<'a>) -> Pin<&'a dyn Case> {
+fn address(arm: &Arm<'_>) -> usize {
+    channel(arm).gate.address()
+}
+
+fn channel<'a>(arm: &Arm<'a>) -> ChannelCase<'a> {
     match arm {
-        Arm::Channel(ChannelCase(case)) => *case,
+        Arm::Channel(channel) => *channel,
         _ => unreachable!("only channel arms are locked"),
     }
 }

@@ -143,6 +143,31 @@ impl<'a, S, T> Locked<'a, S, T> {
     }
 }
 
+/// A queue whose state is the ticket of the next to arrive when all were called: those before it are being woken, some at a time, and are
+/// in the queue only until the caller comes to them.
+impl<T> Locked<'_, Ticket, T> {
+    /// Whether the first in the queue has been called with all others, and is not to be taken for a later call.
+    #[inline]
+    pub(crate) fn is_called(&self) -> bool {
+        self.is_before(**self)
+    }
+
+    /// Notifies those whom that caller has not come to yet, as it would. The lock is released to wake them; what is left of them is in the
+    /// batch.
+    pub(crate) fn pass_called(mut self, batch: &mut Batch) -> Self {
+        let waiters = self.waiters;
+        loop {
+            let until = *self;
+            if !self.take_until(until, batch) && !batch.is_full() {
+                return self;
+            }
+            drop(self);
+            batch.wake();
+            self = waiters.lock();
+        }
+    }
+}
+
 impl<S, T> Deref for Locked<'_, S, T> {
     type Target = S;
 

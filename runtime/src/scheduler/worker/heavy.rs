@@ -10,9 +10,10 @@
 #![forbid(unsafe_code)]
 
 use super::{Mode, Worker};
-use crate::scheduler::Slot;
 use crate::scheduler::heavy::Admission;
 use crate::scheduler::kernel::Slice;
+use crate::scheduler::refused::refuse;
+use crate::scheduler::{Slot, current};
 use crate::task::Runnable;
 use crate::time::clock;
 
@@ -74,7 +75,7 @@ impl Worker {
         }
         self.slot.counters.count_yield();
         if let Err(task) = self.scheduler.heavy.push(task, self.slot.poll.blocks()) {
-            self.scheduler.refuse(task);
+            refuse(task);
         }
     }
 
@@ -99,6 +100,7 @@ impl Worker {
         self.slot.set_slice(Slice::Longest);
         self.scheduler.notify();
         let ran = task.run(self.arena());
+        current::leave_forgotten();
         let was_stuck = poll.end();
         let took = began.took(&self.slot);
         if took.is_known_to_have_blocked() {

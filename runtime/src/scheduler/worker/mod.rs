@@ -183,6 +183,7 @@ impl Worker {
         let poll = &self.slot.poll;
         poll.begin(task.header().id().as_u64(), task.header().spawned_at());
         let ran = task.run(self.arena());
+        current::leave_forgotten();
         let was_stuck = poll.end();
         self.ran::<WATCHED>(ran, was_stuck);
         if was_stuck {

@@ -1,0 +1,61 @@
+//! Tasks that come too late to be run: the queue is closed, and they are cancelled on the thread of who brings them.
+//!
+//! Cancelling a task drops its future and wakes who joins it. Both may bring the next task that is refused: a hundred thousand tasks of which
+//! each awaits the one before would end one inside the other, and the stack with them. So a thread that is cancelling a refused task puts the next
+//! one off until it is through with that: whatever the tasks look like, there is one frame of each kind.
+//!
+//! Nothing waits for what is put off here but the end of the runtime, which finds these tasks alive, and may cancel them itself meanwhile.
+//! What is left then is a reference, which the slab survives.
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+
+use crate::task::Runnable;
+
+thread_local! {
+    /// What the thread has put off; `None`: it is not cancelling anything.
+    static PUT_OFF: RefCell<Option<Vec<Runnable>>> = const { RefCell::new(None) };
+}
+
+/// Ends a task that comes too late to be run, unless the thread is doing that already: then it follows.
+#[cold]
+pub(super) fn refuse(task: Runnable) {
+    let mut next = put_off(task);
+    if next.is_none() {
+        return;
+    }
+    let _outermost = Outermost;
+    while let Some(task) = next {
+        task.refuse();
+        next = take();
+    }
+}
+
+/// Gives the task back to be cancelled now, if nothing else is.
+fn put_off(task: Runnable) -> Option<Runnable> {
+    let mut task = Some(task);
+    // While the thread's locals are destroyed there is nowhere to put it.
+    let _ = PUT_OFF.try_with(|put_off| match &mut *put_off.borrow_mut() {
+        Some(list) => list.extend(task.take()),
+        none => *none = Some(Vec::new()),
+    });
+    task
+}
+
+fn take() -> Option<Runnable> {
+    PUT_OFF
+        .try_with(|put_off| put_off.borrow_mut().as_mut().and_then(Vec::pop))
+        .ok()
+        .flatten()
+}
+
+/// The thread is through, also by a panic.
+struct Outermost;
+
+impl Drop for Outermost {
+    fn drop(&mut self) {
+        // What a panic has left there drops references; the end of the runtime cancels the tasks.
+        let left = PUT_OFF.try_with(|put_off| put_off.borrow_mut().take());
+        drop(left);
+    }
+}
