@@ -64,6 +64,7 @@ where
 /// ```
 ///
 /// **Go:** none; a traceback names the `go` statement.
+#[inline]
 #[track_caller]
 pub fn spawn_at<F>(future: F, place: &'static Location<'static>) -> JoinHandle<F::Output>
 where

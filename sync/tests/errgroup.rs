@@ -6,8 +6,8 @@ mod support;
 use std::future::{Future, pending};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Wake, Waker};
 
 use futures_util::FutureExt;
@@ -258,6 +258,120 @@ fn abort_on_error_drops_the_others() {
             times(20),
             "before wait returns"
         );
+    });
+}
+
+/// Those that have not been polled see it by themselves; these have to be woken for it.
+#[test]
+fn members_that_wait_already_are_woken_to_give_up() {
+    on_each(WORKERS, || async {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let start = |group: &Group<&'static str>| {
+            let (inside, waiting) = (OnDrop(dropped.clone()), waiting.clone());
+            assert!(group.try_spawn(async move {
+                let _inside = inside;
+                waiting.fetch_add(1, Ordering::SeqCst);
+                pending().await
+            }));
+        };
+        let all_wait = || async {
+            while waiting.load(Ordering::SeqCst) < times(20) {
+                runtime::yield_now().await;
+            }
+            waiting.store(0, Ordering::SeqCst);
+        };
+        let mut group = Group::new();
+        group.abort_on_error();
+        (0..times(20)).for_each(|_| start(&group));
+        all_wait().await;
+        group.spawn(async { Err("no") }).await;
+        assert_eq!(group.wait().await, Err("no"));
+        assert_eq!(dropped.swap(0, Ordering::SeqCst), times(20));
+
+        // The same group again; then it is dropped.
+        (0..times(20)).for_each(|_| start(&group));
+        all_wait().await;
+        drop(group);
+        while dropped.load(Ordering::SeqCst) < times(20) {
+            runtime::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn a_member_that_drops_its_group_and_waits_is_dropped() {
+    on_each(WORKERS, || async {
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let group = Arc::new(Mutex::new(None));
+        let (inside, theirs) = (OnDrop(dropped.clone()), group.clone());
+        let new = Group::<()>::new();
+        let (tx, rx) = channel::<()>(0);
+        assert!(new.try_spawn(async move {
+            let _inside = inside;
+            rx.recv().await;
+            drop(theirs.lock().unwrap().take());
+            // In the poll in which it is told to give up.
+            pending().await
+        }));
+        *group.lock().unwrap() = Some(new);
+        drop(tx);
+        while dropped.load(Ordering::SeqCst) == 0 {
+            runtime::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn raising_a_limit_of_zero_starts_who_waits() {
+    on_each(WORKERS, || async {
+        let group = Arc::new(Group::<()>::new());
+        group.set_limit(0);
+        let started = Arc::new(AtomicUsize::new(0));
+        // More than are woken in one go.
+        let waiting: Vec<_> = (0..times(100))
+            .map(|_| {
+                let (group, started) = (group.clone(), started.clone());
+                runtime::spawn(async move {
+                    let member = async move {
+                        started.fetch_add(1, Ordering::SeqCst);
+                        Ok(())
+                    };
+                    group.spawn(member).await
+                })
+            })
+            .collect();
+        for _ in 0..times(10) {
+            runtime::yield_now().await;
+        }
+        assert_eq!(started.load(Ordering::SeqCst), 0);
+        group.set_limit(None);
+        for spawn in waiting {
+            assert!(spawn.await.unwrap(), "it was started");
+        }
+        let mut group = Arc::into_inner(group).expect("all have let go");
+        group.wait().await.unwrap();
+        assert_eq!(started.load(Ordering::SeqCst), times(100));
+    });
+}
+
+/// Without a context, whose end would refuse them, too.
+#[test]
+fn dropping_the_group_refuses_who_waits_for_a_place_and_who_comes_later() {
+    on_each(WORKERS, || async {
+        let group = Group::<()>::new();
+        group.set_limit(1);
+        assert!(group.try_spawn(pending()));
+        let spawner = group.spawner();
+        let theirs = spawner.clone();
+        let waiting = runtime::spawn(async move { theirs.spawn(async { unreachable!() }).await });
+        for _ in 0..times(10) {
+            runtime::yield_now().await;
+        }
+        drop(group);
+        assert!(!waiting.await.unwrap());
+        assert!(!spawner.spawn(async { unreachable!() }).await);
+        assert!(!spawner.try_spawn(async { unreachable!() }));
     });
 }
 

@@ -208,6 +208,7 @@ impl WaitGroup {
     /// ```
     ///
     /// **Go:** `wg.Go(f)`, where a panic in `f` ends the program and so is never done.
+    #[inline]
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
