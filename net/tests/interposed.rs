@@ -233,11 +233,8 @@ async fn streams(random: &mut Random) -> io::Result<()> {
         let (sender, data) = (stream.clone(), sent.clone());
         let sending = runtime::spawn(async move { sender.write_all(&data).await });
         let mut back = vec![0; sent.len()];
-        let (mut first, mut second) = back.split_at_mut(1000);
-        let mut bufs = [
-            io::IoSliceMut::new(&mut first),
-            io::IoSliceMut::new(&mut second),
-        ];
+        let (first, second) = back.split_at_mut(1000);
+        let mut bufs = [io::IoSliceMut::new(first), io::IoSliceMut::new(second)];
         let n = stream.read_vectored(&mut bufs).await?;
         stream.read_exact(&mut back[n..]).await?;
         sending.await.unwrap()?;
