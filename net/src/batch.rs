@@ -62,7 +62,7 @@ impl Batch {
     ///
     /// # Panics
     ///
-    /// If there is room for none, or for none with a byte in it.
+    /// If there is room for none, or for none with a byte in it; or if all of them have more bytes than there are addresses.
     ///
     /// ```
     /// let mut batch = net::Batch::new(2, 1500);
@@ -76,8 +76,12 @@ impl Batch {
             room > 0 && size > 0,
             "a batch of {room} times {size} bytes can receive nothing: give it some of each"
         );
+        // Wrapped round, it would be a batch without places that says it has some.
+        let Some(all) = room.checked_mul(size) else {
+            panic!("a batch of {room} times {size} bytes does not fit into memory: give it less");
+        };
         Self {
-            bytes: vec![0; room * size].into(),
+            bytes: vec![0; all].into(),
             size,
             room,
             slots: Vec::with_capacity(room),

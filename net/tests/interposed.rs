@@ -11,7 +11,10 @@ use std::io;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use libc::{epoll_event, iovec, mmsghdr, msghdr, off64_t, size_t, sockaddr, socklen_t, ssize_t};
-use net::{Batch, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
+use net::{
+    Batch, Stream, StreamKind, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener,
+    UnixStream,
+};
 use support::{Random, alone, echo, pair, run};
 
 /// When a call fails, and with what.
@@ -221,28 +224,31 @@ async fn streams(random: &mut Random) -> io::Result<()> {
     });
     for _ in 0..8 {
         let sent = bytes(random, 300_000);
-        let stream = TcpStream::connect(address).await?;
-        let (sender, data) = (stream.clone(), sent.clone());
-        let sending = runtime::spawn(async move { sender.write_all(&data).await });
-        let mut back = vec![0; sent.len()];
-        stream.read_exact(&mut back).await?;
-        sending.await.unwrap()?;
-        assert!(back == sent);
-
-        let stream = UnixStream::connect(&path).await?;
-        let (sender, data) = (stream.clone(), sent.clone());
-        let sending = runtime::spawn(async move { sender.write_all(&data).await });
-        let mut back = vec![0; sent.len()];
-        let (first, second) = back.split_at_mut(1000);
-        let mut bufs = [io::IoSliceMut::new(first), io::IoSliceMut::new(second)];
-        let n = stream.read_vectored(&mut bufs).await?;
-        stream.read_exact(&mut back[n..]).await?;
-        sending.await.unwrap()?;
-        assert!(back == sent);
+        echo_in_pieces(TcpStream::connect(address).await?, &sent).await?;
+        echo_in_pieces(UnixStream::connect(&path).await?, &sent).await?;
     }
     unix.close()?;
     listener.close()?;
     server.await.unwrap();
+    Ok(())
+}
+
+/// There and back, the beginning of it by several buffers at once.
+async fn echo_in_pieces<K: StreamKind>(stream: Stream<K>, sent: &[u8]) -> io::Result<()> {
+    let (sender, data) = (stream.clone(), sent.to_vec());
+    let sending = runtime::spawn(async move {
+        let (first, second) = data.split_at(1000);
+        let bufs = [io::IoSlice::new(first), io::IoSlice::new(second)];
+        let n = sender.write_vectored(&bufs).await?;
+        sender.write_all(&data[n..]).await
+    });
+    let mut back = vec![0; sent.len()];
+    let (first, second) = back.split_at_mut(1000);
+    let mut bufs = [io::IoSliceMut::new(first), io::IoSliceMut::new(second)];
+    let n = stream.read_vectored(&mut bufs).await?;
+    stream.read_exact(&mut back[n..]).await?;
+    sending.await.unwrap()?;
+    assert!(back == sent);
     Ok(())
 }
 
@@ -472,8 +478,7 @@ fn every_call_is_interposed() {
         let unused: Vec<_> = (0..ALL.len())
             .filter(|i| ALL[*i].calls.load(Ordering::SeqCst) == 0)
             .collect();
-        // `recvmsg` and `sendmsg`: of trains and vectored writes.
-        assert_eq!(unused, [4, 9]);
+        assert!(unused.is_empty(), "{unused:?}");
         Ok(())
     });
 }

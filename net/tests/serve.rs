@@ -292,6 +292,64 @@ fn who_is_told_of_errors_may_panic_and_the_server_goes_on() {
     });
 }
 
+/// What a handler does before its first await, such as asking a client that has gone already for its address.
+#[test]
+fn a_handler_that_panics_before_it_is_a_future_ends_its_connection_alone() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let calls = AtomicUsize::new(0);
+        let server = net::serve(listener, move |stream: TcpStream, _, stopping| {
+            let call = calls.fetch_add(1, Ordering::SeqCst);
+            assert!(call % 2 == 1, "this panic is expected");
+            echo(stream, stopping)
+        });
+        // One that has panicked leaves its place to the next.
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = server.max_connections(1).shutdown_on(stopped);
+        let server = runtime::spawn(server.into_future());
+        for _ in 0..3 {
+            let client = TcpStream::connect(address).await?;
+            let next = TcpStream::connect(address).await?;
+            assert!(matches!(client.read(&mut [0]).await, Ok(0) | Err(_)));
+            ask(&next).await?;
+        }
+        drop(stop);
+        server.await.unwrap()
+    });
+}
+
+#[test]
+fn who_is_told_of_a_pause_may_panic_and_the_server_goes_on() {
+    let _alone = alone();
+    if !in_child("who_is_told_of_a_pause_may_panic_and_the_server_goes_on") {
+        return;
+    }
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let client = TcpStream::connect(listener.local_addr()?).await?;
+        let mut hoard = Vec::new();
+        limit_descriptors(descriptors() + 5);
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            hoard.push(file);
+        }
+        let (errors, tell) = collect();
+        let server = net::serve(listener, |stream: TcpStream, _, _| async move {
+            stream.write_all(b"t").await
+        });
+        let server = server.on_error(move |error| {
+            tell(error);
+            panic!("as one may who opens a file to write it down; this panic is expected");
+        });
+        let server = runtime::spawn(server.into_future());
+        until_two_pauses(&errors, "accept 127.0.0.1:").await;
+        drop(hoard);
+        client.read_exact(&mut [0]).await?;
+        server.abort();
+        Ok(())
+    });
+}
+
 #[test]
 fn accepting_that_pauses_for_want_of_descriptors_says_so_and_goes_on() {
     let _alone = alone();

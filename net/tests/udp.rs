@@ -379,6 +379,12 @@ fn datagrams_of_no_bytes_are_no_train() {
 }
 
 #[test]
+#[should_panic(expected = "does not fit into memory")]
+fn a_batch_is_never_smaller_than_it_says() {
+    net::Batch::new(usize::MAX / 2, 4);
+}
+
+#[test]
 fn what_a_socket_is_told_it_says_again_in_both_families() {
     run(async {
         for address in ["127.0.0.1:0", "[::1]:0"] {

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
-use crate::deadlock::Bystanders;
+use crate::deadlock::Harness;
 use crate::scheduler::current;
 use crate::{Builder, Runtime};
 
@@ -109,8 +109,8 @@ impl Entry {
         if self.ends_process {
             builder.dump_on_sigquit(true);
         } else {
-            // The harness's threads, which will not wake the test.
-            builder.bystanders(Bystanders::now());
+            // It waits for the test, and will not wake it.
+            builder.harness(Harness::of_tests());
         }
         if let Some(n) = self.max_procs {
             builder.max_procs(n);

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::deadlock::Bystanders;
+use crate::deadlock::Harness;
 use crate::debug::DebugOptions;
 use crate::procs::{self, CpuLimits, MAX_MAX_PROCS};
 use crate::runtime::Runtime;
@@ -58,7 +58,7 @@ pub struct Builder {
     time_slice: Option<Duration>,
     report_stuck: Option<Duration>,
     detect_deadlock: bool,
-    bystanders: Bystanders,
+    harness: Harness,
     dump_on_sigquit: bool,
     unhandled_panic: UnhandledPanic,
     start_paused: bool,
@@ -92,7 +92,7 @@ impl Builder {
             time_slice: None,
             report_stuck: Some(REPORT_STUCK),
             detect_deadlock: true,
-            bystanders: Bystanders::default(),
+            harness: Harness::none(),
             dump_on_sigquit: false,
             unhandled_panic: UnhandledPanic::Report,
             start_paused: false,
@@ -277,8 +277,12 @@ impl Builder {
     }
 
     /// Whether [`block_on`](Runtime::block_on) panics when nothing can ever wake it: every task of the process' runtimes sleeps, no timer
-    /// is armed, no descriptor waited for, no blocking job is there, no signal has a handler, and the process has no other thread. It is
-    /// noticed within a second, by a thread that sleeps otherwise. On by default; only Linux tells enough to know.
+    /// is armed, no descriptor waited for, no blocking job is there, no signal has a handler, and every other thread of the process
+    /// sleeps until somebody wakes it, as one does that waits for a lock or a channel of std. It is noticed within a second, by a thread that
+    /// sleeps otherwise. On by default; only Linux tells enough to know.
+    ///
+    /// In a [`#[runtime::test]`](macro@crate::test) the harness's first thread does not count. Where a thread that may go on by itself keeps the test
+    /// from being told, that thread is named on stderr after ten seconds.
     ///
     /// The environment's `RUNTIME_DEBUG=deadlock=0` turns it off, whatever is said here.
     ///
@@ -378,9 +382,9 @@ impl Builder {
         self
     }
 
-    /// Threads that the deadlock check is to overlook.
-    pub(crate) fn bystanders(&mut self, threads: Bystanders) -> &mut Self {
-        self.bystanders = threads;
+    /// The thread that the deadlock check is to overlook.
+    pub(crate) fn harness(&mut self, harness: Harness) -> &mut Self {
+        self.harness = harness;
         self
     }
 
@@ -435,7 +439,7 @@ impl Builder {
             schedtrace: debug.schedtrace,
             unhandled_panic: self.unhandled_panic,
             monitor: debug.monitor != Some(false),
-            deadlock: detect_deadlock.then(|| self.bystanders.clone()),
+            deadlock: detect_deadlock.then_some(self.harness),
             start_paused: self.start_paused,
             seed,
         })

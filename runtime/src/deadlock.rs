@@ -7,13 +7,14 @@
 //!    inside `block_on`, and every thread for blocking jobs; no monitor is at work;
 //! 2. no queue holds a task, no timer is armed, nobody waits for a descriptor;
 //! 3. no handler for a signal is installed;
-//! 4. the process has no other thread.
+//! 4. every other thread of the process sleeps until another one wakes it ([`strangers`]).
 //!
 //! Then no thread runs, and the system has no reason to let one run: nothing happens any more, whoever holds whatever waker.
 //!
 //! **One moment.** The facts are read one after another, while threads move. But each sleeper has a number that grows with each sleep. Two
 //! looks that find all of them asleep and the numbers equal prove that all slept all the time between the looks; and what can only be
-//! changed by a thread that runs did not change. The list of threads is read between the two looks ([`settled`]).
+//! changed by a thread that runs did not change. Strangers are looked at in between, twice likewise ([`settled`]), and in between again
+//! the threads are counted: at that moment there are as many as were listed before, and these sleep all, so that there is no other.
 //!
 //! Facts that only sleeping threads could change (2) need not be read at the same moment: they are read in both looks, and a change
 //! between reading them and the moment is a thread that ran, which is either one of ours, whose number grows, or a stranger, who
@@ -22,8 +23,9 @@
 //! **Not now** may become "deadlock" without anybody's waking up: a strange thread ends. So the monitor asks again a few times, at ever
 //! longer intervals. Where a timer or a descriptor is waited for, a worker will wake, and the monitor with it.
 //!
-//! **Tests.** A test harness has threads of its own. Those that existed before the runtime of a `#[runtime::test]` was built are
-//! bystanders and do not count, unless they belong to a runtime.
+//! **Tests.** The process' first thread is the harness's there: it waits for the tests, with a limit of time, and wakes no task. It does not
+//! count. All others do, those of other tests, too: one that was there before this test began may yet serve it, as the pool of some library
+//! that an earlier test has used.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -31,6 +33,7 @@ use std::time::Duration;
 
 use crate::scheduler::Scheduler;
 use crate::scheduler::sleepers::Sleeper;
+use crate::scheduler::strangers;
 use crate::scheduler::threads::{self, ThreadNumber};
 
 /// Go's words.
@@ -78,28 +81,28 @@ pub(crate) struct Still {
     pub(crate) threads: Vec<ThreadNumber>,
 }
 
-/// Threads that existed before a test's runtime was built, and when they began.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Bystanders(Vec<(ThreadNumber, u64)>);
+/// The thread that waits for the end of a test, if this is one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Harness(Option<ThreadNumber>);
 
-impl Bystanders {
-    /// All threads there are now, and no others.
-    pub(crate) fn now() -> Self {
-        // A list that cannot be trusted is none: there will be a doubt too many, and no false alarm.
-        let threads = threads::all().unwrap_or_default();
-        let known = |thread| Some((thread, threads::began(thread)?));
-        Self(threads.into_iter().filter_map(known).collect())
+impl Harness {
+    /// This is no test.
+    pub(crate) fn none() -> Self {
+        Self(None)
     }
 
-    /// Nobody: this is no test.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// This is one: the process began with the harness.
+    pub(crate) fn of_tests() -> Self {
+        // Where the system does not tell, it tells of no deadlock either.
+        Self(threads::first())
     }
 
-    fn contains(&self, thread: ThreadNumber) -> bool {
-        self.0
-            .iter()
-            .any(|&(number, began)| number == thread && threads::began(thread) == Some(began))
+    pub(crate) fn is_there(self) -> bool {
+        self.0.is_some()
+    }
+
+    fn is(self, thread: ThreadNumber) -> bool {
+        self.0 == Some(thread)
     }
 }
 
@@ -133,7 +136,7 @@ fn runtimes() -> MutexGuard<'static, Vec<Weak<Scheduler>>> {
 impl Scheduler {
     /// Asks whether anything can ever happen here. Called by this runtime's monitor, which is the one thread at work if not.
     pub(crate) fn look_for_deadlock(&self) -> Answer {
-        let Some(bystanders) = self.detects_deadlock() else {
+        let Some(harness) = self.detects_deadlock() else {
             return Answer::Settled;
         };
         // The usual answers first, which cost nothing.
@@ -147,7 +150,7 @@ impl Scheduler {
         let _check = CHECK
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
-        match settled(look_at_all, |still| nobody_else(still, bystanders)) {
+        match settled(look_at_all, |still| nobody_else(still, harness)) {
             Ok(_) => {
                 let dump = self.dump().truncated(TASKS_SHOWN);
                 victim.condemn(format!("{MESSAGE}\n\n{dump}"));
@@ -155,6 +158,16 @@ impl Scheduler {
             }
             Err(Motion) => Answer::NotNow,
         }
+    }
+
+    /// The names of the threads that keep this from being called a deadlock, if there is nothing else that does.
+    pub(crate) fn strangers_awake(&self) -> Vec<String> {
+        let (Some(harness), Ok(all)) = (self.detects_deadlock(), look_at_all()) else {
+            return Vec::new();
+        };
+        let strange = strange(threads::all().unwrap_or_default(), &all, harness);
+        let awake = strange.filter(|&thread| strangers::asleep(thread).is_none());
+        awake.filter_map(strangers::name).collect()
     }
 
     /// The one that has waited in `block_on` for longest. One at a time: the end of one may be what another waits for.
@@ -216,20 +229,36 @@ fn look_at_all() -> Result<Vec<Still>, Motion> {
         .collect()
 }
 
-/// Whether the process has no thread but those that sleep, this one, and bystanders; and nobody to act on a signal.
-fn nobody_else(all: &[Still], bystanders: &Bystanders) -> Result<(), Motion> {
+/// Whether nobody acts but this thread: all that are no runtime's sleep until another one wakes them, and there is nobody to act on a signal.
+fn nobody_else(all: &[Still], harness: Harness) -> Result<(), Motion> {
     if threads::awaits_signal() != Some(false) {
         return Err(Motion);
     }
     let threads = threads::all().ok_or(Motion)?;
-    let asleep = |thread| all.iter().any(|still| still.threads.contains(&thread));
-    let helper = threads::helpers();
-    let strange =
-        |thread| !asleep(thread) && !helper.contains(&thread) && !bystanders.contains(thread);
-    if threads.into_iter().any(strange) {
-        return Err(Motion);
-    }
-    Ok(())
+    let count = threads.len();
+    let strange: Vec<_> = strange(threads, all, harness).collect();
+    let look = || -> Result<Vec<u64>, Motion> {
+        let numbers = strange.iter().map(|&thread| strangers::asleep(thread));
+        numbers.collect::<Option<_>>().ok_or(Motion)
+    };
+    let no_more = |_: &Vec<u64>| match threads::count() {
+        Some(now) if now == count => Ok(()),
+        _ => Err(Motion),
+    };
+    settled(look, no_more).map(drop)
+}
+
+/// Those of the threads that are no runtime's, nor the caller, nor known to wake nobody.
+fn strange(
+    threads: Vec<ThreadNumber>,
+    all: &[Still],
+    harness: Harness,
+) -> impl Iterator<Item = ThreadNumber> {
+    let mut known: Vec<_> = all.iter().flat_map(|still| still.threads.clone()).collect();
+    known.extend(threads::helpers());
+    known.extend(threads::current());
+    let known = move |thread: &ThreadNumber| known.contains(thread) || harness.is(*thread);
+    threads.into_iter().filter(move |thread| !known(thread))
 }
 
 /// Two looks that see the same, and a question in between: what the looks say then held at the moment of the question.

@@ -14,7 +14,7 @@ use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Answer, Bystanders, MESSAGE};
+use super::{Answer, Harness, MESSAGE};
 use crate::{Builder, Handle};
 
 /// How long the token lives.
@@ -68,7 +68,7 @@ fn child() {
     let mut builder = Builder::new();
     let rt = builder
         .max_procs(2)
-        .bystanders(Bystanders::now())
+        .harness(Harness::of_tests())
         .build()
         .unwrap();
     for me in THREADS..THREADS + TASKS {

@@ -176,7 +176,8 @@ impl Runtime {
 
 /// On one of its own threads a runtime cannot wait for its own end: another thread does.
 fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
-    let own_worker = crate::scheduler::current::with_worker(|worker| {
+    // Whatever runtime the task has entered.
+    let own_worker = crate::scheduler::current::with_own_worker(|worker| {
         worker.is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler))
     });
     if !own_worker && !is_pool_thread_of(scheduler) {

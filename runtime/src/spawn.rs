@@ -107,8 +107,8 @@ where
 /// Runs code that blocks on this very thread, after another one has taken over the other tasks of this worker.
 ///
 /// Unlike [`spawn_blocking`] it needs neither `Send` nor `'static`, and inside it `block_on` and the `blocking_` operations are
-/// allowed. Outside a task it just calls `f`. The rest of the task's poll runs beside the replacement; from the next one on all is as
-/// before.
+/// allowed. Outside a task it just calls `f`; in the body of [`block_on()`] the same are allowed inside it. The rest of the task's poll
+/// runs beside the replacement; from the next one on all is as before.
 ///
 /// A task that blocks without it stalls nobody for more than some milliseconds either: the monitor does the same, only later.
 ///
@@ -133,10 +133,12 @@ pub fn block_in_place<F, T>(f: F) -> T
 where
     F: FnOnce() -> T,
 {
-    let _away = Away(current::with_worker(|worker| {
+    // Whatever runtime the task has entered.
+    let _away = Away(current::with_own_worker(|worker| {
         current::in_task() && worker.is_some_and(Worker::go_away)
     }));
     let _task = current::leave_task();
+    let _body = current::leave_block_on();
     let _budget = coop::stop();
     f()
 }
@@ -147,7 +149,6 @@ struct Away(bool);
 impl Drop for Away {
     fn drop(&mut self) {
         if self.0 {
-            // Also where the call has entered another runtime, and is in it still.
             current::with_own_worker(|worker| {
                 if let Some(worker) = worker {
                     worker.come_back();

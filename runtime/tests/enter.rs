@@ -146,3 +146,38 @@ fn a_guard_that_outlives_its_worker_in_a_thread_local_brings_nothing_back() {
         assert_eq!(found, [None, None], "the thread is in no runtime any more");
     }
 }
+
+#[test]
+fn a_task_that_has_entered_another_runtime_may_drop_its_own() {
+    let _watchdog = watchdog("a runtime waits for its own worker");
+    let (one, two) = (runtime(1), runtime(2));
+    let foreign = leaked(&two);
+    let handle = one.handle().clone();
+    let (dropped, told) = channel();
+    let task = handle.spawn(async move {
+        let guard = foreign.enter();
+        drop(one);
+        drop(guard);
+        dropped.send(()).unwrap();
+    });
+    told.recv().unwrap();
+    drop(task);
+}
+
+#[test]
+fn a_task_that_has_entered_another_runtime_steps_aside_for_block_in_place() {
+    let _watchdog = watchdog("");
+    let (one, two) = (common::undisturbed(1), runtime(2));
+    let foreign = leaked(&two);
+    let handle = one.handle().clone();
+    let task = one.spawn(async move {
+        let _guard = foreign.enter();
+        let (ran, told) = channel();
+        runtime::block_in_place(move || {
+            // Nobody looks after a worker that stands still here: only one that has stepped aside is replaced.
+            handle.spawn(async move { ran.send(()).unwrap() });
+            told.recv().unwrap();
+        });
+    });
+    one.block_on(task).unwrap();
+}

@@ -5,6 +5,7 @@ mod common;
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
@@ -12,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{runtime, times, wait_until, watchdog};
-use runtime::{Handle, Runtime};
+use runtime::{Builder, Handle, Runtime};
 
 const LONG: Duration = Duration::from_secs(1000);
 
@@ -436,5 +437,39 @@ fn a_long_chain_of_tasks_that_wait_for_each_other_does_not_overflow_the_stack() 
         drop(rt);
         assert_eq!(drops.load(SeqCst), n);
         drop(last);
+    }
+}
+
+#[test]
+fn who_waits_for_the_clock_of_a_runtime_that_ends_is_told() {
+    let _watchdog = watchdog("");
+    for settles in [false, true] {
+        let rt = Builder::new().start_paused(true).build().unwrap();
+        let handle = rt.handle().clone();
+        // As long as this runs the clock stands.
+        let (end, ended) = mpsc::channel::<()>();
+        let job = rt.spawn_blocking(move || ended.recv().unwrap_err());
+        let (tell, told) = mpsc::channel();
+        let waits = thread::spawn(move || {
+            handle.block_on(async {
+                let mut moved: Pin<Box<dyn Future<Output = ()>>> = match settles {
+                    true => Box::pin(runtime::time::settle()),
+                    false => Box::pin(runtime::time::advance(LONG)),
+                };
+                poll_fn(|cx| {
+                    let polled = moved.as_mut().poll(cx);
+                    let _ = tell.send(());
+                    polled
+                })
+                .await;
+            });
+        });
+        told.recv().unwrap();
+        assert!(!rt.shutdown(Duration::ZERO), "the job runs");
+        let panic = waits.join().unwrap_err();
+        let text = panic.downcast_ref::<String>().unwrap();
+        assert!(text.contains("the runtime has shut down"), "{text}");
+        drop(end);
+        drop(job);
     }
 }

@@ -105,7 +105,7 @@ impl Barrier {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// assert!(sync::Barrier::new(1).blocking_wait().is_leader());

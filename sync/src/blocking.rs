@@ -44,6 +44,13 @@ pub(crate) fn wait<F: Future>(operation: F, name: &str, cure: &str) -> F::Output
              use {cure} instead, or call it inside spawn_blocking"
         );
     }
+    // Which is no task: of a runtime's `main` that cannot be one, say.
+    if runtime::task::in_block_on() {
+        panic!(
+            "{name} called inside block_on: it would block the thread where the runtime does not see it, with all that the body of \
+             block_on waits for; use {cure} instead, or call it inside block_in_place or spawn_blocking"
+        );
+    }
     let unparker = CACHED.with(|cached| cached.take()).unwrap_or_else(|| {
         Arc::new(Unparker {
             thread: thread::current(),

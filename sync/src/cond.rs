@@ -116,7 +116,7 @@ impl Cond {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// # use sync::{Cond, Mutex};

@@ -23,6 +23,11 @@ impl Gone {
         Self(Waiters::new(()))
     }
 
+    /// By which the wakers of those who wait name it in a trial.
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(&self.0).addr()
+    }
+
     /// The other side has gone, and whoever asks is told so. What is in the batch already is woken, too.
     pub(crate) fn tell(&self, batch: &mut Batch) {
         let until = self.0.lock().ticket();

@@ -95,7 +95,7 @@ mod models;
 pub use barrier::{Barrier, BarrierResult, BarrierWait};
 pub use channel::{
     Closed, Receiver, Recv, RecvMany, Send, SendError, SendFrom, Sender, TryRecvError,
-    TrySendError, channel, never,
+    TrySendError, WeakSender, channel, never,
 };
 pub use cond::{Cond, CondWait};
 pub use mutex::{

@@ -254,7 +254,7 @@ impl Notify {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let notify = sync::Notify::new();

@@ -81,7 +81,8 @@ impl<T> OnceCell<T> {
 
     /// The value; makes it by `init` if there is none. Of several who come at once, one makes it and the others wait.
     ///
-    /// `init` must not ask the same cell: it would wait for itself.
+    /// `init` must not ask the same cell: it would wait for itself. Like all that is awaited here, it spends a unit of the task's budget;
+    /// where even that is too much, look with [`get`](Self::get) first, which is one load.
     ///
     /// # Panics
     ///
@@ -169,7 +170,7 @@ impl<T> OnceCell<T> {
     ///
     /// # Panics
     ///
-    /// If `init` does, as [`get_or_init`](Self::get_or_init). Inside a task, whose worker it would block.
+    /// If `init` does, as [`get_or_init`](Self::get_or_init). Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// static CONFIG: sync::OnceCell<String> = sync::OnceCell::new();
@@ -432,7 +433,7 @@ impl Once {
     ///
     /// # Panics
     ///
-    /// If `f` does, as [`call`](Self::call). Inside a task, whose worker it would block.
+    /// If `f` does, as [`call`](Self::call). Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let once = sync::Once::new();

@@ -162,7 +162,7 @@ where
     ///
     /// # Panics
     ///
-    /// As `run`, and inside a task, whose worker it would block.
+    /// As `run`, and inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// # runtime::block_on(async {

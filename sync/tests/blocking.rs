@@ -135,6 +135,44 @@ fn inside_a_task_each_says_what_to_do_instead() {
     });
 }
 
+/// Blocked there, the thread would be asleep where no deadlock is found.
+#[test]
+fn in_the_body_of_block_on_each_says_what_to_do_instead() {
+    let runtime = runtime::Builder::new().max_procs(1).build().unwrap();
+    let (tx, rx) = channel(1);
+    let said = runtime.block_on(async { message_of(|| rx.blocking_recv()) });
+    assert!(
+        said.starts_with("blocking_recv called inside block_on"),
+        "{said}"
+    );
+    assert!(said.contains("use recv().await instead"), "{said}");
+    assert!(said.contains("block_in_place"), "{said}");
+    let said = runtime.block_on(async { message_of(|| tx.blocking_send(1)) });
+    assert!(said.contains("use send(…).await instead"), "{said}");
+    let mutex = Mutex::new(1);
+    let said = runtime.block_on(async { message_of(|| drop(mutex.blocking_lock())) });
+    assert!(
+        said.starts_with("Mutex::blocking_lock called inside block_on"),
+        "{said}"
+    );
+
+    // A body inside another one, and after it.
+    runtime.block_on(async {
+        runtime::block_on(async { message_of(|| rx.blocking_recv()) });
+        message_of(|| rx.blocking_recv());
+    });
+    // Outside, before it is polled and after it has ended, a thread may block; and where it says that it will.
+    assert!(tx.blocking_send(1).is_ok());
+    runtime.block_on(async {
+        assert_eq!(runtime::block_in_place(|| rx.blocking_recv()), Some(1));
+        message_of(|| rx.blocking_recv());
+        let sender = tx.clone();
+        let blocking = runtime::spawn_blocking(move || sender.blocking_send(2).is_ok());
+        assert!(blocking.await.unwrap());
+    });
+    assert_eq!(rx.blocking_recv(), Some(2));
+}
+
 #[test]
 fn threads_wait_for_tasks_at_locks_and_conditions() {
     on_each(WORKERS, || async {

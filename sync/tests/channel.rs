@@ -35,6 +35,40 @@ fn dropping_the_last_sender_closes() {
 }
 
 #[test]
+fn a_weak_sender_keeps_nothing_open() {
+    on_each(WORKERS, || async {
+        let (tx, rx) = channel::<u32>(1);
+        let (weak, other) = (tx.downgrade(), tx.downgrade().clone());
+        let waiting = spawn(async move { (rx.recv().await, rx.recv().await) });
+        weak.upgrade().unwrap().send(1).await.unwrap();
+        drop(tx);
+        let received = waiting.await.unwrap();
+        assert_eq!(received, (Some(1), None));
+        assert!(weak.upgrade().is_none() && other.upgrade().is_none());
+    });
+}
+
+#[test]
+fn a_sender_made_of_a_weak_one_is_as_good_as_any() {
+    on_each(WORKERS, || async {
+        let (tx, rx) = channel(1);
+        let weak = tx.downgrade();
+        let made = weak.upgrade().unwrap();
+        assert!(made.same_channel(&tx));
+        drop(tx);
+        assert!(!rx.is_closed());
+        made.send(1).await.unwrap();
+        assert_eq!(rx.recv().await, Some(1));
+        rx.close();
+        // It exists, and says what any sender would.
+        let other = weak.upgrade().unwrap();
+        assert!(other.send(2).await.is_err());
+        drop((made, other));
+        assert!(weak.upgrade().is_none());
+    });
+}
+
+#[test]
 fn dropping_the_last_receiver_gives_waiting_senders_their_values_back() {
     on_each(WORKERS, || async {
         let (tx, rx) = channel(0);
@@ -305,6 +339,7 @@ fn what_a_handle_was_handed_as_a_stream_is_received_by_any_method() {
     for method in 0..4 {
         assert!(poll_once(pin!(rx.next())).is_pending());
         tx.try_send(method).unwrap();
+        assert_eq!((rx.len(), rx.is_empty(), rx.size_hint().0), (1, false, 1));
         let received = match method {
             0 => rx.try_recv().ok(),
             1 => rx.blocking_recv(),

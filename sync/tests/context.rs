@@ -530,6 +530,30 @@ fn a_merged_context_ends_with_either() {
     );
 }
 
+/// There are as many ways through these as there are atoms in a glass of water.
+#[test]
+fn contexts_that_are_merged_again_and_again_end_and_are_searched_in_no_time() {
+    support::within_a_minute(|| {
+        let (root, cancel) = Context::background().with_cancel();
+        let mut ctx = root.with_value(Number, 7);
+        let mut kept = Vec::new();
+        for i in 0..80 {
+            let (a, b) = (ctx.with_cancel(), ctx.with_cancel());
+            let b_ctx = if i % 2 == 0 { &a.0 } else { &b.0 };
+            let merged = a.0.merge(b_ctx);
+            ctx = merged.0;
+            kept.extend([a.1, b.1, merged.1]);
+        }
+        assert_eq!(ctx.value(Number), Some(&7));
+        assert_eq!(ctx.value(Name), None);
+        cancel.cancel();
+        assert_ended(&ctx, ContextError::Canceled);
+        // Once more, from where all has ended.
+        cancel.cancel();
+        drop(kept);
+    });
+}
+
 #[test]
 fn a_merged_context_has_the_earlier_deadline() {
     on(1, async {

@@ -177,6 +177,29 @@ fn a_waker_that_panics_keeps_no_other_from_being_called() {
     assert_eq!(woken_beside_a_panic(waiting, || cond.broadcast()), all);
 }
 
+#[test]
+fn a_stream_goes_on_after_a_sender_s_waker_has_panicked() {
+    use futures_util::StreamExt;
+
+    for capacity in [0, 1] {
+        let (tx, mut rx) = channel(capacity);
+        let loud = Waker::from(Arc::new(Panics(AtomicUsize::new(0))));
+        let mut sends: Vec<_> = (0..2).map(|n| Box::pin(tx.send(n))).collect();
+        for send in &mut sends {
+            let _ = send.as_mut().poll(&mut TaskContext::from_waker(&loud));
+        }
+        assert_eq!(
+            message_of(|| poll_once(pin!(rx.next()))),
+            "a waker that panics"
+        );
+        drop(sends);
+        while rx.try_recv().is_ok() {}
+        assert!(poll_once(pin!(rx.next())).is_pending());
+        tx.try_send(7).unwrap();
+        assert_eq!(poll_once(pin!(rx.next())), Poll::Ready(Some(7)));
+    }
+}
+
 /// A message that does to its channel what it can, when it is dropped.
 struct Meddler {
     tx: Sender<Meddler>,

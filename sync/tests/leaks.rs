@@ -101,6 +101,36 @@ mod found {
     }
 
     #[runtime::test]
+    async fn a_task_that_has_the_only_sender_once_nobody_can_make_another() {
+        let (tx, rx) = channel::<u32>(0);
+        let weak = tx.downgrade();
+        let theirs = weak.clone();
+        let task = spawn(async move {
+            rx.recv().await;
+            drop((tx, theirs));
+        });
+        let ids = at_rest([task]).await;
+        finds(&[]);
+        drop(weak);
+        finds(&ids);
+    }
+
+    #[runtime::test]
+    async fn a_task_that_waits_for_a_close_which_only_a_stuck_task_could_bring() {
+        let (tx, rx) = channel::<u32>(0);
+        let (never_sent, wanted) = channel::<u32>(0);
+        let consumer = spawn(async move {
+            wanted.recv().await;
+            drop(rx);
+        });
+        let producer = spawn(async move {
+            tx.closed().await;
+            drop(never_sent);
+        });
+        finds(&at_rest([consumer, producer]).await);
+    }
+
+    #[runtime::test]
     async fn a_task_that_was_given_both_ends() {
         let (tx, rx) = channel::<u32>(4);
         let task = spawn(async move {
@@ -308,6 +338,16 @@ mod found {
 
 mod silent {
     use super::*;
+
+    #[runtime::test]
+    async fn a_task_that_waits_for_a_close_while_somebody_has_a_receiver() {
+        let (tx, rx) = channel::<u32>(0);
+        let task = spawn(async move { tx.closed().await });
+        wait_for_rest(&[task.id()]).await;
+        assert_eq!(leaked(), []);
+        drop(rx);
+        task.await.unwrap();
+    }
 
     #[runtime::test]
     async fn a_sender_in_a_static() {

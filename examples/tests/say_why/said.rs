@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use crate::{Case, Ends, LONG, ready};
+use crate::{Case, Ends, LONG, as_a_test, ready};
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -19,6 +19,20 @@ pub(crate) const CASES: &[Case] = &[
                 "created at examples/tests/say_why/said.rs:",
             ],
         ),
+    },
+    Case {
+        name: "a_test_that_waits_for_a_strange_thread",
+        run: || {
+            let (tx, rx) = sync::channel(1);
+            let helper = thread::Builder::new().name("slow helper".into());
+            let helper = helper.spawn(move || {
+                thread::sleep(2 * LONG);
+                tx.try_send(()).unwrap();
+            });
+            as_a_test(async move { rx.recv().await.unwrap() });
+            helper.unwrap().join().unwrap();
+        },
+        ends: Ends::WellSaying("", &["every task of this test sleeps", " slow helper;"]),
     },
     Case {
         name: "schedtrace",

@@ -7,7 +7,7 @@ use std::thread;
 
 use runtime::signal::{self, SignalKind};
 
-use crate::{Case, Ends, LATER, parent, ready};
+use crate::{Case, Ends, LATER, as_a_test, parent, ready};
 
 pub(crate) const CASES: &[Case] = &[
     Case {
@@ -110,6 +110,18 @@ pub(crate) const CASES: &[Case] = &[
                 tx.try_send(()).unwrap();
             });
             runtime::block_on(rx.recv()).unwrap();
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "a_thread_from_before_the_test_sends",
+        run: || {
+            let (tx, rx) = sync::channel(1);
+            thread::spawn(move || {
+                thread::sleep(LATER);
+                tx.try_send(()).unwrap();
+            });
+            as_a_test(async move { rx.recv().await.unwrap() });
         },
         ends: Ends::Well,
     },

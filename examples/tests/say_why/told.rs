@@ -1,6 +1,7 @@
 //! Programs that hang for ever, and are told so.
 
 use std::future::pending;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -127,13 +128,21 @@ pub(crate) const CASES: &[Case] = &[
         ends: Ends::Told(&[]),
     },
     Case {
-        name: "a_thread_from_before_the_test_goes_on",
+        name: "strange_threads_that_sleep_until_somebody_wakes_them",
         run: || {
-            thread::spawn(|| {
-                loop {
-                    thread::sleep(Duration::from_millis(1));
-                }
-            });
+            let (never, nothing) = mpsc::channel::<()>();
+            let waits = thread::spawn(move || nothing.recv());
+            thread::spawn(move || waits.join());
+            thread::spawn(thread::park);
+            runtime::block_on(pending::<()>());
+            drop(never);
+        },
+        ends: Ends::Told(&[]),
+    },
+    Case {
+        name: "a_thread_from_before_the_test_sleeps",
+        run: || {
+            thread::spawn(thread::park);
             as_a_test(pending());
         },
         ends: Ends::Told(&[]),

@@ -126,6 +126,7 @@ async fn a_task_knows_itself() {
     let task = task::Builder::new()
         .name(String::from("ann"))
         .spawn(async { (task::id(), task::name()) });
+    assert!(!task::in_block_on());
     let expected = task.id();
     let (id, name) = soon(task).await.unwrap();
     assert_eq!(id, Some(expected));

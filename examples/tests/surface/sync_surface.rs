@@ -13,8 +13,8 @@ use runtime::time::Instant;
 use sync::context::{AfterFunc, CancelCauseFunc, CancelFunc, Cause, Context, ContextError, Key};
 use sync::{
     Barrier, Cond, Mutex, Notify, Once, OnceCell, Pool, Receiver, RwLock, Select, Semaphore,
-    SendError, Sender, TryRecvError, TrySendError, WaitGroup, broadcast, channel, errgroup, never,
-    oneshot, singleflight, watch,
+    SendError, Sender, TryRecvError, TrySendError, WaitGroup, WeakSender, broadcast, channel,
+    errgroup, never, oneshot, singleflight, watch,
 };
 
 use crate::{HANG, clone, debug, default, error, says, send, send_sync, sendable, soon, unpin};
@@ -27,6 +27,10 @@ fn the_types_go_where_users_take_them() {
     send_sync::<Sender<Parcel>>();
     send_sync::<Receiver<Parcel>>();
     clone::<Sender<Rc<u8>>>();
+    send_sync::<WeakSender<Parcel>>();
+    clone::<WeakSender<Rc<u8>>>();
+    unpin::<WeakSender<Parcel>>();
+    debug::<WeakSender<Rc<u8>>>();
     clone::<Receiver<Rc<u8>>>();
     unpin::<(Sender<Parcel>, Receiver<Parcel>)>();
     send::<sync::Send<'_, Parcel>>();
@@ -91,6 +95,7 @@ async fn a_channel_has_gos_operations() {
         (rx.len(), rx.capacity(), rx.is_empty(), rx.is_full()),
         (1, 1, false, true)
     );
+    assert!(tx.downgrade().upgrade().is_some());
     assert_eq!(tx.try_send(2), Err(TrySendError::Full(2)));
     assert_eq!(soon(sendable(rx.recv())).await, Some(1));
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));

@@ -24,7 +24,7 @@ use super::talk::Protocols;
 use crate::ServeError;
 use crate::serve::Accept;
 use crate::serve::crowd::Crowd;
-use crate::serve::ending::{DRAIN, Stop, until_stopped};
+use crate::serve::ending::{DRAIN, Stop, apart, until_stopped};
 
 /// The header timeout, and the idle timeout, where nothing else is said; hyper's own default.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -400,7 +400,7 @@ where
         let trouble = self.manner.trouble.clone();
         let paused = |shortage| {
             if let Some(trouble) = &trouble {
-                trouble(ServeError::accept(shortage));
+                apart(|| trouble(ServeError::accept(shortage)));
             }
         };
         loop {

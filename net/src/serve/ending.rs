@@ -3,6 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
@@ -62,4 +63,16 @@ fn cut_off(crowd: &Crowd, patience: Duration) -> io::Error {
     crowd.say(Word::Cut);
     let text = format!("{left} connections did not finish within {patience:?} and were cut off");
     io::Error::new(io::ErrorKind::TimedOut, text)
+}
+
+/// Calls somebody else's code from the loop that accepts. If it panics, that is reported as if a task had, and the loop goes on: it was
+/// about one connection, and the server is everybody's.
+pub(crate) fn apart<R>(call: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(returned) => Some(returned),
+        Err(panic) => {
+            drop(runtime::spawn(async move { resume_unwind(panic) }));
+            None
+        }
+    }
 }

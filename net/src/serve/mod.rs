@@ -24,7 +24,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use self::crowd::Crowd;
-use self::ending::{DRAIN, Stop, until_stopped};
+use self::ending::{DRAIN, Stop, apart, until_stopped};
 pub use self::error::ServeError;
 pub use self::handler::{Handler, Reporting};
 use crate::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -248,15 +248,20 @@ where
     L: Accept,
     H: Handler<L>,
 {
-    let paused = handler.pauses();
+    let tell = handler.pauses();
+    let paused = |shortage| {
+        apart(|| tell(shortage));
+    };
     loop {
         let member = crowd.enter().await;
         let (stream, peer) = match listener.accept_telling(&paused).await {
             Ok(accepted) => accepted,
             Err(error) => return error,
         };
-        let handling = handler.handle(stream, peer, Stopping(Arc::clone(crowd)));
-        drop(runtime::spawn(member.until_cut(handling)));
+        let stopping = Stopping(Arc::clone(crowd));
+        if let Some(handling) = apart(|| handler.handle(stream, peer, stopping)) {
+            drop(runtime::spawn(member.until_cut(handling)));
+        }
     }
 }
 

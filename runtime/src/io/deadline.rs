@@ -16,10 +16,10 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
 
 use super::records::{Page, Token};
 use super::state::Direction;
+use crate::task::call_waker;
 use crate::time::{Instant, Timer, after_func};
 
 /// Both directions of one registration.
@@ -60,7 +60,7 @@ impl Deadlines {
         let record = page.record(token);
         record.set_expired(token.generation(), direction, passed, &mut woken);
         drop(deadline);
-        woken.into_iter().for_each(Waker::wake);
+        woken.into_iter().for_each(call_waker);
     }
 
     #[track_caller]
@@ -116,7 +116,7 @@ impl Deadlines {
             }
         }
         drop(deadline);
-        woken.into_iter().for_each(Waker::wake);
+        woken.into_iter().for_each(call_waker);
     }
 
     /// The registration is gone.

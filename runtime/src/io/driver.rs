@@ -5,8 +5,7 @@
 //! wakers are called. Whoever wants the waiting worker back calls [`Driver::wake`].
 //!
 //! *Invariants.*
-//! 1. Nobody blocks on the turn: it is only ever tried. So a waker may be called by its holder. ([`Driver::close`], which comes when nobody
-//!    turns any more, waits for those who have only asked whether somebody does.)
+//! 1. Nobody blocks on the turn: it is only ever tried. So a waker may be called by its holder.
 //! 2. Registering takes no lock that the holder of the turn keeps while it waits: the registry is a second handle to the same epoll.
 //! 3. A wake that finds another one on its way may rely on it ([`Woken`]).
 //! 4. An edge is told once. So a batch is entered whole before anything that might panic is called.
@@ -20,6 +19,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::task::Waker;
+use std::thread;
 use std::time::Duration;
 
 use super::error::stopped;
@@ -33,6 +33,9 @@ use crate::task::call_waker;
 /// with more, tasks spill into the shared queue, where those that came first would wait for those that come later. Another call for each
 /// 128 events is nothing.
 const EVENTS: usize = 128;
+
+/// How often the end of a driver tries to have the turn. A guess: whoever has it then has it for some nanoseconds.
+const PATIENCE: usize = 1000;
 
 /// The token of the eventfd. No record has it: numbers end far below.
 const WAKE: mio::Token = mio::Token(usize::MAX);
@@ -126,10 +129,15 @@ impl Driver {
 
     /// Gives the descriptors back: nobody polls any more. Whoever is at it all the same keeps them until the driver is dropped.
     pub(crate) fn close(&self) {
-        let poller = {
-            let poller = self.poller.lock();
-            poller.unwrap_or_else(PoisonError::into_inner).take()
-        };
+        // Nobody turns any more. Who only asks whether somebody does lets go at once; and where this runs in a turn after all, in a waker
+        // that dropped its runtime, the poller goes with the driver.
+        let poller = (0..PATIENCE).find_map(|_| match self.try_turn() {
+            Some(mut turn) => turn.poller.take(),
+            None => {
+                thread::yield_now();
+                None
+            }
+        });
         let registry = {
             let registry = self.shared.registry.write();
             registry.unwrap_or_else(PoisonError::into_inner).take()

@@ -2,6 +2,9 @@
 //!
 //! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-runtime --lib models`
 
+mod alarm;
+mod bell;
+mod blocking;
 mod deadlock;
 mod event;
 mod heavy;
@@ -13,6 +16,7 @@ mod readiness;
 mod run_queue;
 mod slab;
 mod sleeper;
+mod stillness;
 mod stuck;
 mod task_state;
 mod timers;

@@ -123,6 +123,16 @@ fn note_waiting_in_block_on(reason: WaitReason, place: &'static Location<'static
     }
 }
 
+/// Whether the calling thread is inside the body of `block_on`, which is no task.
+pub(crate) fn in_block_on() -> bool {
+    !in_task() && !BLOCK_ON.get().is_null()
+}
+
+/// No `block_on` is current until the guard is dropped: what runs now may block the thread.
+pub(crate) fn leave_block_on() -> BlockOnGuard<'static> {
+    BlockOnGuard(BLOCK_ON.replace(ptr::null()), PhantomData)
+}
+
 /// The thread is inside this `block_on` until the guard is dropped.
 pub(crate) fn enter_block_on(sleeper: &Sleeper) -> BlockOnGuard<'_> {
     BlockOnGuard(BLOCK_ON.replace(sleeper), PhantomData)

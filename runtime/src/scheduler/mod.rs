@@ -12,7 +12,7 @@
 //! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the system for that);
 //! - [`blocking`]: threads for code that blocks;
 //! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock check;
-//! - [`stillness`]: whether no task can run, and what a paused clock does then;
+//! - [`stillness`]: whether no task can run, and what a paused clock does then; [`paused`] is the clock's owner;
 //! - [`current`]: what the calling thread is in;
 //! - [`shutdown`]: the end ([`refused`]: of tasks that come after it).
 
@@ -36,6 +36,7 @@ pub(crate) mod mark;
 mod max_procs;
 pub(crate) mod monitor;
 pub(crate) mod parker;
+mod paused;
 mod prefetch;
 pub(crate) mod queued;
 pub(crate) mod rand;
@@ -48,6 +49,7 @@ pub(crate) mod slot;
 mod spawning;
 mod starting;
 pub(crate) mod stillness;
+pub(crate) mod strangers;
 pub(crate) mod threads;
 pub(crate) mod vacancy;
 pub(crate) mod worker;
@@ -68,7 +70,7 @@ pub(crate) use schedule::schedule;
 pub(crate) use slot::Slot;
 pub(crate) use spawning::spawn;
 
-use crate::deadlock::Bystanders;
+use crate::deadlock::Harness;
 use crate::io::Driver;
 use crate::metrics::Tally;
 use crate::procs::CpuLimits;
@@ -91,7 +93,7 @@ pub(crate) struct Config {
     pub(crate) stack_size: Option<usize>,
     pub(crate) blocking: BlockingConfig,
     /// Whether to look for deadlocks, and which threads do not count then.
-    pub(crate) deadlock: Option<Bystanders>,
+    pub(crate) deadlock: Option<Harness>,
     /// Print a line about the scheduler each time this has passed.
     pub(crate) schedtrace: Option<Duration>,
     pub(crate) unhandled_panic: UnhandledPanic,
@@ -224,9 +226,9 @@ impl Scheduler {
         &self.names
     }
 
-    /// Whether deadlocks are reported here, and which threads do not count then.
-    pub(crate) fn detects_deadlock(&self) -> Option<&Bystanders> {
-        self.config.deadlock.as_ref()
+    /// Whether deadlocks are reported here, and which thread does not count then.
+    pub(crate) fn detects_deadlock(&self) -> Option<Harness> {
+        self.config.deadlock
     }
 
     /// A thread inside `block_on` has gone to sleep: the monitor looks whether anything will wake it.

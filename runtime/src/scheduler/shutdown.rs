@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::{Scheduler, current};
 use crate::deadlock;
-use crate::task::{Header, shut_down};
+use crate::task::{Header, call_waker, shut_down};
 
 /// The book of the workers' threads.
 #[derive(Debug)]
@@ -219,6 +219,7 @@ impl Scheduler {
             slot.timers.close();
             slot.poll.preempt.release();
         }
+        self.timeline.close().into_iter().for_each(call_waker);
         self.driver.close();
         // SAFETY: no worker is left, and from `close_outside` on nobody else allocates.
         unsafe { self.slab.abandon(self.clone()) };

@@ -6,12 +6,13 @@
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::Wake;
 
 use super::threads::{self, ThreadNumber};
 use crate::dump::BlockOnInfo;
 use crate::primitive::{
+    Mutex, MutexGuard,
     atomic::{
         AtomicBool, AtomicU64, AtomicUsize,
         Ordering::{AcqRel, Acquire, SeqCst},

@@ -1,6 +1,6 @@
 //! Whether no task of a runtime can run, and what its paused clock does then.
 //!
-//! A worker asks when it is about to sleep ([`Scheduler::move_clock`]). If nothing moves, the first of these is done, and the worker stays
+//! A worker asks when it is about to sleep ([`move_clock`]). If nothing moves, the first of these is done, and the worker stays
 //! awake for what it has woken:
 //!
 //! 1. somebody in `time::settle` is woken; one at a time, since the next has to wait until that one is still again;
@@ -13,17 +13,20 @@
 //!
 //! **Who asks last.** Each worker says that it sleeps before it asks, and the question is put by one at a time
 //! ([`Timeline::in_turn`](crate::time::Timeline::in_turn)), so that the last of several sees all others asleep. Whatever else may end a
-//! motion (a blocking job, a thread in `block_on`) has a worker ask anew afterwards: [`Scheduler::reconsider_clock`].
+//! motion (a blocking job, a thread in `block_on`) has a worker ask anew afterwards: `Scheduler::reconsider_clock`.
 //!
 //! **One moment.** The facts are read one after another. But a worker that takes a task out of a queue says before that it is awake, and
 //! counts the poll before it can fall asleep again: two looks that find everybody asleep and equal counts had all queues empty in between.
+//! For that a look reads of each worker first that it sleeps, then the count: the other way round a whole poll finds room between the two, and
+//! what it has woken may run in a worker that the look is through with.
+//!
+//! Here is what is asked, and in which order; [`paused`](super::paused) has what the scheduler answers.
 #![forbid(unsafe_code)]
 
+use std::task::Waker;
 use std::time::Duration;
 
-use super::Scheduler;
-use crate::task::call_waker;
-use crate::time::Resolution;
+use crate::time::Timeline;
 
 /// How long a worker sleeps that found another one between falling asleep and sleeping in the reactor. It is asked for seldom, and only
 /// where there are several workers.
@@ -43,8 +46,8 @@ pub(crate) enum Obstacle {
 }
 
 /// What a look saw: sums of counters that only grow.
-#[derive(Debug, PartialEq, Eq)]
-struct Look {
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Look {
     polls: u64,
     sleeps: u64,
     events: u64,
@@ -66,201 +69,147 @@ impl Default for Next {
     }
 }
 
-impl Scheduler {
-    /// What worker `me` does, which has said that it sleeps. It may deliver: wakers are called.
-    pub(crate) fn move_clock(&self, me: usize) -> Next {
-        let mut retry = None;
-        let woken = self.timeline.in_turn(|| {
-            retry = None;
-            match self.is_still(me) {
-                Ok(()) => self.make_move(),
-                Err(Obstacle::Reactor) => {
-                    retry = Some(SHORTLY);
-                    None
-                }
-                Err(_) => None,
+/// What is asked of a runtime, and what is done to it: of the scheduler, or of a model.
+pub(crate) trait Facts {
+    fn timeline(&self) -> &Timeline;
+
+    /// How many workers there are to be asked after.
+    fn workers(&self) -> usize;
+
+    /// Whether this worker has said that it sleeps, or has no thread.
+    fn is_asleep(&self, worker: usize) -> bool;
+
+    /// The beginnings and ends of its polls.
+    fn polls(&self, worker: usize) -> u64;
+
+    /// Whether a task is to be its next.
+    fn has_next(&self, worker: usize) -> bool;
+
+    /// Whether a queue has a task.
+    fn has_work(&self) -> bool;
+
+    /// Whether a blocking job waits for a thread or runs.
+    fn has_job(&self) -> bool;
+
+    /// The numbers of the sleeps in `block_on`, summed up, if all who are inside sleep.
+    fn sleeps(&self) -> Option<u64>;
+
+    /// Whether a thread is inside `block_on`.
+    fn is_awaited(&self) -> bool;
+
+    /// Whether somebody may be delivering events.
+    fn delivers(&self) -> bool;
+
+    /// Events ever delivered.
+    fn events(&self) -> u64;
+
+    /// Whether a task waits for a descriptor.
+    fn awaits_events(&self) -> bool;
+
+    /// Delivers what the reactor has now, and returns how many that were.
+    fn look_for_events(&self) -> usize;
+
+    /// When the first timer is due; `u64::MAX`: there is none.
+    fn next_timer(&self) -> u64;
+
+    /// Fires the timers that are due then, and returns how many wakers were called.
+    fn fire_all(&self, now: u64) -> usize;
+
+    fn call(&self, waker: Waker);
+}
+
+/// What worker `me` does, which has said that it sleeps. It may deliver: wakers are called.
+pub(crate) fn move_clock(facts: &impl Facts, me: usize) -> Next {
+    let mut retry = None;
+    let woken = facts.timeline().in_turn(|| {
+        retry = None;
+        match is_still(facts, me) {
+            Ok(()) => make_move(facts),
+            Err(Obstacle::Reactor) => {
+                retry = Some(SHORTLY);
+                None
             }
-        });
-        woken.map_or(Next::Sleep(retry), Next::Woken)
-    }
-
-    /// Has a worker ask again whether the clock can move: something has ended that kept it.
-    pub(crate) fn reconsider_clock(&self) {
-        if self.timeline.is_paused() {
-            self.unpark(0);
+            Err(_) => None,
         }
-    }
+    });
+    woken.map_or(Next::Sleep(retry), Next::Woken)
+}
 
-    /// Whether no task can run now. `me`: a worker that asks, and has no task itself.
-    fn is_still(&self, me: usize) -> Result<(), Obstacle> {
-        let first = self.look_around(Some(me))?;
-        if self.look_around(Some(me))? == first {
-            Ok(())
-        } else {
-            Err(Obstacle::Task)
-        }
+/// Whether no task can run now. `me`: a worker that asks, and has no task itself.
+fn is_still(facts: &impl Facts, me: usize) -> Result<(), Obstacle> {
+    let first = look_around(facts, Some(me))?;
+    if look_around(facts, Some(me))? == first {
+        Ok(())
+    } else {
+        Err(Obstacle::Task)
     }
+}
 
-    /// One look.
-    fn look_around(&self, me: Option<usize>) -> Result<Look, Obstacle> {
-        let mut still = Look {
-            polls: 0,
-            sleeps: 0,
-            events: self.driver.events(),
-        };
-        for (index, slot) in self.started_slots().enumerate() {
-            let polls = slot.poll.sequence();
-            let asleep = me == Some(index) || self.idle.is_asleep(index) || slot.is_vacant();
-            if !asleep || polls % 2 == 1 || slot.queue.has_next() {
-                return Err(Obstacle::Task);
-            }
-            still.polls += polls;
-        }
-        if self.has_work() {
+/// One look.
+pub(crate) fn look_around(facts: &impl Facts, me: Option<usize>) -> Result<Look, Obstacle> {
+    let mut still = Look {
+        events: facts.events(),
+        ..Look::default()
+    };
+    for worker in 0..facts.workers() {
+        // In this order: whoever has slept again since the first look has counted his poll before.
+        let asleep = me == Some(worker) || facts.is_asleep(worker);
+        let polls = facts.polls(worker);
+        if !asleep || polls % 2 == 1 || facts.has_next(worker) {
             return Err(Obstacle::Task);
         }
-        if self.blocking.unfinished() > 0 {
-            return Err(Obstacle::Job);
-        }
-        let (inside, sleepers) = (self.sleepers.inside(), self.sleepers.all());
-        if inside != sleepers.len() {
-            return Err(Obstacle::BlockOn);
-        }
-        for sleeper in sleepers {
-            still.sleeps += sleeper.asleep().ok_or(Obstacle::BlockOn)?;
-        }
-        if self.driver.is_busy() {
-            return Err(Obstacle::Reactor);
-        }
-        Ok(still)
+        still.polls += polls;
     }
+    if facts.has_work() {
+        return Err(Obstacle::Task);
+    }
+    if facts.has_job() {
+        return Err(Obstacle::Job);
+    }
+    still.sleeps = facts.sleeps().ok_or(Obstacle::BlockOn)?;
+    if facts.delivers() {
+        return Err(Obstacle::Reactor);
+    }
+    Ok(still)
+}
 
-    /// No task can run. Returns how many wakers were called; `None`: nothing is to be done.
-    fn make_move(&self) -> Option<usize> {
-        let events = self.look_for_events();
-        if events > 0 {
-            return Some(events);
-        }
-        if let Some(waker) = self.timeline.take_still() {
-            call_waker(waker);
-            return Some(1);
-        }
-        loop {
-            let now = self.timeline.frozen_at()?;
-            let timer = self.next_timer();
-            let wish = self.timeline.next_wish().unwrap_or(u64::MAX);
-            let by_itself = !self.driver.has_waiters() && self.sleepers.inside() > 0;
-            let to = match timer.min(wish) {
-                u64::MAX => return None,
-                at if wish == u64::MAX && !by_itself => {
-                    // Unless it is overdue: a timer that was set while the clock stood there.
-                    (at <= now).then_some(at)?
-                }
-                at => at,
-            };
-            let to = to.max(now);
-            if !self.timeline.step(now, to) {
-                return None;
+/// No task can run. Returns how many wakers were called; `None`: nothing is to be done.
+fn make_move(facts: &impl Facts) -> Option<usize> {
+    let events = facts.look_for_events();
+    if events > 0 {
+        return Some(events);
+    }
+    let timeline = facts.timeline();
+    if let Some(waker) = timeline.take_still() {
+        facts.call(waker);
+        return Some(1);
+    }
+    loop {
+        let now = timeline.frozen_at()?;
+        let timer = facts.next_timer();
+        let wish = timeline.next_wish().unwrap_or(u64::MAX);
+        let by_itself = !facts.awaits_events() && facts.is_awaited();
+        let to = match timer.min(wish) {
+            u64::MAX => return None,
+            at if wish == u64::MAX && !by_itself => {
+                // Unless it is overdue: a timer that was set while the clock stood there.
+                (at <= now).then_some(at)?
             }
-            // The timers first, so that who waited for this time finds done what was to happen by then.
-            let woken = self.fire_all(to);
-            if woken > 0 {
-                return Some(woken);
-            }
-            if let Some(waker) = self.timeline.take_due(to) {
-                call_waker(waker);
-                return Some(1);
-            }
-            // What was there has been cancelled or put off.
-        }
-    }
-
-    /// What the reactor has for the tasks now.
-    fn look_for_events(&self) -> usize {
-        if self.driver.registered() == 0 {
-            return 0;
-        }
-        match self.driver.try_turn() {
-            Some(mut turn) => self.reactor_result(turn.wait(Some(Duration::ZERO))),
-            // Whoever sleeps there delivers them.
-            None => 0,
-        }
-    }
-
-    fn next_timer(&self) -> u64 {
-        let timers = self.started_slots().map(|slot| slot.timers.next_deadline());
-        timers.min().unwrap_or(u64::MAX)
-    }
-
-    /// Wakes all whose time has come.
-    fn fire_all(&self, now: u64) -> usize {
-        let mut woken = 0;
-        for slot in self.started_slots() {
-            woken += slot.timers.fire(now, usize::MAX);
-        }
-        self.tally
-            .timers_fired
-            .fetch_add(woken as u64, super::Relaxed);
-        woken
-    }
-
-    // ---- what others want to know ----
-
-    /// Why a paused clock stands although somebody waits for it. Asked by the monitor, when all workers have slept for a while.
-    pub(super) fn why_clock_stands(&self) -> Option<&'static str> {
-        let awaited = self.next_timer() != u64::MAX || self.timeline.has_wishes();
-        if !self.timeline.is_paused() || !awaited || self.is_stopping() {
+            at => at,
+        };
+        let to = to.max(now);
+        if !timeline.step(now, to) {
             return None;
         }
-        Some(match self.look_around(None) {
-            Err(Obstacle::Job) => "a blocking job has not ended",
-            Err(Obstacle::BlockOn) => "a thread inside block_on is at work, or blocked",
-            Err(Obstacle::Task | Obstacle::Reactor) => "a task runs, or blocks its thread",
-            Ok(_) if self.driver.has_waiters() => {
-                "a task waits for a descriptor, which may yet be ready"
-            }
-            Ok(_) if self.sleepers.inside() == 0 => {
-                "no thread is inside block_on to wait for an outcome"
-            }
-            // It is about to move.
-            Ok(_) => return None,
-        })
-    }
-
-    // ---- what the users do to the clock ----
-
-    /// Stops the clock.
-    pub(crate) fn pause_clock(&self) {
-        // No worker is started meanwhile, with a wheel of the other kind.
-        let starting = self.starting();
-        if let Some(now) = self.timeline.pause() {
-            for slot in self.started_slots() {
-                slot.timers.change_resolution(Resolution::Exact, now);
-            }
+        // The timers first, so that who waited for this time finds done what was to happen by then.
+        let woken = facts.fire_all(to);
+        if woken > 0 {
+            return Some(woken);
         }
-        drop(starting);
-        self.reconsider_clock();
-    }
-
-    /// Lets it run.
-    pub(crate) fn resume_clock(&self) {
-        for waker in self.timeline.resume() {
-            waker.wake();
+        if let Some(waker) = timeline.take_due(to) {
+            facts.call(waker);
+            return Some(1);
         }
-        // They sleep without a limit.
-        for (index, _) in self.started_slots().enumerate() {
-            self.unpark(index);
-        }
-        // So does it, and fires the timers of slots without a worker.
-        self.monitor.hurry();
-    }
-
-    /// What a new worker's wheel is to have.
-    pub(super) fn resolution(&self) -> Resolution {
-        if self.timeline.is_paused() {
-            Resolution::Exact
-        } else {
-            Resolution::Coarse
-        }
+        // What was there has been cancelled or put off.
     }
 }

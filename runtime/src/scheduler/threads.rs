@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
 /// Where the system tells. Under Miri nowhere: what it would tell is of the interpreter's threads, not of the program's.
-const PROC: &str = if cfg!(miri) { "/none" } else { "/proc" };
+pub(super) const PROC: &str = if cfg!(miri) { "/none" } else { "/proc" };
 
 /// The number of a thread.
 pub(crate) type ThreadNumber = u32;
@@ -40,8 +40,18 @@ pub(crate) fn all() -> Option<Vec<ThreadNumber>> {
         numbers.push(entry.ok()?.file_name().to_str()?.parse().ok()?);
     }
     // The kernel may skip a thread in a listing when another one ends at that moment; then the count disagrees.
-    let counted: usize = status_field("Threads:")?.parse().ok()?;
-    (counted == numbers.len()).then_some(numbers)
+    (count()? == numbers.len()).then_some(numbers)
+}
+
+/// How many threads the process has; `None`: unknown.
+pub(crate) fn count() -> Option<usize> {
+    status_field("Threads:")?.parse().ok()
+}
+
+/// The number of the thread that the process began with; `None`: unknown.
+pub(crate) fn first() -> Option<ThreadNumber> {
+    let link = fs::read_link(format!("{PROC}/self")).ok()?;
+    link.file_name()?.to_str()?.parse().ok()
 }
 
 /// Whether a thread waits for something else than a CPU, at this moment; `None`: unknown. Some ten microseconds.
@@ -51,14 +61,6 @@ pub(crate) fn waits(thread: ThreadNumber) -> Option<bool> {
     let state = after_name.trim_start().chars().next()?;
     // `R`: it runs, or would if there were a CPU.
     Some(state != 'R')
-}
-
-/// What tells a thread from a later one of the same number: when it began.
-pub(crate) fn began(thread: ThreadNumber) -> Option<u64> {
-    let stat = fs::read_to_string(format!("{PROC}/self/task/{thread}/stat")).ok()?;
-    // The second field, the name in parentheses, may contain anything; `starttime` is the twenty-second.
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
 /// Signals whose handlers wake nobody: those that std installs to report a stack overflow, and two of libc's own.
@@ -135,7 +137,7 @@ mod tests {
         // Other tests' threads come and go, and may spoil one listing.
         let all = std::iter::repeat_with(all).flatten().next().unwrap();
         assert!(all.contains(&me) && all.contains(&other), "{all:?}");
-        assert!(began(me).unwrap() <= began(other).unwrap());
+        assert!(all.contains(&first().unwrap()), "the harness is there");
         drop(leave);
         thread.join().unwrap();
     }

@@ -1,7 +1,7 @@
 //! ⚠ What runs inside a signal handler, and how it is installed.
 //!
 //! A handler interrupts a thread anywhere, also inside the allocator or with a lock in its hands: it may not allocate, lock or panic.
-//! What is called there is [`Bell::ring`] (two atomic operations and one `write`) and [`unheard`] (an atomic load, `sigaction`,
+//! What is called there is [`Bell::ring`] (an atomic operation and one `write`) and [`unheard`] (an atomic load, `sigaction`,
 //! `raise`). The registry below us puts `errno` back.
 //!
 //! *Invariants.*
@@ -13,13 +13,14 @@
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mio::unix::pipe;
 use signal_hook_registry::{FORBIDDEN, SigId};
 
 use super::SignalKind;
+use super::pending::Pending;
 use crate::scheduler::threads;
 use crate::sigquit;
 
@@ -43,9 +44,7 @@ pub(crate) fn has_listener(signal: libc::c_int) -> bool {
 /// What handlers ring and a listener hears.
 #[derive(Debug)]
 pub(super) struct Bell {
-    /// A bit for each signal that has come and was not received. Release when it is set, Acquire when it is taken: a handler's write to
-    /// the pipe comes after its bit, so that whoever is woken by the byte finds the bit.
-    pending: AtomicU64,
+    pending: Pending,
     /// Non-blocking. When it is full there is a byte to wake by, and another one is not needed.
     sender: pipe::Sender,
 }
@@ -54,26 +53,20 @@ impl Bell {
     /// A bell, and the end of its pipe that becomes readable when it rings.
     pub(super) fn new() -> io::Result<(Self, pipe::Receiver)> {
         let (sender, receiver) = pipe::new()?;
-        let pending = AtomicU64::new(0);
+        let pending = Pending::new();
         Ok((Self { pending, sender }, receiver))
     }
 
     /// Called by handlers.
     fn ring(&self, bit: u64) {
-        if self.pending.fetch_or(bit, Ordering::AcqRel) & bit == 0 {
+        if self.pending.add(bit) {
             let _ = (&self.sender).write(&[0]);
         }
     }
 
     /// Takes one of the signals that have come, the one of the lowest number.
     pub(super) fn take(&self) -> Option<SignalKind> {
-        let pending = self.pending.load(Ordering::Acquire);
-        if pending == 0 {
-            return None;
-        }
-        // Bits are taken by the listener alone, and it is one: the bit is still there.
-        let lowest = pending.trailing_zeros();
-        self.pending.fetch_and(!(1 << lowest), Ordering::AcqRel);
+        let lowest = self.pending.take_lowest()?;
         Some(SignalKind::from_raw(lowest as libc::c_int + 1))
     }
 }

@@ -35,6 +35,13 @@
 mod handler;
 mod kind;
 mod listener;
+mod pending;
+
+/// What the models see of the private files.
+#[cfg(all(test, loom))]
+pub(crate) mod for_models {
+    pub(crate) use super::pending::Pending;
+}
 
 use std::fmt;
 use std::future::Future;

@@ -6,7 +6,7 @@
 //! | have the results of many as they come | [`JoinSet`] |
 //! | give it a name, which the dump and reports show | [`Builder`] |
 //! | give it values to carry along | [`task_local!`](macro@task_local) |
-//! | know which one runs | [`id()`], [`name()`] |
+//! | know which one runs | [`id()`], [`name()`]; [`in_block_on()`] if none does |
 //! | write a future that waits, as those of `sync` and `net` do | [`coop`], [`waiting()`] |
 //!
 //! # How it works
@@ -127,4 +127,24 @@ pub(crate) fn collect(slab: &Slab<Cookie>, arena: ArenaIndex) {
 /// **Go:** none.
 pub fn id() -> Option<Id> {
     current::task_id()
+}
+
+/// Whether the calling thread is in the body of [`block_on`](crate::block_on()), which is no task.
+///
+/// For authors of operations that block a thread: there as in a task they had better refuse. The thread would sleep where the runtime does not
+/// see it, with all that the body waits for beside, and a deadlock would go unreported. Inside [`block_in_place`](crate::block_in_place) it
+/// is `false`.
+///
+/// ```
+/// runtime::block_on(async {
+///     assert!(runtime::task::in_block_on());
+///     assert!(!runtime::spawn(async { runtime::task::in_block_on() }).await.unwrap());
+///     assert!(!runtime::block_in_place(runtime::task::in_block_on));
+/// });
+/// assert!(!runtime::task::in_block_on());
+/// ```
+///
+/// **Go:** not needed: there only goroutines block.
+pub fn in_block_on() -> bool {
+    current::in_block_on()
 }

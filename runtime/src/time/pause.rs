@@ -271,6 +271,9 @@ impl Wait {
             }
         };
         if waits {
+            if timeline.is_closed() {
+                shut_down(self.place);
+            }
             let reason = self.by.map_or(WaitReason::Settle, |_| WaitReason::Sleep);
             waiting(reason, self.place);
             return Poll::Pending;
@@ -278,6 +281,14 @@ impl Wait {
         proceed.made_progress();
         Poll::Ready(())
     }
+}
+
+#[cold]
+fn shut_down(made_at: &Location<'_>) -> ! {
+    panic!(
+        "the runtime has shut down: nobody moves its clock any more; keep the Runtime for as long as something is awaited on it \
+         (this was awaited at {made_at})"
+    );
 }
 
 impl Drop for Wait {

@@ -18,15 +18,16 @@
 //! whoever pauses it says so and then has a worker ask who sleeps; one of the two sees the other.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{
-    AtomicU64,
-    Ordering::{Relaxed, SeqCst},
-};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::Waker;
 
 use super::clock;
 use super::in_turn::InTurn;
+use crate::primitive::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use crate::primitive::{Mutex, MutexGuard};
 
 /// Where a clock starts that is paused from the beginning. A round number also in the wheel's digits.
 const START: u64 = clock::EPOCH;
@@ -60,6 +61,8 @@ struct Requests {
     /// In the order of arrival.
     list: Vec<Request>,
     last_id: u64,
+    /// Nobody moves the clock any more.
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -176,6 +179,20 @@ impl Timeline {
         drop(requests);
         drop(unused);
         waiting
+    }
+
+    /// The runtime has shut down: nobody moves the clock any more. Returns whom to tell; their wishes stay, and are not fulfilled.
+    pub(crate) fn close(&self) -> Vec<Waker> {
+        let mut requests = self.requests();
+        requests.closed = true;
+        let list = requests.list.iter_mut();
+        list.map(|request| std::mem::replace(&mut request.waker, Waker::noop().clone()))
+            .collect()
+    }
+
+    /// Whether a wish that is entered stays one for ever. Asked after it was entered: else whoever closes it tells.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.requests().closed
     }
 
     /// Takes a wish back.

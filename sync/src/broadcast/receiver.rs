@@ -221,7 +221,7 @@ impl<T: Clone> Receiver<T> {
     ///
     /// # Panics
     ///
-    /// As `recv`, and inside a task, whose worker it would block.
+    /// As `recv`, and inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let (tx, mut rx) = sync::broadcast::channel(4);

@@ -43,6 +43,7 @@ mod sender;
 mod sending;
 mod shared;
 mod waiter;
+mod weak;
 
 pub use closed::Closed;
 pub use error::{SendError, TryRecvError, TrySendError};
@@ -51,6 +52,7 @@ pub use recv::Recv;
 pub use recv_many::RecvMany;
 pub use send::{Send, SendFrom};
 pub use sender::Sender;
+pub use weak::WeakSender;
 
 pub(crate) use receiving::Receiving;
 pub(crate) use shared::Channel;

@@ -131,7 +131,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, where it would block every other task of the worker: use [`recv`](Self::recv) and `.await` there.
+    /// Inside a task or the body of `block_on`, which it would hold up: use [`recv`](Self::recv) and `.await` there.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(0);
@@ -181,7 +181,7 @@ impl<T> Receiver<T> {
     /// As [`recv_many`](Self::recv_many), on a thread that is not running a task, blocking it.
     ///
     /// # Panics
-    /// Inside a task, where it would block every other task of the worker: use `recv_many` and `.await` there.
+    /// Inside a task or the body of `block_on`, which it would hold up: use `recv_many` and `.await` there.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(8);
@@ -245,7 +245,9 @@ impl<T> Receiver<T> {
     ///
     /// **Go:** `len(ch)`.
     pub fn len(&self) -> usize {
-        self.channel.lock().len()
+        // With what this handle has been handed as a stream, which is the next that it receives.
+        let handed = (self.stream.as_ref()).is_some_and(|stream| stream.has_value());
+        self.channel.lock().len() + usize::from(handed)
     }
 
     /// How many values the channel holds before `send` waits; 0 is a rendezvous.
@@ -310,6 +312,7 @@ impl<T> Stream for Receiver<T> {
         let receiving = this
             .stream
             .get_or_insert_with(|| Box::pin(Receiving::new(channel.clone())));
+        receiving.recover();
         match receiving.as_ref().poll(cx) {
             Poll::Ready(value) => {
                 receiving.as_ref().get_ref().reset();

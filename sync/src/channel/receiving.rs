@@ -88,6 +88,19 @@ where
         self.waiter.set_state(state::IDLE);
     }
 
+    /// [`Reset`](Self::reset), if the panic of a sender's waker went by when it had just finished.
+    #[inline]
+    pub(super) fn recover(&self) {
+        if self.waiter.state() == state::FINISHED {
+            self.reset();
+        }
+    }
+
+    /// Whether it has been handed a value that it has not returned yet.
+    pub(super) fn has_value(&self) -> bool {
+        self.waiter.state() == state::DONE
+    }
+
     /// Gets out of line, and gives back what it has been handed: its handle goes on with something else. It can be polled again.
     ///
     /// Several threads may do it at once, with a shared handle, though none while it is polled: so all is done under the lock.

@@ -26,6 +26,11 @@ pub(super) fn let_go<H, T>(handle: &H, channel: &Arc<Channel<T>>, side: u8) {
         handles: channel.handles(side == SENDERS),
     };
     trial::handle(handle, address, of);
+    // Those who wait for the close alone do that elsewhere, and for the same handles: any of them can close the channel.
+    if let Some(gone) = channel.gone_in_trial() {
+        let primitive = gone;
+        trial::handle(handle, address, Side { primitive, ..of });
+    }
     // So that no other channel gets this address.
     mem::forget(channel.clone());
 }

@@ -9,7 +9,7 @@ use runtime::leaks::trial;
 use super::core::Sent;
 use super::rehearsal;
 use super::shared::wake;
-use super::{Channel, Closed, Send, SendError, SendFrom, TrySendError};
+use super::{Channel, Closed, Send, SendError, SendFrom, TrySendError, WeakSender};
 use crate::blocking;
 use crate::primitive::Arc;
 
@@ -151,7 +151,7 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, where it would block every other task of the worker: use [`send`](Self::send) and `.await` there.
+    /// Inside a task or the body of `block_on`, which it would hold up: use [`send`](Self::send) and `.await` there.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(0);
@@ -234,6 +234,21 @@ impl<T> Sender<T> {
     #[track_caller]
     pub fn closed(&self) -> Closed<'_, T> {
         Closed::new(&self.channel, Location::caller())
+    }
+
+    /// A handle that does not keep the channel open, and makes a sender while there is one.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel(1);
+    /// let weak = tx.downgrade();
+    /// drop(tx);
+    /// assert!(rx.is_closed() && weak.upgrade().is_none());
+    /// # let _: sync::Receiver<u8> = rx;
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn downgrade(&self) -> WeakSender<T> {
+        WeakSender::new(&self.channel)
     }
 
     /// How many values are in the channel, waiting for a receiver. Values that dropped receivers gave back count as well.

@@ -7,6 +7,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::task::Waker;
 
+use runtime::leaks::trial;
+
 use super::core::{Core, Received};
 use super::gate::{Gate, IS_CLOSED, RECV_READY, SEND_READY};
 use crate::gone::Gone;
@@ -20,6 +22,8 @@ pub(crate) struct Channel<T> {
     /// How many handles there are of either end; the last one closes the channel.
     senders: AtomicU32,
     receivers: AtomicU32,
+    /// Handles that may become senders; they keep nothing open. Counted for the search for leaks alone.
+    weak: AtomicU32,
     /// No sender exists, and none ever will: Go's nil channel.
     never: bool,
     /// Under the gate's lock.
@@ -38,6 +42,7 @@ impl<T> Channel<T> {
             gate: Gate::new(core.readiness()),
             senders: AtomicU32::new(1),
             receivers: AtomicU32::new(1),
+            weak: AtomicU32::new(0),
             never,
             core: UnsafeCell::new(core),
         }
@@ -170,6 +175,15 @@ impl<T> Channel<T> {
         gone.map(|gone| unsafe { &*gone })
     }
 
+    /// [`Gone::address`] of those who wait for the close alone, if any ever did. In a trial, where no lock is waited for.
+    pub(super) fn gone_in_trial(&self) -> Option<usize> {
+        debug_assert!(trial::is_on());
+        // SAFETY: a trial has one thread, this one, which has no reference to the core here. Whoever held the lock when the copy was made is
+        // not there, and what is looked at is one word that is set once.
+        let gone = &unsafe { self.core() }.gone;
+        gone.as_deref().map(Gone::address)
+    }
+
     /// Whether the channel is closed, by a look under the lock: if not, whoever closes it will find those who wait for that.
     pub(super) fn is_closed_for_good(&self) -> bool {
         self.is_closed() || {
@@ -238,20 +252,43 @@ impl<T> Channel<T> {
         taken
     }
 
-    /// How many handles of one end there are.
+    /// How many handles of one end there are, with those that may become senders.
     pub(super) fn handles(&self, of_senders: bool) -> usize {
-        let count = if of_senders {
-            &self.senders
+        // Relaxed: asked where there are no other threads.
+        if of_senders {
+            self.senders.load(Relaxed) as usize + self.weak.load(Relaxed) as usize
         } else {
-            &self.receivers
-        };
-        // Relaxed: asked where there are no other threads, or for a hint.
-        count.load(Relaxed) as usize
+            self.receivers.load(Relaxed) as usize
+        }
     }
 
     #[inline]
     pub(crate) fn add_sender(&self) {
         add(&self.senders);
+    }
+
+    /// One more sender, if there is any: none comes after the last.
+    #[must_use]
+    pub(super) fn add_sender_if_any(&self) -> bool {
+        // Relaxed: either this comes before the last sender goes, who is not the last then, or after; all else is under the lock.
+        let mut count = self.senders.load(Relaxed);
+        while count != 0 {
+            assert!(count < u32::MAX / 2, "{TOO_MANY}");
+            match (self.senders).compare_exchange_weak(count, count + 1, Relaxed, Relaxed) {
+                Ok(_) => return true,
+                Err(now) => count = now,
+            }
+        }
+        false
+    }
+
+    pub(super) fn add_weak(&self) {
+        add(&self.weak);
+    }
+
+    pub(super) fn remove_weak(&self) {
+        // Relaxed: nothing is done at zero.
+        self.weak.fetch_sub(1, Relaxed);
     }
 
     #[inline]
@@ -292,11 +329,10 @@ fn add(count: &AtomicU32) {
     // Relaxed: a new handle is made from one that exists, so that the count cannot reach zero meanwhile.
     let before = count.fetch_add(1, Relaxed);
     // Far more handles than memory has room for, unless they are leaked in a loop.
-    assert!(
-        before < u32::MAX / 2,
-        "too many handles of one channel; do not leak them"
-    );
+    assert!(before < u32::MAX / 2, "{TOO_MANY}");
 }
+
+const TOO_MANY: &str = "too many handles of one channel; do not leak them";
 
 /// Counts one handle less; true for the last one.
 fn remove(count: &AtomicU32) -> bool {

@@ -399,7 +399,7 @@ impl Context {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// # use sync::context::{Context, ContextError};

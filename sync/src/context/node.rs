@@ -20,7 +20,7 @@
 //! *Rejected*: holding the locks from the root of the cancelling down, as Go does. It needs a stack as deep as the tree is.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::mem;
 use std::sync::{Arc, OnceLock, Weak};
 
@@ -216,10 +216,14 @@ impl Node {
         let mut marked = Vec::new();
         let mut visited = Vec::new();
         let mut ahead = vec![(self.clone(), End { err, cause })];
+        // Those that had ended when we came to them, perhaps by us, by way of another parent. Nobody goes down twice from there, or merged
+        // contexts that are merged again would be met as often as there are ways to them.
+        let mut ended = HashSet::new();
         while let Some((node, end)) = ahead.pop() {
+            let had_ended = node.err().is_some();
             let end = node.mark(end, &mut marked);
             let children = node.children();
-            if children.is_empty() {
+            if children.is_empty() || (had_ended && !ended.insert(Arc::as_ptr(&node))) {
                 continue;
             }
             ahead.extend(children.into_iter().map(|child| (child, end.clone())));

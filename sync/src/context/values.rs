@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::any::{Any, TypeId};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A key of a context's values: a type of one's own, which says what the value is.
@@ -52,26 +53,30 @@ impl Values {
 
     pub(super) fn both(first: Option<Arc<Self>>, second: Option<Arc<Self>>) -> Option<Arc<Self>> {
         match (first, second) {
+            (Some(first), Some(second)) if Arc::ptr_eq(&first, &second) => Some(first),
             (Some(first), Some(second)) => Some(Arc::new(Self::Both([Some(first), Some(second)]))),
             (first, second) => first.or(second),
         }
     }
 }
 
-/// The newest value under `K`. With a stack of its own: lists may be long.
+/// The newest value under `K`. With a stack of its own: lists may be long. And each merging is looked through once, by however many ways
+/// one comes to it.
 pub(super) fn find<K: Key>(values: Option<&Arc<Values>>) -> Option<&K::Value> {
     let mut next = values;
     let mut later = Vec::new();
+    let mut merged = HashSet::new();
     while let Some(values) = next.or_else(|| later.pop()) {
         next = match &**values {
             Values::One { key, value, .. } if *key == TypeId::of::<K>() => {
                 return value.downcast_ref();
             }
             Values::One { older, .. } => older.as_ref(),
-            Values::Both([first, second]) => {
+            Values::Both([first, second]) if merged.insert(Arc::as_ptr(values)) => {
                 later.extend(second);
                 first.as_ref()
             }
+            Values::Both(_) => None,
         };
     }
     None

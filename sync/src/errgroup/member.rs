@@ -14,25 +14,21 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::handle;
-use super::members::Place;
-use super::shared::{Outcome, Shared};
+use super::handle::{self, Seat};
+use super::shared::Outcome;
 
 pin_project! {
-    /// The fields are dropped in this order, so that the future's belongings are gone before the member has ended.
-    struct Member<F, E> {
-        #[pin]
-        future: Option<F>,
-        membership: Membership<E>,
+    /// One word more than the future: see `handle`. The fields are dropped in this order, so that the future's belongings are gone before
+    /// the member has ended.
+    #[project = Stage]
+    enum Member<F, E> {
+        Running {
+            #[pin]
+            future: F,
+            seat: Seat<E>,
+        },
+        Ended,
     }
-}
-
-/// The place of a member, given back when it ends, or is dropped.
-struct Membership<E> {
-    /// `None` once it has ended.
-    member: Option<handle::Member<E>>,
-    /// Where its waker is, if it has ever had to wait.
-    place: Option<Place>,
 }
 
 /// Spawns a member.
@@ -46,15 +42,12 @@ pub(super) fn start<F, E>(
     F: Future<Output = Result<(), E>> + Send + 'static,
     E: Send + 'static,
 {
-    let member = Member {
-        future: Some(future),
-        membership: Membership {
-            member: Some(member),
-            place: None,
-        },
-    };
+    let seat = Seat::new(member);
     // If this panics, for want of a runtime, the member is dropped and gives its place back.
-    drop(runtime::task::spawn_at(member, location));
+    drop(runtime::task::spawn_at(
+        Member::Running { future, seat },
+        location,
+    ));
 }
 
 impl<F, E> Future for Member<F, E>
@@ -64,85 +57,61 @@ where
     type Output = ();
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        if this.membership.group().is_aborting() {
-            return give_up(this.future, this.membership);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.as_mut().running().1.group().is_aborting() {
+            return self.give_up();
         }
+        let mut ending = None;
         // A future that panicked is not polled again, and its drop is as safe as any drop while unwinding.
         let polled = catch_unwind(AssertUnwindSafe(|| {
-            let future = this.future.as_mut().as_pin_mut();
-            let polled = future.expect("a member is polled until it ends").poll(cx);
+            let polled = self.as_mut().running().0.poll(cx);
             if polled.is_ready() {
-                this.future.set(None);
+                // Before what it owned goes, which may panic.
+                ending = self.as_mut().running().1.take();
+                self.set(Self::Ended);
             }
             polled
         }));
         let outcome = match polled {
-            Ok(Poll::Pending) if this.membership.waits(cx) => return Poll::Pending,
-            Ok(Poll::Pending) => return give_up(this.future, this.membership),
-            Ok(Poll::Ready(Ok(()))) if this.membership.leave() => return Poll::Ready(()),
+            Ok(Poll::Pending) if self.as_mut().running().1.waits(cx.waker()) => {
+                return Poll::Pending;
+            }
+            Ok(Poll::Pending) => return self.give_up(),
             Ok(Poll::Ready(Ok(()))) => Outcome::Ok,
             Ok(Poll::Ready(Err(error))) => Outcome::Err(error),
             Err(panic) => {
-                // What it owned goes before it counts as ended; a second panic is not worth more than the first.
-                let _ = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
+                if ending.is_none() {
+                    ending = self.as_mut().running().1.take();
+                    // What it owned goes before it counts as ended; a second panic is not worth more than the first.
+                    let _ = catch_unwind(AssertUnwindSafe(|| self.set(Self::Ended)));
+                }
                 Outcome::Panic(panic)
             }
         };
-        this.membership.end(outcome);
+        if let Some((member, place)) = ending {
+            member.end(place, outcome);
+        }
         Poll::Ready(())
     }
 }
 
-/// The group has given up: the future is dropped. If that panics, so does the task, whose drop then ends the member.
-#[cold]
-fn give_up<F, E>(mut future: Pin<&mut Option<F>>, membership: &mut Membership<E>) -> Poll<()> {
-    future.set(None);
-    membership.end(Outcome::Dropped);
-    Poll::Ready(())
-}
-
-impl<E> Membership<E> {
+impl<F, E> Member<F, E> {
     #[inline]
-    fn group(&self) -> &Shared<E> {
-        self.member
-            .as_ref()
-            .expect("a member is polled until it ends")
+    fn running(self: Pin<&mut Self>) -> (Pin<&mut F>, &mut Seat<E>) {
+        match self.project() {
+            Stage::Running { future, seat } => (future, seat),
+            Stage::Ended => panic!("a member is polled until it ends"),
+        }
     }
 
-    /// Leaves the waker where the group finds it; once is enough, as a task has one waker all its life. Says no if the group has given up.
-    #[inline]
-    fn waits(&mut self, cx: &Context<'_>) -> bool {
-        if self.place.is_none() {
-            self.place = self.group().enter(cx.waker());
-        }
-        self.place.is_some()
-    }
-
-    /// The good end of one that has never waited, where nobody has to be told. Says whether that was all.
-    #[inline]
-    fn leave(&mut self) -> bool {
-        if self.place.is_none() {
-            self.member = self.member.take().and_then(handle::Member::leave);
-        }
-        self.member.is_none()
-    }
-
-    /// Kept apart from `leave`, so that this is short.
-    #[inline(never)]
-    fn end(&mut self, outcome: Outcome<E>) {
-        if let Some(member) = self.member.take() {
-            member.end(self.place, outcome);
-        }
+    /// The group has given up: the future is dropped, and then the seat, which ends the member; also when the first panics.
+    #[cold]
+    fn give_up(mut self: Pin<&mut Self>) -> Poll<()> {
+        self.set(Self::Ended);
+        Poll::Ready(())
     }
 }
 
-impl<E> Drop for Membership<E> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.member.is_some() {
-            self.end(Outcome::Dropped);
-        }
-    }
-}
+/// What a task of the group is larger than its future.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Member<[usize; 2], ()>>() == 3 * size_of::<usize>());

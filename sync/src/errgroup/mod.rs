@@ -365,7 +365,7 @@ impl<E: Send + 'static> Group<E> {
     ///
     /// # Panics
     ///
-    /// As `wait`, and inside a task, whose worker it would block.
+    /// As `wait`, and inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// assert_eq!(sync::errgroup::Group::<u32>::new().blocking_wait_all(), Ok(()));
@@ -389,7 +389,7 @@ impl<E: Send + 'static> Group<E> {
     ///
     /// # Panics
     ///
-    /// As `wait`, and inside a task, whose worker it would block.
+    /// As `wait`, and inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// assert_eq!(sync::errgroup::Group::<u32>::new().blocking_wait(), Ok(()));

@@ -30,15 +30,17 @@ use crate::waiters::{Batch, Locked, Ticket, Waiters};
 
 pub(super) type Panic = Box<dyn Any + Send>;
 
-/// In this order: what every member writes first, then what is mostly left alone, and at the end what every poll of a member reads, so that
-/// this is on another cache line.
-#[repr(C)]
+/// In this order: what every member writes first, then what is mostly left alone, and at the end what every start and every poll of a member
+/// reads, so that this is on another cache line. Aligned, so that nothing that belongs to others is on the first one.
+#[repr(C, align(64))]
 pub(super) struct Shared<E> {
     pub(super) word: Word,
     /// The note says what a waiter for a place was called for.
     pub(super) waiters: Waiters<State<E>, Call>,
     _tracked: Tracked,
     tied: Option<Tied<E>>,
+    /// As the word's GATED is, or will be in a moment: under the lock. A hint for those who start members, who need not touch the word then.
+    gated: AtomicBool,
     /// Members give up instead of going on (5).
     aborting: AtomicBool,
 }
@@ -113,6 +115,7 @@ impl<E> Shared<E> {
             }),
             _tracked: Tracked::new(),
             tied,
+            gated: AtomicBool::new(false),
             aborting: AtomicBool::new(false),
         }
     }
@@ -123,7 +126,9 @@ impl<E> Shared<E> {
 
     pub(super) fn set_limit(&self, limit: Option<usize>) -> Result<(), usize> {
         let mut state = self.waiters.lock();
-        self.word.set_gate(limit.is_some() || state.stopped)?;
+        let gated = limit.is_some() || state.stopped;
+        self.word.set_gate(gated)?;
+        self.hint(gated);
         state.limit = limit;
         // With none running, who waits does so because of a limit of zero.
         let mut batch = Batch::default();
@@ -164,17 +169,25 @@ impl<E> Shared<E> {
         self.aborting.load(Ordering::Relaxed)
     }
 
+    /// Whether places are taken under the lock. Relaxed: a hint; the word decides.
+    #[inline]
+    pub(super) fn is_gated(&self) -> bool {
+        self.gated.load(Ordering::Relaxed)
+    }
+
     /// Takes the waker of a member that has to wait, unless members are to give up (5).
     #[cold]
-    pub(super) fn enter(&self, waker: &Waker) -> Option<Place> {
+    #[must_use]
+    pub(super) fn enter(&self, place: Place, waker: &Waker) -> bool {
         let waker = waker.clone();
         let mut state = self.waiters.lock();
         if self.is_aborting() {
             drop(state);
             drop(waker);
-            return None;
+            return false;
         }
-        Some(state.members.enter(waker))
+        state.members.enter(place, waker);
+        true
     }
 
     /// A place is given back: `place` is `None` for a member that never waited, and for a place that nobody has used.
@@ -298,6 +311,7 @@ impl<E> Shared<E> {
         state.stopped = false;
         // Relaxed: before `renew`, which publishes it to those who do not take the lock.
         self.aborting.store(false, Ordering::Relaxed);
+        self.hint(state.limit.is_some());
         self.word.renew(state.limit.is_some());
         drop(state);
         drop(old);
@@ -329,6 +343,17 @@ impl<E> Shared<E> {
 
 /// Under the lock.
 impl<E> Shared<E> {
+    /// From now on places are taken under the lock.
+    fn gate(&self) {
+        self.hint(true);
+        self.word.gate();
+    }
+
+    fn hint(&self, gated: bool) {
+        // Relaxed: as in `is_gated`.
+        self.gated.store(gated, Ordering::Relaxed);
+    }
+
     /// Whether the limit leaves room for one more in an open group.
     pub(super) fn has_place(&self, state: &State<E>) -> bool {
         !state.stopped && state.limit.is_none_or(|limit| self.word.running() < limit)
@@ -371,7 +396,7 @@ impl<E> Shared<E> {
         if mem::replace(&mut state.stopped, true) {
             return false;
         }
-        self.word.gate();
+        self.gate();
         if state.aborts {
             aftermath.abort = self.abort_all(state);
         }
@@ -380,7 +405,7 @@ impl<E> Shared<E> {
 
     /// Members are to give up; those who wait are to be woken for it, after the lock.
     fn abort_all(&self, state: &mut State<E>) -> Vec<Waker> {
-        self.word.gate();
+        self.gate();
         // Relaxed: under the lock (5).
         self.aborting.store(true, Ordering::Relaxed);
         state.members.tell_all()

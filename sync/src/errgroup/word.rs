@@ -14,7 +14,9 @@
 //!
 //! 1. The two bits change only under the lock, and after it is released say: GATED, that there is a limit or the group is stopped; WAITED,
 //!    that the waker of `wait` is there.
-//! 2. While GATED is set, places are taken and given back under the lock only. While WAITED is set, so is the last one.
+//! 2. While GATED is set, places are given back under the lock only, and taken there, but by who finds GATED in the step in which it takes
+//!    one: that one gives it back at once, and with it whatever was withheld from others meanwhile. While WAITED is set, the last place is
+//!    given back under the lock.
 //! 3. Holders are the handles and the members. They are given up by a step that makes the number less, and who has made it zero frees the
 //!    group.
 #![forbid(unsafe_code)]
@@ -44,27 +46,29 @@ impl Word {
     /// Takes a place, where nothing is in the way (2).
     #[inline]
     pub(super) fn try_take_place(&self) -> bool {
-        self.try_add(ONE)
-    }
-
-    /// Takes a place for a new holder, where nothing is in the way (2).
-    #[inline]
-    pub(super) fn try_enter(&self) -> bool {
-        self.try_add(ONE + HOLDER)
-    }
-
-    #[inline]
-    fn try_add(&self, what: u64) -> bool {
         let mut word = self.0.load(Ordering::Relaxed);
-        while word & GATED == 0 && holders(word) < TOO_MANY {
+        while word & GATED == 0 {
             // Acquire: pairs with the `Release` in `renew`, so that what was reset for the next use is. Taking a place publishes nothing;
             // the start of the member does.
-            match self.change(word, word + what, Ordering::Acquire) {
+            match self.change(word, word + ONE, Ordering::Acquire) {
                 Ok(()) => return true,
                 Err(now) => word = now,
             }
         }
         false
+    }
+
+    /// Takes a place for a new holder, and says whether nothing was in the way. If something was, the caller gives it back under the lock
+    /// (2).
+    ///
+    /// One addition, and no look before it: while members end on other threads, a look would fetch the word from there once, and an
+    /// exchange again.
+    #[inline]
+    #[must_use]
+    pub(super) fn enter(&self) -> bool {
+        // Acquire: as in `try_take_place`.
+        let before = self.0.fetch_add(ONE + HOLDER, Ordering::Acquire);
+        before & GATED == 0 && holders(before) < TOO_MANY
     }
 
     /// Gives a place back, where nobody waits for it (2).
@@ -124,7 +128,7 @@ impl Word {
 
 /// Under the group's lock; Relaxed, where nothing else is said, because of that (1).
 impl Word {
-    /// How many places are taken: not less than that, as others may give theirs back meanwhile (2).
+    /// How many places are taken: those that are given back at once included, and others may give theirs back meanwhile (2).
     pub(super) fn running(&self) -> usize {
         (self.0.load(Ordering::Relaxed) / ONE) as usize
     }

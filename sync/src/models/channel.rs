@@ -221,3 +221,23 @@ fn who_hears_of_the_end_sees_what_each_sender_did() {
         }
     });
 }
+
+#[test]
+fn a_sender_made_of_a_weak_one_keeps_the_channel_open() {
+    loom::model(|| {
+        let (tx, rx) = channel(1);
+        let weak = tx.downgrade();
+        let last = thread::spawn(move || drop(tx));
+        match weak.upgrade() {
+            Some(tx) => {
+                assert!(tx.try_send(7).is_ok(), "it is open while there is a sender");
+                drop(tx);
+                last.join().unwrap();
+                assert_eq!(rx.try_recv(), Ok(7));
+            }
+            None => last.join().unwrap(),
+        }
+        assert!(rx.is_closed(), "the last sender is gone");
+        assert!(weak.upgrade().is_none());
+    });
+}

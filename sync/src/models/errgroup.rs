@@ -9,8 +9,7 @@ use std::task::{Context, Poll};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
-use super::handle::{Handle, Member};
-use super::members::Place;
+use super::handle::{Handle, Member, Seat};
 use super::shared::{Call, Outcome, Shared};
 use super::spawn::{ask, give_up};
 use super::wait::Ended;
@@ -25,9 +24,7 @@ fn new() -> Group {
 
 /// The good end of a member that has never waited.
 fn well(member: Member<u32>) {
-    if let Some(member) = member.leave() {
-        member.end(None, Outcome::Ok);
-    }
+    member.end(None, Outcome::Ok);
 }
 
 /// A group with a limit of one, in which so many members run.
@@ -233,11 +230,10 @@ fn a_member_that_begins_to_wait_learns_that_it_is_to_give_up() {
     loom::model(|| {
         let group = new();
         group.abort_on_error();
-        let (failing, waiting) = (group.try_enter().unwrap(), group.try_enter());
+        let (failing, waiting) = (group.try_enter().unwrap(), group.try_enter().unwrap());
         let failing = thread::spawn(move || failing.end(None, Outcome::Err(7)));
         let waiting = thread::spawn(move || {
-            let (member, place) = (waiting, None);
-            block_on(Suspended { member, place });
+            block_on(Suspended(Seat::new(waiting)));
         });
         assert_eq!(wait(&group), [7]);
         failing.join().unwrap();
@@ -256,6 +252,43 @@ fn a_limit_is_not_set_beside_a_member() {
         let limited = group.set_limit(Some(0)).is_ok();
         let started = starting.join().unwrap();
         assert!(limited != started.is_some(), "one was first");
+    });
+}
+
+/// Who starts a member just when a limit is set takes a place for a moment, and is turned back.
+#[test]
+fn who_is_turned_back_by_a_limit_leaves_its_place_to_who_waits() {
+    loom::model(|| {
+        let group = new();
+        let starting = {
+            let group = group.clone();
+            thread::spawn(move || group.try_enter())
+        };
+        let limited = group.set_limit(Some(1)).is_ok();
+        // Only if the limit came first may the place be taken by one that is turned back.
+        if limited {
+            assert_eq!(ask_for(&group, usize::MAX), Some(true));
+            group.end(None, Outcome::Ok);
+        }
+        let started = starting.join().unwrap();
+        assert_ne!(limited, started.is_some(), "one was first");
+        started.into_iter().for_each(well);
+        assert!(wait(&group).is_empty());
+    });
+}
+
+#[test]
+fn who_is_turned_back_by_a_failure_does_not_keep_who_waits_for_the_end() {
+    loom::model(|| {
+        let group = new();
+        let failing = group.try_enter().unwrap();
+        let starting = {
+            let group = group.clone();
+            thread::spawn(move || group.try_enter().into_iter().for_each(well))
+        };
+        failing.end(None, Outcome::Err(7));
+        assert_eq!(wait(&group), [7]);
+        starting.join().unwrap();
     });
 }
 
@@ -298,26 +331,17 @@ fn who_starts_after_an_abort_and_a_wait_is_not_aborted() {
 }
 
 /// A member whose future is never ready.
-struct Suspended {
-    member: Option<Member<u32>>,
-    place: Option<Place>,
-}
+struct Suspended(Seat<u32>);
 
 impl Future for Suspended {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let member = self.member.take().unwrap();
-        if !member.is_aborting() {
-            if self.place.is_none() {
-                self.place = member.enter(cx.waker());
-            }
-            if self.place.is_some() {
-                self.member = Some(member);
-                return Poll::Pending;
-            }
+        if !self.0.group().is_aborting() && self.0.waits(cx.waker()) {
+            return Poll::Pending;
         }
-        member.end(self.place, Outcome::Dropped);
+        let (member, place) = self.0.take().unwrap();
+        member.end(place, Outcome::Dropped);
         Poll::Ready(())
     }
 }

@@ -176,7 +176,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let mutex = sync::Mutex::new(1);
@@ -219,7 +219,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let mutex = std::sync::Arc::new(sync::Mutex::new(1));

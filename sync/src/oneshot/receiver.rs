@@ -87,7 +87,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let (tx, rx) = sync::oneshot::channel();

@@ -143,7 +143,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// assert_eq!(*sync::RwLock::new(1).blocking_read(), 1);
@@ -195,7 +195,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let lock = std::sync::Arc::new(sync::RwLock::new(1));
@@ -260,7 +260,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// assert_eq!(*sync::RwLock::new(1).blocking_upgradable_read(), 1);
@@ -317,7 +317,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// assert_eq!(*sync::RwLock::new(1).blocking_write(), 1);
@@ -369,7 +369,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let lock = std::sync::Arc::new(sync::RwLock::new(1));

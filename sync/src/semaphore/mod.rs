@@ -318,7 +318,7 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// As [`acquire`](Self::acquire), and inside a task, whose worker it would block.
+    /// As [`acquire`](Self::acquire), and inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let semaphore = sync::Semaphore::new(1);
@@ -339,7 +339,7 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// As [`acquire_many`](Self::acquire_many), and inside a task, whose worker it would block.
+    /// As [`acquire_many`](Self::acquire_many), and inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));
@@ -361,7 +361,7 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// As [`acquire_many`](Self::acquire_many), and inside a task, whose worker it would block.
+    /// As [`acquire_many`](Self::acquire_many), and inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let semaphore = sync::Semaphore::new(3);

@@ -174,7 +174,7 @@ impl WaitGroup {
     ///
     /// # Panics
     ///
-    /// As `wait` does, and inside a task, whose worker it would block.
+    /// As `wait` does, and inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let group = sync::WaitGroup::new();

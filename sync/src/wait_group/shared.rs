@@ -113,6 +113,8 @@ impl fmt::Display for Mistake {
     }
 }
 
+/// Aligned, so that nothing that belongs to others is on the cache line of the word, which all who begin and end write.
+#[repr(align(64))]
 pub(super) struct Shared {
     /// Atomic; see the drawing.
     state: AtomicU64,

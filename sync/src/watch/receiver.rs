@@ -152,7 +152,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let (tx, mut rx) = sync::watch::channel(1);
@@ -175,7 +175,7 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task, whose worker it would block.
+    /// Inside a task or the body of `block_on`, which it would hold up.
     ///
     /// ```
     /// let (tx, mut rx) = sync::watch::channel(1);

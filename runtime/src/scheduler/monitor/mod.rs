@@ -10,7 +10,7 @@
 //!
 //! [`look`] is what it does when it is awake, [`watched`] what it remembers of a worker's poll and how it tells one that blocks from one that
 //! computes, [`spares`] how soon it loses patience with either and how many it has take over. [`rhythm`] is how often it looks, [`rest`] what it
-//! asks before it sleeps.
+//! asks before it sleeps, [`alarm`] how it waits for either.
 //!
 //! It also repairs what the workers leave undone for speed's sake: a run-next that nobody was woken for, a reactor that nobody looks at
 //! because all workers are in long polls.
@@ -21,22 +21,30 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU64,
+    AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+mod alarm;
 mod look;
 mod rest;
 mod rhythm;
 mod spares;
 mod watched;
 
+/// What the models see of the private files.
+#[cfg(all(test, loom))]
+pub(crate) mod for_models {
+    pub(crate) use super::alarm::Alarm;
+}
+
 pub(super) use look::delivers;
 
+use alarm::Alarm;
 use look::Notes;
 use rest::Traced;
 use rhythm::Rhythm;
@@ -54,9 +62,7 @@ const LIMITS: Duration = Duration::from_secs(1);
 pub(crate) struct Monitor {
     slice: u64,
     report: Option<u64>,
-    state: AtomicU8,
-    /// All workers are stuck and there is work: look now.
-    hurry: AtomicBool,
+    alarm: Alarm,
     /// Some worker was marked as stuck a slice ago at the most.
     strained: AtomicBool,
     /// No worker could be added when it was last tried, since there are as many as may be. Used by the monitor alone.
@@ -65,114 +71,41 @@ pub(crate) struct Monitor {
     looks: AtomicU64,
     /// The number of its thread, once it has begun.
     thread: OnceLock<Option<ThreadNumber>>,
-    lock: Mutex<()>,
-    changed: Condvar,
 }
-
-const WATCHING: u8 = 0;
-const ASLEEP: u8 = 1;
-const STOPPED: u8 = 2;
 
 impl Monitor {
     pub(crate) fn new(slice: Duration, report: Option<Duration>) -> Self {
         Self {
             slice: nanos(slice),
             report: report.map(nanos),
-            state: AtomicU8::new(WATCHING),
-            hurry: AtomicBool::new(false),
+            alarm: Alarm::new(),
             strained: AtomicBool::new(false),
             exhausted: AtomicBool::new(false),
             looks: AtomicU64::new(0),
             thread: OnceLock::new(),
-            lock: Mutex::new(()),
-            changed: Condvar::new(),
         }
     }
 
     /// A worker wakes: so does the monitor, if it sleeps. One load otherwise.
     #[inline]
     pub(crate) fn wake(&self) {
-        // SeqCst pairs with `Idle::is_quiet`, the monitor's look at `running` after it announced its sleep: one of the two sees the other.
-        if self.state.load(SeqCst) == ASLEEP {
-            self.wake_slow();
-        }
-    }
-
-    #[cold]
-    fn wake_slow(&self) {
-        if self
-            .state
-            .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed)
-            .is_ok()
-        {
-            // All was idle, so the coarse clock stood still, and tasks are about to read it.
-            clock::advance_coarse(clock::real());
-            self.signal();
-        }
+        self.alarm.wake(set_coarse_clock);
     }
 
     /// There is work and nobody to do it.
     pub(crate) fn hurry(&self) {
-        if !self.hurry.swap(true, SeqCst) {
-            self.wake();
-            self.signal();
-        }
+        self.alarm.hurry(set_coarse_clock);
     }
 
     pub(crate) fn stop(&self) {
-        self.state.store(STOPPED, SeqCst);
-        self.signal();
-    }
-
-    fn signal(&self) {
-        // The lock makes sure that the monitor is either before its check or in its wait.
-        drop(self.lock());
-        self.changed.notify_all();
-    }
-
-    /// Waits for the time of the next look. `false`: it is over.
-    fn pause(&self, time: Duration) -> bool {
-        let idle = |_: &mut ()| self.state.load(SeqCst) != STOPPED && !self.hurry.load(SeqCst);
-        drop(
-            self.changed
-                .wait_timeout_while(self.lock(), time, idle)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        // An exchange, since it acquires: whoever raised the flag pushed work before, and the look that follows has to see it.
-        self.hurry.swap(false, SeqCst);
-        self.state.load(SeqCst) != STOPPED
+        self.alarm.stop();
     }
 
     /// Sleeps until a worker or a `block_on` wakes it, which is `true`, or until the time is over. `seen`: the sleeps in `block_on` that
     /// were counted before the last look at everything.
     fn sleep(&self, scheduler: &Scheduler, seen: u64, time: Option<Duration>) -> bool {
-        if self
-            .state
-            .compare_exchange(WATCHING, ASLEEP, SeqCst, Relaxed)
-            .is_err()
-        {
-            return true;
-        }
-        let new = !scheduler.idle.is_quiet()
-            || self.hurry.load(SeqCst)
-            || scheduler.sleepers().epoch() != seen;
-        if !new {
-            let guard = self.lock();
-            let asleep = |_: &mut ()| self.state.load(SeqCst) == ASLEEP;
-            match time {
-                None => drop(self.changed.wait_while(guard, asleep)),
-                Some(time) => drop(self.changed.wait_timeout_while(guard, time, asleep)),
-            }
-        }
-        let time_is_up = self
-            .state
-            .compare_exchange(ASLEEP, WATCHING, SeqCst, Relaxed)
-            .is_ok();
-        new || !time_is_up
-    }
-
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+        let moves = || !scheduler.idle.is_quiet() || scheduler.sleepers().epoch() != seen;
+        self.alarm.sleep(time, moves)
     }
 
     /// The number of its looks, if it is not in the middle of one.
@@ -213,7 +146,7 @@ impl Scheduler {
         let mut traced = Traced::new(begin);
         let mut rhythm = Rhythm::new();
         let mut limits_read = begin;
-        while self.monitor.pause(rhythm.pause()) {
+        while self.monitor.alarm.pause(rhythm.pause()) {
             let now = clock::real();
             clock::advance_coarse(now);
             self.trace(&mut traced, now);
@@ -232,6 +165,11 @@ impl Scheduler {
             }
         }
     }
+}
+
+/// All was idle, so the coarse clock stood still, and tasks are about to read it.
+fn set_coarse_clock() {
+    clock::advance_coarse(clock::real());
 }
 
 fn nanos(time: Duration) -> u64 {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::nanos;
-use crate::deadlock::{Answer, FIRST_DOUBT, LAST_DOUBT, TEST_DOUBT};
+use crate::deadlock::{Answer, FIRST_DOUBT, Harness, LAST_DOUBT, TEST_DOUBT};
 use crate::metrics::TraceLine;
 use crate::scheduler::Scheduler;
 use crate::stderr::say;
@@ -13,6 +13,10 @@ use crate::time::clock;
 /// When to say that a paused clock stands although it is waited for. Longer than what a test usually waits for, short for a person who
 /// believes that the test hangs.
 const STANDSTILL: Duration = Duration::from_secs(5);
+
+/// When to say that a test waits for threads that are no runtime's, if it waits for anything. Longer than most of what helpers do, and than
+/// most tests beside it.
+const STRANGERS: Duration = Duration::from_secs(10);
 
 /// When the runtime began, and when the last line about it was printed.
 #[derive(Debug)]
@@ -40,13 +44,15 @@ impl Scheduler {
 
     /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something does.
     pub(super) fn rest(&self) {
-        let in_test = self.detects_deadlock().is_some_and(|by| !by.is_empty());
+        let in_test = self.detects_deadlock().is_some_and(Harness::is_there);
         let mut doubt = FIRST_DOUBT;
         let begin = clock::real();
         let mut patience = Some(STANDSTILL);
+        let mut trust = in_test.then_some(STRANGERS);
         loop {
             let seen = self.sleepers().epoch();
-            let again = match self.look_for_deadlock() {
+            let answer = self.look_for_deadlock();
+            let again = match answer {
                 Answer::NotNow if in_test => Some(doubt.min(TEST_DOUBT)),
                 Answer::NotNow if doubt <= LAST_DOUBT => Some(doubt),
                 Answer::NotNow | Answer::Settled => None,
@@ -64,6 +70,23 @@ impl Scheduler {
                 patience = None;
                 self.report_standstill();
             }
+            let tried = trust.is_some_and(|trust| clock::real() - begin >= nanos(trust));
+            if tried && answer == Answer::NotNow {
+                trust = None;
+                self.report_strangers();
+            }
+        }
+    }
+
+    /// It may be a deadlock; and if that thread does not end it is never called one.
+    fn report_strangers(&self) {
+        let threads = self.strangers_awake();
+        if !threads.is_empty() {
+            say(format_args!(
+                "every task of this test sleeps, and only threads that belong to no runtime may wake one: {}; \
+                 it is a deadlock if they do not",
+                threads.join(", ")
+            ));
         }
     }
 

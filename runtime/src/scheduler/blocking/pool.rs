@@ -1,0 +1,245 @@
+//! [`Pool`]: who takes which job, who is started, who ends; everything under one lock.
+//!
+//! **Promises.** A job that finds a thread waiting is promised to one: that thread counts as idle no more, so that the next job does not rely on it, too. It is
+//! not said which thread: the first that comes takes the promise, be it the one that was notified or one whose time was just over. Nor is it
+//! said which job: a thread that was busy may take it before; then the promise is kept by looking once more.
+//!
+//! Invariants, whenever the lock is free:
+//!
+//! 1. While a thread is idle there are no more jobs than promises: a job comes without a promise only when nobody is idle, and a thread
+//!    becomes idle only when there is no job. So a thread whose time is over, and which finds no promise, leaves no job behind.
+//! 2. `serving` threads will look for a job before they end; one that ends leaves that number under the lock in which it saw that there is
+//!    none, so that the next job does not count on it.
+//! 3. A thread's handle is in `threads` until the thread has ended all but itself; then in `ended`, until the next one to end takes it along
+//!    and joins it. So one handle at most is kept for all that are gone.
+#![forbid(unsafe_code)]
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+use super::Gauges;
+use crate::primitive::atomic::{AtomicUsize, Ordering::SeqCst};
+use crate::primitive::{Condvar, Limit, Mutex, MutexGuard};
+use crate::scheduler::threads::ThreadNumber;
+
+/// See the module. Of jobs `J` and threads' handles `H`.
+#[derive(Debug)]
+pub(crate) struct Pool<J, H> {
+    max_threads: usize,
+    keep_alive: Duration,
+    shared: Mutex<Shared<J, H>>,
+    /// Jobs that were submitted and have not ended. SeqCst: what a job wakes is queued before it counts as ended.
+    unfinished: AtomicUsize,
+    /// A job is there, or the pool closes.
+    work: Condvar,
+    /// A thread has ended.
+    ended: Condvar,
+}
+
+#[derive(Debug)]
+struct Shared<J, H> {
+    jobs: VecDeque<J>,
+    /// Threads that will take another job.
+    serving: usize,
+    /// Threads that have not ended, by number.
+    threads: HashMap<usize, H>,
+    /// The one that ended last.
+    ended: Option<H>,
+    /// The system's numbers of those that have begun.
+    numbers: Vec<ThreadNumber>,
+    /// Threads that wait for a job and have not been promised one.
+    idle: usize,
+    /// Jobs for which an idle thread was woken that has not come yet.
+    promised: usize,
+    /// Jobs that were taken.
+    taken: u64,
+    closed: bool,
+    started: usize,
+}
+
+impl<J, H> Pool<J, H> {
+    pub(crate) fn new(max_threads: usize, keep_alive: Duration) -> Self {
+        Self {
+            max_threads,
+            keep_alive,
+            shared: Mutex::new(Shared {
+                jobs: VecDeque::new(),
+                serving: 0,
+                threads: HashMap::new(),
+                ended: None,
+                numbers: Vec::new(),
+                idle: 0,
+                promised: 0,
+                taken: 0,
+                closed: false,
+                started: 0,
+            }),
+            unfinished: AtomicUsize::new(0),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+        }
+    }
+
+    /// Puts a job in line, and sees to a thread for it. `start` starts the thread of this number, which is to serve from then on.
+    ///
+    /// # Errors
+    ///
+    /// The job comes back if the pool is closed, or if not one thread could be started.
+    pub(crate) fn submit(
+        &self,
+        job: J,
+        start: impl FnOnce(usize) -> io::Result<H>,
+    ) -> Result<(), (J, io::Error)> {
+        let mut shared = self.lock();
+        if shared.closed {
+            return Err((job, io::Error::other("the runtime has shut down")));
+        }
+        self.unfinished.fetch_add(1, SeqCst);
+        shared.jobs.push_back(job);
+        if shared.idle > 0 {
+            shared.idle -= 1;
+            shared.promised += 1;
+            drop(shared);
+            self.work.notify_one();
+            return Ok(());
+        }
+        if shared.serving >= self.max_threads {
+            return Ok(());
+        }
+        let number = shared.started;
+        match start(number) {
+            Ok(thread) => {
+                shared.threads.insert(number, thread);
+                shared.serving += 1;
+                shared.started += 1;
+                Ok(())
+            }
+            // Those that run will come to it.
+            Err(_) if shared.serving > 0 => Ok(()),
+            Err(error) => match shared.jobs.pop_back() {
+                Some(job) => {
+                    self.job_ends();
+                    Err((job, error))
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// The next job; `None`: the thread is to end, and does not count as serving any more.
+    pub(crate) fn next_job(&self) -> Option<J> {
+        let mut shared = self.lock();
+        loop {
+            if let Some(job) = shared.jobs.pop_front() {
+                shared.taken += 1;
+                return Some(job);
+            }
+            if shared.closed {
+                shared.serving -= 1;
+                return None;
+            }
+            shared.idle += 1;
+            // Beyond the clock's end: for ever.
+            let patience = Limit::after(Some(self.keep_alive));
+            while shared.promised == 0 {
+                if shared.closed || patience.is_over() {
+                    // There is no job: invariant 1.
+                    shared.idle -= 1;
+                    shared.serving -= 1;
+                    return None;
+                }
+                shared = patience.wait(&self.work, shared);
+            }
+            shared.promised -= 1;
+        }
+    }
+
+    /// A job has been run.
+    pub(crate) fn job_ends(&self) {
+        self.unfinished.fetch_sub(1, SeqCst);
+    }
+
+    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a job and there is none.
+    pub(crate) fn idle(&self) -> Option<(u64, Vec<ThreadNumber>)> {
+        let shared = self.lock();
+        let threads = shared.threads.len();
+        let idle = shared.jobs.is_empty() && shared.idle == threads;
+        (idle && shared.numbers.len() == threads).then(|| (shared.taken, shared.numbers.clone()))
+    }
+
+    /// Jobs that wait for a thread or run.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.unfinished.load(SeqCst)
+    }
+
+    pub(crate) fn gauges(&self) -> Gauges {
+        let shared = self.lock();
+        Gauges {
+            threads: shared.threads.len(),
+            idle: shared.idle,
+            queue: shared.jobs.len(),
+            jobs: shared.taken,
+        }
+    }
+
+    /// The calling thread serves, and has this number of the system's, if that tells.
+    pub(crate) fn thread_begins(&self, number: Option<ThreadNumber>) {
+        self.lock().numbers.extend(number);
+    }
+
+    /// A thread is through, but for giving itself back to the system. Returns the one before it, to be joined.
+    pub(crate) fn thread_ends(&self, thread: usize, number: Option<ThreadNumber>) -> Option<H> {
+        let mut shared = self.lock();
+        shared.numbers.retain(|&other| Some(other) != number);
+        let mine = shared.threads.remove(&thread);
+        let before = std::mem::replace(&mut shared.ended, mine);
+        drop(shared);
+        self.ended.notify_all();
+        before
+    }
+
+    /// No more jobs. Those that have not started are cancelled by the walk over all tasks that follows; here they only leave the line.
+    pub(crate) fn close(&self) {
+        let mut shared = self.lock();
+        shared.closed = true;
+        let left = std::mem::take(&mut shared.jobs);
+        drop(shared);
+        self.work.notify_all();
+        drop(left);
+    }
+
+    /// Waits until every thread has ended. Returns how many are still busy when the time is over, and the one that ended last, to be joined.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> (usize, Option<H>) {
+        let time = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let patience = Limit::after(time);
+        let mut shared = self.lock();
+        while !shared.threads.is_empty() && !patience.is_over() {
+            shared = patience.wait(&self.ended, shared);
+        }
+        (shared.threads.len(), shared.ended.take())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared<J, H>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time of those who wait for a job is over.
+    #[cfg(all(test, loom))]
+    pub(crate) fn time_passes(&self) {
+        let shared = self.lock();
+        Limit::pass();
+        drop(shared);
+        self.work.notify_all();
+    }
+
+    /// All have ended: the counts say so.
+    #[cfg(all(test, loom))]
+    pub(crate) fn check(&self) {
+        let shared = self.lock();
+        let counts = [shared.serving, shared.idle, shared.jobs.len()];
+        assert_eq!(counts, [0; 3], "serving, idle, jobs");
+        assert!(shared.threads.is_empty() && shared.ended.is_none());
+    }
+}

@@ -1,0 +1,44 @@
+//! [`Pending`]: the signals that have come to a listener and were not received, a bit each.
+//!
+//! Handlers set bits, the listener takes them, the lowest first. Who sets a bit that was not set goes on to ring: he writes a byte to the
+//! listener's pipe, after the bit, so that whoever is woken by the byte finds it. Who finds it set need not: whoever set it rings, or has rung,
+//! and the listener has not looked since.
+//!
+//! *Memory order.* What came before a signal is visible to who receives it, also where two were received as one: each bit is set by a
+//! read-modify-write with Release, and taken by one with Acquire, which reads from the last of those and so from all. That the byte is not overtaken by
+//! its bit is the system's doing: a call of the system orders more than any instruction.
+#![forbid(unsafe_code)]
+
+use crate::primitive::atomic::{
+    AtomicU64,
+    Ordering::{Acquire, Relaxed, Release},
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Pending(AtomicU64);
+
+impl Pending {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// A signal has come. `true`: it was not there yet, and the listener is to be rung up. Called by handlers.
+    pub(crate) fn add(&self, bit: u64) -> bool {
+        // Release pairs with the exchange in `take_lowest`.
+        self.0.fetch_or(bit, Release) & bit == 0
+    }
+
+    /// Takes the lowest bit, and returns its place. Called by the listener alone.
+    pub(crate) fn take_lowest(&self) -> Option<u32> {
+        // Relaxed: it says which one to take; the exchange acquires. Bits are taken by the listener alone: this one is still there then.
+        let pending = self.0.load(Relaxed);
+        if pending == 0 {
+            return None;
+        }
+        let lowest = pending.trailing_zeros();
+        // Acquire pairs with the exchanges in `add`.
+        self.0.fetch_and(!(1 << lowest), Acquire);
+        Some(lowest)
+    }
+}
