@@ -108,7 +108,8 @@ impl<K: StreamKind> Stream<K> {
         self.inner.read_vectored(Location::caller(), bufs)
     }
 
-    /// Reads what is there without taking it: the next read returns it again.
+    /// Reads what is there without taking it: the next read returns it again. Waits for the first byte, and for no more: a loop that peeks until
+    /// there is enough uses the CPU meanwhile. One byte tells TLS (`0x16`) from other protocols; who needs to see more reads it, and passes it on.
     ///
     /// # Errors
     ///
