@@ -5,10 +5,10 @@ mod support;
 
 use std::future::{Future, pending};
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context as TaskContext, Wake, Waker};
+use std::task::{Context as TaskContext, Poll, Wake, Waker};
 
 use futures_util::FutureExt;
 use runtime::task::coop::unconstrained;
@@ -17,7 +17,7 @@ use support::{
     with_seeds,
 };
 use sync::context::{Context, ContextError};
-use sync::errgroup::Group;
+use sync::errgroup::{Group, Spawner};
 use sync::{channel, select};
 
 // What Go tests.
@@ -352,6 +352,36 @@ fn raising_a_limit_of_zero_starts_who_waits() {
         let mut group = Arc::into_inner(group).expect("all have let go");
         group.wait().await.unwrap();
         assert_eq!(started.load(Ordering::SeqCst), times(100));
+    });
+}
+
+#[test]
+fn what_a_future_owns_goes_before_its_member_counts_as_ended() {
+    /// Ready at once; says on drop what its group counts.
+    struct Owner(Spawner<String>, Arc<Mutex<Vec<String>>>);
+
+    impl Future for Owner {
+        type Output = Result<(), String>;
+
+        fn poll(self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<Self::Output> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl Drop for Owner {
+        fn drop(&mut self) {
+            self.1.lock().unwrap().push(format!("{:?}", self.0));
+        }
+    }
+
+    on_each(WORKERS, || async {
+        let said = Arc::default();
+        let mut group = Group::new();
+        group.spawn(Owner(group.spawner(), Arc::clone(&said))).await;
+        group.wait().await.unwrap();
+        let said = said.lock().unwrap();
+        assert_eq!(said.len(), 1);
+        assert!(said[0].contains("running: 1"), "{said:?}");
     });
 }
 
