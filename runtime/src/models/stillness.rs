@@ -4,9 +4,8 @@
 //! Mirrored are the worker's loop, without searching for others' tasks, and one timer, which fires once. A task that runs when the clock has
 //! moved although it was there before is a panic; a clock that never moves leaves all threads asleep, which loom reports.
 //!
-//! Killed by: one look instead of two; a look that reads a worker's polls before it asks whether the worker sleeps, or that leaves out the polls, the
-//! queues, the jobs or the sleeps in `block_on`; a job that counts as ended before it has woken its task, or after whose end nobody asks again; a
-//! thread in `block_on` after whose sleep nobody does. Not by `Mark` relaxed: that the worker sleeps is said after the poll is counted.
+//! Killed by: one look instead of two; a look that reads a worker's polls before it asks whether the worker sleeps, that looks at the
+//! queues before the jobs, or that leaves out the polls or the jobs. Not by one that leaves out whether a poll has just begun: its worker has said before that it is awake.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -67,10 +66,7 @@ impl Facts for World {
 
     fn polls(&self, worker: usize) -> u64 {
         let polls = self.workers[worker].0.sequence();
-        if worker == 2 {
-            // Whoever asks may be held up after any question. That loom tries all by itself would take minutes.
-            thread::yield_now();
-        }
+        self.held_up(worker == 2);
         polls
     }
 
@@ -83,6 +79,7 @@ impl Facts for World {
     }
 
     fn has_job(&self) -> bool {
+        self.held_up(true);
         self.jobs.load(SeqCst) > 0
     }
 
@@ -194,6 +191,13 @@ impl World {
         self.stopping.store(true, SeqCst);
         for worker in 0..self.workers.len() {
             self.unpark(worker);
+        }
+    }
+
+    /// Whoever asks may be held up after any question. With three workers loom would try for minutes before it came to where that matters.
+    fn held_up(&self, here: bool) {
+        if here && self.workers.len() == 3 {
+            thread::yield_now();
         }
     }
 
@@ -366,6 +370,7 @@ fn what_a_thread_in_block_on_wakes_is_run_before_the_clock_moves() {
 /// The third worker runs what the job has woken, and wakes another task, which the second one runs, that the job's end has woken; the first
 /// asks all the while. A look that is through with the second must not find the third asleep with an old count.
 #[test]
+#[ignore = "takes more than the twenty seconds of a model; finds either wrong order within seconds"]
 fn a_task_that_moves_on_between_two_workers_is_not_overlooked() {
     // One, beside those where a worker is held up.
     explore(1, || {

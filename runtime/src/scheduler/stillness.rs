@@ -18,7 +18,8 @@
 //! **One moment.** The facts are read one after another. But a worker that takes a task out of a queue says before that it is awake, and
 //! counts the poll before it can fall asleep again: two looks that find everybody asleep and equal counts had all queues empty in between.
 //! For that a look reads of each worker first that it sleeps, then the count: the other way round a whole poll finds room between the two, and
-//! what it has woken may run in a worker that the look is through with.
+//! what it has woken may run in a worker that the look is through with. And the jobs and the threads in `block_on` come before the workers, the
+//! queues last: what a job has woken before it ended is in a queue or in a poll when the look comes there.
 //!
 //! Here is what is asked, and in which order; [`paused`](super::paused) has what the scheduler answers.
 #![forbid(unsafe_code)]
@@ -151,6 +152,14 @@ pub(crate) fn look_around(facts: &impl Facts, me: Option<usize>) -> Result<Look,
         events: facts.events(),
         ..Look::default()
     };
+    // Where motion comes from, before where it is: what these have set going is seen below, in a queue or in a poll.
+    if facts.has_job() {
+        return Err(Obstacle::Job);
+    }
+    still.sleeps = facts.sleeps().ok_or(Obstacle::BlockOn)?;
+    if facts.delivers() {
+        return Err(Obstacle::Reactor);
+    }
     for worker in 0..facts.workers() {
         // In this order: whoever has slept again since the first look has counted his poll before.
         let asleep = me == Some(worker) || facts.is_asleep(worker);
@@ -162,13 +171,6 @@ pub(crate) fn look_around(facts: &impl Facts, me: Option<usize>) -> Result<Look,
     }
     if facts.has_work() {
         return Err(Obstacle::Task);
-    }
-    if facts.has_job() {
-        return Err(Obstacle::Job);
-    }
-    still.sleeps = facts.sleeps().ok_or(Obstacle::BlockOn)?;
-    if facts.delivers() {
-        return Err(Obstacle::Reactor);
     }
     Ok(still)
 }
