@@ -1,13 +1,16 @@
 //! Batch processing: a thousand records in batches of 64, by four workers.
 //!
-//! The number of workers is fixed and the channel holds one batch for each, so the reader is never more than eight batches ahead:
-//! memory stays bounded however long the input is. Each worker hands its subtotal back as the result of its task.
+//! The number of workers is fixed and the channel holds one batch for each, so the reader is never
+//! more than eight batches ahead: memory stays bounded however long the input is. Each worker hands
+//! its subtotal back as the result of its task.
 //!
-//! Go: four goroutines `for batch := range batches { … }`, and a results slice with a place for each.
+//! Go: four goroutines `for batch := range batches { … }`, and a results slice with a place for
+//! each.
 //!
 //! Run: `cargo run --release --example batches`
 //!
-//! Prints `worker N: … batches, … records` four times (the figures vary), and `all: 16 batches, 1000 records, sum 500500`.
+//! Prints `worker N: … batches, … records` four times (the figures vary), and
+//! `all: 16 batches, 1000 records, sum 500500`.
 
 use sync::{Receiver, channel};
 

@@ -1,7 +1,7 @@
 //! A bridge: a channel of channels, read as if it were one, in their order.
 //!
-//! Each batch comes in a channel of its own, made by who has it; the reader does not see the seams. A context ends it at any moment, and
-//! whoever sends is told by its next send.
+//! Each batch comes in a channel of its own, made by who has it; the reader does not see the seams.
+//! A context ends it at any moment, and whoever sends is told by its next send.
 //!
 //! Go: "Concurrency in Go", the bridge-channel: `<-chan <-chan T` to `<-chan T`.
 //!

@@ -1,14 +1,15 @@
 //! Buffers that are used again: ten thousand requests, and no more buffers than are in use at once.
 //!
-//! A request gets a buffer from the pool and gives it back by dropping it, wherever it ends: at the last line, at a `?`, or because its
-//! task was aborted. Nobody waits for a buffer: if none is there, one is made.
+//! A request gets a buffer from the pool and gives it back by dropping it, wherever it ends: at the
+//! last line, at a `?`, or because its task was aborted. Nobody waits for a buffer: if none is
+//! there, one is made.
 //!
 //! Go: `sync.Pool` with `pool.Get()` and `defer pool.Put(buf)`.
 //!
 //! Run: `cargo run --release --example buffer_pool`
 //!
-//! Prints `10000 requests, at most 50 at once: N buffers were made`, where N is about 50, and how many
-//! of them lie in the pool: some of those that nobody needed have been dropped by then.
+//! Prints `10000 requests, at most 50 at once: N buffers were made`, where N is about 50, and how
+//! many of them lie in the pool: some of those that nobody needed have been dropped by then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

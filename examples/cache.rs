@@ -1,7 +1,8 @@
 //! A cache that is asked by many at once, and asks the database once for each key.
 //!
-//! What is there is read under an `RwLock`. For what is not, `singleflight` lets the first ask and the others wait for the same answer; so
-//! a thousand requests for a key that has just expired are one query, not a thousand.
+//! What is there is read under an `RwLock`. For what is not, `singleflight` lets the first ask and
+//! the others wait for the same answer; so a thousand requests for a key that has just expired are
+//! one query, not a thousand.
 //!
 //! Go: `singleflight.Group` in front of a map with a `sync.RWMutex`.
 //!

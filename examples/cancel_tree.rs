@@ -1,14 +1,15 @@
 //! A tree of contexts: cancelling one ends everything below it, and nothing else.
 //!
-//! A server has a context; each request has one below it; each step of a request has one below that. A request that is cancelled takes its
-//! steps with it. When the server stops, all end, and all know why.
+//! A server has a context; each request has one below it; each step of a request has one below
+//! that. A request that is cancelled takes its steps with it. When the server stops, all end, and
+//! all know why.
 //!
 //! Go: `context.WithCancelCause` at every level, and `<-ctx.Done()` in every goroutine.
 //!
 //! Run: `cargo run --release --example cancel_tree`
 //!
-//! Prints `request 1, query: the client has left` and the like for its two steps, `closing time` for those of request 2, and at last
-//! `all 4 steps have ended`.
+//! Prints `request 1, query: the client has left` and the like for its two steps, `closing time`
+//! for those of request 2, and at last `all 4 steps have ended`.
 
 use sync::context::{Context, Key};
 use sync::{Sender, channel};

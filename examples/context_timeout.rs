@@ -1,13 +1,16 @@
-//! A time limit around anything: any future can be given up, also one that knows nothing of contexts.
+//! A time limit around anything: any future can be given up, also one that knows nothing of
+//! contexts.
 //!
-//! `ctx.run(future)` drops the future when the context ends. The budget is for the whole request: what the first step takes, the second
-//! does not have, since both run under one context.
+//! `ctx.run(future)` drops the future when the context ends. The budget is for the whole request:
+//! what the first step takes, the second does not have, since both run under one context.
 //!
-//! Go: `context.WithTimeout`; but there each step must look at `ctx.Done()` by itself, or nothing ends it.
+//! Go: `context.WithTimeout`; but there each step must look at `ctx.Done()` by itself, or nothing
+//! ends it.
 //!
 //! Run: `cargo run --release --example context_timeout`
 //!
-//! Prints `fast: Ok("a page for Ada")`, and `slow: Err(DeadlineExceeded), and its connection is closed`.
+//! Prints `fast: Ok("a page for Ada")`, and
+//! `slow: Err(DeadlineExceeded), and its connection is closed`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

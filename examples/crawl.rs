@@ -1,14 +1,15 @@
 //! A crawler: pages are fetched side by side, at most three at a time, and the first error ends it.
 //!
-//! Each level of the site is one group: its pages are fetched by members, which put the links that they find into the next level.
-//! `spawn(…).await` waits for a place, so a thousand links are not a thousand connections.
+//! Each level of the site is one group: its pages are fetched by members, which put the links that
+//! they find into the next level. `spawn(…).await` waits for a place, so a thousand links are not a
+//! thousand connections.
 //!
 //! Go: `errgroup` with `SetLimit(3)`, and a mutex around the map of what was seen.
 //!
 //! Run: `cargo run --release --example crawl`
 //!
-//! Prints the pages of each level, `crawled 8 pages, at most 3 at a time`, and then what a broken link does:
-//! `a broken site: /gone: no such page`.
+//! Prints the pages of each level, `crawled 8 pages, at most 3 at a time`, and then what a broken
+//! link does: `a broken site: /gone: no such page`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

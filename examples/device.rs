@@ -1,7 +1,9 @@
-//! A device of one's own in the reactor: the output of a child process, read line by line without a thread that waits for it.
+//! A device of one's own in the reactor: the output of a child process, read line by line without a
+//! thread that waits for it.
 //!
-//! Whatever the system can poll becomes a `runtime::io::Source`: a pipe as here, a serial port, inotify. It has to be non-blocking, and
-//! all that reads it goes through the source, which tries first and waits when there is nothing. Meanwhile other tasks run.
+//! Whatever the system can poll becomes a `runtime::io::Source`: a pipe as here, a serial port,
+//! inotify. It has to be non-blocking, and all that reads it goes through the source, which tries
+//! first and waits when there is nothing. Meanwhile other tasks run.
 //!
 //! Go: `bufio.NewScanner(cmd.StdoutPipe())`.
 //!
@@ -32,7 +34,8 @@ impl Lines {
                 return Ok(Some(String::from_utf8_lossy(&line[..end]).into_owned()));
             }
             let mut buffer = [0; 1024];
-            // `Read` is implemented for `&Receiver`. A call that would block is repeated when there is something.
+            // `Read` is implemented for `&Receiver`. A call that would block is repeated when there
+            // is something.
             let n = self
                 .device
                 .read_with(|mut pipe| pipe.read(&mut buffer))

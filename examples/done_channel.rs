@@ -1,7 +1,8 @@
 //! A done channel: one close tells any number of tasks to stop.
 //!
-//! Nothing is ever sent on it. A receive on a closed channel is ready for everybody and for ever, so closing it is a broadcast; here the
-//! sender is simply dropped. A context (`sync::context`) is the same with a deadline and a cause.
+//! Nothing is ever sent on it. A receive on a closed channel is ready for everybody and for ever,
+//! so closing it is a broadcast; here the sender is simply dropped. A context (`sync::context`) is
+//! the same with a deadline and a cause.
 //!
 //! Go: `done := make(chan struct{})`, `case <-done: return`, `close(done)`.
 //!

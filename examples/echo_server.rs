@@ -1,14 +1,15 @@
 //! An echo server: an accept loop, and one task for each connection.
 //!
-//! The code reads like blocking code, and each connection costs a task instead of a thread. It runs until Ctrl-C, or for as long as
-//! `--for SECONDS` says.
+//! The code reads like blocking code, and each connection costs a task instead of a thread. It runs
+//! until Ctrl-C, or for as long as `--for SECONDS` says.
 //!
 //! Go: `ln, _ := net.Listen("tcp", addr)`, then `go echo(conn)` for each `ln.Accept()`.
 //!
-//! Run: `cargo run --release --example echo_server -- [ADDRESS] [--for SECONDS]`, then `nc 127.0.0.1 7777` in another terminal.
+//! Run: `cargo run --release --example echo_server -- [ADDRESS] [--for SECONDS]`, then
+//! `nc 127.0.0.1 7777` in another terminal.
 //!
-//! Prints `listening on 127.0.0.1:7777`, then `connection from …` and `… bytes for …` as connections come and go, and
-//! `time is up` at the end if it was given one.
+//! Prints `listening on 127.0.0.1:7777`, then `connection from …` and `… bytes for …` as
+//! connections come and go, and `time is up` at the end if it was given one.
 
 use std::io;
 use std::net::SocketAddr;

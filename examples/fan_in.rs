@@ -1,7 +1,7 @@
 //! Fan-in: three sources into one, in whatever order they come, by one `select!`.
 //!
-//! A source that ends switches its own arm off; when all are off, so is the loop. Where the number of sources is known only at run
-//! time, give each a clone of one sender, or use `sync::Select`.
+//! A source that ends switches its own arm off; when all are off, so is the loop. Where the number
+//! of sources is known only at run time, give each a clone of one sender, or use `sync::Select`.
 //!
 //! Go: `select` with the ended channels set to nil.
 //!

@@ -1,13 +1,16 @@
 //! Fan-out and fan-in: one channel of jobs, several workers that share it, one channel of results.
 //!
-//! Each job goes to exactly one worker, whichever is free. Nothing is closed by hand: a channel closes when its last sender is gone, so
-//! the workers end when main has sent everything, and the results end when the last worker has.
+//! Each job goes to exactly one worker, whichever is free. Nothing is closed by hand: a channel
+//! closes when its last sender is gone, so the workers end when main has sent everything, and the
+//! results end when the last worker has.
 //!
-//! Go: `for job := range jobs { results <- job * job }` in three goroutines, `close(jobs)`, and a `WaitGroup` to close the results.
+//! Go: `for job := range jobs { results <- job * job }` in three goroutines, `close(jobs)`, and a
+//! `WaitGroup` to close the results.
 //!
 //! Run: `cargo run --release --example fan_out`
 //!
-//! Prints how many jobs each worker did (that varies), and at last `sum of the squares of 1..=100: 338350`.
+//! Prints how many jobs each worker did (that varies), and at last
+//! `sum of the squares of 1..=100: 338350`.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,14 @@
-//! A server that stops without dropping anyone: it accepts nobody new, answers what has been asked, and waits only so long.
+//! A server that stops without dropping anyone: it accepts nobody new, answers what has been asked,
+//! and waits only so long.
 //!
-//! A signal says "stop": Ctrl-C, or the SIGTERM of a service manager. `net::serve` counts the connections and tells them; each answers the
-//! request that it is at, however long that takes, and ends. A second Ctrl-C is nobody's, and ends the program at once.
+//! A signal says "stop": Ctrl-C, or the SIGTERM of a service manager. `net::serve` counts the
+//! connections and tells them; each answers the request that it is at, however long that takes, and
+//! ends. A second Ctrl-C is nobody's, and ends the program at once.
 //!
 //! Go: `signal.NotifyContext`, `server.Shutdown(ctx)`.
 //!
-//! Run: `cargo run --release --example graceful_shutdown -- [ADDRESS]`, then `nc 127.0.0.1 7788` in another terminal, and Ctrl-C.
+//! Run: `cargo run --release --example graceful_shutdown -- [ADDRESS]`, then `nc 127.0.0.1 7788` in
+//! another terminal, and Ctrl-C.
 //!
 //! Prints `listening on 127.0.0.1:7788`, then `SIGINT: stopping`, and `all connections have ended`.
 

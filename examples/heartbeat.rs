@@ -1,6 +1,8 @@
-//! A heartbeat: a worker that shows it is alive, whether it has results or not, and a watcher that counts on it.
+//! A heartbeat: a worker that shows it is alive, whether it has results or not, and a watcher that
+//! counts on it.
 //!
-//! The pulse is sent only if somebody is there to take it, by `try_send`. So the worker never waits for its watcher.
+//! The pulse is sent only if somebody is there to take it, by `try_send`. So the worker never waits
+//! for its watcher.
 //!
 //! Go: `select { case heartbeat <- struct{}{}: default: }`.
 //!

@@ -1,7 +1,9 @@
-//! The end of a test: nobody is to be left. `#[runtime::test(leak_check)]` does it for a test; here it is done by hand.
+//! The end of a test: nobody is to be left. `#[runtime::test(leak_check)]` does it for a test; here
+//! it is done by hand.
 //!
-//! `Runtime::check_leaks` waits for tasks that are about to end, and fails if others are left, saying of each where it was spawned and what
-//! it waits for. The first runtime has tasks that end. The second one forgot to close the channel that its task reads.
+//! `Runtime::check_leaks` waits for tasks that are about to end, and fails if others are left,
+//! saying of each where it was spawned and what it waits for. The first runtime has tasks that end.
+//! The second one forgot to close the channel that its task reads.
 //!
 //! Go: `goleak.VerifyNone(t)`.
 //!

@@ -1,14 +1,17 @@
-//! Two tasks that wait for each other for ever, in a program that goes on: `Handle::leaks` finds them.
+//! Two tasks that wait for each other for ever, in a program that goes on: `Handle::leaks` finds
+//! them.
 //!
-//! The worker waits for a job; the boss sends one when the worker has said hello, which it would after its first job. Every handle of the
-//! two channels is in their own hands, so nothing can ever wake them. A third task waits as well, but main has the sender: it is not
-//! listed. The whole program is no deadlock, for main still runs.
+//! The worker waits for a job; the boss sends one when the worker has said hello, which it would
+//! after its first job. Every handle of the two channels is in their own hands, so nothing can ever
+//! wake them. A third task waits as well, but main has the sender: it is not listed. The whole
+//! program is no deadlock, for main still runs.
 //!
 //! Go: `pprof.Lookup("goroutineleak").WriteTo(os.Stdout, 2)`.
 //!
 //! Run: `cargo run --release --example leaks`
 //!
-//! Prints the two tasks as Go's profile would, with where each waits and where it was spawned, then `closed: the third one ends`.
+//! Prints the two tasks as Go's profile would, with where each waits and where it was spawned, then
+//! `closed: the third one ends`.
 
 use runtime::dump::TaskState;
 use runtime::{Handle, task, yield_now};

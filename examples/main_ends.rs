@@ -1,7 +1,7 @@
 //! When main returns, the program ends: whatever is still running is not waited for.
 //!
-//! Go's rule, with one difference: a goroutine vanishes without its deferred calls, while a task that is cut off is dropped, so that
-//! what it owns is cleaned up. `Luggage` shows it.
+//! Go's rule, with one difference: a goroutine vanishes without its deferred calls, while a task
+//! that is cut off is dropped, so that what it owns is cleaned up. `Luggage` shows it.
 //!
 //! Go: `go func() { time.Sleep(time.Hour); fmt.Println("never printed") }()` at the end of main.
 //!

@@ -1,7 +1,8 @@
-//! Or-done: done as soon as one of several is, however many there are; and the rest of the loser's values are not lost.
+//! Or-done: done as soon as one of several is, however many there are; and the rest of the loser's
+//! values are not lost.
 //!
-//! `first` waits for whichever of a list of channels speaks first, by a `Select` that is made up at run time. The others keep their
-//! values: an arm that lost has received nothing.
+//! `first` waits for whichever of a list of channels speaks first, by a `Select` that is made up at
+//! run time. The others keep their values: an arm that lost has received nothing.
 //!
 //! Go: `reflect.Select`, or a tree of goroutines.
 //!

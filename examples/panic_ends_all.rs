@@ -1,14 +1,16 @@
 //! A panic that nobody is handed ends the process, as in Go.
 //!
-//! By default a panic ends its task alone. It is in the task's handle; if that is gone, it is printed, and everything else goes on.
-//! `Builder::unhandled_panic` makes it end the runtime, or, as here, the process, with Go's status 2.
+//! By default a panic ends its task alone. It is in the task's handle; if that is gone, it is
+//! printed, and everything else goes on. `Builder::unhandled_panic` makes it end the runtime, or,
+//! as here, the process, with Go's status 2.
 //!
 //! Go: `go func() { panic("out of paper") }()`.
 //!
 //! Run: `cargo run --release --example panic_ends_all`
 //!
-//! Prints `a panic that is handled: out of ink`, and on stderr what Rust says of each panic and, of the second one, that nobody holds the
-//! handle of task `printer`, and where it was created. The status is 2.
+//! Prints `a panic that is handled: out of ink`, and on stderr what Rust says of each panic and, of
+//! the second one, that nobody holds the handle of task `printer`, and where it was created. The
+//! status is 2.
 
 use std::future::pending;
 

@@ -1,13 +1,16 @@
 //! Paused time: tests of what takes minutes, which take no time and end the same way each time.
 //!
-//! `call` tries again after one second, two, four and so on, and gives up after a minute. With `start_paused` the clock stands while a task
-//! runs, and jumps to the next timer when all of them wait; so the tests below see each delay to the nanosecond. `time::settle` waits until
-//! everything that can happen at a moment has happened, `time::advance` moves the clock by hand. Tasks run in a random order that follows
-//! from a seed: `runs = 50` tries fifty orders, a test that fails prints its seed, and `SEED=… cargo test` runs the same order again.
+//! `call` tries again after one second, two, four and so on, and gives up after a minute. With
+//! `start_paused` the clock stands while a task runs, and jumps to the next timer when all of them
+//! wait; so the tests below see each delay to the nanosecond. `time::settle` waits until everything
+//! that can happen at a moment has happened, `time::advance` moves the clock by hand. Tasks run in
+//! a random order that follows from a seed: `runs = 50` tries fifty orders, a test that fails
+//! prints its seed, and `SEED=… cargo test` runs the same order again.
 //!
 //! Go: `testing/synctest`.
 //!
-//! Run: `cargo run --release --example paused_time`, and the tests: `cargo test -p weftline-examples --example paused_time`
+//! Run: `cargo run --release --example paused_time`, and the tests:
+//! `cargo test -p weftline-examples --example paused_time`
 //!
 //! Prints `answered after 7s, at the 4th attempt`, and `gave up after 60s`.
 
@@ -78,7 +81,8 @@ mod tests {
         assert_eq!(rx.try_recv().unwrap(), Ok(2));
     }
 
-    // Two tasks that are ready at the same moment: which one wins follows from the seed, so this is run with fifty of them.
+    // Two tasks that are ready at the same moment: which one wins follows from the seed, so this is
+    // run with fifty of them.
     #[runtime::test(start_paused = true, runs = 50)]
     async fn whoever_is_first_one_answer_is_enough() {
         let (tx, rx) = channel(0);

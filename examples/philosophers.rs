@@ -1,13 +1,16 @@
 //! Dining philosophers: five of them, five forks, and an order in which forks are taken.
 //!
-//! If each took the left fork first, all could end with one fork in hand, waiting for the other for ever. Here everybody takes the fork
-//! with the lower number first, so that there is no circle. Run it with `left-first` to see what the runtime says when there is one.
+//! If each took the left fork first, all could end with one fork in hand, waiting for the other for
+//! ever. Here everybody takes the fork with the lower number first, so that there is no circle. Run
+//! it with `left-first` to see what the runtime says when there is one.
 //!
 //! Go: five `sync.Mutex`; `fatal error: all goroutines are asleep - deadlock!`
 //!
-//! Run: `cargo run --release --example philosophers`, and `cargo run --release --example philosophers left-first`
+//! Run: `cargo run --release --example philosophers`, and
+//! `cargo run --release --example philosophers left-first`
 //!
-//! Prints `every one of 5 has eaten 100 times`; or, within a second, `all tasks are asleep - deadlock!` and who waits where.
+//! Prints `every one of 5 has eaten 100 times`; or, within a second,
+//! `all tasks are asleep - deadlock!` and who waits where.
 
 use std::sync::Arc;
 

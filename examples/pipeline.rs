@@ -1,7 +1,9 @@
-//! A pipeline: numbers, squared by one stage, filtered by the next, summed at the end; all stages run at the same time.
+//! A pipeline: numbers, squared by one stage, filtered by the next, summed at the end; all stages
+//! run at the same time.
 //!
-//! Each stage receives until its input is closed and closes its output by ending, which drops its sender; so the end runs through the
-//! pipeline by itself. If a stage stops early, dropping its receiver stops those before it.
+//! Each stage receives until its input is closed and closes its output by ending, which drops its
+//! sender; so the end runs through the pipeline by itself. If a stage stops early, dropping its
+//! receiver stops those before it.
 //!
 //! Go: one goroutine a stage, `defer close(out)`, `for n := range in`.
 //!

@@ -1,7 +1,8 @@
 //! The prime sieve: a chain of tasks, each of which lets through what its prime does not divide.
 //!
-//! Every prime adds a filter to the end of the chain; the first number to come through all of them is the next prime. When `main` has
-//! enough, dropping the last receiver ends the chain, link by link, back to the source.
+//! Every prime adds a filter to the end of the chain; the first number to come through all of them
+//! is the next prime. When `main` has enough, dropping the last receiver ends the chain, link by
+//! link, back to the source.
 //!
 //! Go: the concurrent prime sieve of its tutorial, where the goroutines are left behind.
 //!

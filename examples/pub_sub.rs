@@ -1,14 +1,16 @@
 //! One who publishes, and subscribers who all get everything, each at its own pace.
 //!
-//! The publisher never waits for anybody. A subscriber that is too slow for the ring is told how many messages it has missed, and goes on
-//! with the oldest that is still there; it delays neither the publisher nor the others.
+//! The publisher never waits for anybody. A subscriber that is too slow for the ring is told how
+//! many messages it has missed, and goes on with the oldest that is still there; it delays neither
+//! the publisher nor the others.
 //!
 //! Go: a slice of channels under a mutex, and a decision for each send what to do about a full one.
 //!
 //! Run: `cargo run --release --example pub_sub`
 //!
-//! Prints `prompt: 20 received, 0 missed` for three subscribers, `late: 10 received, 0 missed` for one that comes in the middle, and
-//! `slow: 8 received, 12 missed`. On a machine that is very busy the prompt ones may miss some, too, and say so.
+//! Prints `prompt: 20 received, 0 missed` for three subscribers, `late: 10 received, 0 missed` for
+//! one that comes in the middle, and `slow: 8 received, 12 missed`. On a machine that is very busy
+//! the prompt ones may miss some, too, and say so.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! A rate limit with bursts: three requests at once, then one every five milliseconds.
 //!
-//! A buffered channel holds the permits. A task refills it at a steady rate; when it is full, `default` throws the permit away, so that
-//! a quiet time saves up a burst and no more.
+//! A buffered channel holds the permits. A task refills it at a steady rate; when it is full,
+//! `default` throws the permit away, so that a quiet time saves up a burst and no more.
 //!
 //! Go: `burstyLimiter := make(chan time.Time, 3)`.
 //!

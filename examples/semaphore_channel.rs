@@ -1,7 +1,7 @@
 //! A buffered channel as a semaphore: ten jobs, never more than three at a time.
 //!
-//! Putting a token in is to enter, taking one out is to leave; the capacity is the limit. What a task did before it left is visible to
-//! the one that enters for it.
+//! Putting a token in is to enter, taking one out is to leave; the capacity is the limit. What a
+//! task did before it left is visible to the one that enters for it.
 //!
 //! Go: `sem <- struct{}{}; defer func() { <-sem }()`.
 //!

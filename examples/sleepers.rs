@@ -1,7 +1,7 @@
 //! 100,000 tasks that sleep 10 ms each: tasks are cheap, and so are timers.
 //!
-//! A thread each would need gigabytes of stacks. A task is one allocation of some hundred bytes, its timer lives inside it, and all of them
-//! share a few threads.
+//! A thread each would need gigabytes of stacks. A task is one allocation of some hundred bytes,
+//! its timer lives inside it, and all of them share a few threads.
 //!
 //! Go: `wg.Go(func() { time.Sleep(10 * time.Millisecond) })` 100,000 times, then `wg.Wait()`.
 //!

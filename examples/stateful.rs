@@ -1,7 +1,8 @@
 //! A task that owns the state: others ask it over channels, and no lock is there to be forgotten.
 //!
-//! Each request brings the channel on which it wants its answer. The owner waits for reads and writes in one `select!`, so that they are
-//! served one by one, and ends when nobody is left who could ask.
+//! Each request brings the channel on which it wants its answer. The owner waits for reads and
+//! writes in one `select!`, so that they are served one by one, and ends when nobody is left who
+//! could ask.
 //!
 //! Go: "share memory by communicating"; Go by Example: stateful goroutines.
 //!

@@ -1,13 +1,15 @@
 //! Three tasks talk at once, while main waits for one of them.
 //!
-//! `spawn` starts a task and returns at once, as `go` does. Its handle is a future: main awaits ann's, so the program lasts exactly as
-//! long as ann talks. Bob is done earlier; cat would go on, and is cut off.
+//! `spawn` starts a task and returns at once, as `go` does. Its handle is a future: main awaits
+//! ann's, so the program lasts exactly as long as ann talks. Bob is done earlier; cat would go on,
+//! and is cut off.
 //!
 //! Go: `go say("ann", …)` three times, and a channel on which ann reports that she is done.
 //!
 //! Run: `cargo run --release --example talking`
 //!
-//! Prints, mixed differently from run to run: three lines of ann, two of bob, some of cat, and `main: ann is done, and so am I`.
+//! Prints, mixed differently from run to run: three lines of ann, two of bob, some of cat, and
+//! `main: ann is done, and so am I`.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Tee: one stream of values into two, each with all of them, neither ahead by more than one.
 //!
-//! Both sends are arms of one `select!`; the one that has been taken is switched off by its guard until the other is through. When either
-//! side stops listening, the tee ends.
+//! Both sends are arms of one `select!`; the one that has been taken is switched off by its guard
+//! until the other is through. When either side stops listening, the tee ends.
 //!
 //! Go: "Concurrency in Go", the tee-channel: a local `out1 = nil` after each send.
 //!

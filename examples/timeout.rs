@@ -1,7 +1,8 @@
 //! Timeouts: round one operation, and for a whole conversation.
 //!
-//! `timeout` drops the receive when the time is up, and dropping a receive loses nothing: the late answer is still received
-//! afterwards. A limit for a whole loop is a timer made before the loop; made inside, every message would put it off.
+//! `timeout` drops the receive when the time is up, and dropping a receive loses nothing: the late
+//! answer is still received afterwards. A limit for a whole loop is a timer made before the loop;
+//! made inside, every message would put it off.
 //!
 //! Go: `case <-time.After(d):`, and one `time.NewTimer` for the loop.
 //!

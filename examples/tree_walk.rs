@@ -1,7 +1,9 @@
-//! Do two trees hold the same values? Each is walked by a task of its own, and the walks are compared as they go.
+//! Do two trees hold the same values? Each is walked by a task of its own, and the walks are
+//! compared as they go.
 //!
-//! An `async fn` that calls itself needs a box around the call. As soon as a difference is found the receivers are dropped; then the
-//! walkers' next send fails, and they end early: no task is left behind, and no channel is needed to tell them.
+//! An `async fn` that calls itself needs a box around the call. As soon as a difference is found
+//! the receivers are dropped; then the walkers' next send fails, and they end early: no task is
+//! left behind, and no channel is needed to tell them.
 //!
 //! Go: the exercise "Equivalent Binary Trees" of the tour, which leaks its walkers.
 //!

@@ -1,13 +1,14 @@
 //! Five workers, and a `WaitGroup` that waits for all of them.
 //!
-//! `wg.spawn` counts the task in before it starts and out when it ends, also when it panics, so that no `add` or `done` can be
-//! forgotten.
+//! `wg.spawn` counts the task in before it starts and out when it ends, also when it panics, so
+//! that no `add` or `done` can be forgotten.
 //!
 //! Go: `wg.Go(func() { … })` five times, then `wg.Wait()`.
 //!
 //! Run: `cargo run --release --example wait_group`
 //!
-//! Prints five lines `worker N: starts` and five `worker N: done` in any order, then `main: all five are done`.
+//! Prints five lines `worker N: starts` and five `worker N: done` in any order, then
+//! `main: all five are done`.
 
 use std::time::Duration;
 

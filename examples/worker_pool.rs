@@ -1,9 +1,10 @@
 //! A bounded pool: twenty jobs, each a task of its own, of which at most three run at once.
 //!
-//! A buffered channel is the semaphore. Sending takes one of its three places and waits while all are taken; receiving gives a place
-//! back. The guard gives it back also when a job panics.
+//! A buffered channel is the semaphore. Sending takes one of its three places and waits while all
+//! are taken; receiving gives a place back. The guard gives it back also when a job panics.
 //!
-//! Go: `sem := make(chan struct{}, 3)`, then `sem <- struct{}{}` and `defer func() { <-sem }()` in each goroutine.
+//! Go: `sem := make(chan struct{}, 3)`, then `sem <- struct{}{}` and `defer func() { <-sem }()` in
+//! each goroutine.
 //!
 //! Run: `cargo run --release --example worker_pool`
 //!

@@ -1,11 +1,13 @@
 //! Counts the system calls of another process.
 //!
-//! By the kernel's tracepoint `raw_syscalls:sys_enter`, where this process may use it: the calls are counted as they happen, and the
-//! process is not stopped. Else with `strace -c`, which stops it twice a call: the rates of that time mean nothing, and the count a message
-//! is a little lower than in earnest, since more messages lie ready for each wait. Else not at all. Either way it is a run of its own after
-//! the one that is timed, for even the tracepoint makes each call dearer.
+//! By the kernel's tracepoint `raw_syscalls:sys_enter`, where this process may use it: the calls
+//! are counted as they happen, and the process is not stopped. Else with `strace -c`, which stops
+//! it twice a call: the rates of that time mean nothing, and the count a message is a little lower
+//! than in earnest, since more messages lie ready for each wait. Else not at all. Either way it is
+//! a run of its own after the one that is timed, for even the tracepoint makes each call dearer.
 //!
-//! One of the few files here with unsafe code: `perf_event_open`, for which neither std nor libc has a function.
+//! One of the few files here with unsafe code: `perf_event_open`, for which neither std nor libc
+//! has a function.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -107,7 +109,8 @@ fn open(attributes: &Attributes, thread: i32) -> Result<File, String> {
     const ANY_CPU: i32 = -1;
     const NO_GROUP: i32 = -1;
     const CLOEXEC: u64 = 1 << 3;
-    // SAFETY: the pointer is to live attributes of the size that they name, which the call only reads; the other arguments are numbers.
+    // SAFETY: the pointer is to live attributes of the size that they name, which the call only
+    // reads; the other arguments are numbers.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_perf_event_open,
@@ -153,11 +156,13 @@ fn strace(pid: u32) -> Result<Counter, String> {
 }
 
 fn interrupt(strace: &Child) {
-    // SAFETY: the call takes no pointer; the process is a child that has not been waited for, so that its id names no other.
+    // SAFETY: the call takes no pointer; the process is a child that has not been waited for, so
+    // that its id names no other.
     unsafe { libc::kill(strace.id() as i32, libc::SIGINT) };
 }
 
-/// The calls in the last line of `strace -c`: `100.00 0.000123 0 42 3 total`, with or without the column of errors.
+/// The calls in the last line of `strace -c`: `100.00 0.000123 0 42 3 total`, with or without the
+/// column of errors.
 fn total(table: &str) -> Option<u64> {
     let line = table
         .lines()

@@ -1,4 +1,5 @@
-//! The document that shows the last report: its table, charts and figures are made anew between marks, and the text around them is kept.
+//! The document that shows the last report: its table, charts and figures are made anew between
+//! marks, and the text around them is kept.
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;

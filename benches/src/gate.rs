@@ -1,5 +1,5 @@
-//! A counter that one task waits on: the plainest WaitGroup there is. Runtimes that bring none use it, and for its end every workload that
-//! is about something else.
+//! A counter that one task waits on: the plainest WaitGroup there is. Runtimes that bring none use
+//! it, and for its end every workload that is about something else.
 #![forbid(unsafe_code)]
 
 use std::future::poll_fn;

@@ -42,7 +42,8 @@ pub(crate) fn describe() -> Value {
     })
 }
 
-/// The mean number of runnable threads of the last minute: above a fraction, somebody else was at work.
+/// The mean number of runnable threads of the last minute: above a fraction, somebody else was at
+/// work.
 pub(crate) fn load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     text.split_whitespace().next()?.parse().ok()
@@ -98,7 +99,8 @@ fn date() -> String {
     civil(now.map_or(0, |now| now.as_secs() / 86_400) as i64)
 }
 
-/// The date so many days after the first of January 1970, by Howard Hinnant's `civil_from_days`: years that begin in March, in eras of 400.
+/// The date so many days after the first of January 1970, by Howard Hinnant's `civil_from_days`:
+/// years that begin in March, in eras of 400.
 fn civil(days: i64) -> String {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);

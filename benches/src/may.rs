@@ -1,5 +1,6 @@
-//! May's workloads. Its coroutines are closures on stacks of their own, so that they are written again here, as close to
-//! [`crate::work`] as they come. Its channels are unbounded, which the report marks with `∞`.
+//! May's workloads. Its coroutines are closures on stacks of their own, so that they are written
+//! again here, as close to [`crate::work`] as they come. Its channels are unbounded, which the
+//! report marks with `∞`.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! Datagrams by the batch: `recvmmsg` and `sendmmsg`, for the load generator and the raw loop.
 //!
-//! One of the few files here with unsafe code: the headers point into the batch while a call lasts, and are made anew for each.
+//! One of the few files here with unsafe code: the headers point into the batch while a call lasts,
+//! and are made anew for each.
 
 use std::io;
 use std::net::UdpSocket;
@@ -55,7 +56,8 @@ impl Burst {
     pub(crate) fn receive(&mut self, socket: &UdpSocket) -> io::Result<usize> {
         self.lens.fill(self.size);
         let received = self.call(AT_ONCE, true, |headers| {
-            // SAFETY: each header names a live piece of the batch and a live address, which only the call touches meanwhile.
+            // SAFETY: each header names a live piece of the batch and a live address, which only
+            // the call touches meanwhile.
             unsafe {
                 libc::recvmmsg(
                     socket.as_raw_fd(),
@@ -70,11 +72,13 @@ impl Burst {
         Ok(received)
     }
 
-    /// Sends them all: `back` to where they came from, or to the peer that the socket is connected to.
+    /// Sends them all: `back` to where they came from, or to the peer that the socket is connected
+    /// to.
     pub(crate) fn send(&mut self, socket: &UdpSocket, back: bool) -> io::Result<()> {
         let lens = self.lens;
         let sent = self.call(self.len, back, |headers| {
-            // SAFETY: as above; the call reads the pieces and addresses, and writes the headers' counts.
+            // SAFETY: as above; the call reads the pieces and addresses, and writes the headers'
+            // counts.
             unsafe {
                 libc::sendmmsg(
                     socket.as_raw_fd(),

@@ -1,8 +1,9 @@
 //! What sharing costs on more cores than this machine has: a calculation, no measurement.
 //!
-//! Every core repeats an operation. Most of it is done alone; now and then it visits a place that only one core can be at: a lock, or a
-//! cache line that is written. Whoever comes second waits. That is a closed queueing network with one customer a core, of which mean
-//! value analysis gives the throughput (Reiser and Lavenberg, 1980):
+//! Every core repeats an operation. Most of it is done alone; now and then it visits a place that
+//! only one core can be at: a lock, or a cache line that is written. Whoever comes second waits.
+//! That is a closed queueing network with one customer a core, of which mean value analysis gives
+//! the throughput (Reiser and Lavenberg, 1980):
 //!
 //! ```text
 //! wait at place i with n cores   =  demand i × (1 + how many are there with n − 1 cores)
@@ -10,18 +11,21 @@
 //! how many are at place i        =  throughput × wait i
 //! ```
 //!
-//! A visit costs the transfer of the line from the core that wrote it last, and what is done while it is held. Lines that another core has
-//! written and that are only read cost the transfer, and nobody waits. What a transfer costs is assumed ([`TRANSFER`]), and so are the
-//! visits, which are counted in the code by hand; times alone are those of this project's own measurements, rounded. The result is good
-//! for the question "which place is full first, and roughly when", and for nothing finer.
+//! A visit costs the transfer of the line from the core that wrote it last, and what is done while
+//! it is held. Lines that another core has written and that are only read cost the transfer, and
+//! nobody waits. What a transfer costs is assumed ([`TRANSFER`]), and so are the visits, which are
+//! counted in the code by hand; times alone are those of this project's own measurements, rounded.
+//! The result is good for the question "which place is full first, and roughly when", and for
+//! nothing finer.
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
 
 use crate::measure::short;
 
-/// Nanoseconds for fetching a line that another core wrote, by the number of cores: neighbours that share a cache; one socket; and one
-/// large socket or two. Middling figures of what is published for current server processors.
+/// Nanoseconds for fetching a line that another core wrote, by the number of cores: neighbours that
+/// share a cache; one socket; and one large socket or two. Middling figures of what is published
+/// for current server processors.
 const TRANSFER: &[(usize, f64)] = &[(1, 0.0), (8, 50.0), (32, 80.0), (64, 120.0)];
 
 /// A place that cores visit one at a time.
@@ -54,7 +58,8 @@ const fn place(name: &'static str, visits: f64, lines: f64, held: f64) -> Place 
     }
 }
 
-/// The shared lines of `Idle`: a sleep and a wake-up change the counts five times, and the set of sleepers twice.
+/// The shared lines of `Idle`: a sleep and a wake-up change the counts five times, and the set of
+/// sleepers twice.
 const COUNTS: Place = place("Idle counts", 5.0, 1.0, 5.0);
 const SLEEPERS: Place = place("Idle sleepers", 2.0, 1.0, 5.0);
 
@@ -266,7 +271,8 @@ mod tests {
 
     #[test]
     fn one_place_gives_the_known_answer() {
-        // Two customers, as long alone as at the place: a core waits for the other one in a third of all cases.
+        // Two customers, as long alone as at the place: a core waits for the other one in a third
+        // of all cases.
         const BUSY: &[Place] = &[place("lock", 1.0, 0.0, 1.0)];
         let operation = Operation {
             name: "half and half",

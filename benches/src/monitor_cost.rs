@@ -1,8 +1,10 @@
 //! What the monitor costs the fast path: `--monitor-cost`.
 //!
-//! Each workload runs in pairs of fresh processes, one as it ships and one with `RUNTIME_DEBUG=monitor=0`, which of them first in turn. A
-//! pair is a second apart at the most, so that its ratio suffers little from what drifts; the median of many suffers little from what
-//! strikes one. Above 1 the monitor costs something. The second column is CPU time, which a machine with other guests disturbs less.
+//! Each workload runs in pairs of fresh processes, one as it ships and one with
+//! `RUNTIME_DEBUG=monitor=0`, which of them first in turn. A pair is a second apart at the most, so
+//! that its ratio suffers little from what drifts; the median of many suffers little from what
+//! strikes one. Above 1 the monitor costs something. The second column is CPU time, which a machine
+//! with other guests disturbs less.
 #![forbid(unsafe_code)]
 
 use std::process::Command;

@@ -74,7 +74,8 @@ fn plans(options: &Options) -> Result<Vec<Plan>, String> {
         sweep: sweeps,
     }];
     if options.report.is_some() && !sweeps {
-        // One load of the servers will do, and what parks a million tasks or spins does not depend on the workers.
+        // One load of the servers will do, and what parks a million tasks or spins does not depend
+        // on the workers.
         let swept = |w: &&Workload| match w.group() {
             Group::Memory | Group::Fairness | Group::Http => false,
             Group::Sockets => w.name == "echo_100",
@@ -254,7 +255,8 @@ impl Launcher {
     }
 }
 
-/// Who takes longer runs twice and no more: it is many times as slow as the others, and more runs would only say so again.
+/// Who takes longer runs twice and no more: it is many times as slow as the others, and more runs
+/// would only say so again.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What failed twice or hung once will do so again.

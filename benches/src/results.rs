@@ -1,6 +1,7 @@
 //! What was measured: rows of runs, read and written as JSON, and the figures drawn from them.
 //!
-//! Tables, charts and the document are all made from this, whether the runs were made just now or read from a file.
+//! Tables, charts and the document are all made from this, whether the runs were made just now or
+//! read from a file.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -86,7 +87,8 @@ impl Results {
         }
     }
 
-    /// Everything, for programs. A row is a line, so that a row measured again is a line that changed.
+    /// Everything, for programs. A row is a line, so that a row measured again is a line that
+    /// changed.
     pub(crate) fn to_json(&self) -> String {
         let rows = |rows: &[Row]| {
             let lines: Vec<String> = rows.iter().map(|row| row.to_json().to_string()).collect();
@@ -221,8 +223,8 @@ impl Row {
     }
 }
 
-/// Whether we are held against it. The raw loops are limits, not peers. May runs what slept on its timer thread, outside its workers:
-/// shown, but no measure for a scheduler.
+/// Whether we are held against it. The raw loops are limits, not peers. May runs what slept on its
+/// timer thread, outside its workers: shown, but no measure for a scheduler.
 pub(crate) fn is_compared(workload: &Workload, peer: &str) -> bool {
     let late = workload.unit == Unit::LateMs;
     peer != "weftline" && !peer.starts_with("raw") && !(late && peer == "may")

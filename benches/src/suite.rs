@@ -317,7 +317,8 @@ impl Workload {
         }
     }
 
-    /// Connections at that scale: they stay as many as the row says, and their time shrinks; only for a trial are there fewer of them.
+    /// Connections at that scale: they stay as many as the row says, and their time shrinks; only
+    /// for a trial are there fewer of them.
     pub(crate) fn connections(&self, scale: f64) -> usize {
         ((self.size as f64 * (scale * 20.0).min(1.0)) as usize).max(1)
     }

@@ -1,7 +1,8 @@
 //! The little of SVG that charts need.
 //!
-//! A drawing brings its own colours, light or dark as the reader's system asks, and its own background, so that it can be read wherever it
-//! is shown. Text is placed by its anchor, never by a guess at its width.
+//! A drawing brings its own colours, light or dark as the reader's system asks, and its own
+//! background, so that it can be read wherever it is shown. Text is placed by its anchor, never by
+//! a guess at its width.
 #![forbid(unsafe_code)]
 
 use std::fmt::{Display, Write};
@@ -49,7 +50,8 @@ impl Svg {
         }
     }
 
-    /// A rectangle; without a positive width, nothing. What it stands for is shown when one points at it.
+    /// A rectangle; without a positive width, nothing. What it stands for is shown when one points
+    /// at it.
     pub(crate) fn bar(&mut self, at: (f64, f64), size: (f64, f64), class: &str, says: &str) {
         if size.0 <= 0.0 {
             return;
@@ -145,7 +147,8 @@ impl Display for Escaped<'_> {
 pub(crate) mod tests {
     use super::*;
 
-    /// Fails unless every element is closed, in order, every attribute quoted, and no coordinate is out of all bounds.
+    /// Fails unless every element is closed, in order, every attribute quoted, and no coordinate is
+    /// out of all bounds.
     pub(crate) fn check(svg: &str) {
         let mut open: Vec<&str> = Vec::new();
         let mut rest = svg;

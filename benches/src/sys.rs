@@ -1,6 +1,8 @@
-//! The system calls that std does not have: epoll, connecting without blocking, a long backlog, splicing.
+//! The system calls that std does not have: epoll, connecting without blocking, a long backlog,
+//! splicing.
 //!
-//! One of the few files here with unsafe code. Every descriptor is owned by a std type as soon as it exists.
+//! One of the few files here with unsafe code. Every descriptor is owned by a std type as soon as
+//! it exists.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
@@ -52,7 +54,8 @@ impl Epoll {
         Ok(())
     }
 
-    /// Waits for events, at most so many milliseconds; the number of events at the front of `events`.
+    /// Waits for events, at most so many milliseconds; the number of events at the front of
+    /// `events`.
     pub(crate) fn wait(&self, events: &mut [Event], timeout_ms: i32) -> io::Result<usize> {
         // SAFETY: the pointer and the length describe a live slice, which the call only writes.
         let result = check(unsafe {
@@ -94,7 +97,8 @@ pub(crate) fn connect(port: u16) -> io::Result<TcpStream> {
     }
 }
 
-/// Listens on a port of this machine, or on any for 0, with the longest backlog that the system allows.
+/// Listens on a port of this machine, or on any for 0, with the longest backlog that the system
+/// allows.
 pub(crate) fn listen(port: u16, shared: bool) -> io::Result<TcpListener> {
     let fd = socket(0)?;
     if shared {
@@ -135,7 +139,8 @@ pub(crate) fn send_at_once(socket: &impl AsRawFd) -> io::Result<()> {
     option(socket, libc::IPPROTO_TCP, libc::TCP_NODELAY, &1_i32)
 }
 
-/// A pipe that does not block and holds so many bytes: the end to read from, and the end to write to.
+/// A pipe that does not block and holds so many bytes: the end to read from, and the end to write
+/// to.
 pub(crate) fn pipe(capacity: i32) -> io::Result<[OwnedFd; 2]> {
     let mut ends = [0; 2];
     // SAFETY: the pointer is to a live array of two, which the call only writes.
@@ -184,7 +189,8 @@ fn socket(flags: i32) -> io::Result<OwnedFd> {
 }
 
 fn option<T>(fd: &impl AsRawFd, level: i32, name: i32, value: &T) -> io::Result<()> {
-    // SAFETY: the pointer and the length describe a live value, which the call only reads; callers pass the type the option wants.
+    // SAFETY: the pointer and the length describe a live value, which the call only reads; callers
+    // pass the type the option wants.
     check(unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),

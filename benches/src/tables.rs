@@ -170,7 +170,8 @@ fn numbers_of_workers(rows: &[Row]) -> Vec<usize> {
     numbers
 }
 
-/// Does a runtime collapse with another number of workers? Each figure beside its own with the number of workers that suits it best.
+/// Does a runtime collapse with another number of workers? Each figure beside its own with the
+/// number of workers that suits it best.
 pub(crate) fn workers(sweep: &[Row]) -> String {
     let numbers = numbers_of_workers(sweep);
     let columns = columns(sweep.iter());

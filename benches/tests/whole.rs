@@ -1,6 +1,8 @@
-//! The harness as it is used, at a size that takes a moment: every workload on every runtime ends, and what it measured is whole.
+//! The harness as it is used, at a size that takes a moment: every workload on every runtime ends,
+//! and what it measured is whole.
 //!
-//! Each workload checks its own work, and its process fails when something is lost. Go takes part where it is on the path.
+//! Each workload checks its own work, and its process fails when something is lost. Go takes part
+//! where it is on the path.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +10,8 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// What may fail, and why. A row that fails is shown as failing, so the harness has nothing to hide here.
+/// What may fail, and why. A row that fails is shown as failing, so the harness has nothing to hide
+/// here.
 const MAY_FAIL: &[(&str, &str, &str)] = &[
     (
         "select",

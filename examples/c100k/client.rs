@@ -1,10 +1,13 @@
-//! The load: a client process holds its share of the connections, and works through them phase by phase.
+//! The load: a client process holds its share of the connections, and works through them phase by
+//! phase.
 //!
-//! A few tasks, the *drivers*, share the connections out among themselves. In each phase a driver takes its connections one after the
-//! other and waits for the answer of each before it turns to the next. So as many connections are busy at once as there are drivers:
-//! connects cannot flood the server's queue of the not yet accepted, and latency is that of a bounded load.
+//! A few tasks, the *drivers*, share the connections out among themselves. In each phase a driver
+//! takes its connections one after the other and waits for the answer of each before it turns to
+//! the next. So as many connections are busy at once as there are drivers: connects cannot flood
+//! the server's queue of the not yet accepted, and latency is that of a bounded load.
 //!
-//! Opening a connection includes message 0, there and back: only then has the server accepted it and given it a task.
+//! Opening a connection includes message 0, there and back: only then has the server accepted it
+//! and given it a task.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -23,17 +26,20 @@ use crate::latency::Latency;
 use crate::message::{self, message};
 use crate::options::ClientJob;
 
-/// How long one step of one connection may take before it counts as failed. Generous: a busy machine is not an error.
+/// How long one step of one connection may take before it counts as failed. Generous: a busy
+/// machine is not an error.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What remains of the patience with a server that does not answer at all. Each step without an answer takes three quarters of it
-/// away, and an answer brings it back: a server that hangs shall not cost ten seconds for each of its connections.
+/// What remains of the patience with a server that does not answer at all. Each step without an
+/// answer takes three quarters of it away, and an answer brings it back: a server that hangs shall
+/// not cost ten seconds for each of its connections.
 const LAST_PATIENCE: Duration = Duration::from_millis(50);
 
 /// How often a client tells the parent how far it is.
 const PROGRESS: Duration = Duration::from_millis(100);
 
-/// Connections of this process that are through with the current phase. Only shown to people, hence `Relaxed`.
+/// Connections of this process that are through with the current phase. Only shown to people, hence
+/// `Relaxed`.
 static THROUGH: AtomicU64 = AtomicU64::new(0);
 
 /// One connection; without a stream before it is opened, and after it has failed.
@@ -115,7 +121,8 @@ impl Driver {
         self.note(opened)
     }
 
-    /// Counts the outcome of a step, and draws the lesson for the next; what the step made, if it went well.
+    /// Counts the outcome of a step, and draws the lesson for the next; what the step made, if it
+    /// went well.
     fn note<T>(&mut self, outcome: Result<T, Fault>) -> Option<T> {
         match outcome {
             Ok(_) => self.patience = PATIENCE,
@@ -154,7 +161,8 @@ async fn exchange(stream: &TcpStream, id: u64, n: u64) -> Result<(), Fault> {
     }
 }
 
-/// Says that nothing more will be sent, and waits for the server to say the same: no byte may come any more.
+/// Says that nothing more will be sent, and waits for the server to say the same: no byte may come
+/// any more.
 async fn close(stream: &TcpStream) -> Result<(), Fault> {
     stream
         .shutdown(Shutdown::Write)
@@ -177,7 +185,8 @@ async fn within<T>(
     }
 }
 
-/// The source address of a connection: 127.1.0.1 for the first `per_source`, 127.1.0.2 for the next, and so on.
+/// The source address of a connection: 127.1.0.1 for the first `per_source`, 127.1.0.2 for the
+/// next, and so on.
 ///
 /// The port is the system's choice; each address has its own set of them.
 fn source(id: usize, per_source: usize) -> Option<SocketAddr> {

@@ -1,4 +1,5 @@
-//! The parent: leads servers and clients through the phases of a run, and puts together what they say and what `/proc` says.
+//! The parent: leads servers and clients through the phases of a run, and puts together what they
+//! say and what `/proc` says.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -146,7 +147,8 @@ impl<'a> Run<'a> {
     fn start_servers(&mut self) -> Result<SocketAddr, Trouble> {
         let mut address = self.options.address;
         if address.port() != 0 {
-            // With `reuse_port` a second program could join the first at its port unnoticed, and take half of its connections.
+            // With `reuse_port` a second program could join the first at its port unnoticed, and
+            // take half of its connections.
             TcpListener::bind(address)
                 .map_err(|error| Trouble::refused(&format!("listening on {address}"), &error))?;
         }

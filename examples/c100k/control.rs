@@ -1,4 +1,5 @@
-//! A child's end of the line to its parent: orders come in on stdin, answers go out on stdout, a line each.
+//! A child's end of the line to its parent: orders come in on stdin, answers go out on stdout, a
+//! line each.
 //!
 //! | parent says | to | child answers |
 //! |---|---|---|
@@ -10,8 +11,9 @@
 //!
 //! `fatal ERRNO TEXT` may come at any time, and is the last line.
 //!
-//! Stdin is read by a thread of its own, outside the runtime: when the parent dies the pipe closes, and then this process must end even
-//! if the runtime is the thing that hangs. The thread sleeps in `read`, so an idle child makes no system call for it.
+//! Stdin is read by a thread of its own, outside the runtime: when the parent dies the pipe closes,
+//! and then this process must end even if the runtime is the thing that hangs. The thread sleeps in
+//! `read`, so an idle child makes no system call for it.
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
@@ -56,8 +58,8 @@ pub(crate) fn fatal(what: &str, error: &io::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The system's number of an error, 0 if it has none, and a text that is the same for all errors alike: `net` names the address in its
-/// errors, and a hundred thousand of them shall be one line.
+/// The system's number of an error, 0 if it has none, and a text that is the same for all errors
+/// alike: `net` names the address in its errors, and a hundred thousand of them shall be one line.
 pub(crate) fn describe(what: &str, error: &io::Error) -> (i32, String) {
     match net::os_error(error) {
         Some(errno) => (

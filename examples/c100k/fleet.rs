@@ -1,8 +1,10 @@
-//! The parent's end: starts the children, reads what they say, and makes sure that none outlives it.
+//! The parent's end: starts the children, reads what they say, and makes sure that none outlives
+//! it.
 //!
-//! Each child has a thread that turns its lines into events on one queue, so that the parent waits in one place. A child that dies
-//! shows as the end of its lines. Children end when their stdin closes, which the system sees to however the parent goes; those that
-//! do not, or that are at work when the run is cut short, are killed.
+//! Each child has a thread that turns its lines into events on one queue, so that the parent waits
+//! in one place. A child that dies shows as the end of its lines. Children end when their stdin
+//! closes, which the system sees to however the parent goes; those that do not, or that are at work
+//! when the run is cut short, are killed.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, BufReader, Write};
@@ -71,7 +73,8 @@ impl Fleet {
             .args(args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // Out of the terminal's reach: Ctrl-C is sent to the parent alone, which ends the children and says how far they were.
+            // Out of the terminal's reach: Ctrl-C is sent to the parent alone, which ends the
+            // children and says how far they were.
             .process_group(0);
         if std::env::var_os("RUNTIME_MAXPROCS").is_none() {
             command.env("RUNTIME_MAXPROCS", workers.to_string());
@@ -152,7 +155,8 @@ impl Fleet {
 }
 
 impl Drop for Fleet {
-    /// Kills what has not ended: after [`end`](Fleet::end) nothing as a rule, and everything when the run was cut short.
+    /// Kills what has not ended: after [`end`](Fleet::end) nothing as a rule, and everything when
+    /// the run was cut short.
     fn drop(&mut self) {
         for member in &mut self.members {
             let _ = member.process.kill();

@@ -7,7 +7,8 @@ use std::thread;
 use runtime::Builder;
 use runtime::signal::{self, SignalKind};
 
-/// Has `then` run at the first Ctrl-C, on a thread of its own. A second one ends the program at once.
+/// Has `then` run at the first Ctrl-C, on a thread of its own. A second one ends the program at
+/// once.
 ///
 /// The runtime on that thread sleeps until then: it costs the run nothing.
 pub(crate) fn on_ctrl_c(then: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -1,4 +1,5 @@
-//! The outcome as JSON, one object, for programs. Written by hand: it is one flat object of numbers and strings.
+//! The outcome as JSON, one object, for programs. Written by hand: it is one flat object of numbers
+//! and strings.
 //!
 //! | key | what it is |
 //! |---|---|

@@ -1,8 +1,9 @@
 //! How long messages took: a histogram with a fixed relative error.
 //!
-//! Durations are counted in nanoseconds, in buckets whose width is a 64th of their value: a percentile is at most 1.6 % too high, never
-//! too low, whether it is microseconds or seconds. Recording is an index and an add. Histograms add up, so each task keeps its own and
-//! the parent merges them; on the way they are a line of text.
+//! Durations are counted in nanoseconds, in buckets whose width is a 64th of their value: a
+//! percentile is at most 1.6 % too high, never too low, whether it is microseconds or seconds.
+//! Recording is an index and an add. Histograms add up, so each task keeps its own and the parent
+//! merges them; on the way they are a line of text.
 #![forbid(unsafe_code)]
 
 use std::fmt::Write;
@@ -11,7 +12,8 @@ use std::time::Duration;
 /// log2 of the number of buckets in which a doubling is divided.
 const PRECISION: u32 = 6;
 const STEPS: usize = 1 << PRECISION;
-/// Values below `STEPS` have a bucket each; above, each of the remaining doublings of a `u64` has `STEPS` of them.
+/// Values below `STEPS` have a bucket each; above, each of the remaining doublings of a `u64` has
+/// `STEPS` of them.
 const BUCKETS: usize = STEPS * (64 - PRECISION as usize + 1);
 
 #[derive(Clone)]
@@ -45,7 +47,8 @@ impl Latency {
         self.max = self.max.max(other.max);
     }
 
-    /// The duration that `permille` of a thousand messages did not exceed; `None` if there was no message.
+    /// The duration that `permille` of a thousand messages did not exceed; `None` if there was no
+    /// message.
     pub(crate) fn permille(&self, permille: u64) -> Option<Duration> {
         let rank = (self.total * permille).div_ceil(1000).max(1);
         let mut seen = 0;
@@ -91,7 +94,8 @@ impl Latency {
 }
 
 fn bucket(nanos: u64) -> usize {
-    // How often the value must be halved to leave PRECISION + 1 significant bits; none for small values.
+    // How often the value must be halved to leave PRECISION + 1 significant bits; none for small
+    // values.
     let shift = (u64::BITS - nanos.leading_zeros()).saturating_sub(PRECISION + 1);
     shift as usize * STEPS + (nanos >> shift) as usize
 }

@@ -1,17 +1,21 @@
 //! What this machine allows, and what to do where that is not enough.
 //!
-//! Checked before anything is started, so that most limits are met here, in one line, and not by the ninety-thousandth connection.
-//! Where one is met later all the same, [`with_cure`] says what to do about the error.
+//! Checked before anything is started, so that most limits are met here, in one line, and not by
+//! the ninety-thousandth connection. Where one is met later all the same, [`with_cure`] says what
+//! to do about the error.
 //!
-//! The one file of this program with unsafe code: std has no way to read or raise the limit of open files.
+//! The one file of this program with unsafe code: std has no way to read or raise the limit of open
+//! files.
 
 use std::fs;
 use std::io;
 
-/// Descriptors of a process that are not connections: stdin, stdout, stderr, epoll, the waker, the listener, and some to spare.
+/// Descriptors of a process that are not connections: stdin, stdout, stderr, epoll, the waker, the
+/// listener, and some to spare.
 const OWN_FILES: usize = 64;
 
-/// How much memory a connection takes, both ends and the kernel's part included, in bytes. The kernel's, about 10 kB, is nearly all.
+/// How much memory a connection takes, both ends and the kernel's part included, in bytes. The
+/// kernel's, about 10 kB, is nearly all.
 const MEMORY_PER_CONNECTION: u64 = 12_000;
 
 /// Raises the soft limit of open files to the hard one, and returns it. Children inherit it.
@@ -52,7 +56,8 @@ pub(crate) fn ephemeral_ports() -> Option<usize> {
     Some(high.checked_sub(low)? + 1)
 }
 
-/// The first limit of the system that so many connections, both ends of `ends` here, would not fit in; as a line that says what to do.
+/// The first limit of the system that so many connections, both ends of `ends` here, would not fit
+/// in; as a line that says what to do.
 pub(crate) fn obstacle(connections: usize, ends: usize) -> Option<String> {
     let sockets = connections * ends;
     let too_little = |have: u64, need: usize| have < need as u64;

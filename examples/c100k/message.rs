@@ -1,7 +1,7 @@
 //! The 64 bytes that go there and back: who sends, which message it is, and a pattern made of both.
 //!
-//! No two messages of a run are alike, so an echo that is late, doubled, or meant for another connection is told from the right one,
-//! and so is any single wrong byte.
+//! No two messages of a run are alike, so an echo that is late, doubled, or meant for another
+//! connection is told from the right one, and so is any single wrong byte.
 #![forbid(unsafe_code)]
 
 pub(crate) const LENGTH: usize = 64;

@@ -1,7 +1,7 @@
 //! The command line: what a person may ask, and what the parent asks of its children.
 //!
-//! A child is this same program with a first argument that `--help` does not mention. Parsed by hand: a parser crate would take longer
-//! to build than the whole program.
+//! A child is this same program with a first argument that `--help` does not mention. Parsed by
+//! hand: a parser crate would take longer to build than the whole program.
 #![forbid(unsafe_code)]
 
 use std::net::SocketAddr;
@@ -90,7 +90,8 @@ pub(crate) struct ClientJob {
     pub(crate) first: usize,
     pub(crate) count: usize,
     pub(crate) in_flight: usize,
-    /// How many connections come from one source address; 0 leaves the choice of the address to the system.
+    /// How many connections come from one source address; 0 leaves the choice of the address to the
+    /// system.
     pub(crate) per_source: usize,
 }
 

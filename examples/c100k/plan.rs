@@ -1,8 +1,9 @@
 //! How many processes it takes, and what each of them does.
 //!
-//! Each connection is an open file at either end. Where a process may open fewer than that, the connections are spread over the fewest
-//! processes that can hold them. Clients take equal shares. Servers cannot choose: they share a port, and the kernel picks one of them
-//! for each connection by a hash of its addresses. So a server needs room for what chance may add to its equal share.
+//! Each connection is an open file at either end. Where a process may open fewer than that, the
+//! connections are spread over the fewest processes that can hold them. Clients take equal shares.
+//! Servers cannot choose: they share a port, and the kernel picks one of them for each connection
+//! by a hash of its addresses. So a server needs room for what chance may add to its equal share.
 #![forbid(unsafe_code)]
 
 use std::net::{IpAddr, SocketAddr};
@@ -10,15 +11,16 @@ use std::net::{IpAddr, SocketAddr};
 use crate::limits;
 use crate::options::{ClientJob, Options, ServerJob, Sides};
 
-/// How many standard deviations of chance a server process has room for. Six: once in some hundred million runs it is more.
+/// How many standard deviations of chance a server process has room for. Six: once in some hundred
+/// million runs it is more.
 const DEVIATIONS: f64 = 6.0;
 
-/// Connections from one source address: well below the 28,000 ports that a system usually has for each, and few enough that the
-/// search for a free one is short.
+/// Connections from one source address: well below the 28,000 ports that a system usually has for
+/// each, and few enough that the search for a free one is short.
 const PER_SOURCE: usize = 1_000;
 
-/// More server processes than this are refused: then the limit of open files is what needs a change. More are not started if asked for,
-/// either: each is a process with threads of its own.
+/// More server processes than this are refused: then the limit of open files is what needs a
+/// change. More are not started if asked for, either: each is a process with threads of its own.
 const MOST_PROCESSES: usize = 64;
 
 #[derive(Debug)]
@@ -31,7 +33,8 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Fits what was asked into `open_files` for each process; the error is a line that says what to do.
+    /// Fits what was asked into `open_files` for each process; the error is a line that says what
+    /// to do.
     pub(crate) fn new(options: &Options, open_files: usize) -> Result<Self, String> {
         let capacity = limits::connections_per_process(open_files);
         if capacity == 0 {
@@ -78,7 +81,8 @@ impl Plan {
         }
     }
 
-    /// The work of client process number `index`: an equal share, the first ones taking what does not divide.
+    /// The work of client process number `index`: an equal share, the first ones taking what does
+    /// not divide.
     pub(crate) fn client_job(&self, index: usize, address: SocketAddr) -> ClientJob {
         let first = share_start(self.connections, self.clients, index);
         let end = share_start(self.connections, self.clients, index + 1);

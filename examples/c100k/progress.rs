@@ -1,4 +1,5 @@
-//! How far the current phase is: a bar that moves on a terminal, a line now and then elsewhere. All on stderr; stdout has the summary.
+//! How far the current phase is: a bar that moves on a terminal, a line now and then elsewhere. All
+//! on stderr; stdout has the summary.
 #![forbid(unsafe_code)]
 
 use std::io::{self, IsTerminal, Write};
@@ -112,8 +113,9 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        // A phase that was cut short leaves its bar behind; whatever is said next starts on a line of its own.
-        // After `finish` the cursor is at the start of a line, and this changes nothing.
+        // A phase that was cut short leaves its bar behind; whatever is said next starts on a line
+        // of its own. After `finish` the cursor is at the start of a line, and this changes
+        // nothing.
         if self.terminal {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }

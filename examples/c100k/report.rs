@@ -1,4 +1,5 @@
-//! The outcome of a run, and its summary for people. What was not measured is `None` and is shown as `n/a`.
+//! The outcome of a run, and its summary for people. What was not measured is `None` and is shown
+//! as `n/a`.
 #![forbid(unsafe_code)]
 
 use std::fmt;

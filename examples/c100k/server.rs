@@ -1,8 +1,9 @@
 //! The echo server, as anyone would write it: an accept loop, and one task for each connection.
 //!
-//! The one thing it takes care of is memory at rest. A connection that waits holds its stream and nothing else: it waits for
-//! readability, and only then reads, into a buffer on the stack of the thread that happens to run it. The common way to write it,
-//! `let mut buf = [0; 1024]` before the loop, would keep that kilobyte in each task while nothing happens.
+//! The one thing it takes care of is memory at rest. A connection that waits holds its stream and
+//! nothing else: it waits for readability, and only then reads, into a buffer on the stack of the
+//! thread that happens to run it. The common way to write it, `let mut buf = [0; 1024]` before the
+//! loop, would keep that kilobyte in each task while nothing happens.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -19,7 +20,8 @@ use crate::options::ServerJob;
 /// Bytes taken from a connection at a time.
 const SCRATCH: usize = 4096;
 
-// Figures for the parent and no more; nothing else is handed over through them, so `Relaxed` is enough.
+// Figures for the parent and no more; nothing else is handed over through them, so `Relaxed` is
+// enough.
 static ACCEPTED: AtomicUsize = AtomicUsize::new(0);
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
@@ -32,7 +34,8 @@ async fn serve(listener: TcpListener) -> io::Result<()> {
     }
 }
 
-/// One connection's task. A client that goes away in the middle is its own affair: nobody asks for the error here.
+/// One connection's task. A client that goes away in the middle is its own affair: nobody asks for
+/// the error here.
 async fn echo(stream: TcpStream) -> io::Result<()> {
     let _open = Open::count();
     loop {
@@ -56,7 +59,8 @@ enum Passed {
     But(Vec<u8>),
 }
 
-/// Writes when the peer reads again. Boxed, so that what is needed once in a million times takes no room in each task.
+/// Writes when the peer reads again. Boxed, so that what is needed once in a million times takes no
+/// room in each task.
 fn later(
     stream: &TcpStream,
     rest: Vec<u8>,

@@ -1,7 +1,8 @@
 //! The parent's side of the talk with its children, such that every wait in it ends.
 //!
-//! A child that dies closes its pipe, one that hangs lets a deadline pass, and the whole run has a time limit. Whatever it is, it comes
-//! out as [`Trouble`]: a line for a person, with which the run is cut short.
+//! A child that dies closes its pipe, one that hangs lets a deadline pass, and the whole run has a
+//! time limit. Whatever it is, it comes out as [`Trouble`]: a line for a person, with which the run
+//! is cut short.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 use crate::fleet::{Event, Fleet, workers_each};
 use crate::limits;
 
-/// No child may be silent for so long while it is at work. Longer than a client's patience with a single connection.
+/// No child may be silent for so long while it is at work. Longer than a client's patience with a
+/// single connection.
 pub(crate) const STALL: Duration = Duration::from_secs(20);
 
 /// How long to sleep at a time where there is nothing to wait for but the children.

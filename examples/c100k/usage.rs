@@ -39,8 +39,8 @@ impl AddAssign for Memory {
     }
 }
 
-/// Memory of the kernel that grows with connections, in bytes: its objects (`Slab`), and the buffers of TCP. Of the whole system, so
-/// other programs' sockets are in it too.
+/// Memory of the kernel that grows with connections, in bytes: its objects (`Slab`), and the
+/// buffers of TCP. Of the whole system, so other programs' sockets are in it too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kernel(pub(crate) u64);
 

@@ -1,4 +1,5 @@
-//! Programs to read and copy; each is a file beside this folder, under a hundred lines, and opens with what it shows.
+//! Programs to read and copy; each is a file beside this folder, under a hundred lines, and opens
+//! with what it shows.
 //!
 //! | program | shows |
 //! |---|---|

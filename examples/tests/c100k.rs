@@ -1,4 +1,5 @@
-//! `c100k` in small: what it counts, what it writes, how it ends, and that nothing of it is left behind.
+//! `c100k` in small: what it counts, what it writes, how it ends, and that nothing of it is left
+//! behind.
 
 mod support;
 
@@ -284,7 +285,8 @@ fn a_single_wrong_byte_makes_the_exit_status_1() {
     let (ended, json) = run_with_json("spoilt", &[&args[..], &[&address]].concat());
     assert_eq!(ended.status.code(), Some(1), "{}", ended.stderr);
     assert_eq!(json["connections_held"], "5");
-    // Rounds 0 and 1 were right; round 2 was wrong and ended the connections, so that there was no round 3.
+    // Rounds 0 and 1 were right; round 2 was wrong and ended the connections, so that there was no
+    // round 3.
     assert_eq!(json["messages_echoed"], "10");
     assert_eq!(json["messages_wrong"], "5");
     assert_eq!(json["connections_failed"], "5");
@@ -295,7 +297,8 @@ fn a_single_wrong_byte_makes_the_exit_status_1() {
     );
 }
 
-/// An echo server that gets the last bit of message number `spoilt` wrong on each connection; its address.
+/// An echo server that gets the last bit of message number `spoilt` wrong on each connection; its
+/// address.
 fn spoiling_server(spoilt: usize) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener

@@ -1,4 +1,5 @@
-//! The unit tests inside the modules of `c100k`: cargo builds an example either to be run or to be tested, and the other tests run it.
+//! The unit tests inside the modules of `c100k`: cargo builds an example either to be run or to be
+//! tested, and the other tests run it.
 #![allow(dead_code, reason = "modules without the program that uses them")]
 
 #[path = "../c100k/client.rs"]

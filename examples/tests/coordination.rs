@@ -84,7 +84,8 @@ fn a_server_that_stops_answers_those_who_are_there() {
             let patience = Some(Duration::from_secs(300));
             client.set_read_timeout(patience).expect("it is open");
         }
-        // The first answer shows that each is served; then all but one are asking again when the signal comes.
+        // The first answer shows that each is served; then all but one are asking again when the
+        // signal comes.
         let mut answer = [0; 5];
         for client in &mut clients {
             client.write_all(b"first").expect("it reads");
@@ -93,9 +94,11 @@ fn a_server_that_stops_answers_those_who_are_there() {
         for client in &mut clients[1..] {
             client.write_all(b"again").expect("it reads");
         }
-        // The requests are in the server's sockets before the signal is sent, and so count as begun.
+        // The requests are in the server's sockets before the signal is sent, and so count as
+        // begun.
         let id = libc::pid_t::try_from(server.id()).expect("a process number");
-        // SAFETY: a plain system call; the child has not been waited for, so the number is still its own.
+        // SAFETY: a plain system call; the child has not been waited for, so the number is still
+        // its own.
         assert_eq!(unsafe { libc::kill(id, signal) }, 0);
         assert_eq!(lines.next(), Some(format!("{name}: stopping")));
         for client in &mut clients[1..] {

@@ -1,4 +1,5 @@
-//! The documents say what is there: files that they name exist, links lead somewhere, lists are complete. And so do the docs in the code.
+//! The documents say what is there: files that they name exist, links lead somewhere, lists are
+//! complete. And so do the docs in the code.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeSet;
@@ -131,7 +132,8 @@ fn has_unsafe(text: &str) -> bool {
         .any(|line| words.iter().any(|word| line.contains(word)))
 }
 
-/// Where public items are that are no part of the surface: what macros expand to, and traits that nobody else can implement.
+/// Where public items are that are no part of the surface: what macros expand to, and traits that
+/// nobody else can implement.
 const INSIDE: [&str; 7] = [
     "runtime/src/__private.rs",
     "sync/src/select/arm.rs",
@@ -159,7 +161,8 @@ fn every_public_item_is_shown_in_use_and_says_what_go_calls_it() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// What the docs of the public items in a file lack. In these crates what is `pub` is public: a lint sees to that.
+/// What the docs of the public items in a file lack. In these crates what is `pub` is public: a
+/// lint sees to that.
 fn faults_in(name: &str, text: &str, faults: &mut Vec<String>) {
     let (mut docs, mut hidden) = (String::new(), false);
     for (n, line) in text.lines().enumerate() {
@@ -260,4 +263,58 @@ fn every_example_is_in_the_list_and_opens_with_how_to_run_it() {
 /// What stands in quotes behind `key`.
 fn quoted<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.split_once(key)?.1.split('"').nth(1)
+}
+
+/// Where comments end, as rustfmt's code does, which does not touch them.
+const WIDTH: usize = 100;
+
+#[test]
+fn comments_end_where_code_ends() {
+    let mut too_wide = Vec::new();
+    for folder in ["runtime", "sync", "net", "macros", "examples", "benches"] {
+        let mut found = Vec::new();
+        files(&root().join(folder), ".rs", &mut found);
+        // What the compiler says of these names their lines.
+        found.retain(|path| !path.components().any(|part| part.as_os_str() == "ui"));
+        for path in found {
+            for line in wide_comments(&read(&path)) {
+                too_wide.push(format!("{}:{line}", path.display()));
+            }
+        }
+    }
+    assert!(
+        too_wide.is_empty(),
+        "comments beyond column {WIDTH}: {too_wide:#?}"
+    );
+}
+
+/// The lines of comments that are too wide and could be shorter: no code, no table, and no piece
+/// that cannot be taken apart.
+fn wide_comments(text: &str) -> Vec<usize> {
+    let (mut wide, mut in_code) = (Vec::new(), false);
+    for (number, line) in (1..).zip(text.lines()) {
+        let Some(comment) = line.trim_start().strip_prefix("//") else {
+            in_code = false;
+            continue;
+        };
+        let comment = comment.trim_start_matches(['/', '!']).trim_start();
+        if comment.starts_with("```") {
+            in_code = !in_code;
+        }
+        let whole = in_code || comment.starts_with('|') || longest_piece(comment) > WIDTH / 2;
+        if !whole && line.chars().count() > WIDTH {
+            wide.push(number);
+        }
+    }
+    wide
+}
+
+/// The longest word, or code between backticks.
+fn longest_piece(comment: &str) -> usize {
+    let pieces = comment.split('`').enumerate().flat_map(|(i, part)| {
+        let code = (i % 2 == 1).then_some(part);
+        let words = (i % 2 == 0).then(|| part.split(' ')).into_iter().flatten();
+        code.into_iter().chain(words)
+    });
+    pieces.map(str::len).max().unwrap_or(0)
 }

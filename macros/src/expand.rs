@@ -10,20 +10,26 @@
 //!                                    }
 //! ```
 //!
-//! - The body becomes an inner `async fn`, not an `async` block: the errors about `?` and about the return type are those that any
-//!   `async fn` has, and its future is an opaque type of another function, which is the only kind whose `Send` the compiler can decide
-//!   while it still checks this one. (For an `async` block in the same function that question has no answer yet, and the choice below
-//!   would always fall on the same side.)
-//! - `path()` is found by autoref: a trait for `Probe<F>` where `F: Send + 'static`, and one for `&Probe<F>` where it is not. The first
-//!   runs the future as a task, the second on the calling thread.
-//! - A result is reported where it arises (`Termination::report`), so that `Result<(), Box<dyn Error>>`, which is not `Send`, does not
-//!   keep the body from being a task. A `main` or a test that returns a value therefore becomes one that returns an `ExitCode`. One that
-//!   returns nothing stays so, for `#[should_panic]` insists. A function of another name under `#[main]` gives back its value.
+//! - The body becomes an inner `async fn`, not an `async` block: the errors about `?` and about the
+//!   return type are those that any `async fn` has, and its future is an opaque type of another
+//!   function, which is the only kind whose `Send` the compiler can decide while it still checks
+//!   this one. (For an `async` block in the same function that question has no answer yet, and the
+//!   choice below would always fall on the same side.)
+//! - `path()` is found by autoref: a trait for `Probe<F>` where `F: Send + 'static`, and one for
+//!   `&Probe<F>` where it is not. The first runs the future as a task, the second on the calling
+//!   thread.
+//! - A result is reported where it arises (`Termination::report`), so that
+//!   `Result<(), Box<dyn Error>>`, which is not `Send`, does not keep the body from being a task. A
+//!   `main` or a test that returns a value therefore becomes one that returns an `ExitCode`. One
+//!   that returns nothing stays so, for `#[should_panic]` insists. A function of another name under
+//!   `#[main]` gives back its value.
 //!
 //! - With `runs = n` the last two lines are a closure that is called as often.
-//! - The names begin with underscores, although they are hygienic: a `const path` or a `static body` of the user's would be meant by the pattern.
+//! - The names begin with underscores, although they are hygienic: a `const path` or a
+//!   `static body` of the user's would be meant by the pattern.
 //!
-//! After an error the function is still there, empty, so that the error is the only one: no "`main` function not found" beside it.
+//! After an error the function is still there, empty, so that the error is the only one: no "`main`
+//! function not found" beside it.
 #![forbid(unsafe_code)]
 
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -128,7 +134,8 @@ fn entry(attribute: Attribute, options: &Options, function: &Function) -> TokenS
     let (asyncness, fn_token) = (&signature.asyncness, &signature.fn_token);
     let (ident, output) = (&signature.ident, &signature.output);
 
-    // Ours by hygiene and by lints, the user's by place: what points at these tokens points at the function's name.
+    // Ours by hygiene and by lints, the user's by place: what points at these tokens points at the
+    // function's name.
     let span = Span::mixed_site().located_at(ident.span());
     let value = value(attribute, function);
     let outer_output = match &value {
@@ -183,8 +190,8 @@ fn value(attribute: Attribute, function: &Function) -> Value<'_> {
     }
 }
 
-/// Asks for `Termination` at the return type itself, so that the error is there. `!` and `impl Trait` may stand only where a function
-/// returns them, so those go unchecked.
+/// Asks for `Termination` at the return type itself, so that the error is there. `!` and
+/// `impl Trait` may stand only where a function returns them, so those go unchecked.
 fn check_termination(output: &Type, krate: &Path) -> Option<TokenStream> {
     let only_as_return = matches!(output, Type::Never(_)) || mentions_impl(quote!(#output));
     (!only_as_return).then(|| quote!(const _: () = #krate::__private::returns::<#output>();))

@@ -1,7 +1,8 @@
 //! The function under the attribute: its signature parsed and checked, its body left alone.
 //!
-//! The body is kept as the token group that it is. Parsing it would turn every half-typed line into an error of this macro, in place of
-//! the compiler's better one, and would blind an editor that expands while the user types.
+//! The body is kept as the token group that it is. Parsing it would turn every half-typed line into
+//! an error of this macro, in place of the compiler's better one, and would blind an editor that
+//! expands while the user types.
 #![forbid(unsafe_code)]
 
 use proc_macro2::{Group, TokenTree};

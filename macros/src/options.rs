@@ -1,6 +1,7 @@
 //! What stands in the parentheses: `max_procs = 4, crate = "weftline"`.
 //!
-//! Every fault is reported at the token that has it, all of them at once, and each says what to write instead.
+//! Every fault is reported at the token that has it, all of them at once, and each says what to
+//! write instead.
 #![forbid(unsafe_code)]
 
 use proc_macro2::TokenStream;
@@ -29,8 +30,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Reads the tokens between the parentheses. What could be read comes back beside the errors, so that the function can be expanded
-    /// with the right path even then.
+    /// Reads the tokens between the parentheses. What could be read comes back beside the errors,
+    /// so that the function can be expanded with the right path even then.
     pub(crate) fn parse(attribute: Attribute, tokens: TokenStream) -> (Self, Vec<Error>) {
         let mut options = Self::default();
         let metas = match Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens) {

@@ -1,4 +1,5 @@
-//! What is no arm of a `select!` and looks like one: the forms of Go and of other libraries. Each is answered with what to write here.
+//! What is no arm of a `select!` and looks like one: the forms of Go and of other libraries. Each
+//! is answered with what to write here.
 //!
 //! The compiler would refuse most of them too, but would not know what was meant.
 #![forbid(unsafe_code)]
@@ -88,8 +89,8 @@ pub(crate) fn of_go(input: ParseStream<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a pattern that may fail to match: it has no meaning here, for by then the value has been received. The compiler would say so
-/// too, but not what to do.
+/// Refuses a pattern that may fail to match: it has no meaning here, for by then the value has been
+/// received. The compiler would say so too, but not what to do.
 pub(crate) fn of_refutable(pattern: &Pat) -> Result<()> {
     let refutable = match pattern {
         Pat::TupleStruct(pattern) => is_variant(&pattern.path),

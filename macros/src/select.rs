@@ -17,8 +17,9 @@
 //! match chosen { Chosen::_0(v) => { let a = v; A } … Chosen::Default => C }
 //! ```
 //!
-//! so that bodies and futures are code of the enclosing function, where `.await`, `?`, `return`, `break` and `continue` mean what they
-//! always do. A guard that is false keeps its future from being made at all.
+//! so that bodies and futures are code of the enclosing function, where `.await`, `?`, `return`,
+//! `break` and `continue` mean what they always do. A guard that is false keeps its future from
+//! being made at all.
 #![forbid(unsafe_code)]
 
 use proc_macro2::{Span, TokenStream};
@@ -87,7 +88,8 @@ impl Parse for Select {
     }
 }
 
-/// An arm is numbered by 16 bits, less some for states; and each takes a level of nested types, so the limit is far lower.
+/// An arm is numbered by 16 bits, less some for states; and each takes a level of nested types, so
+/// the limit is far lower.
 const MAX_ARMS: usize = 64;
 
 impl Select {
@@ -131,7 +133,8 @@ impl Select {
         })
     }
 
-    /// The enum that carries the output of the chosen arm out of the block in which the others are dropped.
+    /// The enum that carries the output of the chosen arm out of the block in which the others are
+    /// dropped.
     fn definition(&self, name: &Ident) -> TokenStream {
         let types: Vec<_> = (0..self.arms.len())
             .map(|n| format_ident!("T{n}"))
@@ -179,7 +182,8 @@ impl Select {
 
     /// The match arms with the user's bodies.
     fn bodies(&self, name: &Ident) -> TokenStream {
-        // Users write `=> { … }` around one expression, too; in a `match` of their own nobody would tell them that there is one pair too many.
+        // Users write `=> { … }` around one expression, too; in a `match` of their own nobody would
+        // tell them that there is one pair too many.
         let braces = quote!(#[allow(unused_braces, reason = "select! has arms with braces")]);
         let arms = self.arms.iter().enumerate().map(|(n, arm)| {
             let Arm {

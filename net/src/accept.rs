@@ -1,12 +1,14 @@
 //! Accepting, for every kind of listener: what is skipped, and what is waited out.
 //!
-//! A connection that its client has given up again before it was accepted is skipped. When descriptors or memory have run out, `accept`
-//! does not fail: it waits and tries again, since a server that dies of a burst helps nobody, and one whose accept loop spins
-//! on the error helps even less. It says so in a counter instead, and to whom a server's `on_error` has named; whoever wants to handle the shortage (by closing idle
-//! connections) has it from `try_accept` undisguised.
+//! A connection that its client has given up again before it was accepted is skipped. When
+//! descriptors or memory have run out, `accept` does not fail: it waits and tries again, since a
+//! server that dies of a burst helps nobody, and one whose accept loop spins on the error helps
+//! even less. It says so in a counter instead, and to whom a server's `on_error` has named; whoever
+//! wants to handle the shortage (by closing idle connections) has it from `try_accept` undisguised.
 //!
-//! A close or a deadline ends such a pause. It is waited out in the direction of writing, in which nothing ever happens to a listener but that: in
-//! the other one connections come, and what is known of them must not be forgotten, as they are told of once.
+//! A close or a deadline ends such a pause. It is waited out in the direction of writing, in which
+//! nothing ever happens to a listener but that: in the other one connections come, and what is
+//! known of them must not be forgotten, as they are told of once.
 #![forbid(unsafe_code)]
 
 use std::future::poll_fn;
@@ -23,11 +25,13 @@ use runtime::time::{Instant, sleep};
 
 use crate::socket::{Blocks, Socket};
 
-/// The first pause after descriptors have run out, and the longest; each is twice the one before. Go's `http.Server` waits so long.
+/// The first pause after descriptors have run out, and the longest; each is twice the one before.
+/// Go's `http.Server` waits so long.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts one connection with `once`, a system call, and makes a stream of it with `register`. Says before it pauses, and why.
+/// Accepts one connection with `once`, a system call, and makes a stream of it with `register`.
+/// Says before it pauses, and why.
 pub(crate) async fn accept<S: Source + AsFd, A, T>(
     socket: &Socket<S>,
     paused: impl Fn(io::Error),
@@ -95,8 +99,8 @@ pub(crate) fn skip_gone<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Resul
     }
 }
 
-/// Whether the error is about the connection that was to be accepted, which is thereby out of the queue. Linux reports what has
-/// happened to it on the network.
+/// Whether the error is about the connection that was to be accepted, which is thereby out of the
+/// queue. Linux reports what has happened to it on the network.
 fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -111,7 +115,8 @@ fn is_gone(error: &io::Error) -> bool {
     )
 }
 
-/// Whether it is the process or the system that lacks something (descriptors, memory, room in epoll), and not the listener.
+/// Whether it is the process or the system that lacks something (descriptors, memory, room in
+/// epoll), and not the listener.
 fn is_shortage(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),

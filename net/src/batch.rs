@@ -1,24 +1,29 @@
-//! Many datagrams a system call: where a call costs more than what it moves, as with small ones, this is what counts.
+//! Many datagrams a system call: where a call costs more than what it moves, as with small ones,
+//! this is what counts.
 //!
-//! A [`Batch`] is one piece of memory with a place for each datagram, made once and used again and again. The system fills or reads it with
-//! one call (`recvmmsg`, `sendmmsg` on Linux); elsewhere a loop of single calls does the same: `udp_batch.rs`.
+//! A [`Batch`] is one piece of memory with a place for each datagram, made once and used again and
+//! again. The system fills or reads it with one call (`recvmmsg`, `sendmmsg` on Linux); elsewhere a
+//! loop of single calls does the same: `udp_batch.rs`.
 //!
-//! A place may also hold a train: several datagrams of one size and one address, which Linux cuts apart as late, and puts together as
-//! early, as it can (GSO and GRO), so that most of its own work is done once a train. Where the system cannot cut, or the device that they
-//! would leave by cannot, they are sent one by one: what a train means does not depend on who cuts it.
+//! A place may also hold a train: several datagrams of one size and one address, which Linux cuts
+//! apart as late, and puts together as early, as it can (GSO and GRO), so that most of its own work
+//! is done once a train. Where the system cannot cut, or the device that they would leave by
+//! cannot, they are sent one by one: what a train means does not depend on who cuts it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Datagrams a call. What a call costs by itself is a hundredth by then, and headers, addresses and control messages are 22 KiB of stack.
+/// Datagrams a call. What a call costs by itself is a hundredth by then, and headers, addresses and
+/// control messages are 22 KiB of stack.
 pub(crate) const AT_ONCE: usize = 64;
 
 /// Room for datagrams with their addresses, to be received or sent together.
 ///
-/// Each has a place. A place may hold several datagrams of one size, to be [cut apart](Self::push_segments) when they are sent; or
-/// [put together](crate::UdpSocket::set_gro) when they were received. [`datagrams`](Self::datagrams) yields them one by one however that
-/// is.
+/// Each has a place. A place may hold several datagrams of one size, to be
+/// [cut apart](Self::push_segments) when they are sent; or
+/// [put together](crate::UdpSocket::set_gro) when they were received.
+/// [`datagrams`](Self::datagrams) yields them one by one however that is.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -62,7 +67,8 @@ impl Batch {
     ///
     /// # Panics
     ///
-    /// If there is room for none, or for none with a byte in it; or if all of them have more bytes than there are addresses.
+    /// If there is room for none, or for none with a byte in it; or if all of them have more bytes
+    /// than there are addresses.
     ///
     /// ```
     /// let mut batch = net::Batch::new(2, 1500);
@@ -154,11 +160,13 @@ impl Batch {
         self.slots.clear();
     }
 
-    /// Adds a datagram, to be sent to this address, or, with `None`, to the peer that the socket is connected to.
+    /// Adds a datagram, to be sent to this address, or, with `None`, to the peer that the socket is
+    /// connected to.
     ///
     /// # Panics
     ///
-    /// If there is no room for another one, or for one of this length: see [`is_full`](Self::is_full).
+    /// If there is no room for another one, or for one of this length: see
+    /// [`is_full`](Self::is_full).
     ///
     /// ```
     /// let mut batch = net::Batch::new(2, 1500);
@@ -173,9 +181,10 @@ impl Batch {
         self.put(datagram, 0, to.into());
     }
 
-    /// Adds datagrams of this size, all to the same address, in one place: the last may be shorter. The system cuts them apart, which costs
-    /// it much less than to be handed each by itself (`UDP_SEGMENT`, also known as GSO). Where it cannot do that it is handed each by
-    /// itself; what then finds no room in its buffer is lost, as it might be anywhere on its way.
+    /// Adds datagrams of this size, all to the same address, in one place: the last may be shorter.
+    /// The system cuts them apart, which costs it much less than to be handed each by itself
+    /// (`UDP_SEGMENT`, also known as GSO). Where it cannot do that it is handed each by itself;
+    /// what then finds no room in its buffer is lost, as it might be anywhere on its way.
     ///
     /// Linux cuts up to 64 datagrams, and 64 KiB, at a time.
     ///
@@ -243,7 +252,8 @@ impl Batch {
         Some((&self.bytes[at..at + slot.len], slot.peer))
     }
 
-    /// The size of the datagrams in a place that holds several: of all but the last, which may be shorter. `None` for one that holds one.
+    /// The size of the datagrams in a place that holds several: of all but the last, which may be
+    /// shorter. `None` for one that holds one.
     ///
     /// ```
     /// let mut batch = net::Batch::new(2, 16);

@@ -1,8 +1,10 @@
 //! The room that the system has for what waits to be read, and to be sent: of every kind of socket.
 //!
-//! Linux doubles what is asked for, for its own needs, says so when it is asked, and grants no more than `net.core.rmem_max` and `wmem_max`. TCP sizes its
-//! buffers by itself until somebody sets them; then it never does so again, and a window above 64 KiB needs the size to be set before connecting
-//! or listening: [`Dialer::control`](crate::Dialer::control), [`ListenConfig::control`](crate::ListenConfig::control).
+//! Linux doubles what is asked for, for its own needs, says so when it is asked, and grants no more
+//! than `net.core.rmem_max` and `wmem_max`. TCP sizes its buffers by itself until somebody sets
+//! them; then it never does so again, and a window above 64 KiB needs the size to be set before
+//! connecting or listening: [`Dialer::control`](crate::Dialer::control),
+//! [`ListenConfig::control`](crate::ListenConfig::control).
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -16,7 +18,8 @@ use crate::stream::Stream;
 macro_rules! buffers {
     ($socket:ident, $kind:ident, $example:literal) => {
         impl<K: $kind> $socket<K> {
-            /// The room for what waits to be read, in bytes, as the system counts them: Linux says twice of what was asked for.
+            /// The room for what waits to be read, in bytes, as the system counts them: Linux says
+            /// twice of what was asked for.
             ///
             /// # Errors
             ///
@@ -34,7 +37,8 @@ macro_rules! buffers {
                 self.control(|fd| SockRef::from(&fd).recv_buffer_size())
             }
 
-            /// Sets the room for what waits to be read, in bytes; the system may grant less, or twice as much for its own needs.
+            /// Sets the room for what waits to be read, in bytes; the system may grant less, or
+            /// twice as much for its own needs.
             ///
             /// # Errors
             ///
@@ -53,7 +57,8 @@ macro_rules! buffers {
                 self.control(|fd| SockRef::from(&fd).set_recv_buffer_size(bytes))
             }
 
-            /// The room for what waits to be sent, in bytes, as the system counts them: Linux says twice of what was asked for.
+            /// The room for what waits to be sent, in bytes, as the system counts them: Linux says
+            /// twice of what was asked for.
             ///
             /// # Errors
             ///
@@ -71,7 +76,8 @@ macro_rules! buffers {
                 self.control(|fd| SockRef::from(&fd).send_buffer_size())
             }
 
-            /// Sets the room for what waits to be sent, in bytes; the system may grant less, or twice as much for its own needs.
+            /// Sets the room for what waits to be sent, in bytes; the system may grant less, or
+            /// twice as much for its own needs.
             ///
             /// # Errors
             ///

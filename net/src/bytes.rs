@@ -1,7 +1,8 @@
 //! Reading and writing streams of bytes, for every kind of stream socket.
 //!
-//! Each read or write is one system call when it can be, and allocates nothing: the call is tried first unless the last one has shown
-//! that it would block, and a short read or write shows that without asking twice.
+//! Each read or write is one system call when it can be, and allocates nothing: the call is tried
+//! first unless the last one has shown that it would block, and a short read or write shows that
+//! without asking twice.
 #![forbid(unsafe_code)]
 
 use std::future::poll_fn;
@@ -195,7 +196,8 @@ impl<S: StreamDevice> Socket<S> {
 
 /// Repeats an operation until it says that all is done. Each time takes a unit of the budget.
 ///
-/// By hand, as an `async` function would hold the buffer twice, and futures of this kind lie in every connection's task.
+/// By hand, as an `async` function would hold the buffer twice, and futures of this kind lie in
+/// every connection's task.
 fn repeat<O>(mut operation: O) -> impl Future<Output = io::Result<()>>
 where
     O: Future<Output = io::Result<bool>> + Unpin,
@@ -206,7 +208,8 @@ where
     })
 }
 
-/// One `recv`. Fewer bytes than there is room for: the kernel has no more. (Zero is the end, which comes again without an event.)
+/// One `recv`. Fewer bytes than there is room for: the kernel has no more. (Zero is the end, which
+/// comes again without an event.)
 fn read_once<S: StreamDevice>(
     stream: &S,
     attempt: &Attempt<'_>,
@@ -234,7 +237,8 @@ fn read_vectored_once<S: StreamDevice>(
     Ok(settle(received, attempt, room))
 }
 
-/// A short read, but for the end of the stream, has shown that the next one would block, unless the system has stopped for something else.
+/// A short read, but for the end of the stream, has shown that the next one would block, unless the
+/// system has stopped for something else.
 pub(crate) fn settle(received: Received, attempt: &Attempt<'_>, room: usize) -> usize {
     let n = received.bytes;
     if 0 < n && n < room && !received.stopped {
@@ -243,16 +247,17 @@ pub(crate) fn settle(received: Received, attempt: &Attempt<'_>, room: usize) -> 
     n
 }
 
-/// The pieces that the system is offered, of so many as there may be: from the first that is not empty on. It takes none beyond, and
-/// must not seem to have had room there, or, where there was none before, to have come to the end.
+/// The pieces that the system is offered, of so many as there may be: from the first that is not
+/// empty on. It takes none beyond, and must not seem to have had room there, or, where there was
+/// none before, to have come to the end.
 fn at_once(bufs: &[impl Deref<Target = [u8]>]) -> Range<usize> {
     let first = bufs.iter().position(|buf| !buf.is_empty());
     let first = first.unwrap_or(bufs.len());
     first..bufs.len().min(first + AT_ONCE)
 }
 
-/// One `send`. Fewer bytes than offered: the kernel has no more room. (Where it tells everybody of room, only a call that would block
-/// has it told to us: see `socket.rs`.)
+/// One `send`. Fewer bytes than offered: the kernel has no more room. (Where it tells everybody of
+/// room, only a call that would block has it told to us: see `socket.rs`.)
 fn write_once<S: StreamDevice>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) -> io::Result<usize> {
     if buf.is_empty() {
         return Ok(0);
@@ -264,7 +269,8 @@ fn write_once<S: StreamDevice>(stream: &S, attempt: &Attempt<'_>, buf: &[u8]) ->
     Ok(n)
 }
 
-/// One `writev`. A short count may also come from the system's bound on the number of buffers, so that it says nothing.
+/// One `writev`. A short count may also come from the system's bound on the number of buffers, so
+/// that it says nothing.
 fn write_vectored_once<S: StreamDevice>(stream: &S, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
     let bufs = &bufs[at_once(bufs)];
     if bufs.is_empty() {

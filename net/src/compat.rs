@@ -1,23 +1,26 @@
 //! A Tokio runtime at hand, for futures that cannot do without one: feature `tokio-context`.
 //!
-//! Many crates reach for Tokio behind the caller's back: `tokio::spawn`, `tokio::time`, a socket of Tokio's (reqwest, tonic's transport,
-//! sqlx, the AWS kits). [`with_tokio`] lets such a future run in a task of Weftline's: around each poll, and around the drop, the thread is
-//! told which Tokio runtime to use. That runtime has one thread, named `tokio-context`, which is started by the first use and lives as long
-//! as the process.
+//! Many crates reach for Tokio behind the caller's back: `tokio::spawn`, `tokio::time`, a socket of
+//! Tokio's (reqwest, tonic's transport, sqlx, the AWS kits). [`with_tokio`] lets such a future run
+//! in a task of Weftline's: around each poll, and around the drop, the thread is told which Tokio
+//! runtime to use. That runtime has one thread, named `tokio-context`, which is started by the
+//! first use and lives as long as the process.
 //!
 //! # What it costs, and what it does not do
 //!
 //! - Entering and leaving: some tens of nanoseconds a poll.
-//! - Two reactors: a socket or a timer of Tokio's is served by that one thread, and each of its wakes comes to the workers from outside.
-//!   What `tokio::spawn` starts runs there too, beside the driver: it does not show in a dump, is in no metric, and is not preempted;
-//!   `tokio::task::spawn_blocking` uses Tokio's pool. So keep to what a library does inside, and spawn your own with [`runtime::spawn`].
+//! - Two reactors: a socket or a timer of Tokio's is served by that one thread, and each of its
+//!   wakes comes to the workers from outside. What `tokio::spawn` starts runs there too, beside the
+//!   driver: it does not show in a dump, is in no metric, and is not preempted;
+//!   `tokio::task::spawn_blocking` uses Tokio's pool. So keep to what a library does inside, and
+//!   spawn your own with [`runtime::spawn`].
 //! - `tokio::task::block_in_place` is a plain call here; use [`runtime::block_in_place`].
 //! - Time that a test has paused goes on for Tokio.
 //! - The deadlock report stays silent once that thread runs, since it might wake anybody.
 //! - Crates that look for a runtime (sqlx, quinn) find Tokio inside, and use it.
 //!
-//! Rejected: a Tokio context on every worker, entered once. It costs nothing a poll, but then any `tokio::spawn` in the program, meant or
-//! not, quietly leaves for the other runtime.
+//! Rejected: a Tokio context on every worker, entered once. It costs nothing a poll, but then any
+//! `tokio::spawn` in the program, meant or not, quietly leaves for the other runtime.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -37,15 +40,16 @@ static HANDLE: OnceLock<Handle> = OnceLock::new();
 /// Held by whoever starts it.
 static STARTING: Mutex<()> = Mutex::new(());
 
-/// Runs a future with a Tokio runtime at hand: `tokio::spawn`, `tokio::time` and Tokio's sockets work inside, and so does what is built
-/// on them. [The module](self) says what that costs.
+/// Runs a future with a Tokio runtime at hand: `tokio::spawn`, `tokio::time` and Tokio's sockets
+/// work inside, and so does what is built on them. [The module](self) says what that costs.
 ///
-/// The future itself is polled by Weftline, in the task that awaits this. Build what needs Tokio inside it: `with_tokio(async { … })`.
+/// The future itself is polled by Weftline, in the task that awaits this. Build what needs Tokio
+/// inside it: `with_tokio(async { … })`.
 ///
 /// # Panics
 ///
-/// The helper thread cannot be started: the system has no thread or descriptor left. [`tokio_handle`] at the start of the program says so
-/// as an error.
+/// The helper thread cannot be started: the system has no thread or descriptor left.
+/// [`tokio_handle`] at the start of the program says so as an error.
 ///
 /// # Cancel safety
 ///
@@ -75,8 +79,8 @@ pub fn with_tokio<F: Future>(future: F) -> WithTokio<F> {
     }
 }
 
-/// The Tokio runtime that [`with_tokio`] uses, started now if it was not. For crates that take a handle, and to find out early that
-/// it can be started.
+/// The Tokio runtime that [`with_tokio`] uses, started now if it was not. For crates that take a
+/// handle, and to find out early that it can be started.
 ///
 /// # Errors
 ///

@@ -1,5 +1,5 @@
-//! What is done to a socket before it is bound, and before it connects: the settings that must be there by then, and for which there is no
-//! method.
+//! What is done to a socket before it is bound, and before it connects: the settings that must be
+//! there by then, and for which there is no method.
 #![forbid(unsafe_code)]
 
 use std::fmt;

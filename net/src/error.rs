@@ -1,6 +1,8 @@
-//! What was attempted, on which address, and what would help: the context that setting up a socket adds to a system error.
+//! What was attempted, on which address, and what would help: the context that setting up a socket
+//! adds to a system error.
 //!
-//! Reads and writes pass the system's error on unchanged: they are on the hot path, and their caller knows the stream.
+//! Reads and writes pass the system's error on unchanged: they are on the hot path, and their
+//! caller knows the stream.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -8,10 +10,13 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-/// The context of a failed `bind`, `listen`, `connect`, `accept` or `lookup`; found in the `io::Error` that those return.
+/// The context of a failed `bind`, `listen`, `connect`, `accept` or `lookup`; found in the
+/// `io::Error` that those return.
 ///
-/// Its text reads like `bind 127.0.0.1:80: Permission denied (os error 13); ports below 1024 need …`. The `io::Error` around it has the
-/// kind of the system's error, which is the [`source`](Error::source); [`os_error`] digs out the number.
+/// Its text reads like
+/// `bind 127.0.0.1:80: Permission denied (os error 13); ports below 1024 need …`. The `io::Error`
+/// around it has the kind of the system's error, which is the [`source`](Error::source);
+/// [`os_error`] digs out the number.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -129,7 +134,8 @@ pub fn os_error(error: &io::Error) -> Option<i32> {
 }
 
 /// Whether an error comes from using a socket that this program has closed: kind
-/// [`NotConnected`](io::ErrorKind::NotConnected), a text that begins with `use of closed network connection`.
+/// [`NotConnected`](io::ErrorKind::NotConnected), a text that begins with
+/// `use of closed network connection`.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -144,8 +150,9 @@ pub fn is_closed(error: &io::Error) -> bool {
     runtime::io::is_closed(error)
 }
 
-/// Whether an error says that a deadline set on the socket has passed: kind [`TimedOut`](io::ErrorKind::TimedOut), text
-/// beginning with `i/o timeout`. A connection that the system gave up because its peer was silent has the same kind, and is none.
+/// Whether an error says that a deadline set on the socket has passed: kind
+/// [`TimedOut`](io::ErrorKind::TimedOut), text beginning with `i/o timeout`. A connection that the
+/// system gave up because its peer was silent has the same kind, and is none.
 ///
 /// ```
 /// use runtime::time::Instant;

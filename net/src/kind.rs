@@ -1,6 +1,7 @@
 //! The kinds of sockets, and what they differ in: the device, and what an address is.
 //!
-//! A kind is a type without values, so that `Stream<Tcp>` reads as what it is, and the device below does not show.
+//! A kind is a type without values, so that `Stream<Tcp>` reads as what it is, and the device below
+//! does not show.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -165,7 +166,8 @@ mod sealed {
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
     pub(crate) bytes: usize,
-    /// The system has stopped before the buffer was full, though it may have more: so it does behind bytes with which descriptors came.
+    /// The system has stopped before the buffer was full, though it may have more: so it does
+    /// behind bytes with which descriptors came.
     pub(crate) stopped: bool,
 }
 
@@ -188,7 +190,8 @@ impl Received {
 pub trait StreamDevice: Source + AsFd + fmt::Debug + Send + Sync + 'static {
     type Address;
     type Std;
-    /// Whether the system says that it is writable only to those who found it was not; see `socket.rs`.
+    /// Whether the system says that it is writable only to those who found it was not; see
+    /// `socket.rs`.
     const TELLS_WRITERS_ALONE: bool;
 
     fn recv(&self, buf: &mut [u8]) -> io::Result<Received>;
@@ -232,7 +235,8 @@ macro_rules! stream_device {
                 (&mut &*self).write(buf)
             }
 
-            /// Not `writev`, which would raise SIGPIPE in programs that have restored its default; std's `send` above says this as well.
+            /// Not `writev`, which would raise SIGPIPE in programs that have restored its default;
+            /// std's `send` above says this as well.
             fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 SockRef::from(self).send_vectored_with_flags(bufs, libc::MSG_NOSIGNAL)
             }

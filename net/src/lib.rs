@@ -29,17 +29,21 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 //!
-//! Reads and writes take `&self`, as Go's `Conn` does. [`Stream::close`] wakes whoever waits. A steady read or write is
-//! one system call and no allocation; an idle connection can wait in [`Stream::readable`] without a buffer.
+//! Reads and writes take `&self`, as Go's `Conn` does. [`Stream::close`] wakes whoever waits. A
+//! steady read or write is one system call and no allocation; an idle connection can wait in
+//! [`Stream::readable`] without a buffer.
 //!
-//! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what helps.
+//! Setting up a socket fails with an [`OpError`] that says what was attempted, where, and what
+//! helps.
 //!
-//! Features, all off by default: `tokio-io` puts Tokio's `AsyncRead` and `AsyncWrite` on the streams; `hyper` puts hyper's traits there, and
-//! serves an axum `Router` in one line (module `hyper`), with `http2` in HTTP/2 too; `tokio-context` lends futures that need it a Tokio
-//! runtime (module `compat`). `docs/COOKBOOK.md` shows servers with all of them.
+//! Features, all off by default: `tokio-io` puts Tokio's `AsyncRead` and `AsyncWrite` on the
+//! streams; `hyper` puts hyper's traits there, and serves an axum `Router` in one line (module
+//! `hyper`), with `http2` in HTTP/2 too; `tokio-context` lends futures that need it a Tokio runtime
+//! (module `compat`). `docs/COOKBOOK.md` shows servers with all of them.
 //!
-//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`, `tcp`, `udp`, `unix`, `raw`, `buffers`, `copy`, `serve`; around
-//! them `accept`, `error`, `resolve`, `limit`, `traits`. Readiness is [`runtime::io`]'s.
+//! The modules in reading order: `socket`, `bytes`, `stream`, `split`, `datagram`, `batch`, `kind`,
+//! `tcp`, `udp`, `unix`, `raw`, `buffers`, `copy`, `serve`; around them `accept`, `error`,
+//! `resolve`, `limit`, `traits`. Readiness is [`runtime::io`]'s.
 #![doc(test(attr(deny(warnings), allow(unused))))]
 
 mod accept;

@@ -1,7 +1,7 @@
 //! A bound on how many of something go on at once, first come, first served.
 //!
-//! A permit that is given back goes straight to the one who has waited longest, so that nobody barges in. A waiter that is dropped
-//! after it was chosen passes its permit on.
+//! A permit that is given back goes straight to the one who has waited longest, so that nobody
+//! barges in. A waiter that is dropped after it was chosen passes its permit on.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;

@@ -1,8 +1,9 @@
-//! System calls of one's own on a socket, for what has no method here: descriptors sent along with bytes (`sendmsg`), what a driver adds to a
-//! datagram (`recvmsg`), urgent data.
+//! System calls of one's own on a socket, for what has no method here: descriptors sent along with
+//! bytes (`sendmsg`), what a driver adds to a datagram (`recvmsg`), urgent data.
 //!
-//! They go the way of all reads and writes: made when the socket is thought to be ready, and again when it may be, with the deadlines,
-//! [`close`](Stream::close) and the task's budget. [`control`](Stream::control) is for settings, which have nothing to do with readiness.
+//! They go the way of all reads and writes: made when the socket is thought to be ready, and again
+//! when it may be, with the deadlines, [`close`](Stream::close) and the task's budget.
+//! [`control`](Stream::control) is for settings, which have nothing to do with readiness.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -19,16 +20,18 @@ use crate::socket::Blocks;
 use crate::stream::Stream;
 
 impl<K: StreamKind> Stream<K> {
-    /// Makes a system call of one's own that reads or writes, and waits and repeats it while it would block.
+    /// Makes a system call of one's own that reads or writes, and waits and repeats it while it
+    /// would block.
     ///
-    /// The call must not block: the descriptor does not, unless a flag says so. It says [`WouldBlock`](io::ErrorKind::WouldBlock) when the
-    /// *system* has, and at no other time, or it waits for what has happened already. It must not [`close`](Self::close) the socket, which
+    /// The call must not block: the descriptor does not, unless a flag says so. It says
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the *system* has, and at no other time, or it
+    /// waits for what has happened already. It must not [`close`](Self::close) the socket, which
     /// would wait for it.
     ///
     /// # Errors
     ///
-    /// What the call returns; the [deadline](Self::set_deadline) has passed; after [`close`](Self::close) one that
-    /// [`is_closed`](crate::is_closed) knows.
+    /// What the call returns; the [deadline](Self::set_deadline) has passed; after
+    /// [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows.
     ///
     /// # Cancel safety
     ///
@@ -63,7 +66,8 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the socket is not ready; as for [`io`](Self::io).
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the socket is not ready; as for
+    /// [`io`](Self::io).
     ///
     /// ```
     /// use runtime::io::Direction;
@@ -87,16 +91,18 @@ impl<K: StreamKind> Stream<K> {
 }
 
 impl<K: DatagramKind> Datagram<K> {
-    /// Makes a system call of one's own that receives or sends, and waits and repeats it while it would block.
+    /// Makes a system call of one's own that receives or sends, and waits and repeats it while it
+    /// would block.
     ///
-    /// The call must not block: the descriptor does not, unless a flag says so. It says [`WouldBlock`](io::ErrorKind::WouldBlock) when the
-    /// *system* has, and at no other time, or it waits for what has happened already. It must not [`close`](Self::close) the socket, which
+    /// The call must not block: the descriptor does not, unless a flag says so. It says
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the *system* has, and at no other time, or it
+    /// waits for what has happened already. It must not [`close`](Self::close) the socket, which
     /// would wait for it.
     ///
     /// # Errors
     ///
-    /// What the call returns; the [deadline](Self::set_deadline) has passed; after [`close`](Self::close) one that
-    /// [`is_closed`](crate::is_closed) knows.
+    /// What the call returns; the [deadline](Self::set_deadline) has passed; after
+    /// [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows.
     ///
     /// # Cancel safety
     ///
@@ -130,7 +136,8 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the socket is not ready; as for [`io`](Self::io).
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the socket is not ready; as for
+    /// [`io`](Self::io).
     ///
     /// ```
     /// use runtime::io::Direction;
@@ -152,7 +159,8 @@ impl<K: DatagramKind> Datagram<K> {
         inner.try_io(direction, |socket, _| call(socket.as_fd()))
     }
 
-    /// The poll form of [`io`](Self::io), for futures and streams that are written by hand. Of one direction, who polled last is woken.
+    /// The poll form of [`io`](Self::io), for futures and streams that are written by hand. Of one
+    /// direction, who polled last is woken.
     ///
     /// # Errors
     ///

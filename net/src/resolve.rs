@@ -1,8 +1,9 @@
-//! Addresses from what a user writes: literal ones at once, names through the system's resolver on the blocking pool.
+//! Addresses from what a user writes: literal ones at once, names through the system's resolver on
+//! the blocking pool.
 //!
-//! The resolver blocks a thread for as long as the name servers take. At most [`LOOKUPS`] lookups run at a time in the process; further
-//! ones wait in line, so that a storm of slow names leaves the pool to others. A lookup whose caller has gone still counts until its thread
-//! is back.
+//! The resolver blocks a thread for as long as the name servers take. At most [`LOOKUPS`] lookups
+//! run at a time in the process; further ones wait in line, so that a storm of slow names leaves
+//! the pool to others. A lookup whose caller has gone still counts until its thread is back.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -18,12 +19,13 @@ const LOOKUPS: usize = 64;
 
 /// Resolves `"name:port"` to addresses, in the order of the system's preference.
 ///
-/// A literal address (`"127.0.0.1:80"`, `"[::1]:80"`, a `SocketAddr`) is returned as it is, without a lookup. An empty name (`":80"`)
-/// means every interface of the machine.
+/// A literal address (`"127.0.0.1:80"`, `"[::1]:80"`, a `SocketAddr`) is returned as it is, without
+/// a lookup. An empty name (`":80"`) means every interface of the machine.
 ///
 /// # Errors
 ///
-/// An [`OpError`](crate::OpError) for the operation `lookup`: the text has no port, the name does not exist, the resolver does not answer.
+/// An [`OpError`](crate::OpError) for the operation `lookup`: the text has no port, the name does
+/// not exist, the resolver does not answer.
 ///
 /// # Cancel safety
 ///
@@ -78,10 +80,11 @@ async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-/// What [`bind`](crate::TcpListener::bind), [`connect`](crate::TcpStream::connect) and [`lookup_host`] accept as an address.
+/// What [`bind`](crate::TcpListener::bind), [`connect`](crate::TcpStream::connect) and
+/// [`lookup_host`] accept as an address.
 ///
-/// A `SocketAddr`, an `IpAddr` and a port, `"name:port"`, a name and a port, or a list of `SocketAddr`. Implemented here for all of
-/// them; it cannot be implemented elsewhere.
+/// A `SocketAddr`, an `IpAddr` and a port, `"name:port"`, a name and a port, or a list of
+/// `SocketAddr`. Implemented here for all of them; it cannot be implemented elsewhere.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -118,7 +121,8 @@ pub enum Target {
 impl Target {
     fn named(host: &str, port: u16) -> Self {
         if host.is_empty() {
-            // Every interface: the v6 one takes v4 as well; where there is no v6 the other is tried.
+            // Every interface: the v6 one takes v4 as well; where there is no v6 the other is
+            // tried.
             let any = [
                 IpAddr::from(Ipv6Addr::UNSPECIFIED),
                 IpAddr::from(Ipv4Addr::UNSPECIFIED),
@@ -128,7 +132,8 @@ impl Target {
         let host = unbracketed(host).unwrap_or(host);
         match host.parse::<IpAddr>() {
             Ok(ip) => Self::Addresses(vec![(ip, port).into()]),
-            // An address with the name of an interface, such as `fe80::1%eth0`, is the resolver's business, too.
+            // An address with the name of an interface, such as `fe80::1%eth0`, is the resolver's
+            // business, too.
             Err(_) => Self::Name(host.to_owned(), port),
         }
     }

@@ -1,16 +1,21 @@
-//! A socket that several tasks use and any of them may close: the descriptor behind a lock, its readiness beside it.
+//! A socket that several tasks use and any of them may close: the descriptor behind a lock, its
+//! readiness beside it.
 //!
-//! Each system call is made under the lock for reading; it never blocks, so the lock is held for microseconds. Closing marks the
-//! registration, which wakes whoever waits and turns away whoever comes, and then takes the descriptor under the lock for writing: it
-//! waits for the calls under way, and no descriptor number is ever used after it has been given back to the system.
+//! Each system call is made under the lock for reading; it never blocks, so the lock is held for
+//! microseconds. Closing marks the registration, which wakes whoever waits and turns away whoever
+//! comes, and then takes the descriptor under the lock for writing: it waits for the calls under
+//! way, and no descriptor number is ever used after it has been given back to the system.
 //!
-//! Sockets are watched for being writable only from the first write on that finds no room, which few ever come to. Otherwise the first
-//! event of each connection would be that it is writable, which is no news; and where the peer's every read makes a socket writable once
-//! more (all but TCP) each message would cost its sender an event, a turn of the poller, perhaps a worker's sleep. A socket that is
-//! being connected waits for just that event, and is watched from the start.
+//! Sockets are watched for being writable only from the first write on that finds no room, which
+//! few ever come to. Otherwise the first event of each connection would be that it is writable,
+//! which is no news; and where the peer's every read makes a socket writable once more (all but
+//! TCP) each message would cost its sender an event, a turn of the poller, perhaps a worker's
+//! sleep. A socket that is being connected waits for just that event, and is watched from the
+//! start.
 //!
-//! The kernel forgets a descriptor's registration when it is closed, so that dropping a socket costs one system call. (A duplicate of the
-//! descriptor in other hands keeps the registration alive; its events name a user that is gone and are ignored.)
+//! The kernel forgets a descriptor's registration when it is closed, so that dropping a socket
+//! costs one system call. (A duplicate of the descriptor in other hands keeps the registration
+//! alive; its events name a user that is gone and are ignored.)
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -31,8 +36,8 @@ pub(crate) struct Socket<S> {
     /// `None` once closed. Dropped before the registration.
     device: RwLock<Option<S>>,
     registration: Registration,
-    /// Whether the reactor reports that it is writable. Who sees it may rely on that; who does not asks for it once more, which changes
-    /// nothing.
+    /// Whether the reactor reports that it is writable. Who sees it may rely on that; who does not
+    /// asks for it once more, which changes nothing.
     writes_watched: AtomicBool,
 }
 
@@ -98,7 +103,8 @@ impl<S: Source + AsFd> Socket<S> {
         }
     }
 
-    /// One call in a direction. After a write that found no more room, the reactor is asked to tell when there is some.
+    /// One call in a direction. After a write that found no more room, the reactor is asked to tell
+    /// when there is some.
     #[inline]
     fn attempt<R>(
         &self,
@@ -130,7 +136,8 @@ impl<S: Source + AsFd> Socket<S> {
     }
 
     fn are_writes_watched(&self) -> bool {
-        // Acquire: pairs with the Release in `watch_writes`, before which the reactor has been asked.
+        // Acquire: pairs with the Release in `watch_writes`, before which the reactor has been
+        // asked.
         self.writes_watched.load(Ordering::Acquire)
     }
 
@@ -143,7 +150,8 @@ impl<S: Source + AsFd> Socket<S> {
         Ok(())
     }
 
-    /// Makes a call, and waits and repeats it while it would block. The future may be polled again when it is done: it makes the next call.
+    /// Makes a call, and waits and repeats it while it would block. The future may be polled again
+    /// when it is done: it makes the next call.
     #[inline]
     pub(crate) fn io<'a, R, F>(
         &'a self,
@@ -233,8 +241,9 @@ pub(crate) fn shared() -> io::Error {
 }
 
 impl<S: fmt::Debug> Socket<S> {
-    /// Prints the device, which calls itself what users call it and shows its addresses: `TcpStream { addr: …, peer: …, fd: 7 }`; or that
-    /// the socket of this name is closed. Never waits.
+    /// Prints the device, which calls itself what users call it and shows its addresses:
+    /// `TcpStream { addr: …, peer: …, fd: 7 }`; or that the socket of this name is closed. Never
+    /// waits.
     pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.device.try_read().as_deref() {
             Ok(Some(device)) => device.fmt(f),

@@ -1,8 +1,10 @@
-//! ⚠ Tokio's `AsyncRead` and `AsyncWrite`, for streams, references to streams, and halves of streams: feature `tokio-io`.
+//! ⚠ Tokio's `AsyncRead` and `AsyncWrite`, for streams, references to streams, and halves of
+//! streams: feature `tokio-io`.
 //!
-//! Tokio's traits are a library of their own in all but name: no runtime of Tokio's is needed, built or started. What is written to them
-//! (tokio-rustls, tokio-postgres, tokio-util's codecs, tokio-tungstenite, h2) runs over these streams as it is. What calls
-//! `tokio::spawn` or `tokio::time` needs more: see [`compat`](crate::compat).
+//! Tokio's traits are a library of their own in all but name: no runtime of Tokio's is needed,
+//! built or started. What is written to them (tokio-rustls, tokio-postgres, tokio-util's codecs,
+//! tokio-tungstenite, h2) runs over these streams as it is. What calls `tokio::spawn` or
+//! `tokio::time` needs more: see [`compat`](crate::compat).
 //!
 //! Unsafe here: telling a `ReadBuf` what the kernel has written.
 
@@ -36,7 +38,8 @@ macro_rules! read_through {
     };
 }
 
-/// Writes to it. There is nothing to flush: the system has what was written. Shutting down ends sending.
+/// Writes to it. There is nothing to flush: the system has what was written. Shutting down ends
+/// sending.
 macro_rules! write_through {
     ($type:ty, $self:ident => $stream:expr) => {
         impl<K: StreamKind> AsyncWrite for $type {

@@ -40,8 +40,8 @@ impl Datagram<Udp> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) for `lookup` or `bind`: the name has no address, the port is taken or needs a privilege, the
-    /// address is not this machine's, too many files are open.
+    /// An [`OpError`](crate::OpError) for `lookup` or `bind`: the name has no address, the port is
+    /// taken or needs a privilege, the address is not this machine's, too many files are open.
     ///
     /// # Panics
     ///
@@ -94,8 +94,8 @@ impl Datagram<Udp> {
         Self::register(mio::net::UdpSocket::from_std(socket))
     }
 
-    /// Fixes the peer: [`send`](Self::send) sends to it, and only its datagrams are received. Of a name's addresses the first that the
-    /// system accepts is taken. Nothing is sent.
+    /// Fixes the peer: [`send`](Self::send) sends to it, and only its datagrams are received. Of a
+    /// name's addresses the first that the system accepts is taken. Nothing is sent.
     ///
     /// # Errors
     ///
@@ -200,7 +200,8 @@ impl Datagram<Udp> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for [`send_to`](Self::send_to).
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for
+    /// [`send_to`](Self::send_to).
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -251,7 +252,8 @@ impl Datagram<Udp> {
         self.inner.with(|socket| socket.set_broadcast(broadcast))
     }
 
-    /// How many routers a datagram may pass, in either family: as the system has it by default (64 on Linux).
+    /// How many routers a datagram may pass, in either family: as the system has it by default (64
+    /// on Linux).
     ///
     /// # Errors
     ///
@@ -290,7 +292,8 @@ impl Datagram<Udp> {
         )
     }
 
-    /// Receives what is sent to an IPv4 group, on the interface of this address (unspecified: the system chooses one).
+    /// Receives what is sent to an IPv4 group, on the interface of this address (unspecified: the
+    /// system chooses one).
     ///
     /// # Errors
     ///
@@ -330,7 +333,8 @@ impl Datagram<Udp> {
         inner.with(|socket| socket.leave_multicast_v4(&group, &interface))
     }
 
-    /// Receives what is sent to an IPv6 group, on the interface of this index (zero: the system chooses one).
+    /// Receives what is sent to an IPv6 group, on the interface of this index (zero: the system
+    /// chooses one).
     ///
     /// # Errors
     ///
@@ -370,7 +374,8 @@ impl Datagram<Udp> {
         inner.with(|socket| socket.leave_multicast_v6(&group, interface))
     }
 
-    /// Whether what this socket sends to a group comes back to this machine's members. On by default, for both families.
+    /// Whether what this socket sends to a group comes back to this machine's members. On by
+    /// default, for both families.
     ///
     /// # Errors
     ///
@@ -412,7 +417,8 @@ impl Datagram<Udp> {
         )
     }
 
-    /// The interface, given by its address, that datagrams to IPv4 groups leave by. The system chooses one by default.
+    /// The interface, given by its address, that datagrams to IPv4 groups leave by. The system
+    /// chooses one by default.
     ///
     /// # Errors
     ///
@@ -433,7 +439,8 @@ impl Datagram<Udp> {
             .with(|socket| SockRef::from(socket).set_multicast_if_v4(&interface))
     }
 
-    /// The interface, given by its index, that datagrams to IPv6 groups leave by. The system chooses one by default.
+    /// The interface, given by its index, that datagrams to IPv6 groups leave by. The system
+    /// chooses one by default.
     ///
     /// # Errors
     ///
@@ -451,7 +458,8 @@ impl Datagram<Udp> {
             .with(|socket| SockRef::from(socket).set_multicast_if_v6(interface))
     }
 
-    /// How many routers a datagram to a group may pass: none, by default, so that it stays in the local network.
+    /// How many routers a datagram to a group may pass: none, by default, so that it stays in the
+    /// local network.
     ///
     /// # Errors
     ///

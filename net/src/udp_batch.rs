@@ -1,4 +1,5 @@
-//! UDP sockets that move a [`Batch`] a call, and the loop of single calls that stands in for it where there is no such call.
+//! UDP sockets that move a [`Batch`] a call, and the loop of single calls that stands in for it
+//! where there is no such call.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -12,11 +13,12 @@ use crate::sys;
 use crate::udp::UdpSocket;
 
 impl UdpSocket {
-    /// Whether the system may hand over several datagrams of one size and one sender in one piece (`UDP_GRO`), which costs it much less than to
-    /// hand over each by itself. Off by default.
+    /// Whether the system may hand over several datagrams of one size and one sender in one piece
+    /// (`UDP_GRO`), which costs it much less than to hand over each by itself. Off by default.
     ///
-    /// Receive with [`recv_batch`](Self::recv_batch) then, into a batch with places of 64 KiB, and look at its
-    /// [`datagrams`](Batch::datagrams): another receive cannot tell them apart, and in a smaller place the last ones are lost.
+    /// Receive with [`recv_batch`](Self::recv_batch) then, into a batch with places of 64 KiB, and
+    /// look at its [`datagrams`](Batch::datagrams): another receive cannot tell them apart, and in
+    /// a smaller place the last ones are lost.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -29,15 +31,17 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// What the system says, where it has no such thing (Linux has it since 5.0); the socket has been closed.
+    /// What the system says, where it has no such thing (Linux has it since 5.0); the socket has
+    /// been closed.
     ///
     /// **Go:** none; quic-go sets the option itself.
     pub fn set_gro(&self, on: bool) -> io::Result<()> {
         self.inner.control(|socket| sys::set_gro(socket, on))
     }
 
-    /// Receives as many datagrams as there are and as the batch has room for, with one system call; waits while there is none. What was in the
-    /// batch before is gone. Returns how many there are now: at least one, at most 64.
+    /// Receives as many datagrams as there are and as the batch has room for, with one system call;
+    /// waits while there is none. What was in the batch before is gone. Returns how many there are
+    /// now: at least one, at most 64.
     ///
     /// What does not fit into the batch's size of a place is lost.
     ///
@@ -47,7 +51,8 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: datagrams are taken only when the future is ready. (The batch is empty otherwise.)
+    /// Cancel safe: datagrams are taken only when the future is ready. (The batch is empty
+    /// otherwise.)
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -98,15 +103,18 @@ impl UdpSocket {
         })
     }
 
-    /// Sends all datagrams of a batch, in their order, 64 a system call; waits while the system's buffer is full.
+    /// Sends all datagrams of a batch, in their order, 64 a system call; waits while the system's
+    /// buffer is full.
     ///
     /// # Errors
     ///
-    /// As for [`send_to`](Self::send_to): of the first datagram that could not be sent; those before it have been, those after it not.
+    /// As for [`send_to`](Self::send_to): of the first datagram that could not be sent; those
+    /// before it have been, those after it not.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: how many have been sent is forgotten. [`try_send_batch`](Self::try_send_batch) tells.
+    /// Not cancel safe: how many have been sent is forgotten.
+    /// [`try_send_batch`](Self::try_send_batch) tells.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -139,12 +147,13 @@ impl UdpSocket {
         }
     }
 
-    /// Sends the datagrams of a batch from this one on, as many as the system takes at once, up to 64, without waiting. Returns how many
-    /// that were: at least one, if there was one.
+    /// Sends the datagrams of a batch from this one on, as many as the system takes at once, up to
+    /// 64, without waiting. Returns how many that were: at least one, if there was one.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for [`send_to`](Self::send_to).
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for
+    /// [`send_to`](Self::send_to).
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -286,14 +295,16 @@ mod tests {
 
     type Send = fn(&mio::net::UdpSocket, &Batch, usize) -> io::Result<usize>;
 
-    /// Trains of every length pass, those that the system would not cut as well; on the way back it may have put them together.
+    /// Trains of every length pass, those that the system would not cut as well; on the way back it
+    /// may have put them together.
     fn trains(send: Send) {
         for localhost in ["127.0.0.1:0", "[::1]:0"] {
             for gro in [false, true] {
                 let bind = || mio::net::UdpSocket::bind(localhost.parse().unwrap()).unwrap();
                 let (a, b) = (bind(), bind());
                 let together = gro && sys::set_gro(std::os::fd::AsFd::as_fd(&b), true).is_ok();
-                // One; two; many; more than the system cuts; more bytes than it takes at once; whatever the size says.
+                // One; two; many; more than the system cuts; more bytes than it takes at once;
+                // whatever the size says.
                 for (len, size) in [
                     (0, 10),
                     (10, 10),
@@ -309,7 +320,8 @@ mod tests {
         }
     }
 
-    /// A train of `len` bytes in pieces of `size` passes from `a` to `b`, which may find some of them put together.
+    /// A train of `len` bytes in pieces of `size` passes from `a` to `b`, which may find some of
+    /// them put together.
     fn train(
         send: Send,
         (a, b): (&mio::net::UdpSocket, &mio::net::UdpSocket),

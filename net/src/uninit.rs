@@ -1,7 +1,8 @@
 //! Reading into memory that holds nothing yet, which is what hyper and Tokio hand out to be filled.
 //!
-//! The kernel writes straight into it: no zeroing first, no buffer in between. [`socket2`] passes such memory to `recv`, so that all of
-//! this is safe code; only the word "so many bytes are there now", said to hyper or Tokio, is not, and stands in the files that say it.
+//! The kernel writes straight into it: no zeroing first, no buffer in between. [`socket2`] passes
+//! such memory to `recv`, so that all of this is safe code; only the word "so many bytes are there
+//! now", said to hyper or Tokio, is not, and stands in the files that say it.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -15,7 +16,8 @@ use crate::kind::StreamDevice;
 use crate::socket::Socket;
 
 impl<S: StreamDevice> Socket<S> {
-    /// Reads once. The first `n` bytes of the buffer are initialised when it returns `Ok(n)`, and `n` is at most its length.
+    /// Reads once. The first `n` bytes of the buffer are initialised when it returns `Ok(n)`, and
+    /// `n` is at most its length.
     #[track_caller]
     pub(crate) fn poll_read_uninit(
         &self,

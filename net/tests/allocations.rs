@@ -1,9 +1,11 @@
-//! A steady exchange allocates nothing. A program of its own: the allocator counts for the whole process.
+//! A steady exchange allocates nothing. A program of its own: the allocator counts for the whole
+//! process.
 //!
-//! For the whole process, so that the reactor's and the scheduler's part counts too. Then it also counts what has nothing to do with the
-//! exchange: on a busy machine a worker may lose its core in the middle of a poll for so long that the monitor starts another thread. So
-//! the slice is longer than any such pause, and the exchange is counted in spans, of which one without an allocation is asked for: what an
-//! exchange allocates would be in all of them.
+//! For the whole process, so that the reactor's and the scheduler's part counts too. Then it also
+//! counts what has nothing to do with the exchange: on a busy machine a worker may lose its core in
+//! the middle of a poll for so long that the monitor starts another thread. So the slice is longer
+//! than any such pause, and the exchange is counted in spans, of which one without an allocation is
+//! asked for: what an exchange allocates would be in all of them.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io;
@@ -58,7 +60,8 @@ fn run(test: impl Future<Output = io::Result<()>>) {
     runtime.block_on(test).unwrap();
 }
 
-/// Two tasks, so that each waits for the other, on streams of either kind, and with a deadline for each message.
+/// Two tasks, so that each waits for the other, on streams of either kind, and with a deadline for
+/// each message.
 async fn stream_exchange<K: StreamKind>(client: Stream<K>, server: Stream<K>) -> io::Result<usize> {
     runtime::spawn(async move {
         let mut buf = [0; 64];

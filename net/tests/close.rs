@@ -186,7 +186,8 @@ fn a_peer_that_never_reads_stops_the_writer_with_bounded_memory() {
                 Ok(n) => sent += n,
                 Err(error) => {
                     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
-                    // The peer's window may still open for what is under way; then there is more room, once.
+                    // The peer's window may still open for what is under way; then there is more
+                    // room, once.
                     if waits(&mut Box::pin(client.writable())) {
                         break;
                     }

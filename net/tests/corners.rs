@@ -111,7 +111,8 @@ fn a_half_that_is_dropped_does_not_disturb_the_other_one_s_wait() {
         server.write_all(b"late").await?;
         assert_eq!(&reading.await.unwrap()?, b"late");
 
-        // The other way: nobody reads any more, and the writer goes on when the peer takes something.
+        // The other way: nobody reads any more, and the writer goes on when the peer takes
+        // something.
         let (client, server) = pair().await?;
         let (reader, writer) = client.into_split();
         const BYTES: usize = 8 << 20;
@@ -146,7 +147,8 @@ fn writing_after_the_end_of_sending_fails_and_ending_twice_does_not() {
     });
 }
 
-/// Set to its default, as many tools for the command line do, SIGPIPE ends a process that writes to a connection which is gone.
+/// Set to its default, as many tools for the command line do, SIGPIPE ends a process that writes to
+/// a connection which is gone.
 #[test]
 fn a_program_that_has_restored_sigpipe_survives_a_broken_connection() {
     let _alone = alone();
@@ -185,7 +187,8 @@ fn a_writer_that_found_no_room_is_told_of_some_whichever_way_it_writes() {
     const BYTES: usize = 8 << 20;
     run(async {
         for way in 0..3 {
-            // The accepted end: its connection begins without anybody's having asked when it is writable.
+            // The accepted end: its connection begins without anybody's having asked when it is
+            // writable.
             let (client, server) = pair().await?;
             let writing = runtime::spawn(async move {
                 let chunk = vec![7; 100_000];
@@ -333,7 +336,8 @@ fn a_stream_moves_to_another_runtime_with_what_has_arrived() {
 #[test]
 fn an_address_may_name_its_interface() {
     run(async {
-        // Link-local, through the interface that leads to this machine alone: nobody has the address.
+        // Link-local, through the interface that leads to this machine alone: nobody has the
+        // address.
         let found = net::lookup_host("[fe80::1%lo]:7").await?;
         let [SocketAddr::V6(found)] = found[..] else {
             panic!("{found:?}");

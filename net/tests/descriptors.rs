@@ -1,6 +1,7 @@
 //! Descriptors and reactor records are given back, and none is used by the wrong owner.
 //!
-//! These tests look at numbers of descriptors, which a process shares: they run one after the other.
+//! These tests look at numbers of descriptors, which a process shares: they run one after the
+//! other.
 
 mod support;
 
@@ -115,7 +116,8 @@ fn twenty_thousand_connects_and_closes_leak_nothing() {
                             let mut answer = [0];
                             stream.read_exact(&mut answer).await?;
                             assert_eq!(answer, [task]);
-                            // Resets leave no TIME_WAIT behind: ports do not run out. Some ends wait for each other.
+                            // Resets leave no TIME_WAIT behind: ports do not run out. Some ends
+                            // wait for each other.
                             if round % 10 == 0 {
                                 stream.shutdown(Shutdown::Write)?;
                                 assert_eq!(stream.read(&mut answer).await?, 0);
@@ -175,7 +177,8 @@ fn accept_waits_while_descriptors_have_run_out() {
         }
         // 5 + 10 + 20 + 40 ms lie before the fifth failure.
         assert!(start.elapsed() >= Duration::from_millis(75));
-        // It does not spin meanwhile. One calm span will do: in another one the system may have charged us for its own work.
+        // It does not spin meanwhile. One calm span will do: in another one the system may have
+        // charged us for its own work.
         loop {
             let (start, cpu) = (Instant::now(), cpu_time());
             runtime::time::sleep(Duration::from_millis(100)).await;

@@ -1,8 +1,10 @@
-//! Go's tests of dialling: which addresses are tried, in what order, how long, and what is left of those that lose.
+//! Go's tests of dialling: which addresses are tried, in what order, how long, and what is left of
+//! those that lose.
 //!
-//! What Go finds out by the time that passes is found out here by what can happen at all: where a fallback has to start at once its delay
-//! is an hour, and where it has to wait the delay is the least that the dial may take. Addresses that do not answer are listeners whose
-//! backlog is full, so that nothing leaves this machine.
+//! What Go finds out by the time that passes is found out here by what can happen at all: where a
+//! fallback has to start at once its delay is an hour, and where it has to wait the delay is the
+//! least that the dial may take. Addresses that do not answer are listeners whose backlog is full,
+//! so that nothing leaves this machine.
 #![cfg(target_os = "linux")]
 
 #[path = "support/silent.rs"]
@@ -86,7 +88,8 @@ enum Fallback {
 }
 use Fallback::{AfterDelay, WithoutDelay};
 
-/// Go: the table of TestDialParallel. (There the first ones may be of both families; here the first one's family goes ahead.)
+/// Go: the table of TestDialParallel. (There the first ones may be of both families; here the first
+/// one's family goes ahead.)
 const TABLE: &[(&[At], Fallback, Result<At, io::ErrorKind>)] = &[
     // The first try will do.
     (&[Good4], WithoutDelay, Ok(Good4)),
@@ -135,7 +138,8 @@ fn whoever_should_answers_and_the_others_are_closed() {
             let case = &list[..list.len().min(4)];
             let addresses = world.addresses(list);
             let mut dialer = Dialer::new();
-            // In a dial with a limit nothing is different; and where all are there it is never reached.
+            // In a dial with a limit nothing is different; and where all are there it is never
+            // reached.
             for limit in [None, Some(NEVER)] {
                 let start = Instant::now();
                 match fallback {
@@ -281,7 +285,8 @@ fn a_listener_on_every_interface_is_reached_by_its_own_address_and_by_an_empty_n
     });
 }
 
-/// Go: TestDialerLocalAddr, but for a wildcard of the other family, which is refused here and means nothing there.
+/// Go: TestDialerLocalAddr, but for a wildcard of the other family, which is refused here and means
+/// nothing there.
 #[test]
 fn a_local_address_is_used_or_refused() {
     run(async {
@@ -322,7 +327,8 @@ fn a_local_address_is_used_or_refused() {
     });
 }
 
-/// A dial waits for a descriptor, so that a clock which is paused does not jump to its limit; and an answer is never late.
+/// A dial waits for a descriptor, so that a clock which is paused does not jump to its limit; and
+/// an answer is never late.
 #[test]
 fn a_paused_clock_does_not_make_a_dial_late() {
     let _alone = alone();

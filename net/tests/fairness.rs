@@ -1,4 +1,5 @@
-//! Connections are served in the order in which they become ready: one that comes back quickly does not keep others waiting.
+//! Connections are served in the order in which they become ready: one that comes back quickly does
+//! not keep others waiting.
 
 #![cfg(unix)]
 
@@ -10,7 +11,8 @@ use net::UnixStream;
 use runtime::Builder;
 use sync::WaitGroup;
 
-/// More than a worker's ring holds, so that some would spill; two descriptors each, within the usual limit of 1,024.
+/// More than a worker's ring holds, so that some would spill; two descriptors each, within the
+/// usual limit of 1,024.
 const CONNECTIONS: usize = 480;
 
 /// Messages that each connection carries there and back if all have the same.
@@ -25,7 +27,8 @@ async fn echo(stream: UnixStream) {
     }
 }
 
-/// One message in flight, over and over, until all together have done enough. Returns how many this one did.
+/// One message in flight, over and over, until all together have done enough. Returns how many this
+/// one did.
 async fn ask(stream: UnixStream, start: WaitGroup, left: Arc<AtomicUsize>) -> usize {
     start.done();
     start.wait().await;

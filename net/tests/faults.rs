@@ -1,9 +1,11 @@
-//! What goes wrong on a network and in a system that has run out of something, and what whoever is concerned is told.
+//! What goes wrong on a network and in a system that has run out of something, and what whoever is
+//! concerned is told.
 //!
-//! Errors that a healthy machine does not have are made by a filter that answers a system call in the kernel's place (seccomp), in a process
-//! of its own.
+//! Errors that a healthy machine does not have are made by a filter that answers a system call in
+//! the kernel's place (seccomp), in a process of its own.
 //!
-//! For Linux alone: such filters, a backlog that says how full it is, and a connection that can be made to vanish are not elsewhere.
+//! For Linux alone: such filters, a backlog that says how full it is, and a connection that can be
+//! made to vanish are not elsewhere.
 #![cfg(target_os = "linux")]
 
 #[path = "support/silent.rs"]
@@ -22,7 +24,8 @@ use runtime::time::{Instant, sleep, timeout};
 use silent::silent;
 use support::{HANG, descriptors, echo, in_child, pair, run, serve, watched};
 
-/// From now on a system call of this thread, and of threads that it starts, fails with this error. It stays so.
+/// From now on a system call of this thread, and of threads that it starts, fails with this error.
+/// It stays so.
 #[cfg(target_pointer_width = "64")]
 fn refuse(call: libc::c_long, error: i32) {
     let step = |code: u32, jt, jf, k| libc::sock_filter {
@@ -383,7 +386,8 @@ fn a_client_that_sends_a_byte_now_and_then_does_not_outlast_a_deadline() {
 fn a_peer_that_is_gone_without_a_word_is_found_out_by_probes() {
     run(async {
         let (client, server) = pair().await?;
-        // The peer's end vanishes, as if its machine had lost power: in repair mode a close says nothing. That needs a privilege.
+        // The peer's end vanishes, as if its machine had lost power: in repair mode a close says
+        // nothing. That needs a privilege.
         let vanishing = server.control(|descriptor| {
             let (on, size) = (1 as libc::c_int, size_of::<libc::c_int>());
             // SAFETY: the kernel reads one live integer.

@@ -1,4 +1,5 @@
-//! Sockets in the hands of executors that know nothing of the runtime, while it lives and afterwards: it is only their reactor.
+//! Sockets in the hands of executors that know nothing of the runtime, while it lives and
+//! afterwards: it is only their reactor.
 
 mod support;
 

@@ -1,4 +1,5 @@
-//! What Go's tests of package net check and no other test here does; `README.md` beside this file has all of them.
+//! What Go's tests of package net check and no other test here does; `README.md` beside this file
+//! has all of them.
 
 mod support;
 
@@ -46,7 +47,8 @@ fn an_expired_deadline_beats_room_to_write_until_it_is_lifted() {
     });
 }
 
-/// TestReadTimeoutFluctuation, TestWriteTimeoutFluctuation, TestAcceptTimeoutFluctuation: not early. Later is the machine's affair.
+/// TestReadTimeoutFluctuation, TestWriteTimeoutFluctuation, TestAcceptTimeoutFluctuation: not
+/// early. Later is the machine's affair.
 #[test]
 fn deadlines_are_never_early() {
     for workers in [1, 4] {
@@ -95,7 +97,8 @@ fn an_accept_that_waits_hears_of_a_deadline_and_without_one_waits_on() {
     });
 }
 
-/// TestUDPZeroBytePayload, TestUDPZeroByteBuffer, TestUnixgramZeroBytePayload, TestUnixgramZeroByteBuffer.
+/// TestUDPZeroBytePayload, TestUDPZeroByteBuffer, TestUnixgramZeroBytePayload,
+/// TestUnixgramZeroByteBuffer.
 #[test]
 fn a_datagram_of_nothing_arrives_and_a_buffer_of_nothing_takes_one_away() {
     run(async {
@@ -146,7 +149,8 @@ fn a_udp_socket_knows_its_peer_when_it_has_one_and_hears_nobody_else() {
     });
 }
 
-/// TestUnixConnLocalAndRemoteNames, TestUnixgramConnLocalAndRemoteNames, TestReadUnixgramWithUnnamedSocket.
+/// TestUnixConnLocalAndRemoteNames, TestUnixgramConnLocalAndRemoteNames,
+/// TestReadUnixgramWithUnnamedSocket.
 #[test]
 fn unix_sockets_know_the_names_of_both_ends() {
     run(async {

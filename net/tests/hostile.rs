@@ -1,4 +1,5 @@
-//! What nobody should do, or nearly nobody, and what comes of it: Go's tests of dialling, ends and deadlines that have no other place.
+//! What nobody should do, or nearly nobody, and what comes of it: Go's tests of dialling, ends and
+//! deadlines that have no other place.
 
 mod support;
 
@@ -44,7 +45,8 @@ async fn full(localhost: &str) -> io::Result<(TcpListener, Vec<TcpStream>)> {
     let mut waiting = Vec::new();
     loop {
         let mut dialer = Dialer::new();
-        // Twice as long as the first SYN's repetition takes: who is not connected by then finds no room.
+        // Twice as long as the first SYN's repetition takes: who is not connected by then finds no
+        // room.
         dialer.timeout(Duration::from_secs(2));
         match dialer.connect(address).await {
             Ok(stream) => waiting.push(stream),

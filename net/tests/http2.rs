@@ -256,7 +256,8 @@ fn who_waits_for_an_answer_does_not_idle() {
             }
         });
         start(server.header_timeout(HANG).idle_timeout(SOON * 4));
-        // A machine that stands still makes any client idle before it has asked; but not every time.
+        // A machine that stands still makes any client idle before it has asked; but not every
+        // time.
         loop {
             let client = Client::connect(address, 100).await?;
             if client.ask(1, "/100").await.is_err() {
@@ -605,7 +606,8 @@ fn a_tunnel_does_not_idle() {
         });
         let server = server.header_timeout(HANG).idle_timeout(SOON * 4);
         start(server.write_timeout(SOON * 4));
-        // A machine that stands still makes any client idle before it has asked; but not every time.
+        // A machine that stands still makes any client idle before it has asked; but not every
+        // time.
         loop {
             let client = Client::connect(address, 100).await?;
             // CONNECT, literally, and the authority.

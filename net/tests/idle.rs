@@ -1,4 +1,5 @@
-//! An idle program does nothing: with tasks parked and connections open, no thread of it runs, the monitor's included.
+//! An idle program does nothing: with tasks parked and connections open, no thread of it runs, the
+//! monitor's included.
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -1,7 +1,8 @@
 //! System calls that fail now and then: interrupted, or for want of something for a moment.
 //!
-//! This program has functions of the C library's names, which the linker prefers to the library's: each fails when it is its turn, and makes
-//! the call otherwise. A filter in the kernel (`faults.rs`) can only make a call fail always.
+//! This program has functions of the C library's names, which the linker prefers to the library's:
+//! each fails when it is its turn, and makes the call otherwise. A filter in the kernel
+//! (`faults.rs`) can only make a call fail always.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod support;
@@ -375,7 +376,8 @@ fn a_poller_without_room_is_told_by_who_opens_and_waited_out_by_who_accepts() {
                 }
                 assert!(failures > 4);
             }
-            // Those that came meanwhile, and were never closed by us, are there; then a client that comes while every second one cannot be registered.
+            // Those that came meanwhile, and were never closed by us, are there; then a client that
+            // comes while every second one cannot be registered.
             let accepting = listener.clone();
             let server = runtime::spawn(async move {
                 let mut accepted = 0;

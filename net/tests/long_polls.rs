@@ -1,4 +1,5 @@
-//! A worker that goes to sleep just when somebody else looks at the reactor for it must not leave the reactor to nobody.
+//! A worker that goes to sleep just when somebody else looks at the reactor for it must not leave
+//! the reactor to nobody.
 
 mod support;
 
@@ -47,7 +48,8 @@ fn the_reactor_has_somebody_after_a_long_poll() {
     });
 }
 
-/// The figures are printed. What decides is that the blocked tasks are let go by the last echo: if it waited for them, it would for ever.
+/// The figures are printed. What decides is that the blocked tasks are let go by the last echo: if
+/// it waited for them, it would for ever.
 #[test]
 fn a_hundred_blocking_tasks_do_not_hold_an_echo_up() {
     const ECHOES: usize = 200;

@@ -1,4 +1,5 @@
-//! Copies between sockets, which change between buffers and splicing: every byte, in its order, whatever becomes of the ends.
+//! Copies between sockets, which change between buffers and splicing: every byte, in its order,
+//! whatever becomes of the ends.
 
 mod support;
 

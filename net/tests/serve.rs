@@ -1,4 +1,5 @@
-//! Servers that stop: nobody new, those who are there finish, and none of them is waited for longer than patience lasts.
+//! Servers that stop: nobody new, those who are there finish, and none of them is waited for longer
+//! than patience lasts.
 
 mod support;
 
@@ -129,7 +130,8 @@ fn who_does_not_finish_in_time_is_cut_off_and_counted() {
         for client in &clients {
             assert_eq!(client.read(&mut [0]).await?, 0);
         }
-        // A connection closes while its handler's future is being dropped: the rest of what that owned may go a moment later.
+        // A connection closes while its handler's future is being dropped: the rest of what that
+        // owned may go a moment later.
         while gone.load(Ordering::SeqCst) < 2 {
             runtime::yield_now().await;
         }
@@ -292,7 +294,8 @@ fn who_is_told_of_errors_may_panic_and_the_server_goes_on() {
     });
 }
 
-/// What a handler does before its first await, such as asking a client that has gone already for its address.
+/// What a handler does before its first await, such as asking a client that has gone already for
+/// its address.
 #[test]
 fn a_handler_that_panics_before_it_is_a_future_ends_its_connection_alone() {
     run(async {

@@ -1,5 +1,6 @@
-//! Reads that bring less than there is room for, and leave something behind all the same. A short read otherwise shows that the next one
-//! would block, so that it is not even tried; here it would wait for ever.
+//! Reads that bring less than there is room for, and leave something behind all the same. A short
+//! read otherwise shows that the next one would block, so that it is not even tried; here it would
+//! wait for ever.
 #![cfg(target_os = "linux")]
 
 mod support;
@@ -112,7 +113,8 @@ fn send_with_descriptor(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> 
     header.msg_iov = &raw mut bytes;
     header.msg_iovlen = 1;
     header.msg_control = control.as_mut_ptr().cast();
-    // SAFETY: a message with one descriptor, for which there is more room than it takes; all that is named is alive.
+    // SAFETY: a message with one descriptor, for which there is more room than it takes; all that
+    // is named is alive.
     let sent = unsafe {
         header.msg_controllen = libc::CMSG_SPACE(4) as _;
         let message = libc::CMSG_FIRSTHDR(&raw const header);
@@ -160,7 +162,8 @@ fn bytes_behind_a_descriptor_that_came_with_others_are_read_too() {
     });
 }
 
-/// With the sender's credentials, which the system tells where it is asked to, each process' bytes are apart, too.
+/// With the sender's credentials, which the system tells where it is asked to, each process' bytes
+/// are apart, too.
 #[test]
 fn bytes_that_come_with_credentials_are_read_to_the_last() {
     run(async {

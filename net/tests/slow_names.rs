@@ -1,5 +1,5 @@
-//! Name servers that do not answer. The resolver is replaced: a program's own `getaddrinfo` goes before the library's, and this one waits
-//! until it is told to fail.
+//! Name servers that do not answer. The resolver is replaced: a program's own `getaddrinfo` goes
+//! before the library's, and this one waits until it is told to fail.
 
 mod support;
 
@@ -16,7 +16,8 @@ use support::run;
 static RESOLVER: Mutex<(usize, bool)> = Mutex::new((0, false));
 static CHANGED: Condvar = Condvar::new();
 
-// SAFETY: it has the library's signature, and is meant to take its place. It touches nothing that it is given: a failure needs no result.
+// SAFETY: it has the library's signature, and is meant to take its place. It touches nothing that
+// it is given: a failure needs no result.
 #[unsafe(no_mangle)]
 extern "C" fn getaddrinfo(
     _: *const c_char,

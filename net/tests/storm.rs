@@ -1,7 +1,9 @@
-//! Spares come and go: tasks that block, spin, step aside, sleep, talk over channels and sockets, while the number of workers moves up and
-//! down. In the end every task has ended, every message has arrived, and as many threads are there as there were.
+//! Spares come and go: tasks that block, spin, step aside, sleep, talk over channels and sockets,
+//! while the number of workers moves up and down. In the end every task has ended, every message
+//! has arrived, and as many threads are there as there were.
 //!
-//! Five seconds of it always, a minute with `--ignored`. A failure prints a seed for the tasks' steps; how they meet is up to the machine.
+//! Five seconds of it always, a minute with `--ignored`. A failure prints a seed for the tasks'
+//! steps; how they meet is up to the machine.
 
 use std::env;
 use std::hint::spin_loop;
@@ -21,7 +23,8 @@ const TASKS: usize = 120;
 /// Fewer than might be stuck at once, so that the bound is reached now and then.
 const MAX_THREADS: usize = 16;
 
-/// How long the last tasks may take to end, on a machine that does much else: only a hang lasts as long.
+/// How long the last tasks may take to end, on a machine that does much else: only a hang lasts as
+/// long.
 const HANG: Duration = Duration::from_secs(200);
 
 /// Steele, Lea and Flood's SplitMix64.

@@ -14,8 +14,8 @@ async fn socket() -> io::Result<UdpSocket> {
     UdpSocket::bind("127.0.0.1:0").await
 }
 
-/// An address that refuses datagrams for as long as the socket lives: it has the port, so that nobody else is given it, and takes only what
-/// comes from itself.
+/// An address that refuses datagrams for as long as the socket lives: it has the port, so that
+/// nobody else is given it, and takes only what comes from itself.
 async fn refusing() -> io::Result<(UdpSocket, SocketAddr)> {
     let socket = socket().await?;
     let address = socket.local_addr()?;

@@ -1,17 +1,21 @@
-//! What `#[runtime::main]` and `#[runtime::test]` expand to; nobody else calls it, and it may change in any release.
+//! What `#[runtime::main]` and `#[runtime::test]` expand to; nobody else calls it, and it may
+//! change in any release.
 //!
-//! The generated function makes the body's future, asks [`probe`] which [path](ChooseTask) it can take, and calls `run` on the answer:
+//! The generated function makes the body's future, asks [`probe`] which [path](ChooseTask) it can
+//! take, and calls `run` on the answer:
 //!
-//! - [`AsTask`]: the future and its output are `Send`. It runs as a task on the workers, so that waking it and being woken by it cost no
-//!   hop to another thread.
+//! - [`AsTask`]: the future and its output are `Send`. It runs as a task on the workers, so that
+//!   waking it and being woken by it cost no hop to another thread.
 //! - [`OnThread`]: they are not. It runs inside `block_on` on the calling thread.
 //!
-//! The choice is made by the compiler, through method lookup: `(&probe).path()` finds [`ChooseTask`] for `Probe<F>` if its bounds hold,
-//! and otherwise, one `&` further, [`ChooseThread`] for `&Probe<F>`.
+//! The choice is made by the compiler, through method lookup: `(&probe).path()` finds
+//! [`ChooseTask`] for `Probe<F>` if its bounds hold, and otherwise, one `&` further,
+//! [`ChooseThread`] for `&Probe<F>`.
 //!
-//! Either way the runtime is shut down at the end, also by a panic. A program does not wait for what is left, as in Go: a task that spins
-//! or a blocking job that hangs keeps it alive for `LAST_POLLS` and no longer. A test drops its runtime in the ordinary way, so that
-//! nothing leaks into the next test.
+//! Either way the runtime is shut down at the end, also by a panic. A program does not wait for
+//! what is left, as in Go: a task that spins or a blocking job that hangs keeps it alive for
+//! `LAST_POLLS` and no longer. A test drops its runtime in the ordinary way, so that nothing leaks
+//! into the next test.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -31,12 +35,13 @@ use crate::{Builder, Runtime};
 
 pub use std::process::ExitCode;
 
-/// How long a program that ends waits for polls that are under way. Without that a task which happens to run at this moment, say its
-/// first poll, would vanish with the process instead of being dropped. Thousands of times an ordinary poll; too short to be felt.
+/// How long a program that ends waits for polls that are under way. Without that a task which
+/// happens to run at this moment, say its first poll, would vanish with the process instead of
+/// being dropped. Thousands of times an ordinary poll; too short to be felt.
 const LAST_POLLS: Duration = Duration::from_millis(50);
 
-/// How long a test that checks for leaks waits for tasks which wait for a timer, say, and may end by themselves. A test that fails takes so
-/// long at the most, and one that passes hardly any time.
+/// How long a test that checks for leaks waits for tasks which wait for a timer, say, and may end
+/// by themselves. A test that fails takes so long at the most, and one that passes hardly any time.
 const LAST_TASKS: Duration = Duration::from_secs(5);
 
 /// Holds the user's return type to what `fn main` may return.
@@ -167,7 +172,8 @@ impl Drop for Started {
     }
 }
 
-/// Runs a test as often as it says, each time with a seed of its own; once where `SEED` in the environment names it.
+/// Runs a test as often as it says, each time with a seed of its own; once where `SEED` in the
+/// environment names it.
 pub fn until_one_fails<T: Verdict>(entry: Entry, runs: usize, run: impl Fn(Entry) -> T) -> T {
     let runs = if env::var_os("SEED").is_some() {
         1
@@ -207,7 +213,8 @@ pub fn reported<F>(future: F) -> Reported<F> {
 }
 
 pin_project! {
-    /// Turns the future's value into an exit code where it arises, so that a value that is not `Send` never has to travel.
+    /// Turns the future's value into an exit code where it arises, so that a value that is not
+    /// `Send` never has to travel.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub struct Reported<F> {
@@ -271,7 +278,8 @@ pub trait ChooseThread {
     }
 }
 
-// Without a bound on `F`, so that what is wrong with a type is said in terms of that type and not of this method.
+// Without a bound on `F`, so that what is wrong with a type is said in terms of that type and not
+// of this method.
 impl<F> ChooseThread for &Probe<F> {}
 
 /// Runs the future as a task.

@@ -1,7 +1,8 @@
 //! `block_on`: a future on the calling thread, which sleeps between polls.
 //!
-//! The future is not a task: it stays on its thread, since it need not be `Send`, and a thread that also ran tasks could be held up by
-//! one of them just when its own future becomes ready. What `#[runtime::main]` does with a `Send` body is better: it runs as a task.
+//! The future is not a task: it stays on its thread, since it need not be `Send`, and a thread that
+//! also ran tasks could be held up by one of them just when its own future becomes ready. What
+//! `#[runtime::main]` does with a `Send` body is better: it runs as a task.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -45,7 +46,8 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
     }
 }
 
-/// The thread is inside `block_on`: a paused clock has to know, since this thread can make tasks run.
+/// The thread is inside `block_on`: a paused clock has to know, since this thread can make tasks
+/// run.
 struct Inside<'a>(&'a Scheduler);
 
 impl<'a> Inside<'a> {

@@ -21,8 +21,8 @@ const MAX_BLOCKING_THREADS: usize = 512;
 /// An idle pool thread ends after this; Tokio's default.
 const BLOCKING_KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Worker threads at a time, stuck ones included. Go allows 10,000 and then dies; a program with so many tasks that block has another
-/// problem, and each thread costs a stack.
+/// Worker threads at a time, stuck ones included. Go allows 10,000 and then dies; a program with so
+/// many tasks that block has another problem, and each thread costs a stack.
 const MAX_THREADS: usize = 512;
 
 /// A bound against slips of the finger: more threads than a machine has room for.
@@ -34,8 +34,9 @@ const TIME_SLICE: Duration = Duration::from_millis(10);
 /// So long that no reasonable computation between two awaits takes it.
 const REPORT_STUCK: Duration = Duration::from_secs(1);
 
-/// With a seed: so long that a poll which takes it has not just been held up by the machine, since the hand-over to another thread is
-/// the end of reproducibility. Where tasks wait, an eighth of it counts for one that computes, and a sixty-fourth, ten seconds, for one that blocks.
+/// With a seed: so long that a poll which takes it has not just been held up by the machine, since
+/// the hand-over to another thread is the end of reproducibility. Where tasks wait, an eighth of it
+/// counts for one that computes, and a sixty-fourth, ten seconds, for one that blocks.
 const SEEDED_SLICE: Duration = Duration::from_secs(640);
 
 /// Builds a [`Runtime`] with settings of your own.
@@ -100,9 +101,10 @@ impl Builder {
         }
     }
 
-    /// How many workers run tasks at a time. The default is the environment's `RUNTIME_MAXPROCS`, else the number of CPUs that the
-    /// affinity mask and the cgroup quotas leave to this process: the strictest of all its cgroups, rounded up. That default follows the
-    /// limits when they change while the program runs, within a second or two; a number that was set stays.
+    /// How many workers run tasks at a time. The default is the environment's `RUNTIME_MAXPROCS`,
+    /// else the number of CPUs that the affinity mask and the cgroup quotas leave to this process:
+    /// the strictest of all its cgroups, rounded up. That default follows the limits when they
+    /// change while the program runs, within a second or two; a number that was set stays.
     ///
     /// # Panics
     ///
@@ -126,7 +128,8 @@ impl Builder {
         self
     }
 
-    /// The name that threads begin with: `name-0` for the first worker, `name-blocking-0` for the first pool thread.
+    /// The name that threads begin with: `name-0` for the first worker, `name-blocking-0` for the
+    /// first pool thread.
     ///
     /// # Panics
     ///
@@ -166,7 +169,8 @@ impl Builder {
         self
     }
 
-    /// How many threads [`spawn_blocking`](crate::spawn_blocking) may use at once; further jobs wait in line. 512 by default.
+    /// How many threads [`spawn_blocking`](crate::spawn_blocking) may use at once; further jobs
+    /// wait in line. 512 by default.
     ///
     /// # Panics
     ///
@@ -205,9 +209,11 @@ impl Builder {
         self
     }
 
-    /// How long a task may stay in one poll before it is asked to yield at its next operation, and before its worker is replaced if it
-    /// does not. 10 ms by default, as in Go. Where ready tasks wait and no worker is free, an eighth of this is enough, in
-    /// CPU time, and more of it the more such polls compete for the CPUs; one that blocks its thread (a sleep, a lock, a read) gets a sixty-fourth.
+    /// How long a task may stay in one poll before it is asked to yield at its next operation, and
+    /// before its worker is replaced if it does not. 10 ms by default, as in Go. Where ready tasks
+    /// wait and no worker is free, an eighth of this is enough, in CPU time, and more of it the
+    /// more such polls compete for the CPUs; one that blocks its thread (a sleep, a lock, a read)
+    /// gets a sixty-fourth.
     ///
     /// # Panics
     ///
@@ -232,8 +238,9 @@ impl Builder {
         self
     }
 
-    /// How many worker threads there may be at once, those included that are stuck in a task which blocks or spins. Each such thread
-    /// is replaced until this number is reached; then ready tasks have to wait. 512 by default; never less than `max_procs`.
+    /// How many worker threads there may be at once, those included that are stuck in a task which
+    /// blocks or spins. Each such thread is replaced until this number is reached; then ready tasks
+    /// have to wait. 512 by default; never less than `max_procs`.
     ///
     /// # Panics
     ///
@@ -260,7 +267,8 @@ impl Builder {
         self
     }
 
-    /// After how long in one poll a task is named on stderr, once; `None` never. A second by default.
+    /// After how long in one poll a task is named on stderr, once; `None` never. A second by
+    /// default.
     ///
     /// ```
     /// use std::time::Duration;
@@ -276,13 +284,16 @@ impl Builder {
         self
     }
 
-    /// Whether [`block_on`](Runtime::block_on) panics when nothing can ever wake it: every task of the process' runtimes sleeps, no timer
-    /// is armed, no descriptor waited for, no blocking job is there, no signal has a handler, and every other thread of the process
-    /// sleeps until somebody wakes it, as one does that waits for a lock or a channel of std. It is noticed within a second, by a thread that
-    /// sleeps otherwise. On by default; only Linux tells enough to know.
+    /// Whether [`block_on`](Runtime::block_on) panics when nothing can ever wake it: every task of
+    /// the process' runtimes sleeps, no timer is armed, no descriptor waited for, no blocking job
+    /// is there, no signal has a handler, and every other thread of the process sleeps until
+    /// somebody wakes it, as one does that waits for a lock or a channel of std. It is noticed
+    /// within a second, by a thread that sleeps otherwise. On by default; only Linux tells enough
+    /// to know.
     ///
-    /// In a [`#[runtime::test]`](macro@crate::test) the harness's first thread does not count. Where a thread that may go on by itself keeps the test
-    /// from being told, that thread is named on stderr after ten seconds.
+    /// In a [`#[runtime::test]`](macro@crate::test) the harness's first thread does not count.
+    /// Where a thread that may go on by itself keeps the test from being told, that thread is named
+    /// on stderr after ten seconds.
     ///
     /// The environment's `RUNTIME_DEBUG=deadlock=0` turns it off, whatever is said here.
     ///
@@ -298,12 +309,13 @@ impl Builder {
         self
     }
 
-    /// Whether SIGQUIT (Ctrl-\ in a terminal) prints the [`Dump`](crate::Dump) of every runtime of the process on stderr and ends the
-    /// process with status 2. It works also when every worker is stuck. Nothing else of the process is run: no destructor, no exit
-    /// handler. Once installed it stays.
+    /// Whether SIGQUIT (Ctrl-\ in a terminal) prints the [`Dump`](crate::Dump) of every runtime of
+    /// the process on stderr and ends the process with status 2. It works also when every worker is
+    /// stuck. Nothing else of the process is run: no destructor, no exit handler. Once installed it
+    /// stays.
     ///
-    /// Off by default, and on for [`#[runtime::main]`](macro@crate::main). The environment's `RUNTIME_DEBUG=sigquit=0` turns it off, and
-    /// `sigquit=1` on, whatever is said here.
+    /// Off by default, and on for [`#[runtime::main]`](macro@crate::main). The environment's
+    /// `RUNTIME_DEBUG=sigquit=0` turns it off, and `sigquit=1` on, whatever is said here.
     ///
     /// ```
     /// let rt = runtime::Builder::new().dump_on_sigquit(true).build()?;
@@ -318,8 +330,8 @@ impl Builder {
         self
     }
 
-    /// What else happens when a task panics whose [`JoinHandle`](crate::JoinHandle) nobody holds, beside its being printed: nothing by
-    /// default.
+    /// What else happens when a task panics whose [`JoinHandle`](crate::JoinHandle) nobody holds,
+    /// beside its being printed: nothing by default.
     ///
     /// ```no_run
     /// use runtime::{Builder, UnhandledPanic};
@@ -338,10 +350,11 @@ impl Builder {
         self
     }
 
-    /// Whether the runtime's clock is paused from the beginning: see [`time::pause`](crate::time::pause). Off by default.
+    /// Whether the runtime's clock is paused from the beginning: see
+    /// [`time::pause`](crate::time::pause). Off by default.
     ///
-    /// Such a runtime runs one task at a time, whatever [`max_procs`](Self::max_procs) says, and has a seed: the one that is set, else
-    /// the environment's `SEED`, else a new one each time.
+    /// Such a runtime runs one task at a time, whatever [`max_procs`](Self::max_procs) says, and
+    /// has a seed: the one that is set, else the environment's `SEED`, else a new one each time.
     ///
     /// ```
     /// use std::time::Duration;
@@ -357,17 +370,19 @@ impl Builder {
         self
     }
 
-    /// Makes runs reproducible: all that is chosen at random, such as the arm of a `select!`, follows from `seed`, and so does the order in
-    /// which tasks run. Two runs with the same seed are the same, if all that tasks see is.
+    /// Makes runs reproducible: all that is chosen at random, such as the arm of a `select!`,
+    /// follows from `seed`, and so does the order in which tasks run. Two runs with the same seed
+    /// are the same, if all that tasks see is.
     ///
-    /// Such a runtime runs one task at a time, whatever [`max_procs`](Self::max_procs) says, and its
-    /// [`time_slice`](Self::time_slice) is more than a minute unless it is set. Its order of running is shuffled: another seed is another
-    /// order, and may show another mistake. Not reproducible is what comes from outside: the time, unless it is
-    /// [paused](Self::start_paused), sockets, blocking jobs and `block_in_place`, other threads, and a future inside `block_on` that
-    /// works side by side with tasks.
+    /// Such a runtime runs one task at a time, whatever [`max_procs`](Self::max_procs) says, and
+    /// its [`time_slice`](Self::time_slice) is more than a minute unless it is set. Its order of
+    /// running is shuffled: another seed is another order, and may show another mistake. Not
+    /// reproducible is what comes from outside: the time, unless it is
+    /// [paused](Self::start_paused), sockets, blocking jobs and `block_in_place`, other threads,
+    /// and a future inside `block_on` that works side by side with tasks.
     ///
-    /// If the thread that drops the runtime panics, the seed is printed on stderr. Random numbers for the test itself:
-    /// [`task::random()`](crate::task::random()).
+    /// If the thread that drops the runtime panics, the seed is printed on stderr. Random numbers
+    /// for the test itself: [`task::random()`](crate::task::random()).
     ///
     /// ```
     /// let rt = runtime::Builder::new().seed(7).build()?;
@@ -392,8 +407,9 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the system refuses a thread or the reactor's descriptors, or if `RUNTIME_MAXPROCS` is set to what is no number, or
-    /// `RUNTIME_DEBUG` to what makes no sense; for a paused runtime also if `SEED` is set to what is no number.
+    /// If the system refuses a thread or the reactor's descriptors, or if `RUNTIME_MAXPROCS` is set
+    /// to what is no number, or `RUNTIME_DEBUG` to what makes no sense; for a paused runtime also
+    /// if `SEED` is set to what is no number.
     ///
     /// ```
     /// let rt = runtime::Builder::new().max_procs(1).build()?;
@@ -445,7 +461,8 @@ impl Builder {
         })
     }
 
-    /// How many workers there are to be; and what that follows from, where nobody has said a number.
+    /// How many workers there are to be; and what that follows from, where nobody has said a
+    /// number.
     fn procs(&self, seeded: bool) -> io::Result<(usize, Option<CpuLimits>)> {
         let asked = match self.max_procs {
             _ if seeded => Some(1),

@@ -1,31 +1,40 @@
-//! The deadlock check: nothing in this runtime can ever run again, so the thread inside `block_on` is told, instead of waiting for ever.
+//! The deadlock check: nothing in this runtime can ever run again, so the thread inside `block_on`
+//! is told, instead of waiting for ever.
 //!
-//! The monitor asks when everything has been calm for a while, so that no worker ever spends a cycle on it. The answer has to be right
-//! every time it is "deadlock"; in doubt it is "not now". It is, when at one moment all of this holds:
+//! The monitor asks when everything has been calm for a while, so that no worker ever spends a
+//! cycle on it. The answer has to be right every time it is "deadlock"; in doubt it is "not now".
+//! It is, when at one moment all of this holds:
 //!
-//! 1. every worker of every runtime of the process sleeps, without a token to wake it and without a deadline; so does every thread
-//!    inside `block_on`, and every thread for blocking jobs; no monitor is at work;
+//! 1. every worker of every runtime of the process sleeps, without a token to wake it and without a
+//!    deadline; so does every thread inside `block_on`, and every thread for blocking jobs; no
+//!    monitor is at work;
 //! 2. no queue holds a task, no timer is armed, nobody waits for a descriptor;
 //! 3. no handler for a signal is installed;
 //! 4. every other thread of the process sleeps until another one wakes it ([`strangers`]).
 //!
-//! Then no thread runs, and the system has no reason to let one run: nothing happens any more, whoever holds whatever waker.
+//! Then no thread runs, and the system has no reason to let one run: nothing happens any more,
+//! whoever holds whatever waker.
 //!
-//! **One moment.** The facts are read one after another, while threads move. But each sleeper has a number that grows with each sleep. Two
-//! looks that find all of them asleep and the numbers equal prove that all slept all the time between the looks; and what can only be
-//! changed by a thread that runs did not change. Strangers are looked at in between, twice likewise ([`settled`]), and in between again
-//! the threads are counted: at that moment there are as many as were listed before, and these sleep all, so that there is no other.
+//! **One moment.** The facts are read one after another, while threads move. But each sleeper has a
+//! number that grows with each sleep. Two looks that find all of them asleep and the numbers equal
+//! prove that all slept all the time between the looks; and what can only be changed by a thread
+//! that runs did not change. Strangers are looked at in between, twice likewise ([`settled`]), and
+//! in between again the threads are counted: at that moment there are as many as were listed
+//! before, and these sleep all, so that there is no other.
 //!
-//! Facts that only sleeping threads could change (2) need not be read at the same moment: they are read in both looks, and a change
-//! between reading them and the moment is a thread that ran, which is either one of ours, whose number grows, or a stranger, who
-//! is in the list of threads, or is gone and has left a token that the second look finds.
+//! Facts that only sleeping threads could change (2) need not be read at the same moment: they are
+//! read in both looks, and a change between reading them and the moment is a thread that ran, which
+//! is either one of ours, whose number grows, or a stranger, who is in the list of threads, or is
+//! gone and has left a token that the second look finds.
 //!
-//! **Not now** may become "deadlock" without anybody's waking up: a strange thread ends. So the monitor asks again a few times, at ever
-//! longer intervals. Where a timer or a descriptor is waited for, a worker will wake, and the monitor with it.
+//! **Not now** may become "deadlock" without anybody's waking up: a strange thread ends. So the
+//! monitor asks again a few times, at ever longer intervals. Where a timer or a descriptor is
+//! waited for, a worker will wake, and the monitor with it.
 //!
-//! **Tests.** The process' first thread is the harness's there: it waits for the tests, with a limit of time, and wakes no task. It does not
-//! count. All others do, those of other tests, too: one that was there before this test began may yet serve it, as the pool of some library
-//! that an earlier test has used.
+//! **Tests.** The process' first thread is the harness's there: it waits for the tests, with a
+//! limit of time, and wakes no task. It does not count. All others do, those of other tests, too:
+//! one that was there before this test began may yet serve it, as the pool of some library that an
+//! earlier test has used.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -45,24 +54,27 @@ const TASKS_SHOWN: usize = 100;
 /// When to ask again after a first doubt; each further time it is twice as long.
 pub(crate) const FIRST_DOUBT: Duration = Duration::from_millis(100);
 
-/// No more questions after this interval: all in all less than two minutes. A thread that lives so long may well live for ever, and each
-/// question costs an idle program some system calls.
+/// No more questions after this interval: all in all less than two minutes. A thread that lives so
+/// long may well live for ever, and each question costs an idle program some system calls.
 pub(crate) const LAST_DOUBT: Duration = Duration::from_secs(60);
 
-/// In a test the other tests' threads are what is doubted: they end in the end, and until then one asks once a second.
+/// In a test the other tests' threads are what is doubted: they end in the end, and until then one
+/// asks once a second.
 pub(crate) const TEST_DOUBT: Duration = Duration::from_secs(1);
 
 /// Every runtime that is not shut down.
 static RUNTIMES: Mutex<Vec<Weak<Scheduler>>> = Mutex::new(Vec::new());
 
-/// Held while a check is made, from the first look to the report: a monitor that reports is at work, and is not seen by others as such.
+/// Held while a check is made, from the first look to the report: a monitor that reports is at
+/// work, and is not seen by others as such.
 static CHECK: Mutex<()> = Mutex::new(());
 
 /// What came of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Answer {
-    /// Nobody is stuck, or was told; or a worker will wake in any case. Nothing to ask until one does.
+    /// Nobody is stuck, or was told; or a worker will wake in any case. Nothing to ask until one
+    /// does.
     Settled,
     /// Something might still happen, or might not.
     NotNow,
@@ -93,7 +105,8 @@ impl Harness {
 
     /// This is one: the process began with the harness.
     pub(crate) fn of_tests() -> Self {
-        // Where the system does not tell, it tells of no deadlock either. With `--test-threads=1` the thread is the test's own, and counts.
+        // Where the system does not tell, it tells of no deadlock either. With `--test-threads=1`
+        // the thread is the test's own, and counts.
         Self(threads::first().filter(|&first| Some(first) != threads::current()))
     }
 
@@ -115,7 +128,8 @@ pub(crate) fn enter(scheduler: &Arc<Scheduler>) {
 
 /// From now on its threads are strangers to others.
 pub(crate) fn leave(scheduler: &Arc<Scheduler>) {
-    // After a check that is under way: it holds counts on all schedulers, and what they keep is to be gone with the runtime.
+    // After a check that is under way: it holds counts on all schedulers, and what they keep is to
+    // be gone with the runtime.
     let _check = CHECK
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -134,7 +148,8 @@ fn runtimes() -> MutexGuard<'static, Vec<Weak<Scheduler>>> {
 }
 
 impl Scheduler {
-    /// Asks whether anything can ever happen here. Called by this runtime's monitor, which is the one thread at work if not.
+    /// Asks whether anything can ever happen here. Called by this runtime's monitor, which is the
+    /// one thread at work if not.
     pub(crate) fn look_for_deadlock(&self) -> Answer {
         let Some(harness) = self.detects_deadlock() else {
             return Answer::Settled;
@@ -160,7 +175,8 @@ impl Scheduler {
         }
     }
 
-    /// The names of the threads that keep this from being called a deadlock, if there is nothing else that does.
+    /// The names of the threads that keep this from being called a deadlock, if there is nothing
+    /// else that does.
     pub(crate) fn strangers_awake(&self) -> Vec<String> {
         let (Some(harness), Ok(all)) = (self.detects_deadlock(), look_at_all()) else {
             return Vec::new();
@@ -170,7 +186,8 @@ impl Scheduler {
         awake.filter_map(strangers::name).collect()
     }
 
-    /// The one that has waited in `block_on` for longest. One at a time: the end of one may be what another waits for.
+    /// The one that has waited in `block_on` for longest. One at a time: the end of one may be what
+    /// another waits for.
     fn first_asleep(&self) -> Option<Arc<Sleeper>> {
         let mut all = self.sleepers().all().into_iter();
         all.find(|sleeper| sleeper.asleep().is_some())
@@ -196,7 +213,8 @@ impl Scheduler {
                 return Err(Motion);
             }
             if slot.is_vacant() {
-                // Its last owner may be about to end: then it is a strange thread. A new one would count its sleep.
+                // Its last owner may be about to end: then it is a strange thread. A new one would
+                // count its sleep.
                 still.sleeps.push(slot.counters.parks());
                 continue;
             }
@@ -229,7 +247,8 @@ fn look_at_all() -> Result<Vec<Still>, Motion> {
         .collect()
 }
 
-/// Whether nobody acts but this thread: all that are no runtime's sleep until another one wakes them, and there is nobody to act on a signal.
+/// Whether nobody acts but this thread: all that are no runtime's sleep until another one wakes
+/// them, and there is nobody to act on a signal.
 fn nobody_else(all: &[Still], harness: Harness) -> Result<(), Motion> {
     if threads::awaits_signal() != Some(false) {
         return Err(Motion);
@@ -261,7 +280,8 @@ fn strange(
     threads.into_iter().filter(move |thread| !known(thread))
 }
 
-/// Two looks that see the same, and a question in between: what the looks say then held at the moment of the question.
+/// Two looks that see the same, and a question in between: what the looks say then held at the
+/// moment of the question.
 ///
 /// A look is `Ok` with the numbers of all sleeps, if all sleep.
 pub(crate) fn settled<T: PartialEq>(

@@ -1,8 +1,10 @@
-//! The verdict against a program that is always about to fall asleep: one token goes from hand to hand, by every means there is, and
-//! whoever does not have it sleeps. Meanwhile the question is asked without a pause. It must never be answered by "deadlock" while the
-//! token lives, and must be in the end, when it is dropped.
+//! The verdict against a program that is always about to fall asleep: one token goes from hand to
+//! hand, by every means there is, and whoever does not have it sleeps. Meanwhile the question is
+//! asked without a pause. It must never be answered by "deadlock" while the token lives, and must
+//! be in the end, when it is dropped.
 //!
-//! The process must have no other test's threads, so that the test starts this program again with itself as the only test.
+//! The process must have no other test's threads, so that the test starts this program again with
+//! itself as the only test.
 
 use std::collections::VecDeque;
 use std::env;

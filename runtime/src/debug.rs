@@ -1,7 +1,8 @@
 //! `RUNTIME_DEBUG`: what the environment asks of a runtime, as `GODEBUG` does for a Go program.
 //!
-//! A list of `name=value`, with commas between. Unknown names are ignored, since a program may be older than the page that somebody has
-//! read; a value that makes no sense is an error, since silence would look like success.
+//! A list of `name=value`, with commas between. Unknown names are ignored, since a program may be
+//! older than the page that somebody has read; a value that makes no sense is an error, since
+//! silence would look like success.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -17,8 +18,8 @@ pub(crate) struct DebugOptions {
     pub(crate) deadlock: Option<bool>,
     /// `sigquit=0`: SIGQUIT is left to the system.
     pub(crate) sigquit: Option<bool>,
-    /// `monitor=0`: nobody watches the workers. For measuring what that costs; a task that holds its worker up then stalls others, and
-    /// whatever else the monitor does is left undone.
+    /// `monitor=0`: nobody watches the workers. For measuring what that costs; a task that holds
+    /// its worker up then stalls others, and whatever else the monitor does is left undone.
     pub(crate) monitor: Option<bool>,
 }
 

@@ -1,10 +1,13 @@
-//! The dump: every task of a runtime, what it does or why it waits, and where; printed the way Go prints goroutines.
+//! The dump: every task of a runtime, what it does or why it waits, and where; printed the way Go
+//! prints goroutines.
 //!
-//! It is read off the tasks themselves, by walking the slab: nobody is stopped, no worker has to take part, and no lock is taken that a
-//! worker holds while it polls. So it works when every worker is stuck. In return it is no snapshot of one moment: each task is shown
-//! as it was when the walk came by.
+//! It is read off the tasks themselves, by walking the slab: nobody is stopped, no worker has to
+//! take part, and no lock is taken that a worker holds while it polls. So it works when every
+//! worker is stuck. In return it is no snapshot of one moment: each task is shown as it was when
+//! the walk came by.
 //!
-//! A task's note about its wait is believed only if the task was parked before the note was read and after, with the same note.
+//! A task's note about its wait is believed only if the task was parked before the note was read
+//! and after, with the same note.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -31,8 +34,9 @@ const LOOKS: usize = 4;
 ///         src/main.rs:5:5
 /// ```
 ///
-/// The first place is where the task waits, the second where it was spawned. The time is that of the wait so far, and is shown from one
-/// minute on. `{dump:#}` is Go's own form, with `goroutine 7`, for tools that read Go's traces.
+/// The first place is where the task waits, the second where it was spawned. The time is that of
+/// the wait so far, and is shown from one minute on. `{dump:#}` is Go's own form, with
+/// `goroutine 7`, for tools that read Go's traces.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -150,7 +154,8 @@ impl Dump {
         &self.tasks
     }
 
-    /// The threads that sleep inside `block_on`, or have slept there; in the order in which they first did.
+    /// The threads that sleep inside `block_on`, or have slept there; in the order in which they
+    /// first did.
     ///
     /// ```
     /// # runtime::block_on(async {

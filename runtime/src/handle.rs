@@ -22,8 +22,8 @@ pub(crate) const NO_RUNTIME: &str = "no runtime: call this from a task, or insid
 
 /// A handle of a runtime: spawns onto it from anywhere.
 ///
-/// Cloning it is one atomic increment. It does not keep the runtime going: on a runtime that has ended, tasks are dropped unrun and
-/// their handles say that they were cancelled.
+/// Cloning it is one atomic increment. It does not keep the runtime going: on a runtime that has
+/// ended, tasks are dropped unrun and their handles say that they were cancelled.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -74,7 +74,8 @@ impl Handle {
         }
     }
 
-    /// The runtime that the calling thread is in: as a worker, or by [`enter`](Self::enter) or `block_on`.
+    /// The runtime that the calling thread is in: as a worker, or by [`enter`](Self::enter) or
+    /// `block_on`.
     ///
     /// # Errors
     ///
@@ -113,7 +114,8 @@ impl Handle {
         self.scheduler.spawn(future, Location::caller())
     }
 
-    /// Spawns a task on this runtime, and notes `place` as where that was: see [`task::spawn_at`](crate::task::spawn_at).
+    /// Spawns a task on this runtime, and notes `place` as where that was: see
+    /// [`task::spawn_at`](crate::task::spawn_at).
     ///
     /// ```
     /// use std::panic::Location;
@@ -133,7 +135,8 @@ impl Handle {
         self.scheduler.spawn(future, place)
     }
 
-    /// Runs blocking code on a thread of this runtime's pool: see [`spawn_blocking`](crate::spawn_blocking).
+    /// Runs blocking code on a thread of this runtime's pool: see
+    /// [`spawn_blocking`](crate::spawn_blocking).
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -152,7 +155,8 @@ impl Handle {
         self.scheduler.spawn_blocking(f, Location::caller())
     }
 
-    /// Runs a future to its end on the calling thread, inside this runtime: see [`Runtime::block_on`](crate::Runtime::block_on).
+    /// Runs a future to its end on the calling thread, inside this runtime: see
+    /// [`Runtime::block_on`](crate::Runtime::block_on).
     ///
     /// # Panics
     ///
@@ -172,10 +176,12 @@ impl Handle {
         block_on::block_on(&self.scheduler, future)
     }
 
-    /// Makes this the calling thread's current runtime until the guard is dropped, so that `spawn`, timers and sockets find it.
+    /// Makes this the calling thread's current runtime until the guard is dropped, so that `spawn`,
+    /// timers and sockets find it.
     ///
-    /// Guards nest: one that is dropped before a later one of the same thread ends that one as well. Inside a task, or a job of
-    /// [`spawn_blocking`](crate::spawn_blocking), a guard lasts no longer than the poll, or the job, that made it, even if it is forgotten.
+    /// Guards nest: one that is dropped before a later one of the same thread ends that one as
+    /// well. Inside a task, or a job of [`spawn_blocking`](crate::spawn_blocking), a guard lasts no
+    /// longer than the poll, or the job, that made it, even if it is forgotten.
     ///
     /// ```
     /// let rt = runtime::Runtime::new()?;
@@ -210,8 +216,8 @@ impl Handle {
 
     /// Every task of this runtime: what it does, why, where and for how long it waits.
     ///
-    /// It stops nobody and takes part in nothing, so it works also when every worker is stuck. It takes time and memory in proportion to
-    /// the number of tasks.
+    /// It stops nobody and takes part in nothing, so it works also when every worker is stuck. It
+    /// takes time and memory in proportion to the number of tasks.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -225,18 +231,23 @@ impl Handle {
         self.scheduler.dump()
     }
 
-    /// Tasks that can never be woken again: every handle of what they wait for is held by tasks in the same position.
+    /// Tasks that can never be woken again: every handle of what they wait for is held by tasks in
+    /// the same position.
     ///
-    /// A task that is listed is parked, and nothing can ever wake it: no handle, no timer, no descriptor, no thread, no waker in unknown
-    /// hands, and nobody can abort it. Known are channels and `select!`, [`never`](https://docs.rs/weftline-sync), `WaitGroup`, the ends of
-    /// other tasks, futures that nobody wakes, and the other primitives of `sync` where they lie in the task itself. A task is
-    /// *not* listed, though it may be leaked, if a handle lies on the heap (in a `Box`, a `Vec`, an `Arc`), in another thread, in
-    /// `block_on`, or in a task that may still run; or if somebody who may still act holds its [`JoinHandle`].
+    /// A task that is listed is parked, and nothing can ever wake it: no handle, no timer, no
+    /// descriptor, no thread, no waker in unknown hands, and nobody can abort it. Known are
+    /// channels and `select!`, [`never`](https://docs.rs/weftline-sync), `WaitGroup`, the ends of
+    /// other tasks, futures that nobody wakes, and the other primitives of `sync` where they lie in
+    /// the task itself. A task is *not* listed, though it may be leaked, if a handle lies on the
+    /// heap (in a `Box`, a `Vec`, an `Arc`), in another thread, in `block_on`, or in a task that
+    /// may still run; or if somebody who may still act holds its [`JoinHandle`].
     ///
-    /// To find out it makes a copy of the process (`fork`), and drops the futures of parked tasks there, cut off from everything: their
-    /// destructors run, and have no effect outside. The thread that calls waits meanwhile, some milliseconds as a rule, and longer with much
-    /// memory or very many tasks (about 5 µs of CPU time for each parked one); other tasks go on. Linux on x86-64 and 64-bit ARM only: elsewhere, and where the system refuses,
-    /// [`Leaks::unknown`] says so.
+    /// To find out it makes a copy of the process (`fork`), and drops the futures of parked tasks
+    /// there, cut off from everything: their destructors run, and have no effect outside. The
+    /// thread that calls waits meanwhile, some milliseconds as a rule, and longer with much memory
+    /// or very many tasks (about 5 µs of CPU time for each parked one); other tasks go on. Linux on
+    /// x86-64 and 64-bit ARM only: elsewhere, and where the system refuses, [`Leaks::unknown`] says
+    /// so.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -264,9 +275,10 @@ impl Handle {
         self.scheduler.metrics()
     }
 
-    /// Changes how many workers run tasks at a time, and returns what it was. More start at once; surplus ones sleep as soon as they
-    /// are through with the task they run, and what waits in their queues goes to the others; their threads end when they have not been
-    /// needed for a second. The number no longer follows the limits of the process, as the default does.
+    /// Changes how many workers run tasks at a time, and returns what it was. More start at once;
+    /// surplus ones sleep as soon as they are through with the task they run, and what waits in
+    /// their queues goes to the others; their threads end when they have not been needed for a
+    /// second. The number no longer follows the limits of the process, as the default does.
     ///
     /// # Panics
     ///
@@ -290,7 +302,8 @@ impl Handle {
         self.scheduler.set_max_procs(n)
     }
 
-    /// What the runtime's random choices follow from, if that is set: see [`Builder::seed`](crate::Builder::seed).
+    /// What the runtime's random choices follow from, if that is set: see
+    /// [`Builder::seed`](crate::Builder::seed).
     ///
     /// ```
     /// let rt = runtime::Builder::new().seed(7).build()?;

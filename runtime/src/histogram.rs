@@ -1,7 +1,8 @@
 //! Histograms of times, in powers of two.
 //!
-//! A worker counts into its own [`Counts`], by plain loads and stores; whoever asks sums them into a [`Histogram`]. Sixty-four buckets
-//! hold every time there is, and a percentile is right to a factor of two, which is what one wants to know of a latency.
+//! A worker counts into its own [`Counts`], by plain loads and stores; whoever asks sums them into
+//! a [`Histogram`]. Sixty-four buckets hold every time there is, and a percentile is right to a
+//! factor of two, which is what one wants to know of a latency.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -53,8 +54,9 @@ impl Histogram {
         self.buckets.iter().sum()
     }
 
-    /// A time that so many of a hundred did not exceed: the upper end of its bucket, so at most twice the true one. `None`: nothing was
-    /// counted. `percentile(50.0)` is the median, `percentile(100.0)` the end of the last bucket in use.
+    /// A time that so many of a hundred did not exceed: the upper end of its bucket, so at most
+    /// twice the true one. `None`: nothing was counted. `percentile(50.0)` is the median,
+    /// `percentile(100.0)` the end of the last bucket in use.
     ///
     /// # Panics
     ///
@@ -87,7 +89,8 @@ impl Histogram {
         bucket.map(end)
     }
 
-    /// The buckets in use, shortest times first: where one ends (it begins at half of that), and how many times fell into it.
+    /// The buckets in use, shortest times first: where one ends (it begins at half of that), and
+    /// how many times fell into it.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -174,7 +177,8 @@ impl fmt::Debug for Histogram {
 pub(crate) struct Counts([AtomicU64; BUCKETS]);
 
 impl Counts {
-    /// Counts a time of so many nanoseconds `n` times. Not an atomic addition: there is one writer. Relaxed: nothing rides on a count.
+    /// Counts a time of so many nanoseconds `n` times. Not an atomic addition: there is one writer.
+    /// Relaxed: nothing rides on a count.
     pub(crate) fn count(&self, nanos: u64, n: u64) {
         let bucket = &self.0[(nanos | 1).ilog2() as usize];
         bucket.store(bucket.load(Relaxed) + n, Relaxed);

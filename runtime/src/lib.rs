@@ -42,20 +42,22 @@
 //!
 //! # The way of a task
 //!
-//! **spawn → queue → poll → park → event → wake → queue.** [`spawn()`] puts a future into a slot of the calling worker's slab, one
-//! allocation with everything that belongs to the task, and into the worker's run-next slot. A worker takes it out and polls it. When
-//! it has to wait, it leaves its waker where the event will happen: in a channel (crate `sync`), a timer ([`time`]), a descriptor's
-//! readiness ([`io`]), and it is then in no queue and costs nothing but its memory. The event wakes it: it goes to the waking worker's
-//! run-next slot, and from there on as before.
+//! **spawn → queue → poll → park → event → wake → queue.** [`spawn()`] puts a future into a slot of
+//! the calling worker's slab, one allocation with everything that belongs to the task, and into the
+//! worker's run-next slot. A worker takes it out and polls it. When it has to wait, it leaves its
+//! waker where the event will happen: in a channel (crate `sync`), a timer ([`time`]), a
+//! descriptor's readiness ([`io`]), and it is then in no queue and costs nothing but its memory.
+//! The event wakes it: it goes to the waking worker's run-next slot, and from there on as before.
 //!
-//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`signal`], [`time`]; around them `runtime`, `builder`, `handle`,
-//! `block_on`; and what says why: [`dump`], `traceback`, `deadlock`, [`leaks`], `sigquit`, [`metrics`]. `docs/ARCHITECTURE.md` has the map,
+//! The modules in that order: `spawn`, [`task`], `scheduler`, [`io`], [`signal`], [`time`]; around
+//! them `runtime`, `builder`, `handle`, `block_on`; and what says why: [`dump`], `traceback`,
+//! `deadlock`, [`leaks`], `sigquit`, [`metrics`]. `docs/ARCHITECTURE.md` has the map,
 //! `scheduler/README.md` the protocol by which workers sleep and are woken.
 //!
 //! # Coming from Go, from Tokio
 //!
-//! Each item says in its last line what Go calls it. The names are Tokio's wherever the meaning is. `docs/FROM_GO.md` and
-//! `docs/FROM_TOKIO.md` have what differs.
+//! Each item says in its last line what Go calls it. The names are Tokio's wherever the meaning is.
+//! `docs/FROM_GO.md` and `docs/FROM_TOKIO.md` have what differs.
 #![doc(test(attr(deny(warnings))))]
 
 #[cfg(not(unix))]

@@ -1,8 +1,9 @@
 //! Metrics: what a runtime has done so far, and how it stands.
 //!
-//! Counters that grow on a worker's path belong to its slot and are written by it alone, by plain stores; what happens seldom, or under a
-//! lock anyway, is counted there. Nothing is summed before somebody asks. Each number is exact when nothing moves; read while the
-//! runtime works, they are of about the same moment.
+//! Counters that grow on a worker's path belong to its slot and are written by it alone, by plain
+//! stores; what happens seldom, or under a lock anyway, is counted there. Nothing is summed before
+//! somebody asks. Each number is exact when nothing moves; read while the runtime works, they are
+//! of about the same moment.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -14,8 +15,8 @@ use crate::scheduler::{Scheduler, Slot};
 
 /// Counters and gauges of a runtime: from [`Handle::metrics`](crate::Handle::metrics).
 ///
-/// Counters begin with the runtime and only grow; the others say how things stand. Both are plain numbers, to be passed on to whatever
-/// collects them.
+/// Counters begin with the runtime and only grow; the others say how things stand. Both are plain
+/// numbers, to be passed on to whatever collects them.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -32,14 +33,16 @@ use crate::scheduler::{Scheduler, Slot};
 pub struct Metrics {
     /// Workers that run tasks at a time, as set.
     pub max_procs: usize,
-    /// Every worker that there is or was, stuck ones and those asleep included. One whose thread has ended, since it was not needed, stays
-    /// here with what it has done, until another thread takes its place.
+    /// Every worker that there is or was, stuck ones and those asleep included. One whose thread
+    /// has ended, since it was not needed, stays here with what it has done, until another thread
+    /// takes its place.
     pub workers: Vec<WorkerMetrics>,
     /// Workers that are awake and not stuck.
     pub workers_running: usize,
     /// Of these, those that look for work.
     pub workers_searching: usize,
-    /// Worker threads beyond `max_procs`, started because others were stuck. They end when they have not been needed for a second.
+    /// Worker threads beyond `max_procs`, started because others were stuck. They end when they
+    /// have not been needed for a second.
     pub spares: usize,
     /// Tasks that were spawned and have not ended; blocking jobs are counted apart.
     pub tasks: usize,
@@ -47,21 +50,26 @@ pub struct Metrics {
     pub spawned: u64,
     /// Tasks in the queue that all workers share.
     pub shared_queue: usize,
-    /// Tasks queued there by threads that are no workers of this runtime: spawned, or woken. Counter.
+    /// Tasks queued there by threads that are no workers of this runtime: spawned, or woken.
+    /// Counter.
     pub injected: u64,
     /// Workers woken because there was work. Counter.
     pub wakes: u64,
-    /// The time from a task's wake (or spawn, or yield) to its poll, in which it waited for a worker. It is taken of some wakes, each of
-    /// which is counted as many times as there were wakes like it: of all wakes in one poll of some five hundred, of every sixteenth by
-    /// a timer or the reactor, of every eighth by a thread that is no worker. The counts are estimates, therefore. Counter.
+    /// The time from a task's wake (or spawn, or yield) to its poll, in which it waited for a
+    /// worker. It is taken of some wakes, each of which is counted as many times as there were
+    /// wakes like it: of all wakes in one poll of some five hundred, of every sixteenth by a timer
+    /// or the reactor, of every eighth by a thread that is no worker. The counts are estimates,
+    /// therefore. Counter.
     pub wake_to_run: Histogram,
     /// Times that the monitor asked a task to yield at its next operation. Counter.
     pub preemptions: u64,
-    /// Times that a worker did not come back from a poll, and what it owned was served by others. Counter.
+    /// Times that a worker did not come back from a poll, and what it owned was served by others.
+    /// Counter.
     pub handoffs: u64,
     /// Timers that are set and have not fired: sleeps, timeouts, tickers, deadlines.
     pub timers_armed: usize,
-    /// Times that ready tasks had to wait, since [`Builder::max_threads`](crate::Builder::max_threads) workers were there and all of them
+    /// Times that ready tasks had to wait, since
+    /// [`Builder::max_threads`](crate::Builder::max_threads) workers were there and all of them
     /// stuck. Counter.
     pub threads_exhausted: u64,
     /// Timers fired. Counter.
@@ -80,7 +88,8 @@ pub struct Metrics {
     pub blocking_jobs: u64,
 }
 
-/// What one worker has done: in [`Metrics`]. All but `queue`, `is_stuck` and `has_thread` are counters.
+/// What one worker has done: in [`Metrics`]. All but `queue`, `is_stuck` and `has_thread` are
+/// counters.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -98,7 +107,8 @@ pub struct WorkerMetrics {
     pub polls: u64,
     /// Polls after which the task was runnable still: it yielded, or was woken meanwhile.
     pub yields: u64,
-    /// Of these, or within one poll: operations that were put off because the budget was spent or the time slice over.
+    /// Of these, or within one poll: operations that were put off because the budget was spent or
+    /// the time slice over.
     pub budget_yields: u64,
     /// Times that it took work from another worker.
     pub steals: u64,

@@ -1,7 +1,8 @@
 //! The one place that chooses between std's and loom's primitives.
 //!
-//! Every lock-free protocol of this crate is written against these names, so that `--cfg loom` checks the very code that ships.
-//! Capacities that a model can only explore when they are small live here too.
+//! Every lock-free protocol of this crate is written against these names, so that `--cfg loom`
+//! checks the very code that ships. Capacities that a model can only explore when they are small
+//! live here too.
 
 #[cfg(not(loom))]
 pub(crate) use std::{
@@ -18,7 +19,8 @@ pub(crate) use loom::{
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
-/// `std::cell::UnsafeCell` with loom's access methods, which name reads and writes so that a model can check them.
+/// `std::cell::UnsafeCell` with loom's access methods, which name reads and writes so that a model
+/// can check them.
 #[cfg(not(loom))]
 #[derive(Debug)]
 #[repr(transparent)]
@@ -88,7 +90,8 @@ mod limit {
     }
 }
 
-/// Loom knows no time: a model says when it is over, for all at once, and has those notified who wait.
+/// Loom knows no time: a model says when it is over, for all at once, and has those notified who
+/// wait.
 #[cfg(loom)]
 mod limit_in_models {
     use std::time::Duration;
@@ -128,8 +131,9 @@ mod limit_in_models {
     }
 }
 
-/// A SeqCst load, as one of the two sides of a race in which each has written before by an exchange, likewise SeqCst: one sees the other.
-/// Loom takes such a load for an acquire load; with a fence before it, it is what the language says.
+/// A SeqCst load, as one of the two sides of a race in which each has written before by an
+/// exchange, likewise SeqCst: one sees the other. Loom takes such a load for an acquire load; with
+/// a fence before it, it is what the language says.
 #[cfg(not(loom))]
 macro_rules! look {
     ($atomic:expr) => {
@@ -149,8 +153,9 @@ pub(crate) use look;
 
 /// Reads what an exchange loop starts from; the value is only a guess, which the exchange checks.
 ///
-/// Under loom it is an exchange that changes nothing: loom remembers one last access to a variable, so that a mere load just before an
-/// exchange of the same thread would make it forget the loads of others before that, and never try the exchange before them.
+/// Under loom it is an exchange that changes nothing: loom remembers one last access to a variable,
+/// so that a mere load just before an exchange of the same thread would make it forget the loads of
+/// others before that, and never try the exchange before them.
 #[cfg(not(loom))]
 macro_rules! guess {
     ($atomic:expr, $nothing:expr) => {

@@ -18,9 +18,10 @@ use crate::task::JoinHandle;
 ///
 /// Most programs never name it: [`#[runtime::main]`](macro@crate::main) builds one around `main`.
 ///
-/// Dropping it waits until each worker is done with the poll it is in and each running blocking job with its closure, then drops
-/// every task that is left, with its destructors, and returns: no thread and no descriptor stays behind. [`shutdown`](Self::shutdown)
-/// does the same with a deadline.
+/// Dropping it waits until each worker is done with the poll it is in and each running blocking job
+/// with its closure, then drops every task that is left, with its destructors, and returns: no
+/// thread and no descriptor stays behind. [`shutdown`](Self::shutdown) does the same with a
+/// deadline.
 ///
 /// ```
 /// let rt = runtime::Runtime::new()?;
@@ -67,8 +68,9 @@ impl Runtime {
     ///
     /// # Panics
     ///
-    /// If called from inside a task: that would block the worker. A panic of the future comes through. If nothing in the process can ever
-    /// run again it panics with `all tasks are asleep - deadlock!` and the [`Dump`](crate::Dump); see
+    /// If called from inside a task: that would block the worker. A panic of the future comes
+    /// through. If nothing in the process can ever run again it panics with
+    /// `all tasks are asleep - deadlock!` and the [`Dump`](crate::Dump); see
     /// [`Builder::detect_deadlock`].
     ///
     /// ```
@@ -138,7 +140,8 @@ impl Runtime {
         &self.handle
     }
 
-    /// Makes this the calling thread's current runtime until the guard is dropped: see [`Handle::enter`].
+    /// Makes this the calling thread's current runtime until the guard is dropped: see
+    /// [`Handle::enter`].
     ///
     /// ```
     /// let rt = runtime::Runtime::new()?;
@@ -155,8 +158,9 @@ impl Runtime {
 
     /// Ends the runtime as a drop does, but waits for busy threads only so long.
     ///
-    /// Returns whether everything ended in time. If not, the threads that are still inside a poll or a blocking job are left to
-    /// themselves, and end when that returns; all other tasks have been dropped.
+    /// Returns whether everything ended in time. If not, the threads that are still inside a poll
+    /// or a blocking job are left to themselves, and end when that returns; all other tasks have
+    /// been dropped.
     ///
     /// ```
     /// use std::time::Duration;
@@ -186,7 +190,8 @@ fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
     let waits = scheduler.clone();
     let thread = std::thread::Builder::new().name("weftline-shutdown".into());
     if thread.spawn(move || waits.shut_down(timeout)).is_err() {
-        // Nobody can wait, then: whatever is busy ends by itself, and the last worker does the rest.
+        // Nobody can wait, then: whatever is busy ends by itself, and the last worker does the
+        // rest.
         scheduler.shut_down(Some(Duration::ZERO));
     }
     false

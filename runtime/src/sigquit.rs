@@ -1,11 +1,14 @@
-//! ⚠ SIGQUIT (Ctrl-\ in a terminal): print what every task does, and exit with status 2, as a Go program does.
+//! ⚠ SIGQUIT (Ctrl-\ in a terminal): print what every task does, and exit with status 2, as a Go
+//! program does.
 //!
-//! The handler writes a byte into a socket pair. A thread that does nothing else waits for it there, takes the dumps, writes them, and ends
-//! the process. It belongs to no runtime and waits for none: it works when every worker is stuck, and when some task holds the lock of
-//! std's stderr, since it writes to the descriptor itself. It ends the process by `_exit`, which runs nothing of anybody's.
+//! The handler writes a byte into a socket pair. A thread that does nothing else waits for it
+//! there, takes the dumps, writes them, and ends the process. It belongs to no runtime and waits
+//! for none: it works when every worker is stuck, and when some task holds the lock of std's
+//! stderr, since it writes to the descriptor itself. It ends the process by `_exit`, which runs
+//! nothing of anybody's.
 //!
-//! There is one for the process, started by the first runtime that asks for it. It never goes away. While the program itself listens for
-//! SIGQUIT ([`signal`]) it does nothing, as in Go.
+//! There is one for the process, started by the first runtime that asks for it. It never goes away.
+//! While the program itself listens for SIGQUIT ([`signal`]) it does nothing, as in Go.
 
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -54,8 +57,8 @@ pub(crate) fn install() -> io::Result<()> {
             let _ = (&tell).write(&[0]);
         }
     };
-    // SAFETY: the action makes one `write` system call on a descriptor that stays open, which is allowed in a handler; it neither
-    // allocates, locks nor panics.
+    // SAFETY: the action makes one `write` system call on a descriptor that stays open, which is
+    // allowed in a handler; it neither allocates, locks nor panics.
     unsafe { signal_hook_registry::register(libc::SIGQUIT, action) }?;
     *installed = true;
     // Relaxed: a flag and nothing more.

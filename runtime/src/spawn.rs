@@ -14,8 +14,8 @@ use crate::task::{JoinHandle, coop};
 
 /// Starts a task.
 ///
-/// It runs concurrently with the caller; dropping the handle lets it go on. A panic in it ends this task alone and is delivered by the
-/// handle.
+/// It runs concurrently with the caller; dropping the handle lets it go on. A panic in it ends this
+/// task alone and is delivered by the handle.
 ///
 /// # Panics
 ///
@@ -48,7 +48,8 @@ where
 
 /// Starts a task as [`spawn`] does, and notes `place` as where that was.
 ///
-/// For authors of groups and other things that spawn inside a future, where `#[track_caller]` finds only the future itself.
+/// For authors of groups and other things that spawn inside a future, where `#[track_caller]` finds
+/// only the future itself.
 ///
 /// # Panics
 ///
@@ -105,13 +106,16 @@ where
     }
 }
 
-/// Runs code that blocks on this very thread, after another one has taken over the other tasks of this worker.
+/// Runs code that blocks on this very thread, after another one has taken over the other tasks of
+/// this worker.
 ///
-/// Unlike [`spawn_blocking`] it needs neither `Send` nor `'static`, and inside it `block_on` and the `blocking_` operations are
-/// allowed. Outside a task it just calls `f`; in the body of [`block_on()`] the same are allowed inside it. The rest of the task's poll
-/// runs beside the replacement; from the next one on all is as before.
+/// Unlike [`spawn_blocking`] it needs neither `Send` nor `'static`, and inside it `block_on` and
+/// the `blocking_` operations are allowed. Outside a task it just calls `f`; in the body of
+/// [`block_on()`] the same are allowed inside it. The rest of the task's poll runs beside the
+/// replacement; from the next one on all is as before.
 ///
-/// A task that blocks without it stalls nobody for more than some milliseconds either: the monitor does the same, only later.
+/// A task that blocks without it stalls nobody for more than some milliseconds either: the monitor
+/// does the same, only later.
 ///
 /// # Panics
 ///
@@ -159,8 +163,8 @@ impl Drop for Away {
     }
 }
 
-/// Runs a future to its end: on the current runtime if the thread has entered one, else on a new one with default settings that ends
-/// with the call.
+/// Runs a future to its end: on the current runtime if the thread has entered one, else on a new
+/// one with default settings that ends with the call.
 ///
 /// # Panics
 ///
@@ -266,7 +270,8 @@ pub fn max_procs() -> usize {
     }
 }
 
-/// Changes how many workers of the current runtime run tasks at a time: see [`Handle::set_max_procs`].
+/// Changes how many workers of the current runtime run tasks at a time: see
+/// [`Handle::set_max_procs`].
 ///
 /// # Panics
 ///

@@ -1,7 +1,8 @@
 //! What the runtime itself says on stderr: past std's lock, and without panics.
 //!
-//! A task may hold the lock of std's stderr while it is stuck, and it is just then that something has to be said, by a thread that must
-//! not wait for it. And where stderr is closed nobody is to panic, as `eprintln!` does.
+//! A task may hold the lock of std's stderr while it is stuck, and it is just then that something
+//! has to be said, by a thread that must not wait for it. And where stderr is closed nobody is to
+//! panic, as `eprintln!` does.
 #![forbid(unsafe_code)]
 
 use std::fmt;

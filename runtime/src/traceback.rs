@@ -1,4 +1,5 @@
-//! The dump as Go prints goroutines, to the letter: what `{dump:#}` is, for tools that read Go's traces.
+//! The dump as Go prints goroutines, to the letter: what `{dump:#}` is, for tools that read Go's
+//! traces.
 //!
 //! ```text
 //! goroutine 7 [chan receive, 3 minutes]:
@@ -8,10 +9,12 @@
 //!         src/main.rs:5
 //! ```
 //!
-//! A task has no stack while it waits, so there is one frame: the task's name, where it waits; where it was spawned, if it does not wait or
-//! does not say where. A thread in `block_on` is goroutine 0, which Go's programs have too, and of which no tool takes note.
+//! A task has no stack while it waits, so there is one frame: the task's name, where it waits;
+//! where it was spawned, if it does not wait or does not say where. A thread in `block_on` is
+//! goroutine 0, which Go's programs have too, and of which no tool takes note.
 //!
-//! *Rejected*: this as the only form. A task is no goroutine, and a newcomer would look for the function `reader`.
+//! *Rejected*: this as the only form. A task is no goroutine, and a newcomer would look for the
+//! function `reader`.
 #![forbid(unsafe_code)]
 
 use std::fmt::{self, Formatter};

@@ -1,9 +1,10 @@
 //! What becomes of a panic that nobody will ever be handed: its task's handle is gone.
 //!
-//! It is printed in any case; then, if the builder says so, it ends the runtime, or the process as in Go. To end the runtime means that its
-//! workers stop after the polls they are in, that nothing is queued any more, and that every thread inside `block_on` panics, whose
-//! unwinding then drops the runtime in the ordinary way. The panic may have come up on any thread, with any lock of the user's held, so
-//! that nothing is waited for and no foreign code is run here.
+//! It is printed in any case; then, if the builder says so, it ends the runtime, or the process as
+//! in Go. To end the runtime means that its workers stop after the polls they are in, that nothing
+//! is queued any more, and that every thread inside `block_on` panics, whose unwinding then drops
+//! the runtime in the ordinary way. The panic may have come up on any thread, with any lock of the
+//! user's held, so that nothing is waited for and no foreign code is run here.
 #![forbid(unsafe_code)]
 
 use std::process;
@@ -17,8 +18,8 @@ const STATUS: i32 = 2;
 /// What to do when a task panics and nobody holds its [`JoinHandle`](crate::JoinHandle): for
 /// [`Builder::unhandled_panic`](crate::Builder::unhandled_panic).
 ///
-/// The panic counts as unhandled when the task ends after its handle was dropped, or when the handle is dropped without having delivered
-/// it.
+/// The panic counts as unhandled when the task ends after its handle was dropped, or when the
+/// handle is dropped without having delivered it.
 ///
 /// ```
 /// use runtime::{Builder, UnhandledPanic};
@@ -32,11 +33,12 @@ const STATUS: i32 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum UnhandledPanic {
-    /// It is printed on stderr, with the task's name and where it was spawned; everything else goes on.
+    /// It is printed on stderr, with the task's name and where it was spawned; everything else goes
+    /// on.
     #[default]
     Report,
-    /// Moreover the runtime ends: each [`block_on`](crate::Runtime::block_on) panics as soon as it would have to wait, and no task is
-    /// run any more. Tasks are dropped when the runtime is.
+    /// Moreover the runtime ends: each [`block_on`](crate::Runtime::block_on) panics as soon as it
+    /// would have to wait, and no task is run any more. Tasks are dropped when the runtime is.
     ShutdownRuntime,
     /// Moreover the process exits with status 2, at once; exit handlers run, destructors do not.
     ExitProcess,

@@ -1,4 +1,5 @@
-//! A deadlock inside a test fails the test, whatever threads the harness has; and a test that something will still wake does not fail.
+//! A deadlock inside a test fails the test, whatever threads the harness has; and a test that
+//! something will still wake does not fail.
 //!
 //! The cases that need a process of their own are in `examples/tests/say_why/`.
 #![cfg(target_os = "linux")]
@@ -72,7 +73,8 @@ async fn a_thread_of_the_test_s_own_is_waited_for() {
 
 #[runtime::test]
 async fn a_test_that_is_at_work_on_its_own_thread_is_waited_for() {
-    // Across an await: the body stays on the thread of the harness, which was there before the runtime.
+    // Across an await: the body stays on the thread of the harness, which was there before the
+    // runtime.
     let here = Rc::new(());
     let handle = Handle::current();
     let shared: Arc<Mutex<(bool, Option<Waker>)>> = Arc::default();

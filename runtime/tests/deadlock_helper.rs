@@ -1,4 +1,5 @@
-//! A thread that was there before a test began may wake it all the same: a pool, a resolver, a helper that an earlier test has started.
+//! A thread that was there before a test began may wake it all the same: a pool, a resolver, a
+//! helper that an earlier test has started.
 //!
 //! The only test of its process, for the threads of others would be reason enough to wait.
 #![cfg(target_os = "linux")]

@@ -102,7 +102,8 @@ fn a_worker_that_has_left_a_guard_behind_inside_block_in_place_comes_back() {
     assert_eq!(one.block_on(task).unwrap(), Some(1));
 }
 
-/// A guard that outlives the worker on whose thread it was made, and says what the thread is in then.
+/// A guard that outlives the worker on whose thread it was made, and says what the thread is in
+/// then.
 struct AtExit {
     guard: Option<EnterGuard<'static>>,
     other: &'static Handle,
@@ -174,7 +175,8 @@ fn a_task_that_has_entered_another_runtime_steps_aside_for_block_in_place() {
         let _guard = foreign.enter();
         let (ran, told) = channel();
         runtime::block_in_place(move || {
-            // Nobody looks after a worker that stands still here: only one that has stepped aside is replaced.
+            // Nobody looks after a worker that stands still here: only one that has stepped aside
+            // is replaced.
             handle.spawn(async move { ran.send(()).unwrap() });
             told.recv().unwrap();
         });

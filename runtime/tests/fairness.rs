@@ -1,7 +1,8 @@
-//! Nobody starves: not by two tasks that wake each other, not by one that always finds its operations ready.
+//! Nobody starves: not by two tasks that wake each other, not by one that always finds its
+//! operations ready.
 //!
-//! That is the workers' own doing: the monitor, which would put another worker beside one that is in a poll for too long, does nothing
-//! here.
+//! That is the workers' own doing: the monitor, which would put another worker beside one that is
+//! in a poll for too long, does nothing here.
 
 mod common;
 
@@ -215,7 +216,8 @@ fn an_unconstrained_task_is_not_interrupted() {
     assert_eq!(polls.load(SeqCst), 1);
 }
 
-/// The monitor also fires timers, and looks at the reactor, that a worker has forgotten: so all of this once more without one.
+/// The monitor also fires timers, and looks at the reactor, that a worker has forgotten: so all of
+/// this once more without one.
 #[test]
 fn it_is_the_workers_own_doing() {
     const INSIDE: &str = "WEFTLINE_FAIRNESS_INSIDE";
@@ -259,7 +261,8 @@ fn join_all_of_many_ready_futures_polls_each_a_few_times_only() {
         join_all(futures).await.len()
     });
     assert_eq!(rt.block_on(all).unwrap(), MANY);
-    // A poll of the whole has budget for 128. Each time it runs out a few are polled in vain; a rerun of all would be 80 polls each.
+    // A poll of the whole has budget for 128. Each time it runs out a few are polled in vain; a
+    // rerun of all would be 80 polls each.
     let polls = polls.load(SeqCst);
     assert!(polls < 3 * MANY, "{polls} polls for {MANY} futures");
 }

@@ -1,4 +1,5 @@
-//! Tasks whose polls are long, time and again: those that block get a thread each, those that compute share as many as there are workers.
+//! Tasks whose polls are long, time and again: those that block get a thread each, those that
+//! compute share as many as there are workers.
 #![cfg(target_os = "linux")]
 
 mod common;

@@ -309,7 +309,8 @@ fn a_foreign_waker_that_panics_ends_no_worker() {
         let mut sleep = pin!(runtime::time::sleep(Duration::from_secs(3600)));
         assert!(sleep.as_mut().poll(&mut cx).is_pending());
         let soon = runtime::time::Instant::now() + Duration::from_millis(5);
-        // Where this thread stands still for so long, it is the reset that calls the waker, and ours is the panic.
+        // Where this thread stands still for so long, it is the reset that calls the waker, and
+        // ours is the panic.
         let _ = catch_unwind(AssertUnwindSafe(|| sleep.as_mut().reset(soon)));
         go.store(true, SeqCst);
         wait_until("both call the waker", || angry.0.load(SeqCst) == 2);

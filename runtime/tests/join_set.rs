@@ -70,7 +70,8 @@ fn results_come_in_the_order_in_which_the_tasks_end() {
                     i
                 });
             }
-            // One after the other, backwards: each is let go after the one before has been delivered.
+            // One after the other, backwards: each is let go after the one before has been
+            // delivered.
             for i in (0..50).rev() {
                 gates[i].store(true, SeqCst);
                 assert_eq!(set.join_next().await.unwrap().unwrap(), i);

@@ -1,4 +1,5 @@
-//! A test with `leak_check` fails if a task is left, and says which; and it waits for tasks that are about to end.
+//! A test with `leak_check` fails if a task is left, and says which; and it waits for tasks that
+//! are about to end.
 
 use std::future::pending;
 use std::sync::atomic::{AtomicBool, Ordering};

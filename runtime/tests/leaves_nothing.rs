@@ -1,4 +1,5 @@
-//! A dropped runtime leaves no thread and no descriptor. One test alone in its process, since it counts what the process has.
+//! A dropped runtime leaves no thread and no descriptor. One test alone in its process, since it
+//! counts what the process has.
 
 mod common;
 

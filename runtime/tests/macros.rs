@@ -1,4 +1,5 @@
-//! `#[runtime::main]` and `#[runtime::test]` as users meet them: what they accept, where they run the body, what they say when refused.
+//! `#[runtime::main]` and `#[runtime::test]` as users meet them: what they accept, where they run
+//! the body, what they say when refused.
 //!
 //! What the attributes do to the tokens is tested inside the `macros` crate.
 

@@ -1,6 +1,8 @@
-//! Mistakes inside the body of a `#[runtime::main]` are reported by the compiler where the user made them, as if there were no attribute.
+//! Mistakes inside the body of a `#[runtime::main]` are reported by the compiler where the user
+//! made them, as if there were no attribute.
 //!
-//! The programs below are compiled, and the places and codes of the errors compared; the compiler's wording is its own affair.
+//! The programs below are compiled, and the places and codes of the errors compared; the compiler's
+//! wording is its own affair.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -65,7 +67,8 @@ fn the_compiler_s_errors_point_into_the_body() {
     }
 }
 
-/// The errors of one program, as line and code, from lines such as `src/bin/name.rs:4:5: error[E0308]: …`.
+/// The errors of one program, as line and code, from lines such as
+/// `src/bin/name.rs:4:5: error[E0308]: …`.
 fn errors_of<'a>(name: &str, text: &'a str) -> Vec<Place<'a>> {
     let start = format!("src/bin/{name}.rs:");
     let places = text.lines().filter_map(|line| {
@@ -80,7 +83,8 @@ fn errors_of<'a>(name: &str, text: &'a str) -> Vec<Place<'a>> {
     places.collect()
 }
 
-/// A package with the programs, that depends on this crate and on nothing that the workspace has not resolved already.
+/// A package with the programs, that depends on this crate and on nothing that the workspace has
+/// not resolved already.
 fn write_package() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let package = Path::new(env!("CARGO_TARGET_TMPDIR")).join("macros_spans");

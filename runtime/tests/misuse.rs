@@ -1,4 +1,5 @@
-//! What is said to whoever uses the runtime wrongly: the mistake, the cure, and the line that made it.
+//! What is said to whoever uses the runtime wrongly: the mistake, the cure, and the line that made
+//! it.
 //!
 //! One test, since it sets the process's panic hook.
 

@@ -267,7 +267,8 @@ async fn the_clock_stands_while_a_blocking_job_runs() {
         Instant::now()
     });
     let sleeper = runtime::spawn(time::sleep(SECOND));
-    // The test cannot see that time does not pass without some of it passing: so long a pause would let a wrong clock jump.
+    // The test cannot see that time does not pass without some of it passing: so long a pause would
+    // let a wrong clock jump.
     let judge = thread::spawn(move || {
         thread::sleep(Duration::from_millis(50));
         go.send(()).unwrap();

@@ -1,5 +1,6 @@
-//! Random programs: tasks that spawn, join, abort, yield, sleep, block, wake each other through foreign threads, and build runtimes of
-//! their own. Whatever happens, each task ends, each destructor runs once, and nothing hangs.
+//! Random programs: tasks that spawn, join, abort, yield, sleep, block, wake each other through
+//! foreign threads, and build runtimes of their own. Whatever happens, each task ends, each
+//! destructor runs once, and nothing hangs.
 //!
 //! `SEED=1 cargo test -p weftline-runtime --test random` runs the programs of a failure again.
 

@@ -1,4 +1,5 @@
-//! `#[runtime::test(start_paused = true, runs = n)]`: a test that is run many times, each in another order.
+//! `#[runtime::test(start_paused = true, runs = n)]`: a test that is run many times, each in
+//! another order.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! Signals as something to wait for. A signal reaches the whole process, so that each test is a process of its own: this program, started
-//! again with the name of the test.
+//! Signals as something to wait for. A signal reaches the whole process, so that each test is a
+//! process of its own: this program, started again with the name of the test.
 
 mod common;
 
@@ -43,7 +43,8 @@ fn child(name: &str) -> Command {
     command
 }
 
-/// Starts the test of this name in a process of its own, and waits until it says that it is [`ready`].
+/// Starts the test of this name in a process of its own, and waits until it says that it is
+/// [`ready`].
 fn start(name: &str) -> Child {
     let mut child = child(name).stdout(Stdio::piped()).spawn().unwrap();
     let stdout = child.stdout.as_mut().unwrap();
@@ -61,7 +62,8 @@ fn ready() {
 
 fn kill(child: &Child, kind: SignalKind) {
     let id = libc::pid_t::try_from(child.id()).unwrap();
-    // SAFETY: a plain system call; the child has not been waited for, so the number is still its own.
+    // SAFETY: a plain system call; the child has not been waited for, so the number is still its
+    // own.
     assert_eq!(unsafe { libc::kill(id, kind.as_raw()) }, 0);
 }
 
@@ -123,7 +125,8 @@ fn every_listener_of_every_runtime_receives_each_signal() {
         "every_listener_of_every_runtime_receives_each_signal",
         || {
             let runtimes: Vec<_> = (0..3).map(|_| runtime(1)).collect();
-            // Listened to until the end: a signal that comes when all others are gone would end the process.
+            // Listened to until the end: a signal that comes when all others are gone would end the
+            // process.
             let _context = runtimes[0].enter();
             let _kept = signal::unix(USR1).unwrap();
             let told = |rt: &runtime::Runtime| {

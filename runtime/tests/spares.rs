@@ -63,7 +63,8 @@ fn a_hundred_blocking_tasks_leave_no_thread_behind() {
     let slots = rt.handle().metrics().workers.len();
     finish(&rt, block_at_once(&rt, 100));
     wait_until("the spares end again", || threads("hu-") == 3);
-    // Some more, if the machine holds workers up that are not blocked; a hundred more, if none were used again.
+    // Some more, if the machine holds workers up that are not blocked; a hundred more, if none were
+    // used again.
     assert!(rt.handle().metrics().workers.len() < slots + 50);
 }
 
@@ -77,7 +78,8 @@ fn timers_of_threads_that_have_ended_fire() {
             let all = all.clone();
             rt.spawn(async move {
                 all.wait();
-                // Armed on a spare, and so far away that the spare is gone by then, unless the machine is very slow.
+                // Armed on a spare, and so far away that the spare is gone by then, unless the
+                // machine is very slow.
                 runtime::time::sleep(Duration::from_millis(2500 + 10 * i)).await;
             })
         })

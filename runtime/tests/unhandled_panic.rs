@@ -1,4 +1,5 @@
-//! What a panic does that nobody is handed: by default it is printed and all goes on; else it ends the runtime, or the process.
+//! What a panic does that nobody is handed: by default it is printed and all goes on; else it ends
+//! the runtime, or the process.
 //!
 //! Each case is this program, started again with the case as its only test.
 

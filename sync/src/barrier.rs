@@ -1,6 +1,7 @@
 //! `Barrier`: a number of tasks wait for each other, again and again.
 //!
-//! The last to arrive lets the others go and starts the next round. Who goes away while waiting is counted as not having come.
+//! The last to arrive lets the others go and starts the next round. Who goes away while waiting is
+//! counted as not having come.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -74,11 +75,13 @@ impl Barrier {
         }
     }
 
-    /// Waits until as many are here as the barrier is for. The last to come is told that it is the leader.
+    /// Waits until as many are here as the barrier is for. The last to come is told that it is the
+    /// leader.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropped while it waits, it has not come. Dropped after the last has come, it has.
+    /// Cancel safe: dropped while it waits, it has not come. Dropped after the last has come, it
+    /// has.
     ///
     /// # Memory ordering
     ///

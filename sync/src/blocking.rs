@@ -1,6 +1,7 @@
 //! The `blocking_` methods: waiting on a thread that is not a task, by parking it.
 //!
-//! Nothing here drives timers or sockets: the future must be one that other threads complete, as those of this crate are.
+//! Nothing here drives timers or sockets: the future must be one that other threads complete, as
+//! those of this crate are.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -30,12 +31,13 @@ impl Wake for Unparker {
 }
 
 thread_local! {
-    /// This thread's waker, kept so that only its first blocking operation allocates. Taken while in use: a destructor that blocks
-    /// again inside a blocking operation gets its own.
+    /// This thread's waker, kept so that only its first blocking operation allocates. Taken while
+    /// in use: a destructor that blocks again inside a blocking operation gets its own.
     static CACHED: RefCell<Option<Arc<Unparker>>> = const { RefCell::new(None) };
 }
 
-/// Runs an operation to its end on this thread. `name` is what the user called, `cure` what to write instead inside a task.
+/// Runs an operation to its end on this thread. `name` is what the user called, `cure` what to
+/// write instead inside a task.
 #[track_caller]
 pub(crate) fn wait<F: Future>(operation: F, name: &str, cure: &str) -> F::Output {
     if runtime::task::id().is_some() {

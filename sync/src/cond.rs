@@ -1,10 +1,12 @@
 //! `Cond`: waiting under a lock until another says that something has changed.
 //!
-//! A waiter queues up while it holds the lock, then gives the lock up: so a change made under the lock, and the signal after it, come
-//! either before it looked or after it queued up. Waiters are called in the order in which they came, and only by a signal.
+//! A waiter queues up while it holds the lock, then gives the lock up: so a change made under the
+//! lock, and the signal after it, come either before it looked or after it queued up. Waiters are
+//! called in the order in which they came, and only by a signal.
 //!
-//! A broadcast lets the lock go to wake those whom it has called. Until it comes to them they stay in the queue, and the queue's state is
-//! the ticket before which they are: no signal is spent on one of them, which would be one less for those who came after the broadcast.
+//! A broadcast lets the lock go to wake those whom it has called. Until it comes to them they stay
+//! in the queue, and the queue's state is the ticket before which they are: no signal is spent on
+//! one of them, which would be one less for those who came after the broadcast.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -51,7 +53,8 @@ enum Call {
 /// # });
 /// ```
 ///
-/// The tempting wrong way is `if jobs.is_empty()`: between the signal and the waking another may have taken the job.
+/// The tempting wrong way is `if jobs.is_empty()`: between the signal and the waking another may
+/// have taken the job.
 ///
 /// **Go:** `sync.Cond`.
 pub struct Cond {
@@ -74,14 +77,16 @@ impl Cond {
         }
     }
 
-    /// Gives the lock up, waits for a signal, and locks again. It queues up at its first poll, before it gives the lock up.
+    /// Gives the lock up, waits for a signal, and locks again. It queues up at its first poll,
+    /// before it gives the lock up.
     ///
-    /// Never returns without a signal; but another may have had the lock in between, so look again, in a loop.
+    /// Never returns without a signal; but another may have had the lock in between, so look again,
+    /// in a loop.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe, without the lock: dropped while it waits, the lock is not held any more. A [`signal`](Self::signal) that it had been
-    /// given and not returned with goes to the next.
+    /// Cancel safe, without the lock: dropped while it waits, the lock is not held any more. A
+    /// [`signal`](Self::signal) that it had been given and not returned with goes to the next.
     ///
     /// # Memory ordering
     ///
@@ -274,7 +279,8 @@ impl<'a, T: ?Sized> Future for CondWait<'a, T> {
     }
 }
 
-/// Takes a waiter back that is dropped before it returned; a signal that was meant for one goes to the next.
+/// Takes a waiter back that is dropped before it returned; a signal that was meant for one goes to
+/// the next.
 #[cold]
 fn give_up(cond: &Cond, waiter: Pin<&mut Waiter<'_, Ticket, Call>>) {
     let mut locked = cond.waiters.lock();

@@ -1,7 +1,9 @@
-//! Waiting until the other side has gone, for those who would otherwise go on making what nobody wants: the `closed` of the senders.
+//! Waiting until the other side has gone, for those who would otherwise go on making what nobody
+//! wants: the `closed` of the senders.
 //!
-//! Whether it has gone is the channel's to know. It says so first and [tells](Gone::tell) those who wait then; and who queues up asks once
-//! more under the queue's lock, so that nobody waits for what has been.
+//! Whether it has gone is the channel's to know. It says so first and [tells](Gone::tell) those who
+//! wait then; and who queues up asks once more under the queue's lock, so that nobody waits for
+//! what has been.
 #![forbid(unsafe_code)]
 
 use std::future::poll_fn;
@@ -28,7 +30,8 @@ impl Gone {
         std::ptr::from_ref(&self.0).addr()
     }
 
-    /// The other side has gone, and whoever asks is told so. What is in the batch already is woken, too.
+    /// The other side has gone, and whoever asks is told so. What is in the batch already is woken,
+    /// too.
     pub(crate) fn tell(&self, batch: &mut Batch) {
         let until = self.0.lock().ticket();
         loop {

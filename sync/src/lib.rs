@@ -1,4 +1,5 @@
-//! Go's channels, `select!` and `WaitGroup` for Rust, exactly as Go means them, and safe to drop at any moment.
+//! Go's channels, `select!` and `WaitGroup` for Rust, exactly as Go means them, and safe to drop at
+//! any moment.
 //!
 //! ```
 //! use std::time::Duration;
@@ -54,10 +55,12 @@
 //! | wait for each other, or be woken | [`Barrier`], [`Notify`] |
 //! | use buffers again | [`Pool`] |
 //!
-//! Whatever waits can be dropped at any moment, and loses nothing by it; and has a `blocking_` sister for threads outside the runtime. The futures
-//! run on any executor: only timers and what spawns need `runtime`. Nothing allocates to wait.
+//! Whatever waits can be dropped at any moment, and loses nothing by it; and has a `blocking_`
+//! sister for threads outside the runtime. The futures run on any executor: only timers and what
+//! spawns need `runtime`. Nothing allocates to wait.
 //!
-//! The crate is called `sync`. Beside a `use std::sync;` that path means std's, so write `::sync::…` there.
+//! The crate is called `sync`. Beside a `use std::sync;` that path means std's, so write
+//! `::sync::…` there.
 
 #[macro_use]
 pub(crate) mod primitive;

@@ -1,7 +1,9 @@
-//! The lock of a channel: four bytes, taken with one atomic instruction and released with a plain store.
+//! The lock of a channel: four bytes, taken with one atomic instruction and released with a plain
+//! store.
 //!
-//! It is held for some dozen instructions. Whoever finds it taken spins for about that long, and then sleeps, because a holder that has
-//! not let go by then has lost its core, and spinning on would keep it from getting one.
+//! It is held for some dozen instructions. Whoever finds it taken spins for about that long, and
+//! then sleeps, because a holder that has not let go by then has lost its core, and spinning on
+//! would keep it from getting one.
 //!
 //! ```text
 //!   held │ sleepers │
@@ -12,12 +14,15 @@
 //!    no  │   > 0    │ free; sleepers are on their way out
 //! ```
 //!
-//! Sleepers wait in one of a few [beds](crate::bed) that all locks share, picked by address. A release looks for sleepers *after* a plain store, so
-//! that the processor may do the two the other way round: a thread that goes to sleep within these nanoseconds may be missed. That is
-//! the price of a release without an atomic instruction, and it is bounded: nobody sleeps for longer than a [nap](crate::bed::NAP) without looking again.
+//! Sleepers wait in one of a few [beds](crate::bed) that all locks share, picked by address. A
+//! release looks for sleepers *after* a plain store, so that the processor may do the two the other
+//! way round: a thread that goes to sleep within these nanoseconds may be missed. That is the price
+//! of a release without an atomic instruction, and it is bounded: nobody sleeps for longer than a
+//! [nap](crate::bed::NAP) without looking again.
 //!
-//! Rejected: std's mutex, whose release is an atomic exchange (a buffered send and receive took a tenth longer with it); and spinning
-//! with `sched_yield`, which with more threads than cores burns what the holder needs.
+//! Rejected: std's mutex, whose release is an atomic exchange (a buffered send and receive took a
+//! tenth longer with it); and spinning with `sched_yield`, which with more threads than cores burns
+//! what the holder needs.
 #![forbid(unsafe_code)]
 
 use runtime::task::coop::contended;
@@ -67,7 +72,8 @@ impl Lock {
         contended();
         for _ in 0..LOCK_SPINS {
             spin();
-            // Looks first, so as not to take the line away from the holder in vain. Relaxed: `try_take` has the acquire.
+            // Looks first, so as not to take the line away from the holder in vain. Relaxed:
+            // `try_take` has the acquire.
             if !self.held.load(Relaxed) && self.try_take() {
                 return;
             }
@@ -77,7 +83,8 @@ impl Lock {
 
     fn sleep(&self) {
         let mut lying = Bed::of(self).lie_down();
-        // SeqCst, an atomic read-modify-write: is in memory before `try_take` looks, so that a release which happens later sees it.
+        // SeqCst, an atomic read-modify-write: is in memory before `try_take` looks, so that a
+        // release which happens later sees it.
         self.sleepers.fetch_add(1, SeqCst);
         while !self.try_take() {
             lying = lying.nap();

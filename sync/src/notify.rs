@@ -1,16 +1,21 @@
-//! `Notify`: wakes tasks that wait for "something happened", and remembers one such call for the next to come.
+//! `Notify`: wakes tasks that wait for "something happened", and remembers one such call for the
+//! next to come.
 //!
-//! One word has the stored permit and counts the calls of [`notify_waiters`](Notify::notify_waiters). A [`Notified`] reads the count
-//! when it is *made*, so that between a look at one's data and the first poll no notification is lost. `notify_one` with nobody waiting
-//! is one atomic operation, and so is a `notified().await` that finds the permit.
+//! One word has the stored permit and counts the calls of
+//! [`notify_waiters`](Notify::notify_waiters). A [`Notified`] reads the count when it is *made*, so
+//! that between a look at one's data and the first poll no notification is lost. `notify_one` with
+//! nobody waiting is one atomic operation, and so is a `notified().await` that finds the permit.
 //!
 //! Invariants:
 //!
 //! 1. QUEUED changes only under the queue's lock, and under it says whether the queue is empty.
-//! 2. PERMIT is never set while QUEUED is: who would set it hands it to the first in the queue, and nobody queues up over a permit.
-//! 3. A waiter that was notified by `notify_one` and goes away without having seen it passes the notification on.
-//! 4. The queue's state is the ticket of the next to arrive at the last `notify_waiters`. Whoever is before it in the queue has been
-//!    notified by that, though its turn is still to come, since the lock is let go to wake them: a `notify_one` is never spent on it.
+//! 2. PERMIT is never set while QUEUED is: who would set it hands it to the first in the queue, and
+//!    nobody queues up over a permit.
+//! 3. A waiter that was notified by `notify_one` and goes away without having seen it passes the
+//!    notification on.
+//! 4. The queue's state is the ticket of the next to arrive at the last `notify_waiters`. Whoever
+//!    is before it in the queue has been notified by that, though its turn is still to come, since
+//!    the lock is let go to wake them: a `notify_one` is never spent on it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -31,8 +36,8 @@ use crate::waiters::{Batch, Locked, Ticket, Waiter, Waiters, Withdrawn};
 const PERMIT: usize = 1;
 /// The queue is not empty.
 const QUEUED: usize = 2;
-/// One call of `notify_waiters`, in the word. The count wraps; to be mistaken for a former one, a future would have to be made, then left
-/// unpolled for as many calls as the word can count.
+/// One call of `notify_waiters`, in the word. The count wraps; to be mistaken for a former one, a
+/// future would have to be made, then left unpolled for as many calls as the word can count.
 const ROUND: usize = 4;
 
 /// Who notified a waiter.
@@ -44,8 +49,9 @@ enum Call {
 
 /// Wakes tasks that wait for something to happen; carries no value.
 ///
-/// [`notify_one`](Self::notify_one) wakes the task that has waited longest, or, if none waits, the next that comes: it does not matter who
-/// is first. At most one notification is kept. [`notify_waiters`](Self::notify_waiters) wakes all that wait now.
+/// [`notify_one`](Self::notify_one) wakes the task that has waited longest, or, if none waits, the
+/// next that comes: it does not matter who is first. At most one notification is kept.
+/// [`notify_waiters`](Self::notify_waiters) wakes all that wait now.
 ///
 /// ```
 /// use std::sync::{Arc, Mutex};
@@ -70,7 +76,8 @@ enum Call {
 /// # });
 /// ```
 ///
-/// With `notify_waiters` the future has to be made *before* the look, since nothing is kept for those who come later:
+/// With `notify_waiters` the future has to be made *before* the look, since nothing is kept for
+/// those who come later:
 ///
 /// ```
 /// # use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,7 +93,8 @@ enum Call {
 /// # });
 /// ```
 ///
-/// **Go:** a `chan struct{}` of capacity 1 with a `select` that does not wait; for all at once, a channel that is closed and replaced.
+/// **Go:** a `chan struct{}` of capacity 1 with a `select` that does not wait; for all at once, a
+/// channel that is closed and replaced.
 pub struct Notify {
     /// Atomic: PERMIT, QUEUED, and the count of rounds above.
     state: AtomicUsize,
@@ -111,7 +119,8 @@ impl Notify {
         }
     }
 
-    /// Wakes the task that has waited longest, or lets the next `notified().await` return at once. Several calls before it count as one.
+    /// Wakes the task that has waited longest, or lets the next `notified().await` return at once.
+    /// Several calls before it count as one.
     ///
     /// # Memory ordering
     ///
@@ -130,8 +139,8 @@ impl Notify {
     pub fn notify_one(&self) {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & QUEUED == 0 {
-            // Release: pairs with the `Acquire` in `take_permit`. It is done also when the permit is there, so that whoever takes that sees
-            // what happened before this call, too.
+            // Release: pairs with the `Acquire` in `take_permit`. It is done also when the permit
+            // is there, so that whoever takes that sees what happened before this call, too.
             match (self.state).compare_exchange_weak(
                 state,
                 state | PERMIT,
@@ -188,7 +197,8 @@ impl Notify {
         }
     }
 
-    /// Wakes every task that waits now, and every [`Notified`] that has been made but not polled. Nothing is kept for later ones.
+    /// Wakes every task that waits now, and every [`Notified`] that has been made but not polled.
+    /// Nothing is kept for later ones.
     ///
     /// # Memory ordering
     ///
@@ -214,12 +224,13 @@ impl Notify {
         locked.wake_until(until, |_| {}, |locked| self.note_if_empty(locked));
     }
 
-    /// Waits for a notification. It counts from this call, not from the first poll, for [`notify_waiters`](Self::notify_waiters).
+    /// Waits for a notification. It counts from this call, not from the first poll, for
+    /// [`notify_waiters`](Self::notify_waiters).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping the future gives its place up, and a notification by [`notify_one`](Self::notify_one) that it was just being
-    /// given goes to the next.
+    /// Cancel safe: dropping the future gives its place up, and a notification by
+    /// [`notify_one`](Self::notify_one) that it was just being given goes to the next.
     ///
     /// # Memory ordering
     ///
@@ -242,7 +253,8 @@ impl Notify {
     pub fn notified(&self) -> Notified<'_> {
         Notified {
             notify: self,
-            // Acquire: what the caller reads from here on is not older than the notifications that this one does not wait for.
+            // Acquire: what the caller reads from here on is not older than the notifications that
+            // this one does not wait for.
             round: self.state.load(Ordering::Acquire) / ROUND,
             waiter: None,
             stage: Stage::New,
@@ -250,7 +262,8 @@ impl Notify {
         }
     }
 
-    /// Waits like [`notified`](Self::notified), blocking the thread. For threads outside the runtime.
+    /// Waits like [`notified`](Self::notified), blocking the thread. For threads outside the
+    /// runtime.
     ///
     /// # Panics
     ///
@@ -363,11 +376,12 @@ pin_project! {
 }
 
 impl Notified<'_> {
-    /// Queues up now, without waiting: as a first poll would, it counts from here on for [`notify_one`](Notify::notify_one), too. Says
-    /// whether it has been notified already; then awaiting it returns at once.
+    /// Queues up now, without waiting: as a first poll would, it counts from here on for
+    /// [`notify_one`](Notify::notify_one), too. Says whether it has been notified already; then
+    /// awaiting it returns at once.
     ///
-    /// For who must not miss a notification between a look and the wait, and looks at several things. Dropped, it passes on what it was
-    /// given, as ever.
+    /// For who must not miss a notification between a look and the wait, and looks at several
+    /// things. Dropped, it passes on what it was given, as ever.
     ///
     /// ```
     /// use std::pin::pin;
@@ -465,7 +479,8 @@ fn queue_up<'a>(
             drop(locked);
             return stage;
         }
-        // Permits come and go without the lock; rounds do not. Clear of PERMIT, so that nobody queues up over one (2).
+        // Permits come and go without the lock; rounds do not. Clear of PERMIT, so that nobody
+        // queues up over one (2).
         let clear = state & !PERMIT;
         match (notify.state).compare_exchange_weak(
             clear,

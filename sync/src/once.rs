@@ -1,7 +1,8 @@
 //! `OnceCell` and `Once`: done by the first who comes, while the others wait.
 //!
-//! The value lies in std's `OnceLock`, so that looking at it is one load. Who finds it missing takes a lock, looks again, and runs the
-//! initialiser under the lock. If that fails, panics or is dropped, the lock goes to the next who waits, who tries with its own.
+//! The value lies in std's `OnceLock`, so that looking at it is one load. Who finds it missing
+//! takes a lock, looks again, and runs the initialiser under the lock. If that fails, panics or is
+//! dropped, the lock goes to the next who waits, who tries with its own.
 #![forbid(unsafe_code)]
 
 use std::convert::Infallible;
@@ -79,10 +80,12 @@ impl<T> OnceCell<T> {
         self.value.get()
     }
 
-    /// The value; makes it by `init` if there is none. Of several who come at once, one makes it and the others wait.
+    /// The value; makes it by `init` if there is none. Of several who come at once, one makes it
+    /// and the others wait.
     ///
-    /// `init` must not ask the same cell: it would wait for itself. Like all that is awaited here, it spends a unit of the task's budget;
-    /// where even that is too much, look with [`get`](Self::get) first, which is one load.
+    /// `init` must not ask the same cell: it would wait for itself. Like all that is awaited here,
+    /// it spends a unit of the task's budget; where even that is too much, look with
+    /// [`get`](Self::get) first, which is one load.
     ///
     /// # Panics
     ///
@@ -90,7 +93,8 @@ impl<T> OnceCell<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe as far as `init` is: dropped while it runs, there is no value, and the next who waits tries.
+    /// Cancel safe as far as `init` is: dropped while it runs, there is no value, and the next who
+    /// waits tries.
     ///
     /// # Memory ordering
     ///
@@ -104,7 +108,8 @@ impl<T> OnceCell<T> {
     /// # });
     /// ```
     ///
-    /// **Go:** the function that `sync.OnceValue(f)` returns; a panic of `f` is repeated there on each call.
+    /// **Go:** the function that `sync.OnceValue(f)` returns; a panic of `f` is repeated there on
+    /// each call.
     #[track_caller]
     pub fn get_or_init<F, Fut>(&self, init: F) -> impl Future<Output = &T>
     where
@@ -120,7 +125,8 @@ impl<T> OnceCell<T> {
     ///
     /// # Errors
     ///
-    /// What `init` returns. Then there is still no value, and the next who asks, or waits already, tries with its own `init`.
+    /// What `init` returns. Then there is still no value, and the next who asks, or waits already,
+    /// tries with its own `init`.
     ///
     /// # Panics
     ///
@@ -150,7 +156,8 @@ impl<T> OnceCell<T> {
             self.making.lock(place).await;
             let making = Making(&self.making);
             if self.value.get().is_none() {
-                // Nobody else sets it: we hold the lock. `set` does not get in between either, as it takes the lock, too.
+                // Nobody else sets it: we hold the lock. `set` does not get in between either, as
+                // it takes the lock, too.
                 let value = init().await?;
                 let _ = self.value.set(value);
             }
@@ -166,11 +173,13 @@ impl<T> OnceCell<T> {
         }
     }
 
-    /// The value; makes it by `init` if there is none, and blocks the thread while another does. For threads outside the runtime.
+    /// The value; makes it by `init` if there is none, and blocks the thread while another does.
+    /// For threads outside the runtime.
     ///
     /// # Panics
     ///
-    /// If `init` does, as [`get_or_init`](Self::get_or_init). Inside a task or the body of `block_on`, which it would hold up.
+    /// If `init` does, as [`get_or_init`](Self::get_or_init). Inside a task or the body of
+    /// `block_on`, which it would hold up.
     ///
     /// ```
     /// static CONFIG: sync::OnceCell<String> = sync::OnceCell::new();
@@ -187,7 +196,8 @@ impl<T> OnceCell<T> {
         )
     }
 
-    /// The value; tries to make it by `init` if there is none, and blocks the thread while another does. For threads outside the runtime.
+    /// The value; tries to make it by `init` if there is none, and blocks the thread while another
+    /// does. For threads outside the runtime.
     ///
     /// # Errors
     ///
@@ -283,11 +293,12 @@ impl<T> Default for OnceCell<T> {
 }
 
 pin_project! {
-    /// The value if it is there, else what comes of making it. By hand, so that where it is there, which is most often, no more is done
-    /// than to look.
+    /// The value if it is there, else what comes of making it. By hand, so that where it is there,
+    /// which is most often, no more is done than to look.
     struct Asked<'a, T, M> {
         cell: &'a OnceCell<T>,
-        // `None` once another has made it. It may have been called to take the lock, and the next in line is called when it is dropped.
+        // `None` once another has made it. It may have been called to take the lock, and the next
+        // in line is called when it is dropped.
         #[pin]
         make: Option<M>,
     }
@@ -429,11 +440,13 @@ impl Once {
         }
     }
 
-    /// Runs `f`, unless that has been done, and blocks the thread while another does. For threads outside the runtime.
+    /// Runs `f`, unless that has been done, and blocks the thread while another does. For threads
+    /// outside the runtime.
     ///
     /// # Panics
     ///
-    /// If `f` does, as [`call`](Self::call). Inside a task or the body of `block_on`, which it would hold up.
+    /// If `f` does, as [`call`](Self::call). Inside a task or the body of `block_on`, which it
+    /// would hold up.
     ///
     /// ```
     /// let once = sync::Once::new();

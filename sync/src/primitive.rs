@@ -1,7 +1,8 @@
 //! The one place that chooses between std's and loom's primitives.
 //!
-//! Every lock-free protocol of this crate is written against these names, so that `--cfg loom` checks the very code that ships.
-//! Capacities that a model can only explore when they are small live here too.
+//! Every lock-free protocol of this crate is written against these names, so that `--cfg loom`
+//! checks the very code that ships. Capacities that a model can only explore when they are small
+//! live here too.
 
 #[cfg(not(loom))]
 #[allow(
@@ -28,7 +29,8 @@ pub(crate) use self::modelled::{Bed, Held, Lock};
 #[cfg(loom)]
 pub(crate) use loom::hint::spin_loop as spin;
 
-/// How often a thread looks at a lock before it sleeps: some microseconds, many times what the lock is ever held by a running thread.
+/// How often a thread looks at a lock before it sleeps: some microseconds, many times what the lock
+/// is ever held by a running thread.
 #[cfg(not(loom))]
 pub(crate) const LOCK_SPINS: u32 = 100;
 
@@ -36,8 +38,8 @@ pub(crate) const LOCK_SPINS: u32 = 100;
 #[cfg(loom)]
 pub(crate) const LOCK_SPINS: u32 = 1;
 
-/// A lock that blocks in loom's own way, for all models but that of [`crate::lock`], since each round of waiting there is another
-/// interleaving; and the bed for the latter.
+/// A lock that blocks in loom's own way, for all models but that of [`crate::lock`], since each
+/// round of waiting there is another interleaving; and the bed for the latter.
 #[cfg(loom)]
 mod modelled {
     pub(crate) type Held<'a> = loom::sync::MutexGuard<'a, ()>;
@@ -102,14 +104,15 @@ impl Since {
         Self(runtime::time::Instant::now())
     }
 
-    /// Whether it has waited so long that it is to be served before all others. The limit is Go's: long against a critical section, short
-    /// against what people notice.
+    /// Whether it has waited so long that it is to be served before all others. The limit is Go's:
+    /// long against a critical section, short against what people notice.
     pub(crate) fn is_long_ago(self) -> bool {
         self.0.elapsed() > std::time::Duration::from_millis(1)
     }
 }
 
-/// A model has no clock: there every wait is a long one, so that the hand-over is explored as soon as somebody loses.
+/// A model has no clock: there every wait is a long one, so that the hand-over is explored as soon
+/// as somebody loses.
 #[cfg(loom)]
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Since;
@@ -125,8 +128,8 @@ impl Since {
     }
 }
 
-/// How many wakers are collected under one lock: enough that the lock is rare, few enough that they (16 bytes each) are nothing on a stack.
-/// Tokio takes 32, too.
+/// How many wakers are collected under one lock: enough that the lock is rare, few enough that they
+/// (16 bytes each) are nothing on a stack. Tokio takes 32, too.
 #[cfg(not(loom))]
 pub(crate) const WAKE_BATCH: usize = 32;
 
@@ -134,8 +137,8 @@ pub(crate) const WAKE_BATCH: usize = 32;
 #[cfg(loom)]
 pub(crate) const WAKE_BATCH: usize = 2;
 
-/// After how many operations a shard of a pool gives back some of what lay untouched all the time. A guess: rare enough to cost nothing,
-/// and after some thousand operations a burst is forgotten.
+/// After how many operations a shard of a pool gives back some of what lay untouched all the time.
+/// A guess: rare enough to cost nothing, and after some thousand operations a burst is forgotten.
 #[cfg(not(loom))]
 pub(crate) const POOL_WINDOW: u32 = 256;
 
@@ -158,7 +161,8 @@ pub(crate) fn pool_shards() -> usize {
 /// Whether a select looks at its arms in random order. A model must run the same way twice.
 pub(crate) const RANDOM_ORDER: bool = cfg!(not(loom));
 
-/// `std::cell::UnsafeCell` with loom's access methods, which name reads and writes so that a model can check them.
+/// `std::cell::UnsafeCell` with loom's access methods, which name reads and writes so that a model
+/// can check them.
 #[cfg(not(loom))]
 #[derive(Debug)]
 #[repr(transparent)]

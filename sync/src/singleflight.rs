@@ -4,11 +4,12 @@
 //!
 //! # How it works
 //!
-//! The fetching runs in a task of its own. So whoever asked first may go away, by a timeout for instance, and the others still get
-//! their answer; if all go away, it goes on to its end, as in Go.
+//! The fetching runs in a task of its own. So whoever asked first may go away, by a timeout for
+//! instance, and the others still get their answer; if all go away, it goes on to its end, as in
+//! Go.
 //!
-//! The answer lies in a `OnceLock`, where each clones it for itself, under no lock. A call leaves the map before its answer is there, so
-//! that who comes after the answer asks anew.
+//! The answer lies in a `OnceLock`, where each clones it for itself, under no lock. A call leaves
+//! the map before its answer is there, so that who comes after the answer asks anew.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -34,8 +35,8 @@ mod models;
 
 /// Calls by key, each of which runs once at a time, however many want its result.
 ///
-/// It keeps no results: who comes when a call has ended starts the next. With a cache in front of it, a hundred requests for what is not
-/// there make one query, not a hundred.
+/// It keeps no results: who comes when a call has ended starts the next. With a cache in front of
+/// it, a hundred requests for what is not there make one query, not a hundred.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -115,11 +116,13 @@ where
         }
     }
 
-    /// The result of the call that runs for `key`; if none does, starts it with `f`, in a task of its own.
+    /// The result of the call that runs for `key`; if none does, starts it with `f`, in a task of
+    /// its own.
     ///
     /// # Panics
     ///
-    /// If the call does, in all who wait for it, with its text. And outside a runtime, or if the runtime of the call shut down.
+    /// If the call does, in all who wait for it, with its text. And outside a runtime, or if the
+    /// runtime of the call shut down.
     ///
     /// # Cancel safety
     ///
@@ -157,8 +160,8 @@ where
         }
     }
 
-    /// Waits like [`run`](Self::run), blocking the thread. For threads outside the runtime's tasks that have
-    /// [entered](runtime::Handle::enter) it, as those of `spawn_blocking` have.
+    /// Waits like [`run`](Self::run), blocking the thread. For threads outside the runtime's tasks
+    /// that have [entered](runtime::Handle::enter) it, as those of `spawn_blocking` have.
     ///
     /// # Panics
     ///
@@ -199,7 +202,8 @@ where
                 f: Some(f),
                 landing,
             };
-            // If this panics, for want of a runtime, the work is dropped, and with that the call has landed.
+            // If this panics, for want of a runtime, the work is dropped, and with that the call
+            // has landed.
             drop(runtime::task::spawn_at(work, place));
         }
         call
@@ -237,7 +241,8 @@ where
         (call, Some(landing))
     }
 
-    /// Lets the next who asks for `key` start a call of its own, even if one runs. Who waits for that one still gets its result.
+    /// Lets the next who asks for `key` start a call of its own, even if one runs. Who waits for
+    /// that one still gets its result.
     ///
     /// ```
     /// let group = sync::singleflight::Group::<&str, u32>::new();
@@ -264,7 +269,8 @@ where
 impl<K, V> fmt::Debug for Group<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut group = f.debug_struct("Group");
-        // Never waits: `Hash` and `Eq` of the keys, which run under the lock, are somebody else's code.
+        // Never waits: `Hash` and `Eq` of the keys, which run under the lock, are somebody else's
+        // code.
         match self.calls.running.try_lock() {
             Ok(running) => group.field("running", &running.len()),
             Err(TryLockError::Poisoned(poisoned)) => {
@@ -277,7 +283,8 @@ impl<K, V> fmt::Debug for Group<K, V> {
 }
 
 pin_project! {
-    /// The task of a call. The fields are dropped in this order: what the future owned is gone before the call has landed.
+    /// The task of a call. The fields are dropped in this order: what the future owned is gone
+    /// before the call has landed.
     struct Work<F, Fut, K, V>
     where
         K: Hash,

@@ -1,5 +1,5 @@
-//! Channels allocate once when they are made and once for the buffer, and no operation allocates after that; nor does waiting at any
-//! primitive.
+//! Channels allocate once when they are made and once for the buffer, and no operation allocates
+//! after that; nor does waiting at any primitive.
 #![cfg(not(loom))]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -115,7 +115,8 @@ fn waiting_sending_receiving_and_selecting_allocate_nothing() {
     assert_eq!(count, 0);
 }
 
-/// Allocations of the second of two runs: the first is for what a thread sets up when it first runs, and for what is kept.
+/// Allocations of the second of two runs: the first is for what a thread sets up when it first
+/// runs, and for what is kept.
 fn steady(mut run: impl FnMut()) -> usize {
     run();
     allocations(run).1.0

@@ -69,7 +69,8 @@ fn threads_and_tasks_meet() {
     });
 }
 
-/// Each comes until it has been let through ten times, and often gives up: rounds are never mixed up, so all get through.
+/// Each comes until it has been let through ten times, and often gives up: rounds are never mixed
+/// up, so all get through.
 #[test]
 fn random_cancellation_keeps_the_count() {
     with_seeds(4, |seed| {

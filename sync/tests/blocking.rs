@@ -1,4 +1,5 @@
-//! The `blocking_` methods of all primitives: a thread waits for tasks, and inside a task they say what to do instead.
+//! The `blocking_` methods of all primitives: a thread waits for tasks, and inside a task they say
+//! what to do instead.
 #![cfg(not(loom))]
 
 mod support;
@@ -161,7 +162,8 @@ fn in_the_body_of_block_on_each_says_what_to_do_instead() {
         runtime::block_on(async { message_of(|| rx.blocking_recv()) });
         message_of(|| rx.blocking_recv());
     });
-    // Outside, before it is polled and after it has ended, a thread may block; and where it says that it will.
+    // Outside, before it is polled and after it has ended, a thread may block; and where it says
+    // that it will.
     assert!(tx.blocking_send(1).is_ok());
     runtime.block_on(async {
         assert_eq!(runtime::block_in_place(|| rx.blocking_recv()), Some(1));

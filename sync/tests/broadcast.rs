@@ -231,7 +231,8 @@ fn values_that_are_overwritten_or_left_behind_are_dropped_once() {
     assert_eq!((alive.load(SeqCst), clones.load(SeqCst)), (0, 0));
 }
 
-/// Asks the channel for everything while it is cloned and while it is dropped: that would hang under any lock.
+/// Asks the channel for everything while it is cloned and while it is dropped: that would hang
+/// under any lock.
 struct Nosy(Option<Sender<Nosy>>);
 
 impl Nosy {

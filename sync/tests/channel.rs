@@ -1,4 +1,5 @@
-//! What channels promise beyond Go: closing by dropping, values that come back, threads, streams, and futures that are dropped.
+//! What channels promise beyond Go: closing by dropping, values that come back, threads, streams,
+//! and futures that are dropped.
 #![cfg(not(loom))]
 
 mod support;
@@ -332,7 +333,8 @@ fn a_dropped_stream_gives_its_value_back() {
     });
 }
 
-/// As a stream a handle stays in line when a `next` is dropped. That must not hide a value from the handle's other methods.
+/// As a stream a handle stays in line when a `next` is dropped. That must not hide a value from the
+/// handle's other methods.
 #[test]
 fn what_a_handle_was_handed_as_a_stream_is_received_by_any_method() {
     let (tx, mut rx) = channel(0);

@@ -1,4 +1,5 @@
-//! Ends that are told of: a semaphore that is closed, a oneshot whose receiver goes; and a notification that is waited for in advance.
+//! Ends that are told of: a semaphore that is closed, a oneshot whose receiver goes; and a
+//! notification that is waited for in advance.
 #![cfg(not(loom))]
 
 mod support;

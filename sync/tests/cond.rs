@@ -1,4 +1,5 @@
-//! `Cond` through its public face: what Go's own tests of `sync.Cond` check, stated anew, and what only exists here.
+//! `Cond` through its public face: what Go's own tests of `sync.Cond` check, stated anew, and what
+//! only exists here.
 #![cfg(not(loom))]
 
 mod support;
@@ -120,7 +121,8 @@ fn a_wait_that_loses_a_select_holds_no_lock() {
     });
 }
 
-/// Tokens under the lock, a signal for each; waiters give up at random. As long as no signal is lost, all tokens are taken.
+/// Tokens under the lock, a signal for each; waiters give up at random. As long as no signal is
+/// lost, all tokens are taken.
 #[test]
 fn random_cancellation_loses_no_signal() {
     with_seeds(4, |seed| {

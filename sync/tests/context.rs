@@ -1,4 +1,5 @@
-//! `context` through its public face: what Go's own tests of it check, stated anew, and what only exists here.
+//! `context` through its public face: what Go's own tests of it check, stated anew, and what only
+//! exists here.
 #![cfg(not(loom))]
 
 mod support;
@@ -248,7 +249,8 @@ fn a_child_can_be_cancelled_when_its_parent_is_done() {
     });
 }
 
-/// Go: TestLayersCancel, TestLayersTimeout: random stacks of contexts; all above the cancelled one live on, all below end.
+/// Go: TestLayersCancel, TestLayersTimeout: random stacks of contexts; all above the cancelled one
+/// live on, all below end.
 #[test]
 fn random_stacks_end_from_the_cancelled_one_down() {
     with_seeds(20, |seed| on(2, random_stack(seed)));
@@ -383,7 +385,8 @@ fn without_cancel_keeps_the_values_alone() {
     assert_eq!(rest.value(Number), Some(&1));
 }
 
-/// Go: TestAfterFuncCalledAfterCancel, TestAfterFuncCalledAfterTimeout, TestAfterFuncCalledImmediately.
+/// Go: TestAfterFuncCalledAfterCancel, TestAfterFuncCalledAfterTimeout,
+/// TestAfterFuncCalledImmediately.
 #[test]
 fn after_func_is_called_once_it_is_done() {
     on_each(WORKERS, || async {
@@ -427,7 +430,8 @@ fn after_func_is_not_called_once_it_is_stopped() {
     });
 }
 
-/// Go: TestAfterFuncCalledAsynchronously: cancelling does not wait for the function, which may wait for what the canceller holds.
+/// Go: TestAfterFuncCalledAsynchronously: cancelling does not wait for the function, which may wait
+/// for what the canceller holds.
 #[test]
 fn after_func_runs_in_a_task_of_its_own() {
     on_each(WORKERS, || async {
@@ -779,7 +783,8 @@ fn debug_shows_how_it_ended() {
     assert!(text.contains("err: Some(Canceled)"), "{text}");
 }
 
-/// Waiters that come, give up and stay, on trees whose contexts end and are made meanwhile: whoever stays returns.
+/// Waiters that come, give up and stay, on trees whose contexts end and are made meanwhile: whoever
+/// stays returns.
 #[test]
 fn random_cancellation_loses_no_waiter() {
     with_seeds(4, |seed| {

@@ -1,4 +1,5 @@
-//! `errgroup` through its public face: what Go's own tests of it check, stated anew, and what only exists here.
+//! `errgroup` through its public face: what Go's own tests of it check, stated anew, and what only
+//! exists here.
 #![cfg(not(loom))]
 
 mod support;
@@ -715,7 +716,8 @@ fn a_hundred_thousand_members() {
     });
 }
 
-/// Members that succeed, fail and are aborted, spawns that give up: every member that was started ends, and every place comes back.
+/// Members that succeed, fail and are aborted, spawns that give up: every member that was started
+/// ends, and every place comes back.
 #[test]
 fn random_cancellation_loses_no_place() {
     with_seeds(4, |seed| {

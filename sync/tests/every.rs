@@ -1,5 +1,5 @@
-//! What holds for every primitive: the dump says why a task waits and where, each can be an arm of a `select!` again and again, and `Debug`
-//! waits for nobody.
+//! What holds for every primitive: the dump says why a task waits and where, each can be an arm of
+//! a `select!` again and again, and `Debug` waits for nobody.
 
 #![cfg(not(loom))]
 
@@ -21,7 +21,8 @@ use sync::{
     broadcast, channel, errgroup, never, oneshot, select, singleflight, watch,
 };
 
-/// Waits until the dump shows the task waiting for this reason, in a line of this file; then ends it.
+/// Waits until the dump shows the task waiting for this reason, in a line of this file; then ends
+/// it.
 async fn waits_for(reason: WaitReason, line: u32, task: JoinHandle<()>) {
     let handle = runtime::Handle::current();
     // The watchdog of the test ends this if it never comes.

@@ -1,5 +1,6 @@
-//! Go's observable channel and select behaviour, one test a behaviour. Written anew after what the tests of Go 1.27 check
-//! (`runtime/chan_test.go`, `test/chan/*.go`, `test/closedchan.go`, `test/chancap.go`); the comment names them.
+//! Go's observable channel and select behaviour, one test a behaviour. Written anew after what the
+//! tests of Go 1.27 check (`runtime/chan_test.go`, `test/chan/*.go`, `test/closedchan.go`,
+//! `test/chancap.go`); the comment names them.
 #![cfg(not(loom))]
 
 mod support;
@@ -779,7 +780,8 @@ fn a_closed_channel_behaves_alike_in_every_form() {
     });
 }
 
-// BenchmarkChanSem, and the rule of doc/go_mem.html: the k-th receive happens before the completion of the (k+C)-th send.
+// BenchmarkChanSem, and the rule of doc/go_mem.html: the k-th receive happens before the completion
+// of the (k+C)-th send.
 #[test]
 fn a_buffered_channel_is_a_semaphore() {
     on_each(WORKERS, || async {

@@ -109,7 +109,8 @@ impl Wake for Waking {
     }
 }
 
-/// Those who wait for the end come after those who send and receive, and a waker that panics keeps none of them from being called.
+/// Those who wait for the end come after those who send and receive, and a waker that panics keeps
+/// none of them from being called.
 #[test]
 fn a_waker_that_panics_keeps_nobody_from_being_told() {
     let (tx, rx) = channel::<u32>(0);

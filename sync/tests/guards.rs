@@ -1,4 +1,5 @@
-//! Guards of `Mutex` and `RwLock`: parts of the value, going on as a reader, and permits that are split and merged.
+//! Guards of `Mutex` and `RwLock`: parts of the value, going on as a reader, and permits that are
+//! split and merged.
 #![cfg(not(loom))]
 
 mod support;
@@ -29,7 +30,8 @@ fn name(user: &mut User) -> Option<&mut str> {
     user.1.as_deref_mut()
 }
 
-/// What holds for every guard of a part: it is what it shows, and holds the lock until it is dropped.
+/// What holds for every guard of a part: it is what it shows, and holds the lock until it is
+/// dropped.
 fn is_guard<G>(guard: G, is_free: impl Fn() -> bool)
 where
     G: Deref<Target = str> + Debug + Display,

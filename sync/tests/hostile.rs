@@ -1,5 +1,6 @@
-//! What nobody should do, and somebody will: messages that use their own channel when they are dropped, wakers that panic, sizes at the
-//! ends of their types, executors that know nothing of the runtime, runtimes that are gone.
+//! What nobody should do, and somebody will: messages that use their own channel when they are
+//! dropped, wakers that panic, sizes at the ends of their types, executors that know nothing of the
+//! runtime, runtimes that are gone.
 #![cfg(not(loom))]
 
 mod support;
@@ -66,7 +67,8 @@ impl<F: Fn() + Send + Sync> Wake for Does<F> {
     }
 }
 
-/// Polls the futures, the first with a waker that panics; then does `wake`, which may panic, and says how many of the others were called.
+/// Polls the futures, the first with a waker that panics; then does `wake`, which may panic, and
+/// says how many of the others were called.
 fn woken_beside_a_panic<F: Future>(
     mut waiting: Vec<Pin<Box<F>>>,
     wake: impl FnOnce(),
@@ -604,7 +606,8 @@ fn a_debug_that_panics_leaves_no_lock_behind() {
     });
 }
 
-/// Each future of an operation, dropped after each number of polls, changes nothing for those who come after it.
+/// Each future of an operation, dropped after each number of polls, changes nothing for those who
+/// come after it.
 #[test]
 fn each_operation_can_be_dropped_before_and_after_its_first_poll() {
     fn twice<F: Future>(make: impl Fn() -> F) {
@@ -654,7 +657,8 @@ fn each_operation_can_be_dropped_before_and_after_its_first_poll() {
     assert!(matches!(poll_once(receive.as_mut()), Poll::Ready(Some(2))));
 }
 
-/// Has a crowd wait, of which all are called; the first, when it is woken, waits anew and calls one. Says whether that one was woken.
+/// Has a crowd wait, of which all are called; the first, when it is woken, waits anew and calls
+/// one. Says whether that one was woken.
 fn waits_and_is_called_while_the_crowd_is_woken<F>(
     make: impl Fn(usize) -> F + Copy + Send + Sync + 'static,
     call_one: impl Fn() + Send + Sync + 'static,
@@ -690,7 +694,8 @@ where
     counts.0.load(Ordering::SeqCst) == 1 && poll_once(late.unwrap().as_mut()).is_ready()
 }
 
-/// Those who are called together are woken some at a time. A call for one in between is not for them.
+/// Those who are called together are woken some at a time. A call for one in between is not for
+/// them.
 #[test]
 fn a_call_for_one_is_not_spent_on_those_who_were_all_called_before() {
     let notify: &Notify = Box::leak(Box::default());
@@ -713,7 +718,8 @@ fn a_call_for_one_is_not_spent_on_those_who_were_all_called_before() {
     ));
 }
 
-/// The same when the late one came and went: nobody is called by mistake, and a notification is kept.
+/// The same when the late one came and went: nobody is called by mistake, and a notification is
+/// kept.
 #[test]
 fn a_call_for_one_beside_a_call_for_all_is_kept_when_nobody_else_waits() {
     let notify: &Notify = Box::leak(Box::default());
@@ -730,7 +736,8 @@ fn a_call_for_one_beside_a_call_for_all_is_kept_when_nobody_else_waits() {
     assert!(poll_once(pin!(notify.notified())).is_pending());
 }
 
-/// One who finds that another has made the value needs the lock no more under which it is made, and may be kept for long all the same.
+/// One who finds that another has made the value needs the lock no more under which it is made, and
+/// may be kept for long all the same.
 #[test]
 fn a_finished_wait_for_a_value_holds_up_nobody() {
     let cell = OnceCell::new();

@@ -1,4 +1,5 @@
-//! `select!` and `#[runtime::test]` where nothing has the name that it usually has, and the strictest lints are errors.
+//! `select!` and `#[runtime::test]` where nothing has the name that it usually has, and the
+//! strictest lints are errors.
 #![no_implicit_prelude]
 #![deny(
     warnings,
@@ -35,11 +36,7 @@ enum Result {
 use Result::*;
 
 /// Items that a pattern of the same name would mean.
-#[allow(
-    non_upper_case_globals,
-    dead_code,
-    reason = "only the names matter"
-)]
+#[allow(non_upper_case_globals, dead_code, reason = "only the names matter")]
 mod lower_case {
     const body: u32 = 1;
     const output: u32 = 2;

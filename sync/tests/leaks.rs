@@ -54,14 +54,15 @@ fn leaked() -> Vec<Id> {
         let leaks = Handle::current().leaks();
         match leaks.unknown() {
             None => return leaks.tasks().iter().map(|task| task.id).collect(),
-            // On a machine that is busy enough, the copy in which it is tried out gets no answer ready in time.
+            // On a machine that is busy enough, the copy in which it is tried out gets no answer
+            // ready in time.
             Some(why) => assert!(begin.elapsed() < WATCHDOG, "{why}"),
         }
     }
 }
 
-/// These are found, and no others: sooner or later, since a copy that a busy machine lets stand still for seconds is given up, and whoever
-/// was its turn is left out.
+/// These are found, and no others: sooner or later, since a copy that a busy machine lets stand
+/// still for seconds is given up, and whoever was its turn is left out.
 #[track_caller]
 fn finds(ids: &[Id]) {
     let begin = Instant::now();
@@ -576,7 +577,8 @@ mod silent {
         finds(&[id]);
     }
 
-    /// A task that holds the sender waits for nobody, but can be aborted, and that closes the channel.
+    /// A task that holds the sender waits for nobody, but can be aborted, and that closes the
+    /// channel.
     #[runtime::test]
     async fn a_sender_in_a_task_that_somebody_may_abort() {
         let (tx, task) = receiver::<u32>();
@@ -776,8 +778,9 @@ mod harmless {
     }
 }
 
-/// All senders there are travel together, from task to task and by way of threads, while somebody asks without a pause. As long as they
-/// travel nobody is leaked; when one who waits for ever has them, all are.
+/// All senders there are travel together, from task to task and by way of threads, while somebody
+/// asks without a pause. As long as they travel nobody is leaked; when one who waits for ever has
+/// them, all are.
 mod moving {
     use super::*;
     use std::env;

@@ -1,4 +1,5 @@
-//! `Mutex` through its public face: what Go's own tests of `sync.Mutex` check, stated anew, and what only exists here.
+//! `Mutex` through its public face: what Go's own tests of `sync.Mutex` check, stated anew, and
+//! what only exists here.
 #![cfg(not(loom))]
 
 mod support;
@@ -50,7 +51,8 @@ fn one_at_a_time_is_inside_also_across_awaits() {
     });
 }
 
-/// Go: TestMutexFairness. One task holds the lock nearly all the time; another gets it all the same.
+/// Go: TestMutexFairness. One task holds the lock nearly all the time; another gets it all the
+/// same.
 #[test]
 fn a_hog_does_not_starve_the_others() {
     on_each(WORKERS, || async {
@@ -77,7 +79,8 @@ fn a_hog_does_not_starve_the_others() {
     });
 }
 
-/// Go: TestMutexMisuse. There it is fatal; here it does not compile, and locking what is locked can be asked.
+/// Go: TestMutexMisuse. There it is fatal; here it does not compile, and locking what is locked can
+/// be asked.
 #[test]
 fn try_lock_fails_while_it_is_locked_and_succeeds_after() {
     let mutex = Mutex::new(1);
@@ -306,7 +309,8 @@ fn unsized_values_and_statics_work() {
     });
 }
 
-/// Tasks lock, give up after a random number of polls, or are handed the lock just then; the lock is never lost.
+/// Tasks lock, give up after a random number of polls, or are handed the lock just then; the lock
+/// is never lost.
 #[test]
 fn random_cancellation_loses_no_lock() {
     with_seeds(4, |seed| {

@@ -132,7 +132,8 @@ fn debug_shows_the_state() {
     );
 }
 
-/// A queue of tokens, one notification each: as long as nobody's notification is lost, all tokens are taken.
+/// A queue of tokens, one notification each: as long as nobody's notification is lost, all tokens
+/// are taken.
 #[test]
 fn random_cancellation_loses_no_notification() {
     with_seeds(4, |seed| {

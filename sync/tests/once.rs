@@ -1,4 +1,5 @@
-//! `Once` and `OnceCell` through their public face: what Go's own tests of `sync.Once` and its kin check, stated anew.
+//! `Once` and `OnceCell` through their public face: what Go's own tests of `sync.Once` and its kin
+//! check, stated anew.
 #![cfg(not(loom))]
 
 mod support;

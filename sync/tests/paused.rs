@@ -1,4 +1,5 @@
-//! Paused time with channels, select, contexts and groups: Go's tests of `testing/synctest` anew, and runs that a seed makes again.
+//! Paused time with channels, select, contexts and groups: Go's tests of `testing/synctest` anew,
+//! and runs that a seed makes again.
 #![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -67,7 +68,8 @@ async fn a_receive_with_a_timeout_waits_for_as_long_as_it_says() {
     assert_eq!(got, [(9, 1), (19, 0), (29, 0), (34, 2)]);
 }
 
-/// A worker pool that gives up on slow work, and a group that waits for all: a minute of it in no time.
+/// A worker pool that gives up on slow work, and a group that waits for all: a minute of it in no
+/// time.
 #[runtime::test(start_paused = true)]
 async fn a_pool_s_timeouts_are_exact() {
     let start = Instant::now();

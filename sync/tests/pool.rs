@@ -233,7 +233,8 @@ fn random_aborts_lose_no_item() {
     });
 }
 
-/// Tasks with items in their hands are aborted; each item is in the pool afterwards, or has been dropped.
+/// Tasks with items in their hands are aborted; each item is in the pool afterwards, or has been
+/// dropped.
 async fn random_aborts(seed: u64) {
     let mut random = Random::new(seed);
     let alive = Arc::default();

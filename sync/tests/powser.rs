@@ -1,10 +1,11 @@
-//! Power series as networks of tasks, after Doug McIlroy's "Squinting at Power Series" and what Go's `test/chan/powser1.go` and
-//! `powser2.go` check; written anew.
+//! Power series as networks of tasks, after Doug McIlroy's "Squinting at Power Series" and what
+//! Go's `test/chan/powser1.go` and `powser2.go` check; written anew.
 //!
-//! A series is a pair of channels without a buffer: its reader asks on one and gets the next coefficient on the other, so that nothing is
-//! computed before it is wanted. Each operation is a task between such pairs, and the product of two series goes on making tasks for as
-//! long as it is read. What it tries is the rendezvous: thousands of them, in selects on both sides, and a loop where the end of the
-//! network is part of its own input.
+//! A series is a pair of channels without a buffer: its reader asks on one and gets the next
+//! coefficient on the other, so that nothing is computed before it is wanted. Each operation is a
+//! task between such pairs, and the product of two series goes on making tasks for as long as it is
+//! read. What it tries is the rendezvous: thousands of them, in selects on both sides, and a loop
+//! where the end of the network is part of its own input.
 #![cfg(not(loom))]
 
 mod support;
@@ -66,7 +67,8 @@ impl Rat {
 /// A coefficient; `None` is the end of a series that has one.
 type Term = Option<Rat>;
 
-/// What goes through the channels: the term itself (powser1), or something that has it (powser2, where it is an interface).
+/// What goes through the channels: the term itself (powser1), or something that has it (powser2,
+/// where it is an interface).
 trait Item: Clone + Send + 'static {
     fn new(term: Term) -> Self;
     fn term(&self) -> Term;
@@ -222,9 +224,9 @@ fn split_into<I: Item>(series: Series<I>, to: [Maker<I>; 2]) {
     generation(series, to, wait);
 }
 
-/// A task for one term, made when the first reader wants it, and gone when both have it. The newest serves the reader who is ahead, always
-/// `to[0]`; the others hold what the one behind has not had yet, and let it have that one after the other: `wait` says that all older ones
-/// are through.
+/// A task for one term, made when the first reader wants it, and gone when both have it. The newest
+/// serves the reader who is ahead, always `to[0]`; the others hold what the one behind has not had
+/// yet, and let it have that one after the other: `wait` says that all older ones are through.
 fn generation<I: Item>(series: Series<I>, mut to: [Maker<I>; 2], wait: Receiver<()>) {
     let body = async move {
         let mut oldest = false;
@@ -388,7 +390,8 @@ fn binomial<I: Item>(mut c: Rat) -> Series<I> {
     })
 }
 
-/// 1 / u. With u = a + x U and the result z = 1/a + x Z: Z = -U z / a. What it makes is what it is made of.
+/// 1 / u. With u = a + x U and the result z = 1/a + x Z: Z = -U z / a. What it makes is what it is
+/// made of.
 fn reciprocal<I: Item>(u: Series<I>) -> Series<I> {
     make(|to: Maker<I>| async move {
         to.asked().await?;

@@ -1,8 +1,11 @@
-//! Random programs of tasks, channels, selects, timeouts, cancellations and closes, on several numbers of workers.
+//! Random programs of tasks, channels, selects, timeouts, cancellations and closes, on several
+//! numbers of workers.
 //!
-//! Each task notes what it sent and what it received. At the end nothing may be lost, nothing doubled, nothing received that was not
-//! sent, and the values of one sender must have come to each receiver in order. While a program runs, a supervisor looks for lost
-//! wake-ups: nobody gets anywhere although some two could meet. Where all of them wait rightly, it closes a channel so that they go on.
+//! Each task notes what it sent and what it received. At the end nothing may be lost, nothing
+//! doubled, nothing received that was not sent, and the values of one sender must have come to each
+//! receiver in order. While a program runs, a supervisor looks for lost wake-ups: nobody gets
+//! anywhere although some two could meet. Where all of them wait rightly, it closes a channel so
+//! that they go on.
 #![cfg(not(loom))]
 
 mod support;

@@ -1,4 +1,5 @@
-//! `RwLock` through its public face: what Go's own tests of `sync.RWMutex` check, stated anew, and what only exists here.
+//! `RwLock` through its public face: what Go's own tests of `sync.RWMutex` check, stated anew, and
+//! what only exists here.
 #![cfg(not(loom))]
 
 mod support;
@@ -114,7 +115,8 @@ async fn some_work() {
     }
 }
 
-/// Each task holds the lock over no await: where they run one after the other, nobody need ever wait for it.
+/// Each task holds the lock over no await: where they run one after the other, nobody need ever
+/// wait for it.
 #[test]
 fn tasks_that_waited_once_do_not_wait_for_ever_after() {
     on_one_alone(async {

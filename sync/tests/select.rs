@@ -1,5 +1,6 @@
-//! Selects in the hands of somebody who wants to break them: leaked, moved, nested, polled when they are over, with more operations than
-//! fit, with peers and values that panic. What they promise when nobody does is in `go.rs`, what they do under their own wakers in `wakers.rs`.
+//! Selects in the hands of somebody who wants to break them: leaked, moved, nested, polled when
+//! they are over, with more operations than fit, with peers and values that panic. What they
+//! promise when nobody does is in `go.rs`, what they do under their own wakers in `wakers.rs`.
 #![cfg(not(loom))]
 
 mod support;
@@ -52,7 +53,8 @@ impl Wake for Loud {
     }
 }
 
-/// Its arms stay in their queues for ever: of all of them one is completed, and the rest are taken for what they are.
+/// Its arms stay in their queues for ever: of all of them one is completed, and the rest are taken
+/// for what they are.
 #[test]
 fn a_select_that_is_leaked_takes_one_value_along_and_no_second() {
     type Leak = for<'a> fn(&'a Receiver<u32>, &'a Receiver<u32>) -> Pending<'a>;
@@ -151,7 +153,8 @@ impl Poller {
     }
 }
 
-/// Each poll on another thread, with another waker, beside threads that send and receive: who was told to wait is woken.
+/// Each poll on another thread, with another waker, beside threads that send and receive: who was
+/// told to wait is woken.
 #[test]
 fn a_select_that_wanders_from_thread_to_thread_is_found() {
     within_a_minute(wander);
@@ -413,7 +416,8 @@ fn a_peer_whose_waker_panics_costs_no_value() {
     assert_eq!(poll_once(second), Poll::Ready(Some(4)));
 }
 
-/// The last receiver goes, however loud those are who hear of it: what it leaves is dropped, and all are told.
+/// The last receiver goes, however loud those are who hear of it: what it leaves is dropped, and
+/// all are told.
 #[test]
 fn a_receiver_that_goes_by_a_panic_is_gone() {
     let loud = Waker::from(Arc::new(Loud));
@@ -571,7 +575,8 @@ fn a_task_may_block_in_place_on_a_channel() {
     });
 }
 
-/// A future that panics when it is polled takes the select with it, and another poll of the select finds its channel arms in order.
+/// A future that panics when it is polled takes the select with it, and another poll of the select
+/// finds its channel arms in order.
 #[test]
 fn a_list_that_is_polled_after_a_panic_has_its_channels_in_order() {
     let (tx, rx) = channel(0);

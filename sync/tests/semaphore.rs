@@ -1,4 +1,5 @@
-//! `Semaphore` through its public face: what Go's own tests of `semaphore.Weighted` check, stated anew, and what only exists here.
+//! `Semaphore` through its public face: what Go's own tests of `semaphore.Weighted` check, stated
+//! anew, and what only exists here.
 #![cfg(not(loom))]
 
 mod support;
@@ -122,7 +123,8 @@ fn acquire_waits_until_permits_come_back() {
     });
 }
 
-/// Go: TestWeightedDoesntBlockIfTooBig. There it waits for its context to end; here the mistake is seen at once. In both, others go on.
+/// Go: TestWeightedDoesntBlockIfTooBig. There it waits for its context to end; here the mistake is
+/// seen at once. In both, others go on.
 #[test]
 fn a_request_that_can_never_be_met_panics_and_blocks_nobody() {
     on_each(WORKERS, || async {

@@ -9,8 +9,8 @@
 //!                         └───────────────────────────┘
 //! ```
 //!
-//! The primes that are found go back to the merger, which wants them much later: without the backlog, a queue without a limit, all would
-//! wait for each other.
+//! The primes that are found go back to the merger, which wants them much later: without the
+//! backlog, a queue without a limit, all would wait for each other.
 #![cfg(not(loom))]
 
 mod support;
@@ -97,7 +97,8 @@ async fn advance(
     Some(())
 }
 
-/// Sorts the composites out of the odd numbers; each prime goes to the reader and back to the merger.
+/// Sorts the composites out of the odd numbers; each prime goes to the reader and back to the
+/// merger.
 async fn sift(composites: Receiver<u32>, back: Sender<u32>, primes: Sender<u32>) -> Option<()> {
     let back = backlog(back);
     let candidates = progression(5, 2, 50);

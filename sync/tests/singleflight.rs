@@ -1,4 +1,5 @@
-//! `singleflight` through its public face: what Go's own tests of it check, stated anew, and what only exists here.
+//! `singleflight` through its public face: what Go's own tests of it check, stated anew, and what
+//! only exists here.
 #![cfg(not(loom))]
 
 mod support;
@@ -56,7 +57,8 @@ fn those_who_ask_meanwhile_get_the_same() {
     });
 }
 
-/// A key whose `clone` asks the same group for another key: it would wait for itself if that ran under the group's lock.
+/// A key whose `clone` asks the same group for another key: it would wait for itself if that ran
+/// under the group's lock.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Nosy(u32);
 
@@ -79,7 +81,8 @@ fn a_key_may_use_the_group_while_it_is_cloned() {
     });
 }
 
-/// Polls `future` so that its call has been started, and no more: without a budget, whose end would look like waiting.
+/// Polls `future` so that its call has been started, and no more: without a budget, whose end would
+/// look like waiting.
 async fn begin<F: Future>(future: std::pin::Pin<&mut F>) {
     let mut future = Some(future);
     std::future::poll_fn(|cx| {
@@ -173,7 +176,8 @@ fn a_call_lost_with_its_runtime_is_not_waited_for_in_vain() {
             runtime.block_on(waiting.run(1, || async { unreachable!() }))
         })
     });
-    // The waiter either joins the call that is lost, or comes after and starts one that panics: in neither case does it hang.
+    // The waiter either joins the call that is lost, or comes after and starts one that panics: in
+    // neither case does it hang.
     drop(other);
     let message = waiter.join().unwrap();
     assert!(

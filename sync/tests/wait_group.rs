@@ -1,7 +1,8 @@
 //! `WaitGroup` through its public face, on 1, 2 and 8 workers.
 //!
-//! The first part states anew what Go's own tests of `sync.WaitGroup` check; the rest is what only exists here: handles, guards, waiters
-//! that are dropped. A randomised test prints its seed when it fails; `SEED=… cargo test` repeats it.
+//! The first part states anew what Go's own tests of `sync.WaitGroup` check; the rest is what only
+//! exists here: handles, guards, waiters that are dropped. A randomised test prints its seed when
+//! it fails; `SEED=… cargo test` repeats it.
 #![cfg(not(loom))]
 
 mod support;
@@ -154,7 +155,8 @@ fn spawn_counts_the_task_until_it_ends() {
     });
 }
 
-/// Go: TestIssue76126, where the program must die before `Wait` returns. Here the panic belongs to the handle.
+/// Go: TestIssue76126, where the program must die before `Wait` returns. Here the panic belongs to
+/// the handle.
 #[test]
 fn a_task_that_panics_is_done_and_its_handle_says_so() {
     on_workers(|_| async {
@@ -432,8 +434,8 @@ fn futures_can_move_between_threads() {
     send_and_sync(&group.guard());
 }
 
-/// In every round some tasks wait, and some of those give up after a random number of polls, while others count down. Who stays must
-/// return, and only once all are done.
+/// In every round some tasks wait, and some of those give up after a random number of polls, while
+/// others count down. Who stays must return, and only once all are done.
 #[test]
 fn random_cancellation_loses_no_waiter() {
     let seed = Seed::choose();
@@ -488,7 +490,8 @@ async fn pause(yields: usize) {
     }
 }
 
-/// Polls again and again, whether woken or not, and drops the future after so many polls; `usize::MAX` leaves it to the waker.
+/// Polls again and again, whether woken or not, and drops the future after so many polls;
+/// `usize::MAX` leaves it to the waker.
 async fn give_up_after(polls: usize, wait: sync::Wait<'_>) -> bool {
     let mut wait = pin!(wait);
     let mut left = polls;
@@ -514,7 +517,8 @@ impl Seed {
         let given = env::var("SEED")
             .ok()
             .map(|text| text.parse().expect("SEED is a number"));
-        // Random keys of std's, which follow from Miri's own seed there; it has no clock that tells the date.
+        // Random keys of std's, which follow from Miri's own seed there; it has no clock that tells
+        // the date.
         let seed = given.unwrap_or_else(|| RandomState::new().build_hasher().finish());
         Self(seed)
     }

@@ -1,4 +1,5 @@
-//! Wakers and ordinary futures are foreign code: a channel runs none of it under its lock, and loses no place in line because of it.
+//! Wakers and ordinary futures are foreign code: a channel runs none of it under its lock, and
+//! loses no place in line because of it.
 #![cfg(not(loom))]
 
 mod support;
@@ -19,7 +20,8 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A waker that uses the channel whenever it is cloned, woken or dropped; under the lock it would wait for itself.
+/// A waker that uses the channel whenever it is cloned, woken or dropped; under the lock it would
+/// wait for itself.
 struct Nosy {
     tx: Sender<u32>,
     touched: AtomicUsize,
@@ -122,7 +124,8 @@ fn no_waker_is_touched_under_the_lock() {
 #[test]
 fn a_busy_select_is_passed_over_and_keeps_its_place() {
     let (tx, rx) = channel(0);
-    // When the select is polled for the second time, this arm sends on the very channel that the other arm waits for.
+    // When the select is polled for the second time, this arm sends on the very channel that the
+    // other arm waits for.
     let polls = AtomicUsize::new(0);
     let sends = poll_fn(|_| {
         if polls.fetch_add(1, Relaxed) == 1 {
@@ -142,7 +145,8 @@ fn a_busy_select_is_passed_over_and_keeps_its_place() {
     assert!(poll(behind.as_mut()).is_pending());
     assert!(poll(last.as_mut()).is_pending());
     assert!(poll(selecting.as_mut()).is_pending());
-    // The value went to the next in line, since nobody may complete a select while it looks at its arms…
+    // The value went to the next in line, since nobody may complete a select while it looks at its
+    // arms…
     assert_eq!(poll(behind), Poll::Ready(Some(1)));
     // … and the next value goes to the select, which still stands before the last.
     tx.try_send(2).unwrap();
@@ -220,7 +224,8 @@ impl Drop for Uses {
     }
 }
 
-/// What waits is polled by two such wakers and dropped, and another is polled and woken; under the lock they would wait for themselves.
+/// What waits is polled by two such wakers and dropped, and another is polled and woken; under the
+/// lock they would wait for themselves.
 fn uses<F: Future>(
     make: impl Fn() -> F,
     touch: impl Fn() + Send + Sync + 'static,
@@ -315,7 +320,8 @@ fn no_channel_touches_a_waker_under_its_lock() {
             visit(to.closed());
             let _ = (to.len(), to.is_full());
         };
-        // Met by each kind of peer: a plain one, and a select that finds it in its first pass. (One of a single arm would be no select.)
+        // Met by each kind of peer: a plain one, and a select that finds it in its first pass. (One
+        // of a single arm would be no select.)
         let (_nobody, nothing) = channel::<u32>(0);
         uses(
             || tx.send(1),
@@ -352,7 +358,8 @@ fn no_channel_touches_a_waker_under_its_lock() {
     });
 }
 
-/// A peer takes the first of the arms that wait in one channel, so that these stand there in random order.
+/// A peer takes the first of the arms that wait in one channel, so that these stand there in random
+/// order.
 #[test]
 fn two_arms_that_wait_in_one_channel_are_met_equally_often() {
     let (tx, rx) = channel(0);

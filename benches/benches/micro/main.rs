@@ -1,8 +1,11 @@
-//! The pieces one by one, beside their counterparts: `cargo bench -p benches`, or `cargo bench -p benches -- channel` for one group.
+//! The pieces one by one, beside their counterparts: `cargo bench -p benches`, or
+//! `cargo bench -p benches -- channel` for one group.
 //!
-//! One thread, so that nothing is measured but the piece. What a piece is worth among many threads tells `cargo run --release -p benches`.
-//! The private ones are reached through the public operation that is little else: the task cell through spawn and join, the wheel through
-//! a sleep that is armed and dropped, the ring and the channel's core through operations that are ready at once.
+//! One thread, so that nothing is measured but the piece. What a piece is worth among many threads
+//! tells `cargo run --release -p benches`. The private ones are reached through the public
+//! operation that is little else: the task cell through spawn and join, the wheel through a sleep
+//! that is armed and dropped, the ring and the channel's core through operations that are ready at
+//! once.
 #![forbid(unsafe_code)]
 
 mod channel;
@@ -41,8 +44,8 @@ fn tokio() -> tokio::runtime::Runtime {
 
 /// Times so many iterations of what a task does, from within a task.
 ///
-/// The future is made anew for each sample, and the time is taken inside, so that starting and ending are no part of it; nor is what
-/// stands after `among`, which is kept meanwhile.
+/// The future is made anew for each sample, and the time is taken inside, so that starting and
+/// ending are no part of it; nor is what stands after `among`, which is kept meanwhile.
 macro_rules! in_task {
     ($bencher:expr, $runtime:expr, $spawn:path, |$n:ident| $body:expr) => {
         in_task!($bencher, $runtime, $spawn, among(), |$n| $body)

@@ -27,7 +27,8 @@ pub(crate) enum Verdict {
     Worse,
 }
 
-/// A twentieth: what hash seeds, the monitor and addresses make is below a hundredth, on one machine.
+/// A twentieth: what hash seeds, the monitor and addresses make is below a hundredth, on one
+/// machine.
 pub(crate) const TOLERANCE: f64 = 0.05;
 
 /// One instruction more of twelve is no twentieth, and may still be chance.

@@ -1,9 +1,10 @@
 //! Instructions an operation, counted by callgrind: `cargo run --release -p instructions`.
 //!
-//! Time depends on what else the machine does, instructions hardly do. Each operation runs twice in a process of its own, under
-//! `valgrind --tool=callgrind`, with one worker: so many times, and so many more. The difference, divided, is what one costs, and what
-//! starting and ending cost has gone. The result is held against `baseline.txt`; more than a twentieth above is a failure. (Another machine
-//! has another C library and another kernel, so there more has to be tolerated.)
+//! Time depends on what else the machine does, instructions hardly do. Each operation runs twice in
+//! a process of its own, under `valgrind --tool=callgrind`, with one worker: so many times, and so
+//! many more. The difference, divided, is what one costs, and what starting and ending cost has
+//! gone. The result is held against `baseline.txt`; more than a twentieth above is a failure.
+//! (Another machine has another C library and another kernel, so there more has to be tolerated.)
 //!
 //! ```text
 //! cargo run --release -p instructions                  count, compare, fail above the baseline
@@ -12,8 +13,9 @@
 //! cargo run --release -p instructions -- --tolerance 25  per cent above the baseline that are no failure (5)
 //! ```
 //!
-//! The kernel's instructions are not counted, nor is waiting: a bench that is ahead here can be behind in time, but not the other way
-//! round without a reason. Where there is no valgrind it says so and ends well.
+//! The kernel's instructions are not counted, nor is waiting: a bench that is ahead here can be
+//! behind in time, but not the other way round without a reason. Where there is no valgrind it says
+//! so and ends well.
 #![forbid(unsafe_code)]
 
 mod baseline;
@@ -81,7 +83,8 @@ fn run() -> Result<bool, String> {
         }
         let before = old.count(operation.name);
         let mut counted = Counted::new(operation)?;
-        // The monitor's thread wakes up by the clock, and on a busy machine oftener in between: what chance adds is not there each time.
+        // The monitor's thread wakes up by the clock, and on a busy machine oftener in between:
+        // what chance adds is not there each time.
         if options.write {
             counted = counted.again(operation)?;
         }

@@ -1,7 +1,8 @@
 //! The operations that are counted: the pieces that everything else is made of.
 //!
-//! One worker, so that nothing is stolen and nobody is woken: two runs execute the same instructions. Where an operation leaves the task,
-//! another task runs in between, as it does in earnest.
+//! One worker, so that nothing is stolen and nobody is woken: two runs execute the same
+//! instructions. Where an operation leaves the task, another task runs in between, as it does in
+//! earnest.
 #![forbid(unsafe_code)]
 
 use std::future::{Future, ready};

@@ -1,7 +1,8 @@
 //! The channels, behind one small trait. Messages are one machine word.
 //!
-//! A crate without a rendezvous channel runs capacity 0 as capacity 1, which the report marks with `~`; that flatters it. Select over
-//! futures is `tokio::select!` for every crate that brings no select of its own: it polls in random order and needs no Tokio runtime.
+//! A crate without a rendezvous channel runs capacity 0 as capacity 1, which the report marks with
+//! `~`; that flatters it. Select over futures is `tokio::select!` for every crate that brings no
+//! select of its own: it polls in random order and needs no Tokio runtime.
 #![forbid(unsafe_code)]
 
 pub(crate) mod peers;

@@ -1,7 +1,8 @@
-//! One group of workloads: for each a block with a line a peer, and beside each other the figure and what it cost.
+//! One group of workloads: for each a block with a line a peer, and beside each other the figure
+//! and what it cost.
 //!
-//! Bars are as long as their numbers, from zero. Where one peer is many times worse than the others its bar would leave nothing to see of
-//! theirs; it is cut, and a gap in it says so.
+//! Bars are as long as their numbers, from zero. Where one peer is many times worse than the others
+//! its bar would leave nothing to see of theirs; it is cut, and a gap in it says so.
 #![forbid(unsafe_code)]
 
 use super::{MARGIN, WIDTH, verdict};

@@ -1,4 +1,5 @@
-//! Everything at a glance: how many times as good as the best peer, one line a workload, on a logarithmic scale.
+//! Everything at a glance: how many times as good as the best peer, one line a workload, on a
+//! logarithmic scale.
 #![forbid(unsafe_code)]
 
 use super::{MARGIN, WIDTH, of_group, verdict};
@@ -130,7 +131,8 @@ struct Scale {
 }
 
 impl Scale {
-    /// Wide enough for every ratio, within reason: what lies beyond stands at the edge, and its number beside it.
+    /// Wide enough for every ratio, within reason: what lies beyond stands at the edge, and its
+    /// number beside it.
     fn over(rows: &[Row]) -> Scale {
         let mut scale = Scale {
             least: -2.0,

@@ -1,4 +1,5 @@
-//! Does a runtime collapse with another number of workers than it likes best? Its figure with each, as a multiple of its own best one.
+//! Does a runtime collapse with another number of workers than it likes best? Its figure with each,
+//! as a multiple of its own best one.
 #![forbid(unsafe_code)]
 
 use super::{MARGIN, WIDTH};

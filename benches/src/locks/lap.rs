@@ -1,4 +1,5 @@
-//! A gate that closes again: one task waits for so many others, round after round. The same for every peer.
+//! A gate that closes again: one task waits for so many others, round after round. The same for
+//! every peer.
 #![forbid(unsafe_code)]
 
 use std::future::poll_fn;

@@ -43,7 +43,8 @@ pub(crate) async fn once_there<K: Kit>(n: usize) -> Sample {
     sample
 }
 
-/// Two tasks take turns, and wait for each at a condition variable: `n` round trips. Only Weftline and Go have one.
+/// Two tasks take turns, and wait for each at a condition variable: `n` round trips. Only Weftline
+/// and Go have one.
 pub(crate) async fn cond<R: Rt>(n: usize) -> Sample {
     let turn = Arc::new((::sync::Mutex::new(0), ::sync::Cond::new()));
     let meter = Meter::start();

@@ -1,8 +1,10 @@
-//! Locks and their friends: what tasks coordinate with beside channels, each beside its counterpart in Tokio, smol and Go.
+//! Locks and their friends: what tasks coordinate with beside channels, each beside its counterpart
+//! in Tokio, smol and Go.
 //!
-//! The workloads are in [`work`] and [`group`], written once over the traits here; `weftline.rs`, `tokio.rs` and `smol.rs` implement these,
-//! `go/locks.go` is Go's part. The peer `tokio-sync` is `tokio::sync` on Weftline's runtime: it tells what is the primitive's and what the
-//! scheduler's. smol has no oneshot, and uses a channel of capacity 1; its notification is `event-listener`.
+//! The workloads are in [`work`] and [`group`], written once over the traits here; `weftline.rs`,
+//! `tokio.rs` and `smol.rs` implement these, `go/locks.go` is Go's part. The peer `tokio-sync` is
+//! `tokio::sync` on Weftline's runtime: it tells what is the primitive's and what the scheduler's.
+//! smol has no oneshot, and uses a channel of capacity 1; its notification is `event-listener`.
 #![forbid(unsafe_code)]
 
 mod group;
@@ -93,7 +95,8 @@ pub(crate) trait Semaphore: Send + Sync + 'static {
     fn acquire(&self) -> impl Future<Output = Self::Permit<'_>> + Send;
 }
 
-/// Wakes one task. Who wants to be woken listens before the other side can notify, so that it need keep no notification.
+/// Wakes one task. Who wants to be woken listens before the other side can notify, so that it need
+/// keep no notification.
 pub(crate) trait Notify: Send + Sync + 'static {
     /// A new one.
     fn new() -> Self;

@@ -104,7 +104,8 @@ pub(crate) async fn rwlock_mostly<R: Rt, K: Kit>(n: usize) -> Sample {
     sample
 }
 
-/// 4 tasks read `n` times each, and compute for a microsecond after each: do they still share the cores?
+/// 4 tasks read `n` times each, and compute for a microsecond after each: do they still share the
+/// cores?
 pub(crate) async fn rwlock_work<R: Rt, K: Kit>(n: usize) -> Sample {
     const COMPUTING: usize = 4;
     let lock = Arc::new(K::RwLock::new());
@@ -234,7 +235,8 @@ pub(crate) async fn oneshot_same<K: Kit>(n: usize) -> Sample {
 /// What travels between the two: the way to answer.
 struct Baton<K: Kit>(Option<K::OneTx<Baton<K>>>);
 
-/// Two tasks answer each other, each answer with the way to answer that: `n` round trips, two channels each.
+/// Two tasks answer each other, each answer with the way to answer that: `n` round trips, two
+/// channels each.
 pub(crate) async fn oneshot_across<R: Rt, K: Kit>(n: usize) -> Sample {
     let meter = Meter::start();
     let gate = Gate::new(2);
@@ -295,7 +297,8 @@ pub(crate) async fn watch<R: Rt, W: Watch>(n: usize) -> Sample {
     meter.stop(TASKS * n)
 }
 
-/// One task sends `n` bursts of 64 values, which 8 receive all of, and waits after each until they have.
+/// One task sends `n` bursts of 64 values, which 8 receive all of, and waits after each until they
+/// have.
 pub(crate) async fn broadcast<R: Rt, B: Broadcast>(n: usize) -> Sample {
     const BURST: usize = 64;
     let meter = Meter::start();

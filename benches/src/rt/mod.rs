@@ -1,7 +1,9 @@
-//! The runtimes, behind one small trait, so that every workload is written once and each runtime does the same work.
+//! The runtimes, behind one small trait, so that every workload is written once and each runtime
+//! does the same work.
 //!
-//! Dispatch is static: a workload is compiled for each runtime, and nothing stands between it and the runtime's own functions.
-//! May has no futures; its workloads are written again with closures in [`crate::may`].
+//! Dispatch is static: a workload is compiled for each runtime, and nothing stands between it and
+//! the runtime's own functions. May has no futures; its workloads are written again with closures
+//! in [`crate::may`].
 #![forbid(unsafe_code)]
 
 pub(crate) mod smol;

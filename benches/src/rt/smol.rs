@@ -1,4 +1,5 @@
-//! smol: one `async-executor` on N threads, each of which also drives `async-io`, as `smol::spawn` does it.
+//! smol: one `async-executor` on N threads, each of which also drives `async-io`, as `smol::spawn`
+//! does it.
 #![forbid(unsafe_code)]
 
 use std::future::Future;

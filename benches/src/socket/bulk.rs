@@ -1,6 +1,8 @@
-//! The load of a proxy: connections through it that are written to as fast as they take it, and read at their other end.
+//! The load of a proxy: connections through it that are written to as fast as they take it, and
+//! read at their other end.
 //!
-//! Both ends are here, on one thread. What arrives is compared with what was sent, every byte of it, which costs a hundredth of moving it.
+//! Both ends are here, on one thread. What arrives is compared with what was sent, every byte of
+//! it, which costs a hundredth of moving it.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Read, Write};
@@ -67,7 +69,8 @@ impl Bulk {
                 ends.push(End { stream, at: 0 });
             }
         }
-        // 251 has no divisor in common with the sizes of buffers: what is lost or moved about is seen.
+        // 251 has no divisor in common with the sizes of buffers: what is lost or moved about is
+        // seen.
         let pattern = (0..2 * CHUNK).map(|i| (i % CHUNK % 251) as u8).collect();
         Ok(Bulk {
             epoll,

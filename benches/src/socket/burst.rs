@@ -1,6 +1,8 @@
-//! The load of a UDP echo: a fixed number of datagrams under way, sent and received by the batch, so that the generator is not the limit.
+//! The load of a UDP echo: a fixed number of datagrams under way, sent and received by the batch,
+//! so that the generator is not the limit.
 //!
-//! Each carries a number, and comes back in its turn: on one machine nothing is lost or overtaken while the sockets' buffers suffice.
+//! Each carries a number, and comes back in its turn: on one machine nothing is lost or overtaken
+//! while the sockets' buffers suffice.
 #![forbid(unsafe_code)]
 
 use std::io;

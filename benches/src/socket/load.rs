@@ -1,7 +1,9 @@
-//! The load generator: one thread, one epoll, plain blocking-free sockets, the same for every server.
+//! The load generator: one thread, one epoll, plain blocking-free sockets, the same for every
+//! server.
 //!
-//! It runs in the child process, starts the server as a process beside it, and reads the server's CPU time, context switches and memory
-//! from `/proc` just before and just after the part that counts.
+//! It runs in the child process, starts the server as a process beside it, and reads the server's
+//! CPU time, context switches and memory from `/proc` just before and just after the part that
+//! counts.
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -47,7 +49,8 @@ pub(crate) fn run(order: &Order, size: usize) -> io::Result<Value> {
     }
 }
 
-/// How long a load lasts at full scale: tens of thousands of exchanges. What differs is from run to run, not within one.
+/// How long a load lasts at full scale: tens of thousands of exchanges. What differs is from run to
+/// run, not within one.
 const TIME: Duration = Duration::from_secs(1);
 
 /// System calls are counted for no less: at both ends of the count some are on their way.
@@ -131,7 +134,8 @@ impl Server {
     }
 }
 
-/// System calls an operation, counted over a part of its own, which `exchange` runs and whose operations it returns.
+/// System calls an operation, counted over a part of its own, which `exchange` runs and whose
+/// operations it returns.
 pub(super) fn count_calls(
     server: &Server,
     mut line: Value,
@@ -183,7 +187,8 @@ struct Connection {
 }
 
 impl<'a> Load<'a> {
-    /// Connects, a few hundred at a time, each with one exchange, so that no accept queue overflows.
+    /// Connects, a few hundred at a time, each with one exchange, so that no accept queue
+    /// overflows.
     fn new(
         server: &'a Server,
         n: usize,
@@ -298,7 +303,8 @@ const ECHO: Answer<'static> = Answer {
     end: MESSAGE,
 };
 
-/// Whether `got` is what should come when `left` bytes of an answer with this end have still to come.
+/// Whether `got` is what should come when `left` bytes of an answer with this end have still to
+/// come.
 fn fits(end: &[u8], left: usize, got: &[u8]) -> bool {
     let before_end = left.saturating_sub(end.len()).min(got.len());
     let got = &got[before_end..];

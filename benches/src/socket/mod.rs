@@ -1,8 +1,9 @@
 //! The servers, written once over a small trait, and the raw epoll loop that is their limit.
 //!
-//! `echo` owns a buffer of 1 KiB a connection; `lazy` waits for readability without one; `httpmin` looks for the blank line and answers
-//! "Hello, World!"; `proxy` copies between two connections; `udp` and `udp_batch` echo datagrams. A server is a process of its own, which
-//! prints its port and lives until its standard input ends.
+//! `echo` owns a buffer of 1 KiB a connection; `lazy` waits for readability without one; `httpmin`
+//! looks for the blank line and answers "Hello, World!"; `proxy` copies between two connections;
+//! `udp` and `udp_batch` echo datagrams. A server is a process of its own, which prints its port
+//! and lives until its standard input ends.
 #![forbid(unsafe_code)]
 
 mod bulk;

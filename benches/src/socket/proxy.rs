@@ -1,6 +1,8 @@
-//! A TCP proxy, with each runtime's own way to copy between two sockets, and the raw loop that is their limit.
+//! A TCP proxy, with each runtime's own way to copy between two sockets, and the raw loop that is
+//! their limit.
 //!
-//! What comes in on one side goes out on the other, and an end is passed on. Weftline and Go splice, without being told to.
+//! What comes in on one side goes out on the other, and an end is passed on. Weftline and Go
+//! splice, without being told to.
 #![forbid(unsafe_code)]
 
 use std::io;

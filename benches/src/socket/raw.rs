@@ -1,4 +1,5 @@
-//! The limit: level-triggered epoll loops with nothing in between, one thread or several with SO_REUSEPORT.
+//! The limit: level-triggered epoll loops with nothing in between, one thread or several with
+//! SO_REUSEPORT.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Read, Write};
@@ -87,7 +88,8 @@ impl Server {
         }
     }
 
-    /// One read, one write; what does not fit into the socket's buffer at once is more than this workload sends.
+    /// One read, one write; what does not fit into the socket's buffer at once is more than this
+    /// workload sends.
     fn answer(&mut self, token: usize, buffer: &mut [u8]) {
         let Some(connection) = &mut self.connections[token] else {
             return;

@@ -93,7 +93,8 @@ impl Net for Weftline {
     }
 
     async fn read(stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize> {
-        // By path: with `&mut` at hand the method of the extension trait above would be found first.
+        // By path: with `&mut` at hand the method of the extension trait above would be found
+        // first.
         net::TcpStream::read(stream, buffer).await
     }
 

@@ -71,7 +71,8 @@ where
     announce(port)?;
     loop {
         let stream = N::accept(&listener).await?;
-        // Called inside, or the task would hold the handler's future twice: as captured, and as awaited.
+        // Called inside, or the task would hold the handler's future twice: as captured, and as
+        // awaited.
         N::detach(async move {
             // A connection that breaks is the client's affair.
             let _ = handler(stream).await;

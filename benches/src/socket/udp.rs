@@ -1,4 +1,5 @@
-//! UDP: one socket, one task, what comes in goes back; one datagram at a time, or by the batch where a runtime has that.
+//! UDP: one socket, one task, what comes in goes back; one datagram at a time, or by the batch
+//! where a runtime has that.
 #![forbid(unsafe_code)]
 
 use std::io;

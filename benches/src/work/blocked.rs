@@ -1,4 +1,5 @@
-//! An echo server beside tasks that block their threads, as a call of a library does that never heard of tasks.
+//! An echo server beside tasks that block their threads, as a call of a library does that never
+//! heard of tasks.
 //!
 //! The server may never answer, so that a plain thread is the client, with a limit to each wait.
 #![forbid(unsafe_code)]
@@ -17,7 +18,8 @@ use crate::sys;
 const TASKS: usize = 100;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// A hundred tasks block for a third of `time`; a client asks for an echo every millisecond for all of it.
+/// A hundred tasks block for a third of `time`; a client asks for an echo every millisecond for all
+/// of it.
 pub(crate) fn sleepers<N: Net>(workers: usize, time: Duration) -> Sample {
     let ended = Arc::new(AtomicUsize::new(0));
     let (ready, port) = mpsc::channel();

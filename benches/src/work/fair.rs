@@ -1,6 +1,7 @@
 //! A ticker beside tasks that hog the workers.
 //!
-//! The ticker may never run, so that a plain thread reports and ends the process when the time is up.
+//! The ticker may never run, so that a plain thread reports and ends the process when the time is
+//! up.
 #![forbid(unsafe_code)]
 
 use std::hint::spin_loop;

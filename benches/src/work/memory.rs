@@ -8,8 +8,8 @@ use crate::chan::Chan;
 use crate::meter::{Meter, Sample, resident};
 use crate::rt::Rt;
 
-/// `n` tasks parked on one channel: growth of resident memory. They receive, or, where a channel has one receiver, send into a full
-/// channel. The process ends with them parked.
+/// `n` tasks parked on one channel: growth of resident memory. They receive, or, where a channel
+/// has one receiver, send into a full channel. The process ends with them parked.
 pub(crate) async fn task_mem<R: Rt, C: Chan>(n: usize) -> Sample {
     park::<R, C>(1000).await;
     let before = resident();
@@ -41,7 +41,8 @@ async fn park<R: Rt, C: Chan>(n: usize) {
             });
         }
     }
-    // Counting and parking are one poll, so that the last few at most are still on their way: a page or two.
+    // Counting and parking are one poll, so that the last few at most are still on their way: a
+    // page or two.
     while started.load(Ordering::Relaxed) < n {
         R::yield_now().await;
     }

@@ -1,6 +1,8 @@
-//! The workloads, each written once, generic over the runtime and the channel. `docs/PERFORMANCE.md` defines them.
+//! The workloads, each written once, generic over the runtime and the channel.
+//! `docs/PERFORMANCE.md` defines them.
 //!
-//! A workload takes its size and returns what one run measured: from the first spawn to the end of the work, inside a task.
+//! A workload takes its size and returns what one run measured: from the first spawn to the end of
+//! the work, inside a task.
 #![forbid(unsafe_code)]
 
 pub(crate) mod blocked;

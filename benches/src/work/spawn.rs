@@ -32,7 +32,8 @@ pub(crate) async fn spawn_join_handles<R: Rt>(n: usize) -> Sample {
     meter.stop(n)
 }
 
-/// Ten children each, down to `leaves` leaves, which send their number; nodes sum ten messages from a channel of capacity 10.
+/// Ten children each, down to `leaves` leaves, which send their number; nodes sum ten messages from
+/// a channel of capacity 10.
 pub(crate) async fn skynet<R: Rt, C: Chan>(leaves: usize) -> Sample {
     let meter = Meter::start();
     let (tx, mut rx) = C::bounded(1);
@@ -65,8 +66,8 @@ type Tree4 = Above<Tree3>;
 type Tree5 = Above<Tree4>;
 type Tree6 = Above<Tree5>;
 
-/// One level of the tree. Each level is a type of its own, since an async function that spawns itself would have to be boxed, and the
-/// box would be measured too.
+/// One level of the tree. Each level is a type of its own, since an async function that spawns
+/// itself would have to be boxed, and the box would be measured too.
 trait Level: 'static {
     const LEAVES: usize;
 

@@ -1,4 +1,5 @@
-//! What the servers here share: where they listen, when they stop, and what is said of connections that end badly.
+//! What the servers here share: where they listen, when they stop, and what is said of connections
+//! that end badly.
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
@@ -35,7 +36,8 @@ pub fn announce(address: impl Display) {
 }
 
 // cookbook: stop
-/// A context that is done when the program is asked to stop: by Ctrl-C, or by SIGTERM, which is what systemd and container managers send.
+/// A context that is done when the program is asked to stop: by Ctrl-C, or by SIGTERM, which is
+/// what systemd and container managers send.
 pub fn until_asked_to_stop() -> io::Result<Context> {
     let mut signals = notify([SignalKind::interrupt(), SignalKind::terminate()])?;
     let (context, cancel) = Context::background().with_cancel();

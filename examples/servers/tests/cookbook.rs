@@ -1,7 +1,8 @@
 //! The code in docs/COOKBOOK.md is the code of the servers here.
 //!
-//! A block of the page stands below a comment `<!-- FILE: PART -->`, and has the text between the lines `// cookbook: PART` and
-//! `// cookbook: end` of that file. `COOKBOOK=write cargo test -p weftline-servers --test cookbook` copies it anew.
+//! A block of the page stands below a comment `<!-- FILE: PART -->`, and has the text between the
+//! lines `// cookbook: PART` and `// cookbook: end` of that file.
+//! `COOKBOOK=write cargo test -p weftline-servers --test cookbook` copies it anew.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! What people reach for next: HTTP clients, with and without a pool; gRPC; a WebSocket inside a `Router`; who asks. No Tokio runtime is there.
+//! What people reach for next: HTTP clients, with and without a pool; gRPC; a WebSocket inside a
+//! `Router`; who asks. No Tokio runtime is there.
 
 mod support;
 
@@ -49,7 +50,8 @@ impl tower_service::Service<Uri> for Connector {
     fn call(&mut self, to: Uri) -> Self::Future {
         let mut dialer = Dialer::new();
         dialer.timeout(Duration::from_secs(3));
-        // For https, wrap the stream in a `tokio_rustls::TlsConnector`'s, and that in `net::hyper::TokioIo`.
+        // For https, wrap the stream in a `tokio_rustls::TlsConnector`'s, and that in
+        // `net::hyper::TokioIo`.
         let host = to.host().unwrap_or_default().to_owned();
         let dialling = dialer.connect((host, to.port_u16().unwrap_or(80)));
         Box::pin(async { Ok(Pooled(dialling.await?)) })
@@ -189,7 +191,8 @@ fn a_pool_keeps_its_connections_in_either_version() {
             let mut builder = Client::builder(Executor);
             builder.pool_timer(Timer).timer(Timer).http2_only(http2);
             let client = builder.build::<_, Empty<Bytes>>(Connector);
-            // A connection goes back into the pool in a task of its own: it is there for the next request, or for the one after it.
+            // A connection goes back into the pool in a task of its own: it is there for the next
+            // request, or for the one after it.
             let mut last = None;
             loop {
                 let answer = client.get(uri.clone()).await.unwrap();

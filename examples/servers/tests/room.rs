@@ -1,4 +1,5 @@
-//! A room of two thousand: what one says, all others read, and one who reads nothing holds up nobody.
+//! A room of two thousand: what one says, all others read, and one who reads nothing holds up
+//! nobody.
 
 mod support;
 

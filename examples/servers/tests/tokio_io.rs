@@ -1,4 +1,5 @@
-//! What is written to Tokio's I/O traits runs over these streams: its own helpers, codecs, TLS. No Tokio runtime is there.
+//! What is written to Tokio's I/O traits runs over these streams: its own helpers, codecs, TLS. No
+//! Tokio runtime is there.
 
 mod support;
 

@@ -1,7 +1,9 @@
-//! Which programs are told that they hang for ever, and which are not; and what SIGQUIT makes a program say.
+//! Which programs are told that they hang for ever, and which are not; and what SIGQUIT makes a
+//! program say.
 //!
-//! Whether a program hangs depends on every thread of its process, so that each case is a process of its own: this program, started again
-//! with the name of the case. No test harness, which has threads too.
+//! Whether a program hangs depends on every thread of its process, so that each case is a process
+//! of its own: this program, started again with the name of the case. No test harness, which has
+//! threads too.
 //!
 //! `cargo test -p weftline-examples --test say_why [part of a name]`
 
@@ -25,7 +27,8 @@ use support::{Ended, start};
 /// Many times as long as the check needs to make up its mind.
 const LATER: Duration = Duration::from_millis(1500);
 
-/// For cases in which the monitor has something to say within this time, also when it gets to run only now and then.
+/// For cases in which the monitor has something to say within this time, also when it gets to run
+/// only now and then.
 const LONG: Duration = Duration::from_secs(8);
 
 /// A case: what runs in a process of its own, and what has to become of it.
@@ -137,7 +140,8 @@ fn signal_later(listener: TcpListener, child: &Child, signal: libc::c_int) {
     thread::spawn(move || {
         listener.accept().expect("the case is ready");
         thread::sleep(LATER);
-        // SAFETY: a plain system call. The child waits for nothing else, so the number is still its own.
+        // SAFETY: a plain system call. The child waits for nothing else, so the number is still its
+        // own.
         unsafe { libc::kill(id, signal) };
     });
 }

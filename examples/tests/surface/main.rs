@@ -1,7 +1,9 @@
-//! The public surface: every name that users write, with the bounds, traits and texts that they rely on, used from outside.
+//! The public surface: every name that users write, with the bounds, traits and texts that they
+//! rely on, used from outside.
 //!
-//! A name that is spelled differently, a type that is not `Send` any more, an `impl` that has gone or an error that says something else:
-//! here it does not compile, or fails. How things behave is tested beside them.
+//! A name that is spelled differently, a type that is not `Send` any more, an `impl` that has gone
+//! or an error that says something else: here it does not compile, or fails. How things behave is
+//! tested beside them.
 #![forbid(unsafe_code)]
 
 mod net_surface;

@@ -1,6 +1,7 @@
 //! Copying between anything that reads and anything that writes: one buffer a direction.
 //!
-//! Before waiting for more, what was written is flushed: the last line of a dialogue is not kept in a buffer.
+//! Before waiting for more, what was written is flushed: the last line of a dialogue is not kept in
+//! a buffer.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -10,7 +11,8 @@ use std::task::{Context, Poll, ready};
 use futures_io::{AsyncRead, AsyncWrite};
 use runtime::task::coop::poll_proceed;
 
-/// Bytes moved at a time. A guess: large enough that a system call's fixed cost is small, small enough for thousands of proxies.
+/// Bytes moved at a time. A guess: large enough that a system call's fixed cost is small, small
+/// enough for thousands of proxies.
 const BUFFER: usize = 16 * 1024;
 
 /// One direction of two: a transfer, then a close.

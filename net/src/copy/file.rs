@@ -1,4 +1,5 @@
-//! Sending files: from the system's cache of the disk to the socket, without passing through this process.
+//! Sending files: from the system's cache of the disk to the socket, without passing through this
+//! process.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -15,24 +16,26 @@ use crate::socket::Blocks;
 use crate::stream::Stream;
 use crate::sys;
 
-/// Bytes a call, so that one which has to wait for the disk keeps its worker for some milliseconds at most.
+/// Bytes a call, so that one which has to wait for the disk keeps its worker for some milliseconds
+/// at most.
 const CHUNK: u64 = 256 * 1024;
 
 /// Bytes read at a time where the system cannot send the file itself.
 const BUFFER: u64 = 64 * 1024;
 
 impl<K: StreamKind> Stream<K> {
-    /// Sends a part of a file, or all of it (`..`), and returns the number of bytes. It ends where the file ends, also if the range is
-    /// longer.
+    /// Sends a part of a file, or all of it (`..`), and returns the number of bytes. It ends where
+    /// the file ends, also if the range is longer.
     ///
-    /// The bytes go from the system's cache to the socket without passing through this process (`sendfile`), where the system can do
-    /// that; elsewhere, and for files of which it cannot, they are read on a thread for blocking jobs. Where the file is
-    /// read next by other means does not change.
+    /// The bytes go from the system's cache to the socket without passing through this process
+    /// (`sendfile`), where the system can do that; elsewhere, and for files of which it cannot,
+    /// they are read on a thread for blocking jobs. Where the file is read next by other means does
+    /// not change.
     ///
     /// # Errors
     ///
-    /// As for [`write`](Self::write); what the system says about reading the file; [`InvalidInput`](io::ErrorKind::InvalidInput) if the
-    /// range ends before it begins.
+    /// As for [`write`](Self::write); what the system says about reading the file;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the range ends before it begins.
     ///
     /// # Cancel safety
     ///

@@ -1,12 +1,14 @@
 //! Moving bytes from one stream to another, and both ways between two.
 //!
-//! Between two sockets ([`relay`]) nothing is held while nothing moves: a chunk is read into a buffer that belongs to the thread and
-//! written at once, and on Linux, where much moves, it does not even pass through this process. Anything else ([`buffered`]) goes through
-//! one buffer a direction. In both what has been read is written out before more is read, so that a slow receiver holds its sender back and
-//! memory stays bounded.
+//! Between two sockets ([`relay`]) nothing is held while nothing moves: a chunk is read into a
+//! buffer that belongs to the thread and written at once, and on Linux, where much moves, it does
+//! not even pass through this process. Anything else ([`buffered`]) goes through one buffer a
+//! direction. In both what has been read is written out before more is read, so that a slow
+//! receiver holds its sender back and memory stays bounded.
 //!
-//! Which it is, is decided by the types of reader and writer when the call is made (`ours.rs`). Wrappers, such as a buffered
-//! reader around a socket, are not looked into: they may hold bytes that come first.
+//! Which it is, is decided by the types of reader and writer when the call is made (`ours.rs`).
+//! Wrappers, such as a buffered reader around a socket, are not looked into: they may hold bytes
+//! that come first.
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod buffered;
@@ -29,12 +31,13 @@ use self::relay::Relay;
 
 /// Copies everything from `reader` to `writer`, flushes, and returns the number of bytes.
 ///
-/// The writer is not closed. Between two sockets (streams, references to them, halves) large amounts are moved within the kernel
-/// (`splice`), where the system can do that.
+/// The writer is not closed. Between two sockets (streams, references to them, halves) large
+/// amounts are moved within the kernel (`splice`), where the system can do that.
 ///
 /// # Errors
 ///
-/// The first error of either; [`WriteZero`](io::ErrorKind::WriteZero) if the writer takes nothing any more.
+/// The first error of either; [`WriteZero`](io::ErrorKind::WriteZero) if the writer takes nothing
+/// any more.
 ///
 /// # Cancel safety
 ///
@@ -78,10 +81,12 @@ where
     }
 }
 
-/// Copies both ways between `a` and `b` until both have finished sending. Returns the bytes from `a` to `b`, and from `b` to `a`.
+/// Copies both ways between `a` and `b` until both have finished sending. Returns the bytes from
+/// `a` to `b`, and from `b` to `a`.
 ///
-/// When one finishes sending, the other is told by a close of its sending side, and may go on. Between two sockets an idle
-/// connection costs no buffer, and large amounts are moved within the kernel; see [`copy`].
+/// When one finishes sending, the other is told by a close of its sending side, and may go on.
+/// Between two sockets an idle connection costs no buffer, and large amounts are moved within the
+/// kernel; see [`copy`].
 ///
 /// # Errors
 ///

@@ -1,9 +1,10 @@
 //! ⚠ Which of our sockets a reader or writer is, if it is one.
 //!
-//! `copy` takes anything that reads and writes, and has a better way for two sockets. Rust has no specialisation; so the type is compared
-//! at run time, which costs nothing, since the compiler knows the answer. Types with lifetimes have no `TypeId` in safe Rust, as that could
-//! be used to forge lifetimes: [`identity`] ignores them, and [`seen_as`] gives out only what lives as long as the value that was passed
-//! in.
+//! `copy` takes anything that reads and writes, and has a better way for two sockets. Rust has no
+//! specialisation; so the type is compared at run time, which costs nothing, since the compiler
+//! knows the answer. Types with lifetimes have no `TypeId` in safe Rust, as that could be used to
+//! forge lifetimes: [`identity`] ignores them, and [`seen_as`] gives out only what lives as long as
+//! the value that was passed in.
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -76,8 +77,8 @@ unsafe fn seen_as<T: ?Sized, U>(value: &T) -> Option<&U> {
     if identity::<T>() != identity::<U>() {
         return None;
     }
-    // SAFETY: `T` is `U` but for lifetimes. Those in `T` outlive the reference, or it could not exist; those in `U` are not longer,
-    // and shortening them is allowed, says the caller.
+    // SAFETY: `T` is `U` but for lifetimes. Those in `T` outlive the reference, or it could not
+    // exist; those in `U` are not longer, and shortening them is allowed, says the caller.
     Some(unsafe { &*(&raw const *value).cast::<U>() })
 }
 
@@ -98,7 +99,8 @@ fn identity<T: ?Sized>() -> TypeId {
     }
     let phantom = PhantomData::<T>;
     let short: &(dyn Identity + '_) = &phantom;
-    // SAFETY: only the lifetime bound changes. The method reads no value, and the identity of a type is computed when lifetimes are gone.
+    // SAFETY: only the lifetime bound changes. The method reads no value, and the identity of a
+    // type is computed when lifetimes are gone.
     let long = unsafe { mem::transmute::<&(dyn Identity + '_), &(dyn Identity + 'static)>(short) };
     long.identity()
 }

@@ -1,7 +1,8 @@
 //! Pipes for splicing: the kernel's own buffers, handed from copy to copy.
 //!
-//! A pipe costs two descriptors and some system calls, so that a few empty ones are kept; but only while some copy uses pipes, so
-//! that a program which copies no more has none left open. A pipe that has bytes in it is closed with its copy, never handed on.
+//! A pipe costs two descriptors and some system calls, so that a few empty ones are kept; but only
+//! while some copy uses pipes, so that a program which copies no more has none left open. A pipe
+//! that has bytes in it is closed with its copy, never handed on.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
@@ -11,11 +12,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::sys;
 
-/// Bytes a pipe holds, if the system grants them: four times its default. More does not move faster, and an unprivileged user has 64 MiB of
-/// pipes before the system hands out tiny ones.
+/// Bytes a pipe holds, if the system grants them: four times its default. More does not move
+/// faster, and an unprivileged user has 64 MiB of pipes before the system hands out tiny ones.
 pub(super) const CAPACITY: usize = 256 * 1024;
 
-/// Empty pipes that are kept at most. A pipe is taken only for the time in which bytes are in it: there are rarely more than workers.
+/// Empty pipes that are kept at most. A pipe is taken only for the time in which bytes are in it:
+/// there are rarely more than workers.
 const KEPT: usize = 16;
 
 static POOL: Mutex<Pool> = Mutex::new(Pool {

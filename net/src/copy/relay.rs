@@ -1,17 +1,22 @@
 //! One direction between two sockets.
 //!
-//! *How it moves.* A chunk is read into the calling thread's buffer and written at once: a read and a write, and nothing held while
-//! waiting. What cannot be written keeps the buffer until it can. Where reads fill the buffer, much is on its way, and the direction
-//! changes to splicing: socket → pipe → socket, the bytes staying in the kernel, the pipe taken from a pool for as long as there are bytes
-//! in it. When the chunks become small again it changes back, because splicing a small message takes a system call more: a short read says
-//! that the socket is empty, a short splice does not.
+//! *How it moves.* A chunk is read into the calling thread's buffer and written at once: a read and
+//! a write, and nothing held while waiting. What cannot be written keeps the buffer until it can.
+//! Where reads fill the buffer, much is on its way, and the direction changes to splicing: socket →
+//! pipe → socket, the bytes staying in the kernel, the pipe taken from a pool for as long as there
+//! are bytes in it. When the chunks become small again it changes back, because splicing a small
+//! message takes a system call more: a short read says that the socket is empty, a short splice
+//! does not.
 //!
-//! *Falling back.* Sockets that cannot be spliced, and systems without descriptors to spare for a pipe, keep the buffer. That is known
-//! before any byte has been taken; bytes that are in a pipe which the receiver's socket refuses are read out of it.
+//! *Falling back.* Sockets that cannot be spliced, and systems without descriptors to spare for a
+//! pipe, keep the buffer. That is known before any byte has been taken; bytes that are in a pipe
+//! which the receiver's socket refuses are read out of it.
 //!
 //! *Invariants.*
-//! 1. Nothing is read while there is a rest: the order is kept, and memory is bounded by one buffer or pipe a direction.
-//! 2. Buffers and pipes are handed on empty. (What is left in a buffer is overwritten by the next read and never looked at.)
+//! 1. Nothing is read while there is a rest: the order is kept, and memory is bounded by one buffer
+//!    or pipe a direction.
+//! 2. Buffers and pipes are handed on empty. (What is left in a buffer is overwritten by the next
+//!    read and never looked at.)
 //!
 //! Splicing sends without `MSG_NOSIGNAL`: where that would end the process the buffer is kept, too.
 #![forbid(unsafe_code)]
@@ -29,13 +34,16 @@ use super::pipe::{CAPACITY, Pipe, Pipes};
 use crate::socket::Socket;
 use crate::sys;
 
-/// Bytes read at a time. One buffer a thread: that of a few packets would do, but what fills it is worth splicing.
+/// Bytes read at a time. One buffer a thread: that of a few packets would do, but what fills it is
+/// worth splicing.
 const BUFFER: usize = 64 * 1024;
 
-/// Full buffers in a row after which a direction is spliced. A guess: the pipe costs as much as a few calls.
+/// Full buffers in a row after which a direction is spliced. A guess: the pipe costs as much as a
+/// few calls.
 const MANY: u8 = 2;
 
-/// A spliced chunk below this is small; so many in a row, and the direction goes through the buffer again. Guesses.
+/// A spliced chunk below this is small; so many in a row, and the direction goes through the buffer
+/// again. Guesses.
 const SMALL: usize = 16 * 1024;
 const FEW: u8 = 4;
 

@@ -1,7 +1,8 @@
-//! Datagrams of whatever kind: what UDP and Unix datagram sockets have in common. What the kinds differ in: `kind.rs`.
+//! Datagrams of whatever kind: what UDP and Unix datagram sockets have in common. What the kinds
+//! differ in: `kind.rs`.
 //!
-//! A datagram is taken whole or not at all; a short count says nothing about the next one, so that the socket is asked until it says that
-//! it would block.
+//! A datagram is taken whole or not at all; a short count says nothing about the next one, so that
+//! the socket is asked until it says that it would block.
 #![forbid(unsafe_code)]
 
 mod polling;
@@ -19,7 +20,8 @@ use runtime::time::Instant;
 use crate::kind::{DatagramDevice, DatagramKind};
 use crate::socket::{Socket, shared};
 
-/// A socket for datagrams: a [`UdpSocket`](crate::UdpSocket) or a [`UnixDatagram`](crate::UnixDatagram). This is what they have in common.
+/// A socket for datagrams: a [`UdpSocket`](crate::UdpSocket) or a
+/// [`UnixDatagram`](crate::UnixDatagram). This is what they have in common.
 ///
 /// Everything takes `&self`: one task may receive while others send. Clones share the socket.
 ///
@@ -45,7 +47,8 @@ impl<K: DatagramKind> Datagram<K> {
         })
     }
 
-    /// Sets the time at which sends and receives fail; see [`Stream::set_deadline`](crate::Stream::set_deadline).
+    /// Sets the time at which sends and receives fail; see
+    /// [`Stream::set_deadline`](crate::Stream::set_deadline).
     ///
     /// # Errors
     ///
@@ -127,7 +130,8 @@ impl<K: DatagramKind> Datagram<K> {
         self.inner.set_deadline(Direction::Write, at.into())
     }
 
-    /// Closes the socket for all clones; whoever waits on it is told by an error that [`is_closed`](crate::is_closed) knows.
+    /// Closes the socket for all clones; whoever waits on it is told by an error that
+    /// [`is_closed`](crate::is_closed) knows.
     ///
     /// # Errors
     ///
@@ -201,8 +205,8 @@ impl<K: DatagramKind> Datagram<K> {
         self.inner.with(|socket| socket.error())
     }
 
-    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor call [`close`](Self::close), which
-    /// waits for the calls under way.
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor
+    /// call [`close`](Self::close), which waits for the calls under way.
     ///
     /// # Errors
     ///
@@ -251,7 +255,8 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// # Errors
     ///
-    /// It has been closed, or there are clones of it ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
+    /// It has been closed, or there are clones of it
+    /// ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
     ///
     /// ```
     /// # runtime::block_on(async {

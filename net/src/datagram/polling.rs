@@ -34,7 +34,8 @@ impl<K: DatagramKind> Datagram<K> {
         inner.poll_io(Direction::Read, cx, |socket, _| socket.receive(buf))
     }
 
-    /// The poll form of [`recv_from`](Self::recv_from). Of several tasks that poll, the last is woken.
+    /// The poll form of [`recv_from`](Self::recv_from). Of several tasks that poll, the last is
+    /// woken.
     ///
     /// # Errors
     ///

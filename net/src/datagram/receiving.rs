@@ -17,8 +17,9 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// # Errors
     ///
-    /// What the system says, such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) when nothing listens at the peer; after
-    /// [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows.
+    /// What the system says, such as [`ConnectionRefused`](io::ErrorKind::ConnectionRefused) when
+    /// nothing listens at the peer; after [`close`](Self::close) one that
+    /// [`is_closed`](crate::is_closed) knows.
     ///
     /// # Cancel safety
     ///
@@ -47,7 +48,8 @@ impl<K: DatagramKind> Datagram<K> {
             })
     }
 
-    /// Receives a datagram; returns its length and who sent it. What does not fit into the buffer is lost.
+    /// Receives a datagram; returns its length and who sent it. What does not fit into the buffer
+    /// is lost.
     ///
     /// # Errors
     ///
@@ -137,7 +139,8 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for [`recv_from`](Self::recv_from).
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is none; as for
+    /// [`recv_from`](Self::recv_from).
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -158,7 +161,8 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// # Errors
     ///
-    /// After [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows; the runtime has shut down.
+    /// After [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows; the runtime has
+    /// shut down.
     ///
     /// # Cancel safety
     ///

@@ -11,12 +11,14 @@ use crate::kind::{DatagramDevice, DatagramKind};
 use crate::socket::Blocks;
 
 impl<K: DatagramKind> Datagram<K> {
-    /// Sends a datagram to the peer; waits while the system's buffer, or the Unix peer's queue, is full. Returns its length.
+    /// Sends a datagram to the peer; waits while the system's buffer, or the Unix peer's queue, is
+    /// full. Returns its length.
     ///
     /// # Errors
     ///
-    /// What the system says: there is no peer (`connect` first), the datagram is too long, nothing listened at the peer
-    /// when an earlier one came ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
+    /// What the system says: there is no peer (`connect` first), the datagram is too long, nothing
+    /// listened at the peer when an earlier one came
+    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)).
     ///
     /// # Cancel safety
     ///
@@ -48,7 +50,8 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for [`send`](Self::send).
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the system's buffer is full; as for
+    /// [`send`](Self::send).
     ///
     /// ```
     /// # runtime::block_on(async {

@@ -1,9 +1,11 @@
 //! ⚠ [`Io`]: streams of others for hyper, and hyper's upgraded connections for others.
 //!
-//! This crate's own streams need no adapter: see `io.rs`. Streams that wrap them, such as TLS, speak `futures_io` or Tokio's traits, and
-//! hyper speaks its own. As a type may speak several, the adapter is told which: [`Io`] for `futures_io`, `TokioIo` for Tokio's.
+//! This crate's own streams need no adapter: see `io.rs`. Streams that wrap them, such as TLS,
+//! speak `futures_io` or Tokio's traits, and hyper speaks its own. As a type may speak several, the
+//! adapter is told which: [`Io`] for `futures_io`, `TokioIo` for Tokio's.
 //!
-//! `futures_io` reads into initialised memory: hyper's buffer is zeroed the first time that it is used, and not again.
+//! `futures_io` reads into initialised memory: hyper's buffer is zeroed the first time that it is
+//! used, and not again.
 //!
 //! Unsafe here: telling hyper's cursor how much of that memory has been filled.
 

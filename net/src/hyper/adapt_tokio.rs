@@ -1,4 +1,5 @@
-//! ⚠ [`TokioIo`]: what [`Io`](super::Io) is for `futures_io`, for Tokio's traits. Features `hyper` and `tokio-io` together.
+//! ⚠ [`TokioIo`]: what [`Io`](super::Io) is for `futures_io`, for Tokio's traits. Features `hyper`
+//! and `tokio-io` together.
 //!
 //! Unsafe here: telling each side's buffer what the other has filled.
 
@@ -9,7 +10,8 @@ use std::task::{Context, Poll, ready};
 use ::hyper::rt::{self, ReadBufCursor};
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A stream of Tokio's kind for hyper, and the other way round. TLS by tokio-rustls is served through it.
+/// A stream of Tokio's kind for hyper, and the other way round. TLS by tokio-rustls is served
+/// through it.
 ///
 /// ```
 /// fn for_hyper<T: hyper::rt::Read + hyper::rt::Write>(_: T) {}
@@ -99,7 +101,8 @@ impl<T: AsyncRead + Unpin> rt::Read for TokioIo<T> {
             );
             filled.len()
         };
-        // SAFETY: a `ReadBuf` has only initialised bytes among its filled ones, and it is still the one that lies over the room.
+        // SAFETY: a `ReadBuf` has only initialised bytes among its filled ones, and it is still the
+        // one that lies over the room.
         unsafe { buf.advance(n) };
         Poll::Ready(Ok(()))
     }
@@ -147,7 +150,8 @@ impl<T: rt::Read + Unpin> AsyncRead for TokioIo<T> {
             ready!(Pin::new(&mut self.inner).poll_read(cx, inside.unfilled()))?;
             inside.filled().len()
         };
-        // SAFETY: hyper's buffer has only initialised bytes among its filled ones, which start where the room does.
+        // SAFETY: hyper's buffer has only initialised bytes among its filled ones, which start
+        // where the room does.
         unsafe { buf.assume_init(n) };
         buf.advance(n);
         Poll::Ready(Ok(()))

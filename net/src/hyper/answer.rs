@@ -1,7 +1,8 @@
-//! [`Answer`]: whatever can answer a request. A closure, a tower service (an axum `Router`), a hyper service.
+//! [`Answer`]: whatever can answer a request. A closure, a tower service (an axum `Router`), a
+//! hyper service.
 //!
-//! There are three kinds, and a type may in principle be of several; so each kind is its own trait, `Answer<Kind>`, and the compiler finds
-//! the one that fits. Nobody writes the kind down.
+//! There are three kinds, and a type may in principle be of several; so each kind is its own trait,
+//! `Answer<Kind>`, and the compiler finds the one that fits. Nobody writes the kind down.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -24,10 +25,12 @@ use pin_project_lite::pin_project;
 /// **Go:** `error`.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Answers requests: `async` closures and functions from `Request<Incoming>` to `Result<Response<_>, _>`; tower services, among them axum's
-/// `Router`; hyper services. It is implemented for all of these and not meant to be implemented by hand.
+/// Answers requests: `async` closures and functions from `Request<Incoming>` to
+/// `Result<Response<_>, _>`; tower services, among them axum's `Router`; hyper services. It is
+/// implemented for all of these and not meant to be implemented by hand.
 ///
-/// Each connection has a clone. An error ends its connection without an answer; to answer with a status, make a response of it.
+/// Each connection has a clone. An error ends its connection without an answer; to answer with a
+/// status, make a response of it.
 ///
 /// ```
 /// use hyper::body::Incoming;

@@ -47,7 +47,8 @@ impl<H, P> fmt::Debug for Manner<H, P> {
     }
 }
 
-/// Serves one connection. What goes wrong with it is its own affair, and is told to whoever wants to know; then it is known whose it is.
+/// Serves one connection. What goes wrong with it is its own affair, and is told to whoever wants
+/// to know; then it is known whose it is.
 pub(super) async fn connection<R, S, P, Kind, H>(
     raw: R,
     caller: Caller<S, P, Kind>,
@@ -118,7 +119,8 @@ where
     }
 }
 
-/// HTTP/1, with this connection's limits. Afterwards the stream is an upgraded connection's, or nobody's.
+/// HTTP/1, with this connection's limits. Afterwards the stream is an upgraded connection's, or
+/// nobody's.
 pub(super) async fn converse_http1<T, S, P, Kind>(
     mut http1: http1::Builder,
     stream: T,
@@ -143,8 +145,8 @@ where
     }
 }
 
-/// Goes on until the connection ends, or the server says so, or `idle` has said twice that nothing goes on: the first time
-/// the client is told to go.
+/// Goes on until the connection ends, or the server says so, or `idle` has said twice that nothing
+/// goes on: the first time the client is told to go.
 pub(super) fn converse<C, I>(connection: C, member: Member, idle: I) -> Conversing<C, I>
 where
     C: Conversation,
@@ -160,7 +162,8 @@ where
 }
 
 pin_project! {
-    /// Future of [`converse`]. (An `async` function would have two places for the connection, which is large.)
+    /// Future of [`converse`]. (An `async` function would have two places for the connection, which
+    /// is large.)
     pub(super) struct Conversing<C, I> {
         #[pin]
         connection: C,
@@ -196,7 +199,8 @@ where
     }
 }
 
-/// The address of the client, in the extensions of each request if [`Serve::tell_peer`](super::Serve::tell_peer) asks for it.
+/// The address of the client, in the extensions of each request if
+/// [`Serve::tell_peer`](super::Serve::tell_peer) asks for it.
 ///
 /// ```
 /// use hyper::Request;

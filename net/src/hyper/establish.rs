@@ -1,4 +1,5 @@
-//! [`Establish`]: what is done with a connection before HTTP is spoken on it: nothing, or a handshake, such as that of TLS.
+//! [`Establish`]: what is done with a connection before HTTP is spoken on it: nothing, or a
+//! handshake, such as that of TLS.
 #![forbid(unsafe_code)]
 
 use std::fmt;

@@ -1,11 +1,15 @@
-//! What an HTTP/2 client sends, seen before hyper sees it: where a request begins whose body is still to come, and where it ends.
+//! What an HTTP/2 client sends, seen before hyper sees it: where a request begins whose body is
+//! still to come, and where it ends.
 //!
-//! It is there for the read limit; without one, everything passes as it is. With one, what is read goes through a buffer, which is given
-//! back when it is empty, and in which the frames are looked at: nine bytes each, and the payload of none. hyper gets bytes up to the
-//! end of one request's head, then nothing once. When it finds nothing to read it calls the handlers of the heads that it has got: that is this one's, and
-//! nobody else's (`uploads.rs` tells what for). A head that it refuses calls nobody, and is forgotten when hyper asks for more.
+//! It is there for the read limit; without one, everything passes as it is. With one, what is read
+//! goes through a buffer, which is given back when it is empty, and in which the frames are looked
+//! at: nine bytes each, and the payload of none. hyper gets bytes up to the end of one request's
+//! head, then nothing once. When it finds nothing to read it calls the handlers of the heads that
+//! it has got: that is this one's, and nobody else's (`uploads.rs` tells what for). A head that it
+//! refuses calls nobody, and is forgotten when hyper asks for more.
 //!
-//! A client that breaks the protocol is hyper's affair: whatever the frames are, they are passed on.
+//! A client that breaks the protocol is hyper's affair: whatever the frames are, they are passed
+//! on.
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice};
@@ -327,7 +331,8 @@ mod tests {
             frame(HEADERS, END_HEADERS | END_STREAM, 1, 5),
             Some(Seen::Whole),
         );
-        // An upload; its head in three frames, one without anything in it, and its end in one of those.
+        // An upload; its head in three frames, one without anything in it, and its end in one of
+        // those.
         add(frame(HEADERS, 0, 3, 20), None);
         add(frame(CONTINUATION, 0, 3, 0), None);
         add(frame(CONTINUATION, END_HEADERS, 3, 7), Some(Seen::Begun(3)));

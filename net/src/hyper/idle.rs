@@ -1,5 +1,5 @@
-//! When an HTTP/2 connection has been without streams for too long: pings do not count, so that a client which does nothing else is told
-//! to go, and is cut off if it does not.
+//! When an HTTP/2 connection has been without streams for too long: pings do not count, so that a
+//! client which does nothing else is told to go, and is cut off if it does not.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -34,8 +34,8 @@ impl Idle {
 
     /// Ready when the client is to be told to go, and once more when it has not gone by then.
     ///
-    /// A stream that ends wakes nobody here: after a look that finds one open, the next is due when one that had ended just
-    /// then would have been gone for long enough.
+    /// A stream that ends wakes nobody here: after a look that finds one open, the next is due when
+    /// one that had ended just then would have been gone for long enough.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.sleep.as_mut().poll(cx));

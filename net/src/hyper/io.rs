@@ -1,6 +1,7 @@
 //! ⚠ hyper's `Read` and `Write`, for streams and references to streams.
 //!
-//! hyper reads into its own buffer, and the kernel writes straight into that; a response's head and body leave with one `writev`.
+//! hyper reads into its own buffer, and the kernel writes straight into that; a response's head and
+//! body leave with one `writev`.
 //!
 //! Unsafe here: telling hyper's cursor what the kernel has written.
 
@@ -24,7 +25,8 @@ macro_rules! through {
                 // SAFETY: `poll_read_uninit` only writes, and so leaves initialised what was.
                 let room = unsafe { buf.as_mut() };
                 let n = ready!(self.inner.poll_read_uninit(cx, room))?;
-                // SAFETY: it has initialised so many bytes from the start of `room`, and no more than there are.
+                // SAFETY: it has initialised so many bytes from the start of `room`, and no more
+                // than there are.
                 unsafe { buf.advance(n) };
                 Poll::Ready(Ok(()))
             }

@@ -1,19 +1,23 @@
-//! How long a client may take, by Go's rules: until the head of a request is there, until all of it is, between two requests, and to take
-//! an answer.
+//! How long a client may take, by Go's rules: until the head of a request is there, until all of it
+//! is, between two requests, and to take an answer.
 //!
-//! *The head, and idling.* hyper has one timer, which runs from the end of one request to the head of the next. It is made and polled by
-//! what we give it as a timer ([`HeadTimer`]), and so can be two in turn: the idle limit until a byte of the request has come, then the
-//! header limit from that byte on. The first request has no idle time: its limit counts from the beginning of the connection.
+//! *The head, and idling.* hyper has one timer, which runs from the end of one request to the head
+//! of the next. It is made and polled by what we give it as a timer ([`HeadTimer`]), and so can be
+//! two in turn: the idle limit until a byte of the request has come, then the header limit from
+//! that byte on. The first request has no idle time: its limit counts from the beginning of the
+//! connection.
 //!
-//! *The request and the answer.* [`Timed`](super::timed::Timed) lies between hyper and the stream, and holds reads and writes to the times
-//! that are noted here. The read limit begins where the head's does. The write limit begins when a head is there. It ends
-//! when the answer is out and the next request is waited for, and so does the read limit: after the request nothing is read before that.
-//! (hyper is told that a client may close its side before it has its answer, and so does not look whether it has.)
+//! *The request and the answer.* [`Timed`](super::timed::Timed) lies between hyper and the stream,
+//! and holds reads and writes to the times that are noted here. The read limit begins where the
+//! head's does. The write limit begins when a head is there. It ends when the answer is out and the
+//! next request is waited for, and so does the read limit: after the request nothing is read before
+//! that. (hyper is told that a client may close its side before it has its answer, and so does not
+//! look whether it has.)
 //!
 //! *HTTP/2*, where requests and answers share a connection, is in `streams.rs` and `uploads.rs`.
 //!
-//! What they need to know of each other is in [`Progress`]. All of it runs in the connection's task but for connections that have been
-//! upgraded, and those have no limits any more.
+//! What they need to know of each other is in [`Progress`]. All of it runs in the connection's task
+//! but for connections that have been upgraded, and those have no limits any more.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -108,7 +112,8 @@ impl Due {
 }
 
 impl Limits {
-    /// What to tell hyper: whether to call our timer when it begins to wait for a head. The time is of no importance.
+    /// What to tell hyper: whether to call our timer when it begins to wait for a head. The time is
+    /// of no importance.
     pub(super) fn for_hyper(self) -> Option<Duration> {
         let any = self.head.or(self.idle).or(self.read).or(self.write);
         any.map(|_| Duration::from_secs(1))
@@ -177,7 +182,8 @@ impl Progress {
         self.idled.load(Ordering::Relaxed)
     }
 
-    /// hyper has the whole answer. It looks for the next request before it says that it waits for one.
+    /// hyper has the whole answer. It looks for the next request before it says that it waits for
+    /// one.
     pub(super) fn answered(&self) {
         self.read_by.lift();
         self.begun.store(false, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! hyper 1 on this runtime: feature `hyper`; with `http2`, HTTP/2 too.
 //!
-//! [`serve`](serve()) is a server in one line, for axum's `Router`, tower and hyper services, and closures:
+//! [`serve`](serve()) is a server in one line, for axum's `Router`, tower and hyper services, and
+//! closures:
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -30,13 +31,15 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 //!
-//! Who needs more of hyper than that takes it from hyper: [`TcpStream`](crate::TcpStream) and [`UnixStream`](crate::UnixStream) have its
-//! traits, [`Executor`] and [`Timer`] are what its builders ask for, [`Io`] and `TokioIo` (with feature `tokio-io`) adapt the
-//! streams of others.
+//! Who needs more of hyper than that takes it from hyper: [`TcpStream`](crate::TcpStream) and
+//! [`UnixStream`](crate::UnixStream) have its traits, [`Executor`] and [`Timer`] are what its
+//! builders ask for, [`Io`] and `TokioIo` (with feature `tokio-io`) adapt the streams of others.
 //!
-//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `timeouts`, `establish`, `connection`, `limits`,
-//! `timed`, `answer`, `reply`, `streams`, `idle`, `uploads`, `heads`, `talk`, and the files of `serve` above.
-// Not `forbid(unsafe_code)`, which would hold for `io` and `adapt` too; every other file forbids it.
+//! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `timeouts`,
+//! `establish`, `connection`, `limits`, `timed`, `answer`, `reply`, `streams`, `idle`, `uploads`,
+//! `heads`, `talk`, and the files of `serve` above.
+// Not `forbid(unsafe_code)`, which would hold for `io` and `adapt` too; every other file forbids
+// it.
 
 mod adapt;
 #[cfg(feature = "tokio-io")]

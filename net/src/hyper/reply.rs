@@ -1,10 +1,13 @@
-//! What the handler answers, on its way to hyper: as it is in HTTP/1; in HTTP/2 with what `streams.rs` has to know.
+//! What the handler answers, on its way to hyper: as it is in HTTP/1; in HTTP/2 with what
+//! `streams.rs` has to know.
 //!
-//! hyper hands h2 a chunk of the answer as soon as the client grants room for one byte of it, and, if it was the last chunk, forgets the
-//! stream, of which up to all may still lie there, for as long as the client likes. So the last byte of a chunk goes separately: hyper
-//! waits until there is room for it, which is after all that is before it. That is a frame more, and so it is done where it matters: where an
-//! answer has a limit of time, which would not be kept otherwise, and with large chunks. Without a limit a smaller chunk may stay behind, a frame
-//! for each of the streams that a client may have open, until it is cut off for idling.
+//! hyper hands h2 a chunk of the answer as soon as the client grants room for one byte of it, and,
+//! if it was the last chunk, forgets the stream, of which up to all may still lie there, for as
+//! long as the client likes. So the last byte of a chunk goes separately: hyper waits until there
+//! is room for it, which is after all that is before it. That is a frame more, and so it is done
+//! where it matters: where an answer has a limit of time, which would not be kept otherwise, and
+//! with large chunks. Without a limit a smaller chunk may stay behind, a frame for each of the
+//! streams that a client may have open, until it is cut off for idling.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -24,7 +27,8 @@ use super::uploads::Upload;
 /// Without a limit of time, chunks up to this size stay whole: what fits a frame of HTTP/2.
 const FRAME: usize = 16 * 1024;
 
-/// Buffers of one chunk among which the last byte is looked for. A guess: chunks of more than two are hardly ever seen.
+/// Buffers of one chunk among which the last byte is looked for. A guess: chunks of more than two
+/// are hardly ever seen.
 const BUFFERS: usize = 16;
 
 pin_project! {

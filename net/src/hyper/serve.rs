@@ -1,8 +1,10 @@
 //! [`serve()`]: an HTTP server, with limits and a graceful end.
 //!
-//! One task accepts; each connection is a task of its own, and does its handshake there, so that a slow client holds up nobody else. What
-//! they share is a [`Crowd`]. The server ends by words, not by force: no new connections, then "finish", and, when patience runs out, "end
-//! now". Dropping the server's future says "finish", so that `select!`, a timeout or a context around it do what one expects.
+//! One task accepts; each connection is a task of its own, and does its handshake there, so that a
+//! slow client holds up nobody else. What they share is a [`Crowd`]. The server ends by words, not
+//! by force: no new connections, then "finish", and, when patience runs out, "end now". Dropping
+//! the server's future says "finish", so that `select!`, a timeout or a context around it do what
+//! one expects.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -29,25 +31,30 @@ use crate::serve::ending::{DRAIN, Stop, apart, until_stopped};
 /// The header timeout, and the idle timeout, where nothing else is said; hyper's own default.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Serves HTTP on a listener: `serve(listener, router).await` for axum, tower, hyper and plain closures ([`Answer`]).
+/// Serves HTTP on a listener: `serve(listener, router).await` for axum, tower, hyper and plain
+/// closures ([`Answer`]).
 ///
-/// It listens until [`shutdown_on`](Serve::shutdown_on) is ready or the listener is closed, then lets the connections finish
-/// what they have begun. Nothing happens before it is awaited.
+/// It listens until [`shutdown_on`](Serve::shutdown_on) is ready or the listener is closed, then
+/// lets the connections finish what they have begun. Nothing happens before it is awaited.
 ///
 /// - A client has 30 s to send the head of a request, and may be idle between two for as long: see
-///   [`header_timeout`](Serve::header_timeout) and [`idle_timeout`](Serve::idle_timeout). How long it may take to read its answer is without a
-///   limit until [`write_timeout`](Serve::write_timeout) sets one. How long the body of a request may take is the handler's affair, who reads it
-///   ([`runtime::time::timeout`]).
+///   [`header_timeout`](Serve::header_timeout) and [`idle_timeout`](Serve::idle_timeout). How long
+///   it may take to read its answer is without a limit until
+///   [`write_timeout`](Serve::write_timeout) sets one. How long the body of a request may take is
+///   the handler's affair, who reads it ([`runtime::time::timeout`]).
 /// - As many connections as there are descriptors: see [`max_connections`](Serve::max_connections).
-/// - Accepting never fails because descriptors have run out: it pauses, as [`TcpListener::accept`](crate::TcpListener::accept) says.
-/// - A client that ends sending after its request gets its answer. So a handler goes on when its client goes away, as in Go, and learns of it
-///   when it writes; hyper would drop it, and does so after `http1(|http| _ = http.half_close(false))` ([`http1`](Serve::http1)).
+/// - Accepting never fails because descriptors have run out: it pauses, as
+///   [`TcpListener::accept`](crate::TcpListener::accept) says.
+/// - A client that ends sending after its request gets its answer. So a handler goes on when its
+///   client goes away, as in Go, and learns of it when it writes; hyper would drop it, and does so
+///   after `http1(|http| _ = http.half_close(false))` ([`http1`](Serve::http1)).
 /// - A handler that panics ends its connection, and the panic is reported as any task's.
 ///
 /// # Errors
 ///
 /// The listener fails; or some connections had to be [cut off](Serve::drain) at the end
-/// ([`TimedOut`](io::ErrorKind::TimedOut)). What happens to single connections is told by [`on_error`](Serve::on_error).
+/// ([`TimedOut`](io::ErrorKind::TimedOut)). What happens to single connections is told by
+/// [`on_error`](Serve::on_error).
 ///
 /// # Panics
 ///
@@ -55,7 +62,8 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 ///
 /// # Cancel safety
 ///
-/// Dropping the future stops accepting; connections finish what they have begun, and nobody waits for them.
+/// Dropping the future stops accepting; connections finish what they have begun, and nobody waits
+/// for them.
 ///
 /// ```
 /// use std::convert::Infallible;
@@ -143,8 +151,8 @@ pub(super) struct Settings<P> {
 }
 
 impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
-    /// Stops when the future is ready, with whatever: a context that is done, a signal. No new connection is accepted, idle ones are closed, and those
-    /// that answer a request finish that.
+    /// Stops when the future is ready, with whatever: a context that is done, a signal. No new
+    /// connection is accepted, idle ones are closed, and those that answer a request finish that.
     ///
     /// ```
     /// # use std::convert::Infallible;
@@ -167,8 +175,8 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
-    /// How long connections have to finish after the stop. Those that have not are cut off, and the server returns an error that says how
-    /// many. 30 s by default.
+    /// How long connections have to finish after the stop. Those that have not are cut off, and the
+    /// server returns an error that says how many. 30 s by default.
     ///
     /// ```
     /// use std::time::Duration;
@@ -186,8 +194,9 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
-    /// The number of connections open at once. When it is reached nothing is accepted until one has ended; clients wait in the backlog.
-    /// A connection that has been upgraded (a WebSocket) is its handler's, and no longer counts.
+    /// The number of connections open at once. When it is reached nothing is accepted until one has
+    /// ended; clients wait in the backlog. A connection that has been upgraded (a WebSocket) is its
+    /// handler's, and no longer counts.
     ///
     /// # Panics
     ///
@@ -213,8 +222,8 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
-    /// Puts the client's address, as a [`Peer`](super::Peer), into the extensions of each request. Off by default: it costs an allocation a
-    /// request.
+    /// Puts the client's address, as a [`Peer`](super::Peer), into the extensions of each request.
+    /// Off by default: it costs an allocation a request.
     ///
     /// ```
     /// use std::convert::Infallible;
@@ -237,12 +246,13 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
-    /// Is told why a connection ended before its time, and whose it was: a handshake that failed, a client that was too slow or spoke
-    /// nonsense, a handler's error. And, while descriptors or memory have run out, of each pause of accepting. By default nobody is. It is called
-    /// in the connection's or the server's task, and must not block.
+    /// Is told why a connection ended before its time, and whose it was: a handshake that failed, a
+    /// client that was too slow or spoke nonsense, a handler's error. And, while descriptors or
+    /// memory have run out, of each pause of accepting. By default nobody is. It is called in the
+    /// connection's or the server's task, and must not block.
     ///
-    /// Panics are reported as any task's; who is cut off at the end is counted in the server's own error; and what ends the server is its
-    /// result.
+    /// Panics are reported as any task's; who is cut off at the end is counted in the server's own
+    /// error; and what ends the server is its result.
     ///
     /// ```
     /// # use std::convert::Infallible;
@@ -304,7 +314,8 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
     /// Makes a stream of what was accepted, in the connection's own task: TLS. It has as long as
     /// [`header_timeout`](Self::header_timeout) says.
     ///
-    /// The stream has hyper's traits: wrap it in [`Io`](super::Io) or `TokioIo` if it has others. With tokio-rustls:
+    /// The stream has hyper's traits: wrap it in [`Io`](super::Io) or `TokioIo` if it has others.
+    /// With tokio-rustls:
     ///
     /// ```ignore
     /// serve(listener, router).through(move |stream| {
@@ -395,7 +406,8 @@ where
     Kind: 'static,
     H: Establish<L::Stream>,
 {
-    /// Accepts until that fails. Room is made first, so that nobody is accepted who would have to wait.
+    /// Accepts until that fails. Room is made first, so that nobody is accepted who would have to
+    /// wait.
     async fn accept_all(self, crowd: &Arc<Crowd>) -> io::Error {
         let trouble = self.manner.trouble.clone();
         let paused = |shortage| {

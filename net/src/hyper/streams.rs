@@ -1,14 +1,17 @@
 //! The streams of an HTTP/2 connection: how many are open, and how long one may take.
 //!
-//! *Open* is a stream from the call of the handler until hyper has passed on the last of its answer ([`Open`] goes along with it, in HTTP/1, too), for which
-//! the client has to grant room: `reply.rs` sees to it that nothing is passed on before where there is a limit of time, and little otherwise. What becomes of a connection without any is in
-//! `idle.rs`.
+//! *Open* is a stream from the call of the handler until hyper has passed on the last of its answer
+//! ([`Open`] goes along with it, in HTTP/1, too), for which the client has to grant room:
+//! `reply.rs` sees to it that nothing is passed on before where there is a limit of time, and
+//! little otherwise. What becomes of a connection without any is in `idle.rs`.
 //!
-//! *How long.* hyper gives each stream a task, in which it calls the handler and then waits for room for the answer. While it waits it polls
-//! nothing of ours. So the executor wraps the task's future ([`Limited`]), and the handler's future, which is polled first, says until when it
-//! may go on ([`limit`]). When that time has come the task ends, and h2 resets the stream. The other streams of the connection go on. It may go on until the
-//! answer has to be taken, and until the request has to be there, if it is not (`uploads.rs`); in the latter case the handler is polled once
-//! more, to give way to an answer that says so.
+//! *How long.* hyper gives each stream a task, in which it calls the handler and then waits for
+//! room for the answer. While it waits it polls nothing of ours. So the executor wraps the task's
+//! future ([`Limited`]), and the handler's future, which is polled first, says until when it may go
+//! on ([`limit`]). When that time has come the task ends, and h2 resets the stream. The other
+//! streams of the connection go on. It may go on until the answer has to be taken, and until the
+//! request has to be there, if it is not (`uploads.rs`); in the latter case the handler is polled
+//! once more, to give way to an answer that says so.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -61,7 +64,8 @@ impl Open {
         self.shares
     }
 
-    /// The handler has answered that it takes the stream over. There are no limits from now on, but those that it sets.
+    /// The handler has answered that it takes the stream over. There are no limits from now on, but
+    /// those that it sets.
     pub(super) fn stay(&mut self) {
         self.stays = true;
         if !self.shares {

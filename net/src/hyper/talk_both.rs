@@ -1,9 +1,10 @@
-//! What is spoken on a connection: HTTP/1, or HTTP/2 with clients that begin with its preface. (Without feature `http2`, `talk_http1.rs`
-//! stands in the place of this file.)
+//! What is spoken on a connection: HTTP/1, or HTTP/2 with clients that begin with its preface.
+//! (Without feature `http2`, `talk_http1.rs` stands in the place of this file.)
 //!
-//! The first bytes decide, so that it works the same with TLS and without, whatever has been negotiated. They are read into 24 bytes and
-//! given back in front of the rest; most of HTTP/1 is known by its first byte, as no method that is in use begins with `PRI`. A client that
-//! says nothing is subject to the header timeout here as well.
+//! The first bytes decide, so that it works the same with TLS and without, whatever has been
+//! negotiated. They are read into 24 bytes and given back in front of the rest; most of HTTP/1 is
+//! known by its first byte, as no method that is in use begins with `PRI`. A client that says
+//! nothing is subject to the header timeout here as well.
 #![forbid(unsafe_code)]
 
 use std::future::poll_fn;
@@ -45,11 +46,13 @@ impl Protocols {
         Self { http1, http2 }
     }
 
-    /// hyper is told for HTTP/1 that there is a limit; which one it is, is `limits.rs`' business. An HTTP/2 client that is silent for as
-    /// long as it may be idle is asked whether it is there, and cut off if it does not answer.
+    /// hyper is told for HTTP/1 that there is a limit; which one it is, is `limits.rs`' business.
+    /// An HTTP/2 client that is silent for as long as it may be idle is asked whether it is there,
+    /// and cut off if it does not answer.
     pub(super) fn limit(&mut self, limits: Limits) {
         self.http1.header_read_timeout(limits.for_hyper());
-        // Or hyper would read ahead while the handler is at work, and be told that the request is late.
+        // Or hyper would read ahead while the handler is at work, and be told that the request is
+        // late.
         if limits.read.is_some() {
             self.http1.half_close(true);
         }

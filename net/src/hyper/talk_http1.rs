@@ -1,4 +1,5 @@
-//! What is spoken on a connection: HTTP/1. (With feature `http2`, `talk_both.rs` stands in the place of this file.)
+//! What is spoken on a connection: HTTP/1. (With feature `http2`, `talk_both.rs` stands in the
+//! place of this file.)
 //!
 //! Both files have [`Protocols`] with `new`, `limit`, `http1` and `talk`.
 #![forbid(unsafe_code)]
@@ -31,7 +32,8 @@ impl Protocols {
     /// hyper is told that there is a limit; which one it is, is `limits.rs`' business.
     pub(super) fn limit(&mut self, limits: Limits) {
         self.http1.header_read_timeout(limits.for_hyper());
-        // Or hyper would read ahead while the handler is at work, and be told that the request is late.
+        // Or hyper would read ahead while the handler is at work, and be told that the request is
+        // late.
         if limits.read.is_some() {
             self.http1.half_close(true);
         }

@@ -1,8 +1,9 @@
 //! A connection's stream, held to the limits of `limits.rs`.
 //!
-//! Reads fail when the request should have been there, as in Go, also where bytes are ready. In HTTP/1 every write fails when
-//! the answer should have been taken. In HTTP/2, where answers share a connection and there is always something to write, a
-//! write fails that would block. Any of it ends the connection. No timer is made for a client that sends and takes what there is.
+//! Reads fail when the request should have been there, as in Go, also where bytes are ready. In
+//! HTTP/1 every write fails when the answer should have been taken. In HTTP/2, where answers share
+//! a connection and there is always something to write, a write fails that would block. Any of it
+//! ends the connection. No timer is made for a client that sends and takes what there is.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -32,7 +33,8 @@ pub(super) struct Timed<T> {
 struct Patience(Option<Pin<Box<Sleep>>>);
 
 impl Patience {
-    /// Ready at the time that `by` says, which may be another one when the first is there. Without a time it waits for nothing.
+    /// Ready at the time that `by` says, which may be another one when the first is there. Without
+    /// a time it waits for nothing.
     fn poll(&mut self, cx: &mut Context<'_>, by: impl Fn() -> Option<Instant>) -> Poll<()> {
         while let Some(now_by) = by() {
             let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(now_by)));

@@ -1,4 +1,5 @@
-//! The limits of time that a server keeps: how they are set. How they are kept: `limits.rs`, `timed.rs`, `uploads.rs`, `streams.rs`, `idle.rs`.
+//! The limits of time that a server keeps: how they are set. How they are kept: `limits.rs`,
+//! `timed.rs`, `uploads.rs`, `streams.rs`, `idle.rs`.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -7,9 +8,10 @@ use super::serve::Serve;
 use crate::Accept;
 
 impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
-    /// How long a client may take for its handshake, and then for the head of a request, counted from its first byte, or, of the first
-    /// request, from the end of the handshake. Who is slower is closed. `None`: for ever, which lets anybody hold connections for nothing.
-    /// 30 s by default.
+    /// How long a client may take for its handshake, and then for the head of a request, counted
+    /// from its first byte, or, of the first request, from the end of the handshake. Who is slower
+    /// is closed. `None`: for ever, which lets anybody hold connections for nothing. 30 s by
+    /// default.
     ///
     /// ```
     /// use std::time::Duration;
@@ -27,12 +29,14 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
-    /// How long a connection may be without a request, counted from the end of an answer to the first byte of the next request. Then it is
-    /// closed, which is no error. `None`: for ever. As long as [`header_timeout`](Self::header_timeout) by default.
+    /// How long a connection may be without a request, counted from the end of an answer to the
+    /// first byte of the next request. Then it is closed, which is no error. `None`: for ever. As
+    /// long as [`header_timeout`](Self::header_timeout) by default.
     ///
-    /// An HTTP/2 connection is idle while no request of it is being answered, whatever pings are exchanged. Its client is told to go, and cut
-    /// off if it is still there after as long again. One that is silent for as long while it waits for an answer is asked
-    /// whether it is there, and stays if it says so.
+    /// An HTTP/2 connection is idle while no request of it is being answered, whatever pings are
+    /// exchanged. Its client is told to go, and cut off if it is still there after as long again.
+    /// One that is silent for as long while it waits for an answer is asked whether it is there,
+    /// and stays if it says so.
     ///
     /// ```
     /// use std::time::Duration;
@@ -51,16 +55,19 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
-    /// How long a client may take for a whole request: the head, counted as for [`header_timeout`](Self::header_timeout), and the body.
-    /// After that, reading the body fails in the handler, which may still answer; then the connection is closed. `None`, for ever, by default:
-    /// set it where bodies are read whole before anything else is done, or read them with a limit of the handler's own.
+    /// How long a client may take for a whole request: the head, counted as for
+    /// [`header_timeout`](Self::header_timeout), and the body. After that, reading the body fails
+    /// in the handler, which may still answer; then the connection is closed. `None`, for ever, by
+    /// default: set it where bodies are read whole before anything else is done, or read them with
+    /// a limit of the handler's own.
     ///
     /// A body that the handler does not read is not waited for, and has no limit.
     ///
-    /// With HTTP/2, where requests share a connection, each has its own limit, from the end of its head to the end of its body. When the rest is not there
-    /// by then, the handler is dropped, whether it reads the body or not, and the client is told 408; if the answer has begun, its stream is reset. The others go on.
-    /// (What is sent by clients is copied once more for that.) The time until the first head, and between two, is
-    /// [`idle_timeout`](Self::idle_timeout)'s.
+    /// With HTTP/2, where requests share a connection, each has its own limit, from the end of its
+    /// head to the end of its body. When the rest is not there by then, the handler is dropped,
+    /// whether it reads the body or not, and the client is told 408; if the answer has begun, its
+    /// stream is reset. The others go on. (What is sent by clients is copied once more for that.)
+    /// The time until the first head, and between two, is [`idle_timeout`](Self::idle_timeout)'s.
     ///
     /// ```
     /// use std::time::Duration;
@@ -82,14 +89,17 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
         self
     }
 
-    /// How long an answer may take, from the end of the request's head until the client has taken the last byte: a handler that is slow, and a
-    /// client that does not read, have no more time together. Then the connection is closed. `None`, for ever, by default, so that a client
+    /// How long an answer may take, from the end of the request's head until the client has taken
+    /// the last byte: a handler that is slow, and a client that does not read, have no more time
+    /// together. Then the connection is closed. `None`, for ever, by default, so that a client
     /// which never reads holds its connection: set it on the open network.
     ///
-    /// With HTTP/2, where answers share a connection, each has its own limit: the handler is dropped, and the stream reset, when it is not done by
-    /// then, or the client has not granted room for all of the answer; the connection is closed when the client takes nothing any more.
-    /// (That costs each chunk of an answer a frame of ten bytes. Without this limit [`idle_timeout`](Self::idle_timeout) ends a connection all of
-    /// whose answers are done but for less than 16 KiB each that it grants no room.)
+    /// With HTTP/2, where answers share a connection, each has its own limit: the handler is
+    /// dropped, and the stream reset, when it is not done by then, or the client has not granted
+    /// room for all of the answer; the connection is closed when the client takes nothing any more.
+    /// (That costs each chunk of an answer a frame of ten bytes. Without this limit
+    /// [`idle_timeout`](Self::idle_timeout) ends a connection all of whose answers are done but for
+    /// less than 16 KiB each that it grants no room.)
     ///
     /// A connection that has been upgraded has no limit: its handler sets one.
     ///

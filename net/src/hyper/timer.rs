@@ -13,7 +13,8 @@ use runtime::time;
 
 use super::streams::Limited;
 
-/// Starts what hyper wants to run beside a connection: each as a task of the current runtime. HTTP/2 needs one.
+/// Starts what hyper wants to run beside a connection: each as a task of the current runtime.
+/// HTTP/2 needs one.
 ///
 /// # Panics
 ///
@@ -44,7 +45,8 @@ where
     }
 }
 
-/// Keeps hyper's time: header timeouts, keep-alive. It runs by [`runtime::time`], also where a test has paused that.
+/// Keeps hyper's time: header timeouts, keep-alive. It runs by [`runtime::time`], also where a test
+/// has paused that.
 ///
 /// Without a timer hyper has no header timeout, so always give it one.
 ///

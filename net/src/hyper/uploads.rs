@@ -1,12 +1,15 @@
 //! The bodies of HTTP/2's requests, and how long one may take to come.
 //!
-//! *What is known.* [`Heads`](super::heads::Heads) reads what the client sends before hyper does. It makes an [`Upload`] for each request whose head does
-//! not end it, and notes when the rest is there. It hands hyper one such head at a time, so that the handler which is called next is that
+//! *What is known.* [`Heads`](super::heads::Heads) reads what the client sends before hyper does.
+//! It makes an [`Upload`] for each request whose head does not end it, and notes when the rest is
+//! there. It hands hyper one such head at a time, so that the handler which is called next is that
 //! request's: there [`Uploads::take`] finds it.
 //!
-//! *What is done.* When a request is not there in time, its handler is dropped, and the client is told so: 408, if there is no answer yet (`reply.rs`), and
-//! otherwise a reset of the stream (`streams.rs`). That is not quite what HTTP/1 does, where the handler's read fails: hyper gives bodies of
-//! a type of its own, which nobody else can make fail, and which says to nobody but its owner whether it is complete.
+//! *What is done.* When a request is not there in time, its handler is dropped, and the client is
+//! told so: 408, if there is no answer yet (`reply.rs`), and otherwise a reset of the stream
+//! (`streams.rs`). That is not quite what HTTP/1 does, where the handler's read fails: hyper gives
+//! bodies of a type of its own, which nobody else can make fail, and which says to nobody but its
+//! owner whether it is complete.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +42,8 @@ impl Upload {
 
     /// When the rest has to be there; `None` once it is.
     pub(super) fn due(&self) -> Option<Instant> {
-        // Acquire: pairs with the Release in `finish`; who finds it complete finds the bytes in hyper's hands.
+        // Acquire: pairs with the Release in `finish`; who finds it complete finds the bytes in
+        // hyper's hands.
         let complete = self.complete.load(Ordering::Acquire);
         (!complete).then_some(self.by)
     }
@@ -49,13 +53,14 @@ impl Upload {
     }
 }
 
-/// The way of an upload from where its head is seen to where its handler is called. Both are in the connection's task; the lock is there
-/// for the compiler.
+/// The way of an upload from where its head is seen to where its handler is called. Both are in the
+/// connection's task; the lock is there for the compiler.
 #[derive(Debug, Default)]
 pub(super) struct Uploads(Mutex<Option<Arc<Upload>>>);
 
 impl Uploads {
-    /// The head that hyper gets next is this one's; or it has had the head, and has not called anybody.
+    /// The head that hyper gets next is this one's; or it has had the head, and has not called
+    /// anybody.
     #[cfg(feature = "http2")]
     pub(super) fn announce(&self, upload: Option<Arc<Upload>>) {
         let before = {

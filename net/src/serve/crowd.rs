@@ -1,11 +1,14 @@
 //! The open connections of one server: how many there are, and what they are told.
 //!
-//! What is said goes one way: [`Word::Serve`], then [`Word::Finish`] (answer what has begun, and end), then [`Word::Cut`] (end now). A
-//! connection compares the word at each of its polls, which is one load; it has left its waker when it last found a new one, under the
-//! lock under which words are said, so that no word is missed. The server waits for room, or for the last one to leave.
+//! What is said goes one way: [`Word::Serve`], then [`Word::Finish`] (answer what has begun, and
+//! end), then [`Word::Cut`] (end now). A connection compares the word at each of its polls, which
+//! is one load; it has left its waker when it last found a new one, under the lock under which
+//! words are said, so that no word is missed. The server waits for room, or for the last one to
+//! leave.
 //!
-//! Invariants: a place in `wakers` belongs to one member, from its entry until it leaves, or to one [`Hearing`], and is otherwise in
-//! `free`. `word` is written under the lock only. Wakers are cloned before it is taken, and called and dropped after it is given back.
+//! Invariants: a place in `wakers` belongs to one member, from its entry until it leaves, or to one
+//! [`Hearing`], and is otherwise in `free`. `word` is written under the lock only. Wakers are
+//! cloned before it is taken, and called and dropped after it is given back.
 #![forbid(unsafe_code)]
 
 use std::future::{Future, poll_fn};
@@ -76,7 +79,8 @@ impl Crowd {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Acquire: pairs with the Release in `say`; what the server did before it spoke is visible to who hears it.
+    /// Acquire: pairs with the Release in `say`; what the server did before it spoke is visible to
+    /// who hears it.
     fn word(&self) -> Word {
         Word::from_byte(self.word.load(Ordering::Acquire))
     }
@@ -98,7 +102,8 @@ impl Crowd {
         }
     }
 
-    /// Waits until there is room for one more, and takes it. For the server alone: one at a time waits.
+    /// Waits until there is room for one more, and takes it. For the server alone: one at a time
+    /// waits.
     pub(crate) async fn enter(self: &Arc<Self>) -> Member {
         let slot = self
             .wait(|state| state.open < self.most, State::enter)
@@ -213,7 +218,8 @@ impl Drop for Hearing<'_> {
     }
 }
 
-/// One connection of the crowd; it leaves when this is dropped. Polled by one task alone, whose waker stays the same.
+/// One connection of the crowd; it leaves when this is dropped. Polled by one task alone, whose
+/// waker stays the same.
 #[derive(Debug)]
 pub(crate) struct Member {
     crowd: Arc<Crowd>,
@@ -246,7 +252,8 @@ impl Member {
 
     /// The future, until it is done or the connection has to end. What it is worth is dropped.
     ///
-    /// Not an `async` block, which would have a connection pay for the place of its future three times: each that it is moved through has its own.
+    /// Not an `async` block, which would have a connection pay for the place of its future three
+    /// times: each that it is moved through has its own.
     pub(crate) fn until_cut<F: Future>(self, future: F) -> UntilCut<F> {
         UntilCut {
             future,

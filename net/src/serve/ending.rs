@@ -19,7 +19,8 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(30);
 /// What ends a server, when it is ready.
 pub(crate) type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Accepts until the stop is ready or accepting fails, then ends the crowd. An error that says "closed" is an end like any other.
+/// Accepts until the stop is ready or accepting fails, then ends the crowd. An error that says
+/// "closed" is an end like any other.
 pub(crate) async fn until_stopped(
     crowd: &Crowd,
     accepting: impl Future<Output = io::Error>,
@@ -57,7 +58,8 @@ impl Drop for FinishOnDrop<'_> {
     }
 }
 
-/// Ends those that are left. They hear it at their next poll; nobody waits for that, as the reason may be that they are stuck in one.
+/// Ends those that are left. They hear it at their next poll; nobody waits for that, as the reason
+/// may be that they are stuck in one.
 fn cut_off(crowd: &Crowd, patience: Duration) -> io::Error {
     let left = crowd.open();
     crowd.say(Word::Cut);
@@ -65,8 +67,8 @@ fn cut_off(crowd: &Crowd, patience: Duration) -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
-/// Calls somebody else's code from the loop that accepts. If it panics, that is reported as if a task had, and the loop goes on: it was
-/// about one connection, and the server is everybody's.
+/// Calls somebody else's code from the loop that accepts. If it panics, that is reported as if a
+/// task had, and the loop goes on: it was about one connection, and the server is everybody's.
 pub(crate) fn apart<R>(call: impl FnOnce() -> R) -> Option<R> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(returned) => Some(returned),

@@ -7,10 +7,12 @@ use std::io;
 use std::iter;
 use std::net::SocketAddr;
 
-/// An error that did not end the server: of one connection, or of accepting, which pauses and goes on.
+/// An error that did not end the server: of one connection, or of accepting, which pauses and goes
+/// on.
 ///
-/// Its text says whose connection it was, and has the texts of all errors below it: `203.0.113.7:4711: handshake: …`, or
-/// `accept 0.0.0.0:443: Too many open files …`. `P` is what the listener knows its peers by.
+/// Its text says whose connection it was, and has the texts of all errors below it:
+/// `203.0.113.7:4711: handshake: …`, or `accept 0.0.0.0:443: Too many open files …`. `P` is what
+/// the listener knows its peers by.
 ///
 /// ```
 /// /// What most servers want to know: all but clients that hung up.
@@ -89,7 +91,8 @@ impl<P> ServeError<P> {
         }
     }
 
-    /// The system's error, if one is the reason: of what the connection ended with, the first `io::Error` from the top.
+    /// The system's error, if one is the reason: of what the connection ended with, the first
+    /// `io::Error` from the top.
     ///
     /// ```
     /// fn hung_up(error: &net::ServeError) -> bool {
@@ -102,7 +105,8 @@ impl<P> ServeError<P> {
         self.chain().find_map(|error| error.downcast_ref())
     }
 
-    /// What the handler returned, what the handshake failed with, or what accepting failed with; to be downcast.
+    /// What the handler returned, what the handshake failed with, or what accepting failed with; to
+    /// be downcast.
     ///
     /// ```
     /// fn is_mine(error: net::ServeError) -> bool {
@@ -121,7 +125,8 @@ impl<P> ServeError<P> {
     }
 }
 
-/// Each error of the chain, unless the one above has said the same: some texts have those below in them, others, such as hyper's, have not.
+/// Each error of the chain, unless the one above has said the same: some texts have those below in
+/// them, others, such as hyper's, have not.
 impl<P: fmt::Debug> fmt::Display for ServeError<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.stage {

@@ -1,8 +1,10 @@
-//! What a server calls for each connection: a closure, or a closure of which somebody is told how it ended.
+//! What a server calls for each connection: a closure, or a closure of which somebody is told how
+//! it ended.
 //!
-//! A handler returns what it likes, and [`serve()`](super::serve()) drops it; where it returns a `Result`, the server's `on_error` can be told
-//! of the error. Which of the two it is, is a type ([`Reporting`]) and not a setting, as only then does the handler have to return a `Result`. It costs
-//! a connection nothing where nobody asked.
+//! A handler returns what it likes, and [`serve()`](super::serve()) drops it; where it returns a
+//! `Result`, the server's `on_error` can be told of the error. Which of the two it is, is a type
+//! ([`Reporting`]) and not a setting, as only then does the handler have to return a `Result`. It
+//! costs a connection nothing where nobody asked.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -17,8 +19,8 @@ use pin_project_lite::pin_project;
 
 use super::{Accept, ServeError, Stopping};
 
-/// What [`serve()`](super::serve()) calls for each connection: any `Fn(stream, peer, stopping)` that returns a future, and
-/// [`Reporting`]. It cannot be implemented elsewhere.
+/// What [`serve()`](super::serve()) calls for each connection: any `Fn(stream, peer, stopping)`
+/// that returns a future, and [`Reporting`]. It cannot be implemented elsewhere.
 ///
 /// ```
 /// use net::{Accept, Handler, Serve};
@@ -49,7 +51,8 @@ pub(super) mod sealed {
             stopping: Stopping,
         ) -> impl Future + Send + 'static;
 
-        /// Who is told when accepting pauses. Made once, and apart from the handler, which need not be `Sync`.
+        /// Who is told when accepting pauses. Made once, and apart from the handler, which need not
+        /// be `Sync`.
         fn pauses(&self) -> impl Fn(io::Error) + Send + Sync + 'static;
     }
 }
@@ -126,7 +129,8 @@ where
 }
 
 pin_project! {
-    /// A handler at work whose error is told. (An `async` block would have two places for the handler's future.)
+    /// A handler at work whose error is told. (An `async` block would have two places for the
+    /// handler's future.)
     struct Told<F, P, R> {
         #[pin]
         serving: F,

@@ -1,8 +1,11 @@
-//! A server in one line, for any protocol: a task a connection, a bound on how many, and an end that drops nobody in mid-sentence.
+//! A server in one line, for any protocol: a task a connection, a bound on how many, and an end
+//! that drops nobody in mid-sentence.
 //!
-//! The loop that everybody writes is short: accept, spawn. What it lacks is what this adds: it stops when it is told to; connections
-//! hear of it and finish what they have begun; the server waits for them, but not for ever. The server ends by words, not by force:
-//! "finish", and, when patience runs out, "end now" ([`crowd`]). What goes wrong meanwhile is told to whoever asks for it ([`handler`]).
+//! The loop that everybody writes is short: accept, spawn. What it lacks is what this adds: it
+//! stops when it is told to; connections hear of it and finish what they have begun; the server
+//! waits for them, but not for ever. The server ends by words, not by force: "finish", and, when
+//! patience runs out, "end now" ([`crowd`]). What goes wrong meanwhile is told to whoever asks for
+//! it ([`handler`]).
 //!
 //! The files in reading order: this one, `handler`, `error`, `crowd`, `ending`.
 #![forbid(unsafe_code)]
@@ -29,20 +32,24 @@ pub use self::error::ServeError;
 pub use self::handler::{Handler, Reporting};
 use crate::{TcpListener, TcpStream, UnixListener, UnixStream};
 
-/// Serves the connections of a listener, each with a call of `handler`, in a task of its own; await it.
+/// Serves the connections of a listener, each with a call of `handler`, in a task of its own; await
+/// it.
 ///
-/// It goes on until [`shutdown_on`](Serve::shutdown_on) is ready, or the listener is closed. Then nobody new is accepted, and the
-/// connections have [some time](Serve::drain) to finish: what the handler is to do then it learns from its [`Stopping`].
+/// It goes on until [`shutdown_on`](Serve::shutdown_on) is ready, or the listener is closed. Then
+/// nobody new is accepted, and the connections have [some time](Serve::drain) to finish: what the
+/// handler is to do then it learns from its [`Stopping`].
 ///
 /// - A shortage of descriptors is waited out, as [`TcpListener::accept`] says.
-/// - How long a client may take is the handler's affair: [`set_deadline`](crate::Stream::set_deadline) ends reads and writes that
-///   wait for one which has stopped sending, or does not read.
-/// - What a handler returns is dropped; if it is a `Result`, its errors can be [told](Serve::on_error). A panic ends its connection, and is
-///   reported as any task's.
+/// - How long a client may take is the handler's affair:
+///   [`set_deadline`](crate::Stream::set_deadline) ends reads and writes that wait for one which
+///   has stopped sending, or does not read.
+/// - What a handler returns is dropped; if it is a `Result`, its errors can be
+///   [told](Serve::on_error). A panic ends its connection, and is reported as any task's.
 ///
 /// # Errors
 ///
-/// The listener fails; or some connections had to be cut off at the end ([`TimedOut`](io::ErrorKind::TimedOut)).
+/// The listener fails; or some connections had to be cut off at the end
+/// ([`TimedOut`](io::ErrorKind::TimedOut)).
 ///
 /// # Cancel safety
 ///
@@ -145,8 +152,8 @@ impl<L, H> Serve<L, H> {
         self
     }
 
-    /// How long connections have to finish after the stop. Those that have not are dropped, and the server returns an error that says how
-    /// many. 30 s by default.
+    /// How long connections have to finish after the stop. Those that have not are dropped, and the
+    /// server returns an error that says how many. 30 s by default.
     ///
     /// ```
     /// use std::time::Duration;
@@ -167,7 +174,8 @@ impl<L, H> Serve<L, H> {
         self
     }
 
-    /// The number of connections open at once. When it is reached nobody is accepted until one has ended; clients wait in the backlog.
+    /// The number of connections open at once. When it is reached nobody is accepted until one has
+    /// ended; clients wait in the backlog.
     ///
     /// # Panics
     ///
@@ -195,11 +203,13 @@ impl<L, H> Serve<L, H> {
         self
     }
 
-    /// Is told what ended a connection before its time: the error that its handler returned. And, while descriptors or memory have run out, each
-    /// pause of accepting. By default nobody is. It is called in the connection's or the server's task, and must not block.
+    /// Is told what ended a connection before its time: the error that its handler returned. And,
+    /// while descriptors or memory have run out, each pause of accepting. By default nobody is. It
+    /// is called in the connection's or the server's task, and must not block.
     ///
-    /// The handler has to return a `Result` for this, with any error that can be boxed (`io::Error`, `anyhow::Error`, `String`). Panics are
-    /// reported as any task's; who is cut off at the end is counted in the server's own error; and what ends the server is its result.
+    /// The handler has to return a `Result` for this, with any error that can be boxed
+    /// (`io::Error`, `anyhow::Error`, `String`). Panics are reported as any task's; who is cut off
+    /// at the end is counted in the server's own error; and what ends the server is its result.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -276,7 +286,8 @@ impl<L: Accept, H: Handler<L>> IntoFuture for Serve<L, H> {
 
 /// Tells a handler of [`serve()`] when the server wants to end: finish what was begun, and return.
 ///
-/// A handler that does not care may ignore it, and is waited for until [patience](Serve::drain) runs out.
+/// A handler that does not care may ignore it, and is waited for until [patience](Serve::drain)
+/// runs out.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -342,7 +353,8 @@ impl Stopping {
         self.0.told().await;
     }
 
-    /// Waits for the future, or, with `None`, until the server wants to end; the future goes first, so that what is ready is not lost.
+    /// Waits for the future, or, with `None`, until the server wants to end; the future goes first,
+    /// so that what is ready is not lost.
     ///
     /// # Cancel safety
     ///
@@ -403,11 +415,13 @@ pub trait Accept: Send + Sync + 'static {
     /// Where it comes from.
     type Peer: Clone + Send + Sync + 'static;
 
-    /// Waits for a connection. An error ends the server; one that [`is_closed`](crate::is_closed) knows ends it well.
+    /// Waits for a connection. An error ends the server; one that [`is_closed`](crate::is_closed)
+    /// knows ends it well.
     fn accept(&self) -> impl Future<Output = io::Result<(Self::Stream, Self::Peer)>> + Send;
 
-    /// As [`accept`](Self::accept), and calls `paused` with each shortage (of descriptors, of memory) that it waits out instead of returning
-    /// it: what servers call, for `on_error`. Unless it is written, it is `accept` and tells nothing.
+    /// As [`accept`](Self::accept), and calls `paused` with each shortage (of descriptors, of
+    /// memory) that it waits out instead of returning it: what servers call, for `on_error`. Unless
+    /// it is written, it is `accept` and tells nothing.
     fn accept_telling(
         &self,
         paused: &(impl Fn(io::Error) + Sync),

@@ -32,7 +32,8 @@ use crate::stream::Stream;
 #[derive(Debug)]
 pub struct OwnedReadHalf<K: StreamKind = Tcp>(Stream<K>);
 
-/// The sending half of a stream, from [`Stream::into_split`]. Dropping it ends sending: the peer reads to the end.
+/// The sending half of a stream, from [`Stream::into_split`]. Dropping it ends sending: the peer
+/// reads to the end.
 ///
 /// ```
 /// # runtime::block_on(async {

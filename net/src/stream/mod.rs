@@ -1,5 +1,5 @@
-//! A connection of whatever kind: what a TCP and a Unix stream have in common, which is nearly everything. How it reads and writes:
-//! `bytes.rs`; what the kinds differ in: `kind.rs`.
+//! A connection of whatever kind: what a TCP and a Unix stream have in common, which is nearly
+//! everything. How it reads and writes: `bytes.rs`; what the kinds differ in: `kind.rs`.
 #![forbid(unsafe_code)]
 
 mod reading;
@@ -18,10 +18,12 @@ use crate::kind::{StreamDevice, StreamKind};
 use crate::socket::{Socket, shared};
 use crate::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 
-/// A connection: a [`TcpStream`](crate::TcpStream) or a [`UnixStream`](crate::UnixStream). This is what they have in common.
+/// A connection: a [`TcpStream`](crate::TcpStream) or a [`UnixStream`](crate::UnixStream). This is
+/// what they have in common.
 ///
-/// Reads and writes take `&self`: one task may read while another writes. Clones share the connection. Two tasks that write at
-/// once each write whole calls of [`write`](Self::write), but the pieces of two [`write_all`](Self::write_all) may mingle.
+/// Reads and writes take `&self`: one task may read while another writes. Clones share the
+/// connection. Two tasks that write at once each write whole calls of [`write`](Self::write), but
+/// the pieces of two [`write_all`](Self::write_all) may mingle.
 ///
 /// It closes when it is [closed](Self::close) or the last clone is dropped.
 ///
@@ -59,11 +61,13 @@ impl<K: StreamKind> Stream<K> {
 
     // ---- deadlines ----
 
-    /// Sets the time at which reads and writes fail: those that wait, and those to come, until another deadline is set. A time that has
-    /// passed fails them now, even where data are ready; `None` lifts the deadline.
+    /// Sets the time at which reads and writes fail: those that wait, and those to come, until
+    /// another deadline is set. A time that has passed fails them now, even where data are ready;
+    /// `None` lifts the deadline.
     ///
-    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and a text that begins with `i/o timeout`; [`is_deadline`](crate::is_deadline)
-    /// knows it. The connection stays usable: set another deadline. Putting it off for each message is cheap and sets no timer.
+    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and a text that begins with
+    /// `i/o timeout`; [`is_deadline`](crate::is_deadline) knows it. The connection stays usable:
+    /// set another deadline. Putting it off for each message is cheap and sets no timer.
     ///
     /// For one operation [`runtime::time::timeout`] does as well.
     ///
@@ -152,11 +156,13 @@ impl<K: StreamKind> Stream<K> {
 
     // ---- ending ----
 
-    /// Ends one direction or both, and keeps the connection: after `Shutdown::Write` the peer reads to the end and may still answer.
+    /// Ends one direction or both, and keeps the connection: after `Shutdown::Write` the peer reads
+    /// to the end and may still answer.
     ///
     /// # Errors
     ///
-    /// What the system says, such as [`NotConnected`](io::ErrorKind::NotConnected) when the peer has reset the connection.
+    /// What the system says, such as [`NotConnected`](io::ErrorKind::NotConnected) when the peer
+    /// has reset the connection.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -175,9 +181,9 @@ impl<K: StreamKind> Stream<K> {
         self.inner.with(|stream| stream.end(how))
     }
 
-    /// Closes the connection for all clones and halves. Whoever waits on it is told by an error that [`is_closed`](crate::is_closed)
-    /// knows, as is whoever uses it afterwards. The descriptor is given back once the calls under way have returned; its number is never
-    /// used after that.
+    /// Closes the connection for all clones and halves. Whoever waits on it is told by an error
+    /// that [`is_closed`](crate::is_closed) knows, as is whoever uses it afterwards. The descriptor
+    /// is given back once the calls under way have returned; its number is never used after that.
     ///
     /// # Errors
     ///
@@ -204,7 +210,8 @@ impl<K: StreamKind> Stream<K> {
 
     // ---- halves ----
 
-    /// Two borrowed halves, to lend a reader and a writer to code that wants one of each. It costs nothing.
+    /// Two borrowed halves, to lend a reader and a writer to code that wants one of each. It costs
+    /// nothing.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -295,8 +302,9 @@ impl<K: StreamKind> Stream<K> {
         self.inner.with(|stream| stream.error())
     }
 
-    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, and must not read or write: the
-    /// readiness would not be known. Nor call [`close`](Self::close), which waits for the calls under way.
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, and
+    /// must not read or write: the readiness would not be known. Nor call [`close`](Self::close),
+    /// which waits for the calls under way.
     ///
     /// # Errors
     ///
@@ -317,7 +325,8 @@ impl<K: StreamKind> Stream<K> {
         self.inner.control(f)
     }
 
-    /// Takes a stream of the standard library into the current runtime; it is made non-blocking. Its settings stay as they are.
+    /// Takes a stream of the standard library into the current runtime; it is made non-blocking.
+    /// Its settings stay as they are.
     ///
     /// # Errors
     ///
@@ -346,7 +355,8 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// # Errors
     ///
-    /// It has been closed, or there are clones of it ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
+    /// It has been closed, or there are clones of it
+    /// ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
     ///
     /// ```
     /// # runtime::block_on(async {

@@ -13,13 +13,14 @@ use crate::socket::Blocks;
 use crate::sys;
 
 impl<K: StreamKind> Stream<K> {
-    /// Reads what is there, up to the buffer's length, waiting while there is nothing. Returns the number of bytes; zero means that the
-    /// peer has finished sending, or that the buffer is empty, in which case it returns at once.
+    /// Reads what is there, up to the buffer's length, waiting while there is nothing. Returns the
+    /// number of bytes; zero means that the peer has finished sending, or that the buffer is empty,
+    /// in which case it returns at once.
     ///
     /// # Errors
     ///
-    /// What the system says, such as [`ConnectionReset`](io::ErrorKind::ConnectionReset); after [`close`](Self::close) one that
-    /// [`is_closed`](crate::is_closed) knows.
+    /// What the system says, such as [`ConnectionReset`](io::ErrorKind::ConnectionReset); after
+    /// [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows.
     ///
     /// # Cancel safety
     ///
@@ -50,8 +51,8 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// # Errors
     ///
-    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the peer finishes sending before it is full; otherwise as for
-    /// [`read`](Self::read). What has been read is in the buffer.
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the peer finishes sending before it is
+    /// full; otherwise as for [`read`](Self::read). What has been read is in the buffer.
     ///
     /// # Cancel safety
     ///
@@ -76,7 +77,8 @@ impl<K: StreamKind> Stream<K> {
         self.inner.read_exact(Location::caller(), buf)
     }
 
-    /// Reads into several buffers, one after the other, with one system call; see [`read`](Self::read).
+    /// Reads into several buffers, one after the other, with one system call; see
+    /// [`read`](Self::read).
     ///
     /// # Errors
     ///
@@ -108,8 +110,10 @@ impl<K: StreamKind> Stream<K> {
         self.inner.read_vectored(Location::caller(), bufs)
     }
 
-    /// Reads what is there without taking it: the next read returns it again. Waits for the first byte, and for no more: a loop that peeks until
-    /// there is enough uses the CPU meanwhile. One byte tells TLS (`0x16`) from other protocols; who needs to see more reads it, and passes it on.
+    /// Reads what is there without taking it: the next read returns it again. Waits for the first
+    /// byte, and for no more: a loop that peeks until there is enough uses the CPU meanwhile. One
+    /// byte tells TLS (`0x16`) from other protocols; who needs to see more reads it, and passes it
+    /// on.
     ///
     /// # Errors
     ///
@@ -144,11 +148,13 @@ impl<K: StreamKind> Stream<K> {
             })
     }
 
-    /// Waits until a read may succeed, holding no buffer. It may return for nothing: [`try_read`](Self::try_read) tells.
+    /// Waits until a read may succeed, holding no buffer. It may return for nothing:
+    /// [`try_read`](Self::try_read) tells.
     ///
     /// # Errors
     ///
-    /// After [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows; the runtime has shut down.
+    /// After [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows; the runtime has
+    /// shut down.
     ///
     /// # Cancel safety
     ///
@@ -173,8 +179,8 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is nothing; the next [`readable`](Self::readable) waits then. Otherwise as for
-    /// [`read`](Self::read).
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if there is nothing; the next
+    /// [`readable`](Self::readable) waits then. Otherwise as for [`read`](Self::read).
     ///
     /// ```
     /// # runtime::block_on(async {

@@ -10,12 +10,14 @@ use super::Stream;
 use crate::kind::StreamKind;
 
 impl<K: StreamKind> Stream<K> {
-    /// Writes what the system takes of the buffer, waiting while it takes nothing. Returns the number of bytes, which may be short.
+    /// Writes what the system takes of the buffer, waiting while it takes nothing. Returns the
+    /// number of bytes, which may be short.
     ///
     /// # Errors
     ///
     /// What the system says, such as [`BrokenPipe`](io::ErrorKind::BrokenPipe) or
-    /// [`ConnectionReset`](io::ErrorKind::ConnectionReset); after [`close`](Self::close) one that [`is_closed`](crate::is_closed) knows.
+    /// [`ConnectionReset`](io::ErrorKind::ConnectionReset); after [`close`](Self::close) one that
+    /// [`is_closed`](crate::is_closed) knows.
     ///
     /// # Cancel safety
     ///
@@ -64,7 +66,8 @@ impl<K: StreamKind> Stream<K> {
         self.inner.write_all(Location::caller(), buf)
     }
 
-    /// Writes several buffers, one after the other, with one system call; see [`write`](Self::write).
+    /// Writes several buffers, one after the other, with one system call; see
+    /// [`write`](Self::write).
     ///
     /// # Errors
     ///
@@ -93,7 +96,8 @@ impl<K: StreamKind> Stream<K> {
         self.inner.write_vectored(Location::caller(), bufs)
     }
 
-    /// Waits until a write may succeed. It may return for nothing: [`try_write`](Self::try_write) tells.
+    /// Waits until a write may succeed. It may return for nothing: [`try_write`](Self::try_write)
+    /// tells.
     ///
     /// # Errors
     ///
@@ -121,8 +125,8 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing; the next [`writable`](Self::writable) waits then. Otherwise as for
-    /// [`write`](Self::write).
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing; the next
+    /// [`writable`](Self::writable) waits then. Otherwise as for [`write`](Self::write).
     ///
     /// ```
     /// # runtime::block_on(async {

@@ -1,8 +1,10 @@
-//! ⚠ Many datagrams a system call, on Linux: `recvmmsg` and `sendmmsg`, and trains of datagrams in one piece (GSO, GRO).
+//! ⚠ Many datagrams a system call, on Linux: `recvmmsg` and `sendmmsg`, and trains of datagrams in
+//! one piece (GSO, GRO).
 //!
-//! How long the pieces of a train are is said in a control message beside it. A kernel that does not know that message would ignore it and
-//! send one datagram as long as the train; so it is asked first whether it does, once. One that does may still refuse a train: for its length,
-//! or for the device that it would leave by. Then its pieces are sent by themselves.
+//! How long the pieces of a train are is said in a control message beside it. A kernel that does
+//! not know that message would ignore it and send one datagram as long as the train; so it is asked
+//! first whether it does, once. One that does may still refuse a train: for its length, or for the
+//! device that it would leave by. Then its pieces are sent by themselves.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -16,7 +18,8 @@ use socket2::{Domain, SockAddr, SockAddrStorage, Type};
 use super::moved;
 use crate::batch::{AT_ONCE, Batch, Slot};
 
-/// Room for control messages: the one with the size of a train's pieces, and some that a user may have asked for by other means.
+/// Room for control messages: the one with the size of a train's pieces, and some that a user may
+/// have asked for by other means.
 #[repr(C)]
 #[derive(Clone, Copy)]
 union Control {
@@ -28,8 +31,8 @@ union Control {
 /// Has the system hand over trains, or not.
 pub(crate) fn set_gro(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     let on = libc::c_int::from(on);
-    // SAFETY: the value is a live local of the length that is passed, the kernel only reads it, and the descriptor is open for as
-    // long as it is borrowed.
+    // SAFETY: the value is a live local of the length that is passed, the kernel only reads it, and
+    // the descriptor is open for as long as it is borrowed.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -54,7 +57,8 @@ fn cuts_trains() -> bool {
         };
         let mut size: libc::c_int = 0;
         let mut len = size_of_val(&size) as libc::socklen_t;
-        // SAFETY: the kernel writes a live local of the length that is passed, and the length; the descriptor is open.
+        // SAFETY: the kernel writes a live local of the length that is passed, and the length; the
+        // descriptor is open.
         let result = unsafe {
             libc::getsockopt(
                 socket.as_raw_fd(),
@@ -84,8 +88,9 @@ pub(crate) fn recv_batch(socket: &mio::net::UdpSocket, batch: &mut Batch) -> io:
         headers[i].msg_hdr = to_receive(&mut pieces[i], &mut names[i], &mut controls[i]);
         count += 1;
     }
-    // SAFETY: the first `count` headers name one live piece of the batch, one live sockaddr_storage and one live Control each, with their
-    // lengths; they are written to by nobody else. The descriptor is open.
+    // SAFETY: the first `count` headers name one live piece of the batch, one live sockaddr_storage
+    // and one live Control each, with their lengths; they are written to by nobody else. The
+    // descriptor is open.
     let received = unsafe {
         libc::recvmmsg(
             socket.as_raw_fd(),
@@ -97,7 +102,8 @@ pub(crate) fn recv_batch(socket: &mio::net::UdpSocket, batch: &mut Batch) -> io:
     };
     let received = moved(received as isize)?;
     for (header, name) in headers.iter().zip(&names).take(received) {
-        // SAFETY: the kernel has filled this header, and written the name and the control messages as it says there.
+        // SAFETY: the kernel has filled this header, and written the name and the control messages
+        // as it says there.
         slots.push(unsafe { received_by(header, name) });
     }
     Ok(received)
@@ -126,7 +132,8 @@ fn to_receive(
 /// The kernel has filled it, with `name` as its name; that and its control messages are alive.
 unsafe fn received_by(header: &libc::mmsghdr, name: &MaybeUninit<libc::sockaddr_storage>) -> Slot {
     let (len, name_len) = (header.msg_len as usize, header.msg_hdr.msg_namelen);
-    // SAFETY: the kernel has written an address of this length there; what it has not written is not looked at.
+    // SAFETY: the kernel has written an address of this length there; what it has not written is
+    // not looked at.
     let peer = unsafe { SockAddr::new(copied(name, name_len), name_len) };
     // SAFETY: the kernel has written the control messages, and their length, which it names.
     let segment = unsafe { segment_of(&header.msg_hdr) };
@@ -197,7 +204,8 @@ pub(crate) fn send_batch(
     }
 }
 
-/// Whether the system may have refused a train for being one: too long, of too many pieces, or not for this device.
+/// Whether the system may have refused a train for being one: too long, of too many pieces, or not
+/// for this device.
 fn is_uncut(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -205,7 +213,8 @@ fn is_uncut(error: &io::Error) -> bool {
     )
 }
 
-/// Sends a train's datagrams by themselves: one place. What finds no room after the first ones is lost.
+/// Sends a train's datagrams by themselves: one place. What finds no room after the first ones is
+/// lost.
 fn send_pieces(socket: &mio::net::UdpSocket, batch: &Batch, place: usize) -> io::Result<usize> {
     let mut sent = 0;
     loop {
@@ -256,8 +265,9 @@ fn send<'a>(
         }
         count += 1;
     }
-    // SAFETY: the first `count` headers name one live piece of the batch each, no address or a live one, and no control message or a live
-    // one, with their lengths; the kernel writes nothing but the headers' counts. The descriptor is open.
+    // SAFETY: the first `count` headers name one live piece of the batch each, no address or a live
+    // one, and no control message or a live one, with their lengths; the kernel writes nothing but
+    // the headers' counts. The descriptor is open.
     let sent = unsafe {
         libc::sendmmsg(
             socket.as_raw_fd(),
@@ -275,7 +285,8 @@ fn say_segment(header: &mut libc::msghdr, control: &mut Control, segment: u16) {
     header.msg_control = (&raw mut *control).cast();
     // SAFETY: a calculation.
     header.msg_controllen = unsafe { libc::CMSG_SPACE(LEN) } as _;
-    // SAFETY: the header names a live, aligned Control, which has more room than one such message needs; so the message is not null, and in it.
+    // SAFETY: the header names a live, aligned Control, which has more room than one such message
+    // needs; so the message is not null, and in it.
     unsafe {
         let message = libc::CMSG_FIRSTHDR(header);
         (*message).cmsg_level = libc::SOL_UDP;

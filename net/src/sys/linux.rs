@@ -14,12 +14,12 @@ pub(crate) fn socket(domain: Domain, kind: Type, protocol: Option<Protocol>) -> 
     Socket::new(domain, kind.nonblocking(), protocol)
 }
 
-/// Makes a bind to port 0 leave the choice of the port to the connect, which knows the destination: then a port is only taken for
-/// that destination.
+/// Makes a bind to port 0 leave the choice of the port to the connect, which knows the destination:
+/// then a port is only taken for that destination.
 pub(crate) fn bind_address_no_port(socket: BorrowedFd<'_>) -> io::Result<()> {
     let on: libc::c_int = 1;
-    // SAFETY: the value is a live local of the length that is passed, the kernel only reads it, and the descriptor is open for as
-    // long as it is borrowed.
+    // SAFETY: the value is a live local of the length that is passed, the kernel only reads it, and
+    // the descriptor is open for as long as it is borrowed.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -43,8 +43,8 @@ pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, 
         gid: 0,
     };
     let mut length = size_of_val(&peer) as libc::socklen_t;
-    // SAFETY: the kernel writes at most the length that is passed, which is the live local's, and the descriptor is open for as long as
-    // it is borrowed.
+    // SAFETY: the kernel writes at most the length that is passed, which is the live local's, and
+    // the descriptor is open for as long as it is borrowed.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
@@ -70,7 +70,8 @@ pub(crate) fn set_quickack(socket: BorrowedFd<'_>, on: bool) -> io::Result<()> {
     SockRef::from(&socket).set_tcp_quickack(on)
 }
 
-/// A non-blocking pipe that holds so many bytes, or fewer if the system does not grant them: the end to read from, and the end to write to.
+/// A non-blocking pipe that holds so many bytes, or fewer if the system does not grant them: the
+/// end to read from, and the end to write to.
 pub(crate) fn pipe(capacity: usize) -> io::Result<(File, File)> {
     let mut ends = [0; 2];
     // SAFETY: the kernel writes two descriptors into a live array of two.
@@ -80,15 +81,18 @@ pub(crate) fn pipe(capacity: usize) -> io::Result<(File, File)> {
     // SAFETY: both descriptors are new, and nobody else's.
     let ends = ends.map(|end| unsafe { OwnedFd::from_raw_fd(end) });
     let capacity = libc::c_int::try_from(capacity).unwrap_or(libc::c_int::MAX);
-    // SAFETY: a plain system call on an open descriptor. Where it is refused, the pipe is as large as any.
+    // SAFETY: a plain system call on an open descriptor. Where it is refused, the pipe is as large
+    // as any.
     let _ = unsafe { libc::fcntl(ends[1].as_raw_fd(), libc::F_SETPIPE_SZ, capacity) };
     let [reader, writer] = ends.map(File::from);
     Ok((reader, writer))
 }
 
-/// Moves up to so many bytes from one descriptor to another, of which one is a pipe, without blocking and mostly without copying.
+/// Moves up to so many bytes from one descriptor to another, of which one is a pipe, without
+/// blocking and mostly without copying.
 pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
-    // SAFETY: no memory of ours is touched, and both descriptors are open for as long as they are borrowed.
+    // SAFETY: no memory of ours is touched, and both descriptors are open for as long as they are
+    // borrowed.
     let n = unsafe {
         libc::splice(
             from.as_raw_fd(),
@@ -111,7 +115,8 @@ pub(crate) fn send_file(
 ) -> io::Result<usize> {
     let mut offset =
         libc::off64_t::try_from(from).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
-    // SAFETY: the kernel reads and writes one live offset, and both descriptors are open for as long as they are borrowed.
+    // SAFETY: the kernel reads and writes one live offset, and both descriptors are open for as
+    // long as they are borrowed.
     let n = unsafe { libc::sendfile64(to.as_raw_fd(), file.as_raw_fd(), &raw mut offset, most) };
     moved(n)
 }

@@ -1,6 +1,8 @@
-//! ⚠ System calls that the libraries below have no function for. The only unsafe code of this crate but for `copy/ours.rs`.
+//! ⚠ System calls that the libraries below have no function for. The only unsafe code of this crate
+//! but for `copy/ours.rs`.
 //!
-//! What one system alone has is in a file of its own; the others have a stand-in there that says so.
+//! What one system alone has is in a file of its own; the others have a stand-in there that says
+//! so.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "linux.rs"]
@@ -30,7 +32,8 @@ pub(crate) use self::platform::{
 
 /// Receives what is there and leaves it there.
 pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the kernel writes at most the buffer's length into it, and the descriptor is open for as long as it is borrowed.
+    // SAFETY: the kernel writes at most the buffer's length into it, and the descriptor is open for
+    // as long as it is borrowed.
     let n = unsafe {
         libc::recv(
             socket.as_raw_fd(),
@@ -42,10 +45,12 @@ pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> 
     moved(n)
 }
 
-/// Receives from a Unix stream. The system stops behind bytes with which descriptors have come, or, where somebody has asked for them, the
-/// sender's credentials. Nobody takes them here, so that it lets them go, and says so.
+/// Receives from a Unix stream. The system stops behind bytes with which descriptors have come, or,
+/// where somebody has asked for them, the sender's credentials. Nobody takes them here, so that it
+/// lets them go, and says so.
 pub(crate) fn receive(socket: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
-    // SAFETY: an `IoSliceMut` is an iovec, as its documentation says, and names memory that may be written.
+    // SAFETY: an `IoSliceMut` is an iovec, as its documentation says, and names memory that may be
+    // written.
     unsafe { receive_into(socket, bufs.as_mut_ptr().cast(), bufs.len()) }
 }
 
@@ -74,8 +79,8 @@ unsafe fn receive_into(
     let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
     header.msg_iov = bufs;
     header.msg_iovlen = count as _;
-    // SAFETY: the header is a live local, which names the caller's memory and no room for an address or for control messages; the descriptor
-    // is open for as long as it is borrowed.
+    // SAFETY: the header is a live local, which names the caller's memory and no room for an
+    // address or for control messages; the descriptor is open for as long as it is borrowed.
     let n = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, 0) };
     Ok(Received {
         bytes: moved(n)?,
@@ -83,8 +88,8 @@ unsafe fn receive_into(
     })
 }
 
-/// Whether an error says that this call does not work on these descriptors, or not at all here, so that another way is to be taken.
-/// Nothing has been moved then.
+/// Whether an error says that this call does not work on these descriptors, or not at all here, so
+/// that another way is to be taken. Nothing has been moved then.
 pub(crate) fn is_refused(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -92,13 +97,14 @@ pub(crate) fn is_refused(error: &io::Error) -> bool {
     )
 }
 
-/// Whether writing to a socket whose other end is gone ends this process, where the call cannot say that it must not: splicing and sending
-/// files. Rust's own `main` has the signal ignored; a library in somebody else's program, and one that was asked to keep the default, has
-/// not.
+/// Whether writing to a socket whose other end is gone ends this process, where the call cannot say
+/// that it must not: splicing and sending files. Rust's own `main` has the signal ignored; a
+/// library in somebody else's program, and one that was asked to keep the default, has not.
 pub(crate) fn broken_pipes_kill() -> bool {
     // SAFETY: the structure is plain integers and pointers: zero is a value of it.
     let mut now: libc::sigaction = unsafe { std::mem::zeroed() };
-    // SAFETY: nothing is changed, and the kernel writes into a live local of the type that it expects.
+    // SAFETY: nothing is changed, and the kernel writes into a live local of the type that it
+    // expects.
     let asked = unsafe { libc::sigaction(libc::SIGPIPE, ptr::null(), &raw mut now) };
     asked == 0 && now.sa_sigaction == libc::SIG_DFL
 }

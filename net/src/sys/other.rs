@@ -1,4 +1,5 @@
-//! ⚠ What stands in for the system calls of Linux elsewhere: most say that they do not exist, and their caller takes the plain way.
+//! ⚠ What stands in for the system calls of Linux elsewhere: most say that they do not exist, and
+//! their caller takes the plain way.
 
 use std::fs::File;
 use std::io;
@@ -21,7 +22,8 @@ pub(crate) fn bind_address_no_port(_: BorrowedFd<'_>) -> io::Result<()> {
 /// User and group of who made the other end of a Unix stream; the process is not known here.
 pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<(u32, u32, Option<i32>)> {
     let (mut user, mut group) = (0, 0);
-    // SAFETY: the system writes into two live locals, and the descriptor is open for as long as it is borrowed.
+    // SAFETY: the system writes into two live locals, and the descriptor is open for as long as it
+    // is borrowed.
     match unsafe { libc::getpeereid(socket.as_raw_fd(), &raw mut user, &raw mut group) } {
         0 => Ok((user, group, None)),
         _ => Err(io::Error::last_os_error()),

@@ -48,7 +48,8 @@ impl Default for ListenConfig {
 }
 
 impl ListenConfig {
-    /// The defaults: the largest backlog, the address may be reused, its port may not; connections with `TCP_NODELAY` and keepalive.
+    /// The defaults: the largest backlog, the address may be reused, its port may not; connections
+    /// with `TCP_NODELAY` and keepalive.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -68,8 +69,9 @@ impl ListenConfig {
         }
     }
 
-    /// Connections that may wait to be accepted. By default as many as the system allows (`net.core.somaxconn`): with a short queue
-    /// a burst of clients waits a second for its second SYN.
+    /// Connections that may wait to be accepted. By default as many as the system allows
+    /// (`net.core.somaxconn`): with a short queue a burst of clients waits a second for its second
+    /// SYN.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -83,8 +85,8 @@ impl ListenConfig {
         self
     }
 
-    /// Whether several listeners, also of several processes of one user, may share the port; the system spreads connections over them.
-    /// Each of them must say so. Off by default.
+    /// Whether several listeners, also of several processes of one user, may share the port; the
+    /// system spreads connections over them. Each of them must say so. Off by default.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -98,7 +100,8 @@ impl ListenConfig {
         self
     }
 
-    /// Whether the port may be taken while connections of a former listener linger in `TIME_WAIT`. On by default.
+    /// Whether the port may be taken while connections of a former listener linger in `TIME_WAIT`.
+    /// On by default.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -112,7 +115,8 @@ impl ListenConfig {
         self
     }
 
-    /// Whether a listener on an IPv6 address leaves IPv4 alone. By default what the system does; on Linux `[::]` takes both.
+    /// Whether a listener on an IPv6 address leaves IPv4 alone. By default what the system does; on
+    /// Linux `[::]` takes both.
     ///
     /// ```
     /// let mut config = net::ListenConfig::new();
@@ -139,8 +143,9 @@ impl ListenConfig {
         self
     }
 
-    /// The silence after which the system probes the peer of an accepted connection, and the time between probes, in whole seconds, at
-    /// least one; the ninth probe without an answer ends the connection. `None`: no probes. 15 s by default.
+    /// The silence after which the system probes the peer of an accepted connection, and the time
+    /// between probes, in whole seconds, at least one; the ninth probe without an answer ends the
+    /// connection. `None`: no probes. 15 s by default.
     ///
     /// ```
     /// use std::time::Duration;
@@ -156,7 +161,8 @@ impl ListenConfig {
         self
     }
 
-    /// Calls `set` with each socket before it is bound, after the settings above: for those that have no method here.
+    /// Calls `set` with each socket before it is bound, after the settings above: for those that
+    /// have no method here.
     ///
     /// Only one function is called, the last that was given. An error of it fails the listening.
     ///
@@ -180,8 +186,10 @@ impl ListenConfig {
         self
     }
 
-    /// A UDP socket with these settings, as far as they concern it: [`reuse_port`](Self::reuse_port), [`only_v6`](Self::only_v6),
-    /// [`control`](Self::control). With `reuse_port` several sockets share the address: each datagram goes to one of them, one that is sent to a group or to everybody goes to all.
+    /// A UDP socket with these settings, as far as they concern it:
+    /// [`reuse_port`](Self::reuse_port), [`only_v6`](Self::only_v6), [`control`](Self::control).
+    /// With `reuse_port` several sockets share the address: each datagram goes to one of them, one
+    /// that is sent to a group or to everybody goes to all.
     ///
     /// # Errors
     ///
@@ -225,9 +233,10 @@ impl ListenConfig {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) for `lookup`, `bind` or `listen`: the name has no address; the port is taken
-    /// ([`AddrInUse`](io::ErrorKind::AddrInUse)); it needs a privilege ([`PermissionDenied`](io::ErrorKind::PermissionDenied)); the
-    /// address is not this machine's ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)); too many files are open.
+    /// An [`OpError`](crate::OpError) for `lookup`, `bind` or `listen`: the name has no address;
+    /// the port is taken ([`AddrInUse`](io::ErrorKind::AddrInUse)); it needs a privilege
+    /// ([`PermissionDenied`](io::ErrorKind::PermissionDenied)); the address is not this machine's
+    /// ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)); too many files are open.
     ///
     /// # Panics
     ///

@@ -1,9 +1,11 @@
 //! Making connections.
 //!
-//! A non-blocking connect to this machine is complete when it returns, so that it is looked at once before the reactor is asked to
-//! wait. Addresses of one family are tried one after the other; the time limit is shared out among those that are left, so that
-//! one that does not answer leaves time for the next. Where a name has addresses of both families, those of the first one's go
-//! ahead, and the others follow when they have failed or have not answered for 300 ms (RFC 6555, "happy eyeballs"). All as in Go.
+//! A non-blocking connect to this machine is complete when it returns, so that it is looked at once
+//! before the reactor is asked to wait. Addresses of one family are tried one after the other; the
+//! time limit is shared out among those that are left, so that one that does not answer leaves time
+//! for the next. Where a name has addresses of both families, those of the first one's go ahead,
+//! and the others follow when they have failed or have not answered for 300 ms (RFC 6555, "happy
+//! eyeballs"). All as in Go.
 #![forbid(unsafe_code)]
 
 use std::future::poll_fn;
@@ -33,7 +35,8 @@ const LEAST_SHARE: Duration = Duration::from_secs(2);
 /// The handicap of the second address family. RFC 6555 suggests 150 to 250 ms, Go takes this.
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);
 
-/// Tries for a local port that leads to the peer: not to itself, and free. Go's value; each fails once in as many times as there are ports.
+/// Tries for a local port that leads to the peer: not to itself, and free. Go's value; each fails
+/// once in as many times as there are ports.
 const TRIES: usize = 3;
 
 /// Settings of a connection that is made.
@@ -69,8 +72,8 @@ impl Default for Dialer {
 }
 
 impl Dialer {
-    /// The defaults: no limit but the system's (about two minutes), any local address, `TCP_NODELAY`, keepalive every 15 s, the other
-    /// address family after 300 ms.
+    /// The defaults: no limit but the system's (about two minutes), any local address,
+    /// `TCP_NODELAY`, keepalive every 15 s, the other address family after 300 ms.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -109,8 +112,9 @@ impl Dialer {
         self
     }
 
-    /// The address to connect from; of a name's addresses those of its family are tried. Port 0 lets the system choose the port, for this destination alone: one local address can hold
-    /// as many connections to each destination as there are ports.
+    /// The address to connect from; of a name's addresses those of its family are tried. Port 0
+    /// lets the system choose the port, for this destination alone: one local address can hold as
+    /// many connections to each destination as there are ports.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -126,8 +130,8 @@ impl Dialer {
         self
     }
 
-    /// How long the addresses of the first one's family have to answer before those of the other family are tried beside them.
-    /// `None`: they are tried afterwards. 300 ms by default.
+    /// How long the addresses of the first one's family have to answer before those of the other
+    /// family are tried beside them. `None`: they are tried afterwards. 300 ms by default.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -159,8 +163,9 @@ impl Dialer {
         self
     }
 
-    /// The silence after which the system probes the peer, and the time between probes, in whole seconds, at least one; the ninth
-    /// probe without an answer ends the connection. `None`: no probes. 15 s by default.
+    /// The silence after which the system probes the peer, and the time between probes, in whole
+    /// seconds, at least one; the ninth probe without an answer ends the connection. `None`: no
+    /// probes. 15 s by default.
     ///
     /// ```
     /// use std::time::Duration;
@@ -178,9 +183,11 @@ impl Dialer {
         self
     }
 
-    /// Calls `set` with each socket before it connects, after the settings above: for those that have no method here.
+    /// Calls `set` with each socket before it connects, after the settings above: for those that
+    /// have no method here.
     ///
-    /// Only one function is called, the last that was given. A name's addresses have a socket each. An error of it fails the connecting.
+    /// Only one function is called, the last that was given. A name's addresses have a socket each.
+    /// An error of it fails the connecting.
     ///
     /// ```
     /// use socket2::SockRef;
@@ -203,14 +210,16 @@ impl Dialer {
         self
     }
 
-    /// Connects. A name's addresses are tried in the resolver's order, the two families side by side; the first that answers is taken.
+    /// Connects. A name's addresses are tried in the resolver's order, the two families side by
+    /// side; the first that answers is taken.
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) for `lookup` or `connect`, of the first address that failed: nothing listens there
-    /// ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), no way leads there, no local port is free, or no
-    /// interface has the local address ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)), too many files are open, the time is over
-    /// ([`TimedOut`](io::ErrorKind::TimedOut)).
+    /// An [`OpError`](crate::OpError) for `lookup` or `connect`, of the first address that failed:
+    /// nothing listens there ([`ConnectionRefused`](io::ErrorKind::ConnectionRefused)), no way
+    /// leads there, no local port is free, or no interface has the local address
+    /// ([`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable)), too many files are open, the time
+    /// is over ([`TimedOut`](io::ErrorKind::TimedOut)).
     ///
     /// # Panics
     ///
@@ -344,8 +353,9 @@ impl Dialer {
         }
     }
 
-    /// Connects to one address; a connection to itself is not one (see `is_self_connected`). Linux may also choose a port that another
-    /// connect takes at that moment, and then says that there is none.
+    /// Connects to one address; a connection to itself is not one (see `is_self_connected`). Linux
+    /// may also choose a port that another connect takes at that moment, and then says that there
+    /// is none.
     async fn connect_one(
         &self,
         address: SocketAddr,
@@ -404,7 +414,8 @@ impl Dialer {
     }
 }
 
-/// Whether the system goes on connecting; after a signal, too, and another call would only be told so.
+/// Whether the system goes on connecting; after a signal, too, and another call would only be told
+/// so.
 fn is_under_way(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR))
 }
@@ -432,8 +443,9 @@ async fn look_up(target: Target, deadline: Option<Instant>) -> io::Result<Vec<So
     }
 }
 
-/// Whether both ends are one socket. The system may choose, for a connect to a port of this machine where nothing listens, that very
-/// port as the local one; then the connection opens from both sides at once, with itself.
+/// Whether both ends are one socket. The system may choose, for a connect to a port of this machine
+/// where nothing listens, that very port as the local one; then the connection opens from both
+/// sides at once, with itself.
 fn is_self_connected(stream: &TcpStream) -> io::Result<bool> {
     match (stream.local_addr(), stream.peer_addr()) {
         (Ok(local), Ok(peer)) => Ok(local == peer),
@@ -467,7 +479,8 @@ fn is_connected(socket: &Socket<mio::net::TcpStream>) -> io::Result<bool> {
 
 /// How connecting went: `WouldBlock` as long as it goes on.
 fn connected(stream: &mio::net::TcpStream) -> io::Result<()> {
-    // A connection that stands has a peer. One that failed has an error, and one that goes on has neither.
+    // A connection that stands has a peer. One that failed has an error, and one that goes on has
+    // neither.
     match stream.peer_addr() {
         Ok(_) => Ok(()),
         Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => match stream.take_error()? {

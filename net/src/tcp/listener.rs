@@ -21,8 +21,8 @@ use crate::socket::{Socket, shared};
 
 /// A TCP socket that accepts connections.
 ///
-/// Clones share one socket; several tasks may accept on it at once. It stops listening when it is [closed](Self::close), or when
-/// the last clone is dropped.
+/// Clones share one socket; several tasks may accept on it at once. It stops listening when it is
+/// [closed](Self::close), or when the last clone is dropped.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -64,8 +64,8 @@ struct Inner {
 }
 
 impl TcpListener {
-    /// Listens on an address, with the settings of [`ListenConfig::new`]. Port 0 lets the system choose;
-    /// [`local_addr`](Self::local_addr) tells which one.
+    /// Listens on an address, with the settings of [`ListenConfig::new`]. Port 0 lets the system
+    /// choose; [`local_addr`](Self::local_addr) tells which one.
     ///
     /// # Errors
     ///
@@ -101,16 +101,20 @@ impl TcpListener {
         })
     }
 
-    /// Accepts a connection, waiting until there is one. It comes with `TCP_NODELAY` and keepalive as [`ListenConfig`] says.
+    /// Accepts a connection, waiting until there is one. It comes with `TCP_NODELAY` and keepalive
+    /// as [`ListenConfig`] says.
     ///
-    /// Connections that were reset before they were accepted are skipped. When the process or the system has no descriptor or memory
-    /// to spare, this waits (5 ms, then twice as long each time, up to 1 s) and tries again until it succeeds; clients wait in the
-    /// backlog meanwhile. [`shortages`](Self::shortages) counts these pauses; [`try_accept`](Self::try_accept) returns the error.
+    /// Connections that were reset before they were accepted are skipped. When the process or the
+    /// system has no descriptor or memory to spare, this waits (5 ms, then twice as long each time,
+    /// up to 1 s) and tries again until it succeeds; clients wait in the backlog meanwhile.
+    /// [`shortages`](Self::shortages) counts these pauses; [`try_accept`](Self::try_accept) returns
+    /// the error.
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) for `accept`. An accept loop may end at any error: each is about the listener itself. After
-    /// [`close`](Self::close) it is one that [`is_closed`](crate::is_closed) knows.
+    /// An [`OpError`](crate::OpError) for `accept`. An accept loop may end at any error: each is
+    /// about the listener itself. After [`close`](Self::close) it is one that
+    /// [`is_closed`](crate::is_closed) knows.
     ///
     /// # Cancel safety
     ///
@@ -125,7 +129,8 @@ impl TcpListener {
     /// # std::io::Result::Ok(()) }).unwrap();
     /// ```
     ///
-    /// **Go:** `ln.Accept()`, which returns the shortage as an error; `http.Server` pauses as this does.
+    /// **Go:** `ln.Accept()`, which returns the shortage as an error; `http.Server` pauses as this
+    /// does.
     #[track_caller]
     pub fn accept(&self) -> impl Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send + '_ {
         self.accepting(|_| {}, Location::caller())
@@ -160,8 +165,8 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits; an [`OpError`](crate::OpError) for `accept`, also when descriptors
-    /// have run out.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits; an [`OpError`](crate::OpError) for
+    /// `accept`, also when descriptors have run out.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -179,7 +184,8 @@ impl TcpListener {
         }
     }
 
-    /// The poll form of [`accept`](Self::accept), for implementers of streams of connections. Returns a shortage as an error.
+    /// The poll form of [`accept`](Self::accept), for implementers of streams of connections.
+    /// Returns a shortage as an error.
     ///
     /// # Errors
     ///
@@ -217,7 +223,8 @@ impl TcpListener {
         }
     }
 
-    /// How often [`accept`](Self::accept) has paused because descriptors or memory had run out; worth an alarm when it grows.
+    /// How often [`accept`](Self::accept) has paused because descriptors or memory had run out;
+    /// worth an alarm when it grows.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -249,8 +256,8 @@ impl TcpListener {
         self.inner.socket.with(mio::net::TcpListener::local_addr)
     }
 
-    /// Sets the time at which [`accept`](Self::accept) fails, as [`TcpStream::set_deadline`] does for reads: also when a connection
-    /// waits. `None` lifts it.
+    /// Sets the time at which [`accept`](Self::accept) fails, as [`TcpStream::set_deadline`] does
+    /// for reads: also when a connection waits. `None` lifts it.
     ///
     /// # Errors
     ///
@@ -276,8 +283,8 @@ impl TcpListener {
         set_deadline(&self.inner.socket, at.into())
     }
 
-    /// Stops listening: whoever waits in [`accept`](Self::accept), on any clone, is told, and the port is free when this returns.
-    /// Connections that wait in the backlog are reset.
+    /// Stops listening: whoever waits in [`accept`](Self::accept), on any clone, is told, and the
+    /// port is free when this returns. Connections that wait in the backlog are reset.
     ///
     /// # Errors
     ///
@@ -299,8 +306,8 @@ impl TcpListener {
         self.inner.socket.close()
     }
 
-    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor call [`close`](Self::close), which
-    /// waits for the calls under way.
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor
+    /// call [`close`](Self::close), which waits for the calls under way.
     ///
     /// # Errors
     ///
@@ -321,8 +328,8 @@ impl TcpListener {
         self.inner.socket.control(f)
     }
 
-    /// Takes a listener of the standard library into the current runtime; it is made non-blocking. Its settings stay as they are, those
-    /// of [`ListenConfig`] are not applied.
+    /// Takes a listener of the standard library into the current runtime; it is made non-blocking.
+    /// Its settings stay as they are, those of [`ListenConfig`] are not applied.
     ///
     /// # Errors
     ///
@@ -351,7 +358,8 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// It has been closed, or there are clones of it ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
+    /// It has been closed, or there are clones of it
+    /// ([`ResourceBusy`](io::ErrorKind::ResourceBusy)).
     ///
     /// ```
     /// # runtime::block_on(async {

@@ -1,4 +1,5 @@
-//! What every connection is set to, dialled or accepted, unless its user says otherwise: Go's defaults.
+//! What every connection is set to, dialled or accepted, unless its user says otherwise: Go's
+//! defaults.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -29,7 +30,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Sets them on a connection, or on a listener: what it accepts inherits them, without a system call a connection.
+    /// Sets them on a connection, or on a listener: what it accepts inherits them, without a system
+    /// call a connection.
     pub(crate) fn apply(self, socket: &SockRef<'_>) -> io::Result<()> {
         if self.nodelay {
             socket.set_tcp_nodelay(true)?;

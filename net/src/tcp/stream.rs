@@ -1,4 +1,5 @@
-//! A TCP connection: how it is made, and the settings that only TCP has. Everything else: `stream/`.
+//! A TCP connection: how it is made, and the settings that only TCP has. Everything else:
+//! `stream/`.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -16,11 +17,12 @@ use crate::sys;
 
 /// A TCP connection.
 ///
-/// Reads and writes take `&self`: one task may read while another writes. Clones share the connection. All that it can do is described
-/// at [`Stream`].
+/// Reads and writes take `&self`: one task may read while another writes. Clones share the
+/// connection. All that it can do is described at [`Stream`].
 ///
-/// It closes when it is [closed](Stream::close) or the last clone is dropped. Small writes are sent at once, and a silent
-/// peer is probed every 15 s: see [`Dialer`] and [`ListenConfig`](super::ListenConfig).
+/// It closes when it is [closed](Stream::close) or the last clone is dropped. Small writes are sent
+/// at once, and a silent peer is probed every 15 s: see [`Dialer`] and
+/// [`ListenConfig`](super::ListenConfig).
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -61,14 +63,15 @@ use crate::sys;
 /// }
 /// ```
 ///
-/// (Here the buffer lives across `write_all`, and so in the task. Where that matters, write with [`try_write`](Stream::try_write) and keep
-/// only what could not be sent.)
+/// (Here the buffer lives across `write_all`, and so in the task. Where that matters, write with
+/// [`try_write`](Stream::try_write) and keep only what could not be sent.)
 ///
 /// **Go:** `*net.TCPConn`.
 pub type TcpStream = Stream<Tcp>;
 
 impl Stream<Tcp> {
-    /// Connects, with the settings of [`Dialer::new`]. Of a name's addresses the first that answers is taken.
+    /// Connects, with the settings of [`Dialer::new`]. Of a name's addresses the first that answers
+    /// is taken.
     ///
     /// # Errors
     ///
@@ -116,7 +119,8 @@ impl Stream<Tcp> {
         self.inner.with(mio::net::TcpStream::nodelay)
     }
 
-    /// Sets whether small writes are sent at once, or collected (Nagle's algorithm). They are sent at once by default.
+    /// Sets whether small writes are sent at once, or collected (Nagle's algorithm). They are sent
+    /// at once by default.
     ///
     /// # Errors
     ///
@@ -162,8 +166,9 @@ impl Stream<Tcp> {
         })
     }
 
-    /// Sets the silence after which the system probes the peer, and the time between probes: whole seconds, at least one. 15 s by
-    /// default. The ninth probe without an answer ends the connection.
+    /// Sets the silence after which the system probes the peer, and the time between probes: whole
+    /// seconds, at least one. 15 s by default. The ninth probe without an answer ends the
+    /// connection.
     ///
     /// # Errors
     ///
@@ -184,8 +189,9 @@ impl Stream<Tcp> {
         self.settings(|socket| set_keepalive(socket, interval))
     }
 
-    /// What a close does with data not yet sent: `None` (the default) sends it in the background, a duration of zero discards it and
-    /// resets the connection. Other durations block the closing thread: avoid them.
+    /// What a close does with data not yet sent: `None` (the default) sends it in the background, a
+    /// duration of zero discards it and resets the connection. Other durations block the closing
+    /// thread: avoid them.
     ///
     /// # Errors
     ///
@@ -227,7 +233,8 @@ impl Stream<Tcp> {
         self.settings(|socket| socket.linger())
     }
 
-    /// How many routers a packet may pass, in either family: as the system has it by default (64 on Linux).
+    /// How many routers a packet may pass, in either family: as the system has it by default (64 on
+    /// Linux).
     ///
     /// # Errors
     ///
@@ -280,7 +287,8 @@ impl Stream<Tcp> {
         })
     }
 
-    /// Whether acknowledgements are sent at once, at the moment: see [`set_quickack`](Self::set_quickack).
+    /// Whether acknowledgements are sent at once, at the moment: see
+    /// [`set_quickack`](Self::set_quickack).
     ///
     /// # Errors
     ///
@@ -301,8 +309,9 @@ impl Stream<Tcp> {
         self.control(sys::quickack)
     }
 
-    /// Has acknowledgements sent at once (true), or held back for what may go with them, as Linux does for 40 ms at least (false). Linux changes it
-    /// back by itself as it sees fit, so that it is to be set again after each read.
+    /// Has acknowledgements sent at once (true), or held back for what may go with them, as Linux
+    /// does for 40 ms at least (false). Linux changes it back by itself as it sees fit, so that it
+    /// is to be set again after each read.
     ///
     /// # Errors
     ///

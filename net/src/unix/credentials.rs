@@ -7,7 +7,8 @@ use crate::kind::Unix;
 use crate::stream::Stream;
 use crate::sys;
 
-/// Whose process made the other end of a [`UnixStream`](crate::UnixStream). From [`peer_cred`](Stream::peer_cred).
+/// Whose process made the other end of a [`UnixStream`](crate::UnixStream). From
+/// [`peer_cred`](Stream::peer_cred).
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -25,12 +26,14 @@ pub struct PeerCred {
     pub uid: u32,
     /// The group, by the effective id.
     pub gid: u32,
-    /// The process, if the system tells. It may have ended since, and its number be another one's: nothing to decide a permission by.
+    /// The process, if the system tells. It may have ended since, and its number be another one's:
+    /// nothing to decide a permission by.
     pub pid: Option<i32>,
 }
 
 impl Stream<Unix> {
-    /// Who connected, or listened: as it was then, whoever has the descriptor now. Of a [`pair`](Self::pair): who made it.
+    /// Who connected, or listened: as it was then, whoever has the descriptor now. Of a
+    /// [`pair`](Self::pair): who made it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! Datagrams within this machine: in order, and none is lost. Sending and receiving: `datagram.rs` above.
+//! Datagrams within this machine: in order, and none is lost. Sending and receiving: `datagram.rs`
+//! above.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -13,7 +14,8 @@ use crate::error::During;
 use crate::kind::Unixgram;
 use crate::sys;
 
-/// A Unix datagram socket. The file of a bound one stays when it is closed: whoever bound it removes it.
+/// A Unix datagram socket. The file of a bound one stays when it is closed: whoever bound it
+/// removes it.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -32,7 +34,8 @@ impl Datagram<Unixgram> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) for `bind unix`: a file of that name is there; the directory does not allow it.
+    /// An [`OpError`](crate::OpError) for `bind unix`: a file of that name is there; the directory
+    /// does not allow it.
     ///
     /// # Panics
     ///
@@ -112,7 +115,8 @@ impl Datagram<Unixgram> {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) for `connect unix`: there is no such file, nobody receives behind it.
+    /// An [`OpError`](crate::OpError) for `connect unix`: there is no such file, nobody receives
+    /// behind it.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -133,12 +137,13 @@ impl Datagram<Unixgram> {
         connected.during("connect unix", path.display())
     }
 
-    /// Sends a datagram to a path or abstract name, without waiting: whether a peer that this socket is not connected to has room
-    /// cannot be waited for.
+    /// Sends a datagram to a path or abstract name, without waiting: whether a peer that this
+    /// socket is not connected to has room cannot be waited for.
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the peer's queue is full; nobody receives there.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the peer's queue is full; nobody receives
+    /// there.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -153,7 +158,8 @@ impl Datagram<Unixgram> {
     /// **Go:** `WriteToUnix`.
     pub fn try_send_to(&self, datagram: &[u8], path: impl AsRef<Path>) -> io::Result<usize> {
         let to = address(path.as_ref())?;
-        // Not through the readiness: it is the peer that lacks room, and no event would tell of that.
+        // Not through the readiness: it is the peer that lacks room, and no event would tell of
+        // that.
         let inner = &self.inner;
         inner.with(|socket| SockRef::from(socket).send_to(datagram, &to))
     }

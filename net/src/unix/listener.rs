@@ -25,7 +25,8 @@ use crate::tcp::system_backlog;
 
 /// A Unix socket that accepts connections.
 ///
-/// Clones share one socket. It stops listening, and removes its file, when it is [closed](Self::close) or the last clone is dropped.
+/// Clones share one socket. It stops listening, and removes its file, when it is
+/// [closed](Self::close) or the last clone is dropped.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -51,7 +52,8 @@ struct Inner {
     shortages: AtomicU64,
     /// The file, unless the name is abstract.
     file: Option<Mark>,
-    /// Whether the file is to be removed. Relaxed: swapped to false by whoever removes it, and nothing else rides on it.
+    /// Whether the file is to be removed. Relaxed: swapped to false by whoever removes it, and
+    /// nothing else rides on it.
     unlink: AtomicBool,
 }
 
@@ -60,8 +62,9 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) for `bind unix`: a file of that name is there ([`AddrInUse`](io::ErrorKind::AddrInUse)), also that
-    /// of a server which has died; the path is longer than about 100 bytes; the directory does not allow it.
+    /// An [`OpError`](crate::OpError) for `bind unix`: a file of that name is there
+    /// ([`AddrInUse`](io::ErrorKind::AddrInUse)), also that of a server which has died; the path is
+    /// longer than about 100 bytes; the directory does not allow it.
     ///
     /// # Panics
     ///
@@ -93,12 +96,13 @@ impl UnixListener {
 
     /// Accepts a connection, waiting until there is one.
     ///
-    /// Shortages of descriptors and memory are waited out, as by [`TcpListener::accept`](crate::TcpListener::accept).
+    /// Shortages of descriptors and memory are waited out, as by
+    /// [`TcpListener::accept`](crate::TcpListener::accept).
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) for `accept`; each is about the listener itself. After [`close`](Self::close) it is one that
-    /// [`is_closed`](crate::is_closed) knows.
+    /// An [`OpError`](crate::OpError) for `accept`; each is about the listener itself. After
+    /// [`close`](Self::close) it is one that [`is_closed`](crate::is_closed) knows.
     ///
     /// # Cancel safety
     ///
@@ -151,8 +155,8 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits; an [`OpError`](crate::OpError) for `accept`, also when descriptors
-    /// have run out.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if none waits; an [`OpError`](crate::OpError) for
+    /// `accept`, also when descriptors have run out.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -188,7 +192,8 @@ impl UnixListener {
         self.inner.shortages.load(Ordering::Relaxed)
     }
 
-    /// Whether the file is removed when the listener ends. It is, by default, unless another server has put its own in its place.
+    /// Whether the file is removed when the listener ends. It is, by default, unless another server
+    /// has put its own in its place.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -225,7 +230,8 @@ impl UnixListener {
         self.inner.socket.with(mio::net::UnixListener::local_addr)
     }
 
-    /// Sets the time at which [`accept`](Self::accept) fails; see [`TcpStream::set_deadline`](crate::TcpStream::set_deadline).
+    /// Sets the time at which [`accept`](Self::accept) fails; see
+    /// [`TcpStream::set_deadline`](crate::TcpStream::set_deadline).
     ///
     /// # Errors
     ///
@@ -252,7 +258,8 @@ impl UnixListener {
         set_deadline(&self.inner.socket, at.into())
     }
 
-    /// Stops listening and removes the file; whoever waits in [`accept`](Self::accept), on any clone, is told.
+    /// Stops listening and removes the file; whoever waits in [`accept`](Self::accept), on any
+    /// clone, is told.
     ///
     /// # Errors
     ///
@@ -273,8 +280,8 @@ impl UnixListener {
         self.inner.socket.close()
     }
 
-    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor call [`close`](Self::close), which
-    /// waits for the calls under way.
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor
+    /// call [`close`](Self::close), which waits for the calls under way.
     ///
     /// # Errors
     ///
@@ -325,7 +332,8 @@ impl Drop for Inner {
 /// The file that marks a listener.
 struct Mark {
     path: PathBuf,
-    /// Device and number. The socket holds on to it, so that nobody else is given the number before it is closed.
+    /// Device and number. The socket holds on to it, so that nobody else is given the number before
+    /// it is closed.
     identity: Option<(u64, u64)>,
 }
 
@@ -338,7 +346,8 @@ impl Mark {
         }
     }
 
-    /// Removes it, unless somebody has done so, and has perhaps put another one there: that of the server which takes over.
+    /// Removes it, unless somebody has done so, and has perhaps put another one there: that of the
+    /// server which takes over.
     fn remove(&self) {
         if self.identity.is_some() && identity(&self.path) == self.identity {
             let _ = fs::remove_file(&self.path);

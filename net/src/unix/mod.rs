@@ -1,4 +1,5 @@
-//! Sockets of the local machine, named by a file or, on Linux, by a name that has no file ("abstract").
+//! Sockets of the local machine, named by a file or, on Linux, by a name that has no file
+//! ("abstract").
 #![forbid(unsafe_code)]
 
 mod credentials;
@@ -18,7 +19,8 @@ pub use self::datagram::UnixDatagram;
 pub use self::listener::UnixListener;
 pub use self::stream::UnixStream;
 
-/// The address of a path. A leading `@`, as in Go, or NUL, as in the system's own form, makes it abstract on Linux.
+/// The address of a path. A leading `@`, as in Go, or NUL, as in the system's own form, makes it
+/// abstract on Linux.
 fn address(path: &Path) -> io::Result<SockAddr> {
     match abstract_name(path) {
         Some(name) => {

@@ -17,7 +17,8 @@ use crate::sys;
 
 /// A connection within one machine; all that it can do is described at [`Stream`].
 ///
-/// Reads and writes take `&self`; clones share the connection. It closes when it is [closed](Stream::close) or the last clone is dropped.
+/// Reads and writes take `&self`; clones share the connection. It closes when it is
+/// [closed](Stream::close) or the last clone is dropped.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -32,16 +33,19 @@ use crate::sys;
 /// **Go:** `*net.UnixConn` of the network `unix`.
 pub type UnixStream = Stream<Unix>;
 
-/// Pauses between connects to a server whose backlog is full: the system offers no way to be told. The first, and the longest.
+/// Pauses between connects to a server whose backlog is full: the system offers no way to be told.
+/// The first, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(100);
 
 impl Stream<Unix> {
-    /// Connects to a path, or to an abstract name given as `@name` (Linux). While the server's backlog is full it waits.
+    /// Connects to a path, or to an abstract name given as `@name` (Linux). While the server's
+    /// backlog is full it waits.
     ///
     /// # Errors
     ///
-    /// An [`OpError`](crate::OpError) for `connect unix`: there is no such file, nobody listens behind it, it may not be used.
+    /// An [`OpError`](crate::OpError) for `connect unix`: there is no such file, nobody listens
+    /// behind it, it may not be used.
     ///
     /// # Panics
     ///

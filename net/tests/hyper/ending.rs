@@ -90,7 +90,8 @@ fn who_does_not_finish_in_time_is_cut_off_and_counted() {
     });
 }
 
-/// Whether there are bytes of ours that the other end has not read. (Loopback: what is sent is received at once.)
+/// Whether there are bytes of ours that the other end has not read. (Loopback: what is sent is
+/// received at once.)
 fn is_unread(stream: &TcpStream) -> io::Result<bool> {
     // Both ports: others may have connections, or remains of them, from a port of this number.
     let ends =

@@ -28,7 +28,8 @@ fn a_client_that_dawdles_is_closed() {
         let silent = TcpStream::connect(address).await?;
         assert_eq!(rest(&silent).await?, "", "one that says nothing");
         let halting = TcpStream::connect(address).await?;
-        // From here on a client may be so slow itself that it finds itself closed before it has said anything, and be reset.
+        // From here on a client may be so slow itself that it finds itself closed before it has
+        // said anything, and be reset.
         let _ = halting.write_all(b"GET / HTTP/1.1\r\nhost: he").await;
         let _maybe_told = rest(&halting).await; // "one that stops in the middle of a head"
         let idle = TcpStream::connect(address).await?;

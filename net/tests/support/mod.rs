@@ -40,7 +40,8 @@ where
     });
 }
 
-/// Runs a test as a task on one worker, for which nobody steps in however long a poll lasts: only the budget lets other tasks run.
+/// Runs a test as a task on one worker, for which nobody steps in however long a poll lasts: only
+/// the budget lets other tasks run.
 pub fn run_on_one_alone<F>(test: F)
 where
     F: Future<Output = io::Result<()>> + Send + 'static,
@@ -112,15 +113,16 @@ pub async fn serve(listener: TcpListener) {
     }
 }
 
-/// Open descriptors of this process, without those of files in `/proc`: the monitor opens one now and then, and so does whoever counts.
+/// Open descriptors of this process, without those of files in `/proc`: the monitor opens one now
+/// and then, and so does whoever counts.
 pub fn descriptors() -> usize {
     let all = std::fs::read_dir("/proc/self/fd").unwrap();
     let links = all.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
     links.filter(|link| !link.starts_with("/proc")).count()
 }
 
-/// A TCP address that refuses connections for as long as the socket lives: it has the port, so that nobody else is given it, and does not
-/// listen.
+/// A TCP address that refuses connections for as long as the socket lives: it has the port, so that
+/// nobody else is given it, and does not listen.
 pub fn refusing(ip: std::net::IpAddr) -> io::Result<(socket2::Socket, std::net::SocketAddr)> {
     let address = std::net::SocketAddr::new(ip, 0);
     let kind = socket2::Type::STREAM;

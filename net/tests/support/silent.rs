@@ -1,11 +1,13 @@
-//! An address of this machine that does not answer, as one behind a firewall. For Linux, where a backlog says how full it is.
+//! An address of this machine that does not answer, as one behind a firewall. For Linux, where a
+//! backlog says how full it is.
 
 use std::io;
 use std::os::fd::AsRawFd;
 
 use net::{ListenConfig, TcpListener, TcpStream};
 
-/// An address that does not answer, as long as what is returned lives: the backlog is full, so that the next SYN is dropped.
+/// An address that does not answer, as long as what is returned lives: the backlog is full, so that
+/// the next SYN is dropped.
 pub(crate) async fn silent(localhost: &str) -> io::Result<(TcpListener, Vec<TcpStream>)> {
     let listener = ListenConfig::new().backlog(0).listen(localhost).await?;
     let mut waiting = Vec::new();

@@ -1,4 +1,5 @@
-//! Calls on a registered descriptor: tried when its direction may be ready, and waited for when they would block.
+//! Calls on a registered descriptor: tried when its direction may be ready, and waited for when
+//! they would block.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -36,11 +37,12 @@ pub struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Says that the call moved fewer bytes than it was offered: on a **stream** that means that the kernel's buffer is empty (reading)
-    /// or full (writing), so that the next operation waits for an event instead of asking the kernel.
+    /// Says that the call moved fewer bytes than it was offered: on a **stream** that means that
+    /// the kernel's buffer is empty (reading) or full (writing), so that the next operation waits
+    /// for an event instead of asking the kernel.
     ///
-    /// Nothing is forgotten: an event that came in since the attempt began stands, and so does the end of the stream.
-    /// Not for datagrams, and not for a peek.
+    /// Nothing is forgotten: an event that came in since the attempt began stands, and so does the
+    /// end of the stream. Not for datagrams, and not for a peek.
     ///
     /// ```
     /// # use runtime::io::{Direction, Registration};
@@ -74,8 +76,8 @@ impl Attempt<'_> {
     }
 }
 
-/// Whether the system reports a new edge after a short read or write. Linux and the BSDs do; mio's other backends arm again only
-/// after a call that would block.
+/// Whether the system reports a new edge after a short read or write. Linux and the BSDs do; mio's
+/// other backends arm again only after a call that would block.
 const EDGE_AFTER_SHORT: bool = cfg!(any(
     target_os = "linux",
     target_os = "android",
@@ -106,8 +108,8 @@ impl Registration {
         self.record().state().is_ready(direction)
     }
 
-    /// Waits until a call in this direction may succeed: it makes progress, meets the end or an error, or, now and then, would block
-    /// all the same.
+    /// Waits until a call in this direction may succeed: it makes progress, meets the end or an
+    /// error, or, now and then, would block all the same.
     ///
     /// # Errors
     ///
@@ -136,7 +138,8 @@ impl Registration {
 
     /// Polls for readiness, as [`ready`](Self::ready) does.
     ///
-    /// Several tasks may wait through this function at once; each is woken. A task that lost interest is woken once for nothing.
+    /// Several tasks may wait through this function at once; each is woken. A task that lost
+    /// interest is woken once for nothing.
     ///
     /// # Errors
     ///
@@ -170,8 +173,9 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it is not ready, or the call said so; then the next wait waits for an event.
-    /// An error that [`is_closed`](super::is_closed) knows after a close. Whatever else the call says.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it is not ready, or the call said so; then the
+    /// next wait waits for an event. An error that [`is_closed`](super::is_closed) knows after a
+    /// close. Whatever else the call says.
     ///
     /// ```
     /// use runtime::io::{Direction, Registration, mio};
@@ -198,16 +202,18 @@ impl Registration {
         }
     }
 
-    /// Makes a non-blocking call, and waits and tries again as long as it would block. A call that was interrupted is repeated.
+    /// Makes a non-blocking call, and waits and tries again as long as it would block. A call that
+    /// was interrupted is repeated.
     ///
     /// # Errors
     ///
-    /// What the call says, other than `WouldBlock` and `Interrupted`; the registration was [closed](Self::close); the runtime has
-    /// shut down while it waited.
+    /// What the call says, other than `WouldBlock` and `Interrupted`; the registration was
+    /// [closed](Self::close); the runtime has shut down while it waited.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe if the call is: it has either completed, and the future is ready, or done nothing.
+    /// Cancel safe if the call is: it has either completed, and the future is ready, or done
+    /// nothing.
     ///
     /// ```
     /// use runtime::io::{Direction, Registration, mio};

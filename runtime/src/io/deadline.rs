@@ -1,17 +1,20 @@
-//! Deadlines of a descriptor, as Go has them: absolute times, one a direction, that end operations under way and to come.
+//! Deadlines of a descriptor, as Go has them: absolute times, one a direction, that end operations
+//! under way and to come.
 //!
-//! A record without deadlines has none of this. The first deadline makes one timer for its direction; it is set again only for an
-//! earlier time. When it fires before the deadline, because that was put off meanwhile, it sets itself for the rest. So a
-//! server that puts its deadline off with each request never touches the wheel, and one that lifts it leaves a timer that
-//! fires once for nothing.
+//! A record without deadlines has none of this. The first deadline makes one timer for its
+//! direction; it is set again only for an earlier time. When it fires before the deadline, because
+//! that was put off meanwhile, it sets itself for the rest. So a server that puts its deadline off
+//! with each request never touches the wheel, and one that lifts it leaves a timer that fires once
+//! for nothing.
 //!
 //! *Invariants.*
 //! 1. `armed` is not later than `at`, unless `at` has passed: no deadline is without a timer.
-//! 2. The record's expired bit is changed under this lock, so that the last `set` decides. Lock order: this one, then the record's or
-//!    the timer's.
+//! 2. The record's expired bit is changed under this lock, so that the last `set` decides. Lock
+//!    order: this one, then the record's or the timer's.
 //! 3. What fires late for a former user of the record names its generation, and changes nothing.
 //!
-//! The tasks that a deadline ends are woken when the locks are free. Setting a timer under the lock calls nothing foreign.
+//! The tasks that a deadline ends are woken when the locks are free. Setting a timer under the lock
+//! calls nothing foreign.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -132,7 +135,8 @@ impl Deadlines {
         }
     }
 
-    /// Nothing is half done where this could be poisoned: by a missing runtime, before anything was set.
+    /// Nothing is half done where this could be poisoned: by a missing runtime, before anything was
+    /// set.
     fn lock(&self, direction: Direction) -> MutexGuard<'_, Deadline> {
         self.sides[direction.index()]
             .lock()

@@ -1,17 +1,20 @@
 //! The poller: one `mio::Poll`, used by at most one thread at a time.
 //!
-//! *How it moves.* A worker that has nothing else to do takes the [`Turn`] and waits in it. An event's token names a record and the
-//! generation of its user; the record gets the event and gives up its waiters; when the whole batch has been entered the
-//! wakers are called. Whoever wants the waiting worker back calls [`Driver::wake`].
+//! *How it moves.* A worker that has nothing else to do takes the [`Turn`] and waits in it. An
+//! event's token names a record and the generation of its user; the record gets the event and gives
+//! up its waiters; when the whole batch has been entered the wakers are called. Whoever wants the
+//! waiting worker back calls [`Driver::wake`].
 //!
 //! *Invariants.*
 //! 1. Nobody blocks on the turn: it is only ever tried. So a waker may be called by its holder.
-//! 2. Registering takes no lock that the holder of the turn keeps while it waits: the registry is a second handle to the same epoll.
+//! 2. Registering takes no lock that the holder of the turn keeps while it waits: the registry is a
+//!    second handle to the same epoll.
 //! 3. A wake that finds another one on its way may rely on it ([`Woken`]).
 //! 4. An edge is told once. So a batch is entered whole before anything that might panic is called.
 //!
-//! *The end.* A handle or a waker may outlive its runtime, and the driver with it; its descriptors do not ([`Driver::close`]). They are behind
-//! locks that are taken only where a system call follows, which costs many times as much.
+//! *The end.* A handle or a waker may outlive its runtime, and the driver with it; its descriptors
+//! do not ([`Driver::close`]). They are behind locks that are taken only where a system call
+//! follows, which costs many times as much.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -29,12 +32,14 @@ use super::wait;
 use super::woken::Woken;
 use crate::task::call_waker;
 
-/// Events a turn takes in at most; what is left is reported by the next one, in the order in which it became ready. Half a worker's ring:
-/// with more, tasks spill into the shared queue, where those that came first would wait for those that come later. Another call for each
-/// 128 events is nothing.
+/// Events a turn takes in at most; what is left is reported by the next one, in the order in which
+/// it became ready. Half a worker's ring: with more, tasks spill into the shared queue, where those
+/// that came first would wait for those that come later. Another call for each 128 events is
+/// nothing.
 const EVENTS: usize = 128;
 
-/// How often the end of a driver tries to have the turn. A guess: whoever has it then has it for some nanoseconds.
+/// How often the end of a driver tries to have the turn. A guess: whoever has it then has it for
+/// some nanoseconds.
 const PATIENCE: usize = 1000;
 
 /// The token of the eventfd. No record has it: numbers end far below.
@@ -106,7 +111,8 @@ impl Driver {
         })
     }
 
-    /// Makes the present or the next [`Turn::wait`] return. What the caller did before is seen by whoever has waited.
+    /// Makes the present or the next [`Turn::wait`] return. What the caller did before is seen by
+    /// whoever has waited.
     pub(crate) fn wake(&self) {
         if !self.woken.raise() {
             return;
@@ -119,7 +125,8 @@ impl Driver {
         }
     }
 
-    /// Ends all waiting: every waiter is woken and told that the runtime has shut down. Nothing can be registered from now on.
+    /// Ends all waiting: every waiter is woken and told that the runtime has shut down. Nothing can
+    /// be registered from now on.
     pub(crate) fn shutdown(&self) {
         let mut wakers = Vec::new();
         self.shared.records.stop_all(&mut wakers);
@@ -127,10 +134,12 @@ impl Driver {
         self.wake();
     }
 
-    /// Gives the descriptors back: nobody polls any more. Whoever is at it all the same keeps them until the driver is dropped.
+    /// Gives the descriptors back: nobody polls any more. Whoever is at it all the same keeps them
+    /// until the driver is dropped.
     pub(crate) fn close(&self) {
-        // Nobody turns any more. Who only asks whether somebody does lets go at once; and where this runs in a turn after all, in a waker
-        // that dropped its runtime, the poller goes with the driver.
+        // Nobody turns any more. Who only asks whether somebody does lets go at once; and where
+        // this runs in a turn after all, in a waker that dropped its runtime, the poller goes with
+        // the driver.
         let poller = (0..PATIENCE).find_map(|_| match self.try_turn() {
             Some(mut turn) => turn.poller.take(),
             None => {
@@ -161,7 +170,8 @@ impl Driver {
         self.registered() > 0 && self.shared.records.has_waiters()
     }
 
-    /// Whether the holder of the turn sleeps in it: not if it delivers events, nor if there is none.
+    /// Whether the holder of the turn sleeps in it: not if it delivers events, nor if there is
+    /// none.
     pub(crate) fn is_waiting(&self) -> bool {
         self.waiting.load(Ordering::SeqCst)
     }
@@ -177,7 +187,8 @@ impl Driver {
         self.events.load(Ordering::Relaxed)
     }
 
-    /// Descriptors registered now: one load, for whoever asks whether looking is worth a system call.
+    /// Descriptors registered now: one load, for whoever asks whether looking is worth a system
+    /// call.
     pub(crate) fn registered(&self) -> usize {
         self.shared.records.len()
     }
@@ -261,8 +272,9 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Waits for events, at most this long (`None`: until there is one; zero: just looks), delivers them, and returns how many
-    /// wakers it called. Returns early, perhaps with zero, when [`Driver::wake`] is called.
+    /// Waits for events, at most this long (`None`: until there is one; zero: just looks), delivers
+    /// them, and returns how many wakers it called. Returns early, perhaps with zero, when
+    /// [`Driver::wake`] is called.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
         let Some(Poller {
             poll,
@@ -273,7 +285,8 @@ impl Turn<'_> {
             return Ok(0);
         };
         let waiting = &self.driver.waiting;
-        // SeqCst, for the deadlock check: it must not see this up when wakers are being called already.
+        // SeqCst, for the deadlock check: it must not see this up when wakers are being called
+        // already.
         waiting.store(true, Ordering::SeqCst);
         let waited = wait::poll(poll, events, timeout);
         waiting.store(false, Ordering::SeqCst);
@@ -288,7 +301,8 @@ impl Turn<'_> {
                 records.set_ready(event.token().into(), Ready::of(event), wakers);
             }
         }
-        // Not an atomic addition: the turn is ours. Before the wakers: whoever they wake finds its event counted.
+        // Not an atomic addition: the turn is ours. Before the wakers: whoever they wake finds its
+        // event counted.
         let counted = self.driver.events.load(Ordering::Relaxed);
         self.driver
             .events

@@ -1,4 +1,5 @@
-//! The errors of readiness itself: closed, shut down, too late. Everything else comes from the system unchanged.
+//! The errors of readiness itself: closed, shut down, too late. Everything else comes from the
+//! system unchanged.
 #![forbid(unsafe_code)]
 
 use std::error::Error;
@@ -7,10 +8,12 @@ use std::io;
 
 use super::state::Stop;
 
-/// Whether an error says that the descriptor was closed by this program while, or before, it was used.
+/// Whether an error says that the descriptor was closed by this program while, or before, it was
+/// used.
 ///
-/// Such an error has the kind [`NotConnected`](io::ErrorKind::NotConnected) and a text that begins with `use of closed network connection`. Errors
-/// that carry more context keep this one as their [`source`](Error::source); it is found there.
+/// Such an error has the kind [`NotConnected`](io::ErrorKind::NotConnected) and a text that begins
+/// with `use of closed network connection`. Errors that carry more context keep this one as their
+/// [`source`](Error::source); it is found there.
 ///
 /// ```
 /// let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
@@ -24,7 +27,8 @@ pub fn is_closed(error: &io::Error) -> bool {
 
 /// Whether an error says that the runtime of the descriptor has shut down.
 ///
-/// Such an error has the kind [`Other`](io::ErrorKind::Other) and the text `the runtime has shut down`.
+/// Such an error has the kind [`Other`](io::ErrorKind::Other) and the text
+/// `the runtime has shut down`.
 ///
 /// ```
 /// let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
@@ -38,8 +42,8 @@ pub fn is_shutdown(error: &io::Error) -> bool {
 
 /// Whether an error says that a deadline set on the descriptor has passed.
 ///
-/// Such an error has the kind [`TimedOut`](io::ErrorKind::TimedOut), as has a connection that the system gave up because its peer
-/// was silent, and a text that begins with `i/o timeout`.
+/// Such an error has the kind [`TimedOut`](io::ErrorKind::TimedOut), as has a connection that the
+/// system gave up because its peer was silent, and a text that begins with `i/o timeout`.
 ///
 /// ```
 /// let reset = std::io::Error::from(std::io::ErrorKind::TimedOut);
@@ -51,7 +55,8 @@ pub fn is_deadline(error: &io::Error) -> bool {
     reason(error) == Some(Stop::Expired)
 }
 
-/// The error that [`is_closed`] knows, for whoever keeps the descriptor of a [`Registration`](super::Registration) and finds it closed.
+/// The error that [`is_closed`] knows, for whoever keeps the descriptor of a
+/// [`Registration`](super::Registration) and finds it closed.
 ///
 /// ```
 /// assert!(runtime::io::is_closed(&runtime::io::closed_error()));

@@ -1,8 +1,10 @@
-//! Readiness of descriptors: what the sockets of `net` stand on, and what a device of your own plugs into.
+//! Readiness of descriptors: what the sockets of `net` stand on, and what a device of your own
+//! plugs into.
 //!
-//! Anything that mio can register ([`mio::event::Source`]: sockets, pipes, and through [`mio::unix::SourceFd`] every descriptor that
-//! epoll or kqueue accepts) becomes a [`Source`]: its calls are tried first, and a task whose call would block waits in the reactor of
-//! its runtime, while the thread does other work.
+//! Anything that mio can register ([`mio::event::Source`]: sockets, pipes, and through
+//! [`mio::unix::SourceFd`] every descriptor that epoll or kqueue accepts) becomes a [`Source`]: its
+//! calls are tried first, and a task whose call would block waits in the reactor of its runtime,
+//! while the thread does other work.
 //!
 //! ```
 //! use runtime::io::{Source, mio};
@@ -23,8 +25,9 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 //!
-//! The way of an event: `driver.rs` returns from mio, finds the record that the token names in `records.rs`, and
-//! `readiness.rs` sets the bits of `state.rs` and gives up the wakers of the futures in `operation.rs`.
+//! The way of an event: `driver.rs` returns from mio, finds the record that the token names in
+//! `records.rs`, and `readiness.rs` sets the bits of `state.rs` and gives up the wakers of the
+//! futures in `operation.rs`.
 #![forbid(unsafe_op_in_unsafe_fn)]
 
 mod attempt;

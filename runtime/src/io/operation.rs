@@ -1,7 +1,8 @@
-//! The futures that wait for readiness: [`Readiness`] for it alone, [`Operation`] for a system call.
+//! The futures that wait for readiness: [`Readiness`] for it alone, [`Operation`] for a system
+//! call.
 //!
-//! Each remembers where in the record its waker is, and takes it back when it is dropped or done, so that a record holds the wakers of
-//! those who wait and no others.
+//! Each remembers where in the record its waker is, and takes it back when it is dropped or done,
+//! so that a record holds the wakers of those who wait and no others.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -68,8 +69,8 @@ impl Future for Readiness<'_> {
     }
 }
 
-/// Future of [`Registration::io`]: makes a call, waiting as long as it would block. It may be polled again when it is done, and then makes
-/// the next call.
+/// Future of [`Registration::io`]: makes a call, waiting as long as it would block. It may be
+/// polled again when it is done, and then makes the next call.
 ///
 /// ```
 /// use runtime::io::{Direction, Registration, mio};
@@ -108,8 +109,8 @@ impl<'a, F> Operation<'a, F> {
         }
     }
 
-    /// Whether the first try is made even if the direction is known not to be ready: for a call that is certain not to block, such
-    /// as a read of no bytes.
+    /// Whether the first try is made even if the direction is known not to be ready: for a call
+    /// that is certain not to block, such as a read of no bytes.
     ///
     /// ```
     /// use runtime::io::{Direction, Registration, mio};
@@ -130,7 +131,8 @@ impl<'a, F> Operation<'a, F> {
         self
     }
 
-    /// Names the place that a dump shows for a task which waits here, instead of the caller of [`Registration::io`].
+    /// Names the place that a dump shows for a task which waits here, instead of the caller of
+    /// [`Registration::io`].
     ///
     /// ```
     /// use runtime::io::{Direction, Registration, mio};

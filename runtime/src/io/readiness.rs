@@ -1,27 +1,35 @@
 //! One registered descriptor: its state word and who waits for it. A cache line.
 //!
-//! *How it moves.* An operation loads the word; if its direction is ready it makes the system call. A call that would block, or that
-//! moved less than it was offered, clears the ready bit, unless an event came in meanwhile (the tick tells). Then the operation
-//! takes the lock, looks at the word once more, and leaves its waker. The poller takes the same lock, adds the event to the
-//! word, and takes the wakers away; it wakes them when the lock is free again.
+//! *How it moves.* An operation loads the word; if its direction is ready it makes the system call.
+//! A call that would block, or that moved less than it was offered, clears the ready bit, unless an
+//! event came in meanwhile (the tick tells). Then the operation takes the lock, looks at the word
+//! once more, and leaves its waker. The poller takes the same lock, adds the event to the word, and
+//! takes the wakers away; it wakes them when the lock is free again.
 //!
 //! *Invariants.*
-//! 1. Bits are **set** only under the lock; they are **cleared** by compare-exchange, with or without it.
-//! 2. A waker is stored only under the lock, after the word has been seen there neither ready nor stopped. With 1: whoever sets
-//!    a bit afterwards finds the waker. No wake-up is lost.
-//! 3. The generation changes only under the lock, so that an event is matched against the very user whose wakers it takes.
-//! 4. No waker is cloned, woken or dropped under the lock: it is foreign code and might come back here.
-//! 5. A direction's tick changes only under a lock that is not let go before all wakers of the direction have been taken.
+//! 1. Bits are **set** only under the lock; they are **cleared** by compare-exchange, with or
+//!    without it.
+//! 2. A waker is stored only under the lock, after the word has been seen there neither ready nor
+//!    stopped. With 1: whoever sets a bit afterwards finds the waker. No wake-up is lost.
+//! 3. The generation changes only under the lock, so that an event is matched against the very user
+//!    whose wakers it takes.
+//! 4. No waker is cloned, woken or dropped under the lock: it is foreign code and might come back
+//!    here.
+//! 5. A direction's tick changes only under a lock that is not let go before all wakers of the
+//!    direction have been taken.
 //!
-//! *Waiters.* One a direction is inline, more go to a list that is allocated then. A future that waits knows its [`Seat`] by a ticket and
-//! takes its waker along when it is dropped. The `poll_…` functions have no future to remember a seat in: they are told apart by
-//! their waker, several tasks may wait that way, and beyond [`MAX_POLLERS`] the oldest is woken to make room, so that a
-//! stream that wanders from task to task cannot collect wakers without bound, and nobody is forgotten. All waiters of a direction are
-//! woken together: handing the event to one of them would lose it when that one is dropped between its wake-up and its call.
+//! *Waiters.* One a direction is inline, more go to a list that is allocated then. A future that
+//! waits knows its [`Seat`] by a ticket and takes its waker along when it is dropped. The `poll_…`
+//! functions have no future to remember a seat in: they are told apart by their waker, several
+//! tasks may wait that way, and beyond [`MAX_POLLERS`] the oldest is woken to make room, so that a
+//! stream that wanders from task to task cannot collect wakers without bound, and nobody is
+//! forgotten. All waiters of a direction are woken together: handing the event to one of them would
+//! lose it when that one is dropped between its wake-up and its call.
 //!
-//! *Rejected.* Go's `rg`/`wg` words (a compare-exchange in place of a lock): the same number of atomic operations on an uncontended
-//! event, unsafe code, and no room for a second waiter. An intrusive list of waiting futures: unsafe, and pays only for the rare
-//! case. A lock of one bit in the state word: it saves eight bytes and parks badly.
+//! *Rejected.* Go's `rg`/`wg` words (a compare-exchange in place of a lock): the same number of
+//! atomic operations on an uncontended event, unsafe code, and no room for a second waiter. An
+//! intrusive list of waiting futures: unsafe, and pays only for the rare case. A lock of one bit in
+//! the state word: it saves eight bytes and parks badly.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -34,8 +42,8 @@ use super::state::{Direction, Ready, State, Stop};
 use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Mutex, MutexGuard};
 
-/// Tasks that may wait in one direction through `poll_…` functions, besides the inline one. A guess: one is the rule, two occur when a
-/// stream changes hands.
+/// Tasks that may wait in one direction through `poll_…` functions, besides the inline one. A
+/// guess: one is the rule, two occur when a stream changes hands.
 const MAX_POLLERS: usize = 32;
 
 /// See the story of this file.
@@ -87,7 +95,8 @@ impl Ticket {
     }
 }
 
-/// Where a waiting future has left its waker, and the direction's tick at that time; kept in the future.
+/// Where a waiting future has left its waker, and the direction's tick at that time; kept in the
+/// future.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Seat {
     /// Nowhere.
@@ -132,7 +141,8 @@ impl Record {
         }
     }
 
-    /// The word as it is now. Acquire, pairs with the release of `update`: what an event or a close made true is seen.
+    /// The word as it is now. Acquire, pairs with the release of `update`: what an event or a close
+    /// made true is seen.
     #[inline]
     pub(crate) fn state(&self) -> State {
         State(self.state.load(Ordering::Acquire))
@@ -172,7 +182,8 @@ impl Record {
         waiters.take_all(woken);
     }
 
-    /// Says whether the deadline of a direction has passed, if it is still this user's; those whom it ends are appended to `woken`.
+    /// Says whether the deadline of a direction has passed, if it is still this user's; those whom
+    /// it ends are appended to `woken`.
     pub(crate) fn set_expired(
         &self,
         generation: u64,
@@ -248,8 +259,9 @@ impl Record {
 
     /// A future stops waiting: takes its waker back if it is still there.
     ///
-    /// After an event it is not: who has told of the event takes all wakers of the direction before it lets go of the lock. So the common
-    /// end of waiting takes no lock. (A tick that has come round to the same number sends us the long way.)
+    /// After an event it is not: who has told of the event takes all wakers of the direction before
+    /// it lets go of the lock. So the common end of waiting takes no lock. (A tick that has come
+    /// round to the same number sends us the long way.)
     #[inline]
     pub(crate) fn forget(&self, direction: Direction, seat: &mut Seat) {
         match *seat {
@@ -306,7 +318,8 @@ impl Record {
         State(state)
     }
 
-    /// Nothing can panic under the lock but an allocation, after which nothing is half done: a poisoned lock is taken as it is.
+    /// Nothing can panic under the lock but an allocation, after which nothing is half done: a
+    /// poisoned lock is taken as it is.
     fn lock(&self) -> MutexGuard<'_, Waiters> {
         self.waiters
             .lock()

@@ -1,15 +1,17 @@
 //! Where the records live: pages that never move, found by number without a lock.
 //!
-//! A page holds [`PAGE`] records. The pages hang in a directory of buckets, each twice as large as the one before, so that the
-//! directory grows without ever moving and the poller follows a token with three loads. A registration holds its page alive and
-//! reaches its record directly; the page knows the driver only weakly, so that a socket which outlives its runtime keeps a page
-//! of memory and no descriptor.
+//! A page holds [`PAGE`] records. The pages hang in a directory of buckets, each twice as large as
+//! the one before, so that the directory grows without ever moving and the poller follows a token
+//! with three loads. A registration holds its page alive and reaches its record directly; the page
+//! knows the driver only weakly, so that a socket which outlives its runtime keeps a page of memory
+//! and no descriptor.
 //!
-//! The lock here is held for handing out and taking back numbers, and by nobody who waits. Numbers are reused last in, first out: the
-//! record of the connection that has just gone is warm.
+//! The lock here is held for handing out and taking back numbers, and by nobody who waits. Numbers
+//! are reused last in, first out: the record of the connection that has just gone is warm.
 //!
-//! *Rejected.* Records in the sockets' own allocations (the token a pointer): an event under way could then name freed memory, so that
-//! freeing has to wait for the poller. Growing a vector of records: they would move under the poller's feet.
+//! *Rejected.* Records in the sockets' own allocations (the token a pointer): an event under way
+//! could then name freed memory, so that freeing has to wait for the poller. Growing a vector of
+//! records: they would move under the poller's feet.
 #![forbid(unsafe_code)]
 
 use std::array;
@@ -35,7 +37,8 @@ const INDEX_BITS: u32 = usize::BITS - GENERATION_BITS;
 /// The records of one driver.
 pub(super) struct Records {
     numbers: Mutex<Numbers>,
-    /// Records with a user: written under the lock. Relaxed: it is a hint to whoever reads it alone.
+    /// Records with a user: written under the lock. Relaxed: it is a hint to whoever reads it
+    /// alone.
     used: AtomicUsize,
     directory: [OnceLock<Bucket>; BUCKETS],
 }
@@ -45,7 +48,8 @@ type Bucket = Box<[OnceLock<Arc<Page>>]>;
 /// Under the lock.
 #[derive(Debug, Default)]
 struct Numbers {
-    /// Records without a user. Its capacity is that of all records: giving one back never allocates.
+    /// Records without a user. Its capacity is that of all records: giving one back never
+    /// allocates.
     free: Vec<u32>,
     pages: usize,
     shutdown: bool,
@@ -128,7 +132,8 @@ impl Records {
         }
         let index = numbers.free.pop().expect("a new page has free records") as usize;
         let page = self.page(index).expect("a free record has a page");
-        // Under the lock, so that `stop_all` finds the record open or the caller finds the shutdown.
+        // Under the lock, so that `stop_all` finds the record open or the caller finds the
+        // shutdown.
         let generation = page.records[index % PAGE].open(ready);
         self.used.store(numbers.used(), Ordering::Relaxed);
         Ok((Arc::clone(page), Token::new(index, generation)))

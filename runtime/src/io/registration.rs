@@ -1,8 +1,9 @@
-//! A descriptor's place in the reactor: registered once, asked before each system call, waited on after one that would block (both in
-//! `attempt.rs`).
+//! A descriptor's place in the reactor: registered once, asked before each system call, waited on
+//! after one that would block (both in `attempt.rs`).
 //!
-//! A [`Registration`] is the half of a [`Source`](super::Source) that knows nothing of the descriptor but its readiness. Whoever
-//! wants to keep the descriptor elsewhere (behind a lock, so that it can be closed while others hold the registration) uses it alone.
+//! A [`Registration`] is the half of a [`Source`](super::Source) that knows nothing of the
+//! descriptor but its readiness. Whoever wants to keep the descriptor elsewhere (behind a lock, so
+//! that it can be closed while others hold the registration) uses it alone.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -20,11 +21,12 @@ use crate::time::Instant;
 
 /// Readiness of one descriptor, as the reactor reports it.
 ///
-/// The reactor reports edges: a direction becomes ready, once. So the registration remembers it until a system call has found the
-/// descriptor drained; [`try_io`](Self::try_io) and [`io`](Self::io) do that by themselves.
+/// The reactor reports edges: a direction becomes ready, once. So the registration remembers it
+/// until a system call has found the descriptor drained; [`try_io`](Self::try_io) and
+/// [`io`](Self::io) do that by themselves.
 ///
-/// Dropping a registration frees its place and makes no system call. The kernel forgets a descriptor when it is closed; for one that
-/// stays open call [`deregister`](Self::deregister).
+/// Dropping a registration frees its place and makes no system call. The kernel forgets a
+/// descriptor when it is closed; for one that stays open call [`deregister`](Self::deregister).
 ///
 /// ```
 /// use runtime::io::{Direction, Registration, mio};
@@ -64,8 +66,9 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// What the system says (the descriptor cannot be polled, is registered already, memory is short); an error that
-    /// [`is_shutdown`](super::is_shutdown) knows if the runtime is shutting down.
+    /// What the system says (the descriptor cannot be polled, is registered already, memory is
+    /// short); an error that [`is_shutdown`](super::is_shutdown) knows if the runtime is shutting
+    /// down.
     ///
     /// # Panics
     ///
@@ -91,11 +94,13 @@ impl Registration {
         Self::on(&super::current_driver(), source, Ready::BOTH, both())
     }
 
-    /// Registers a descriptor for reading alone: for one that the system reports as writable again and again, such as a datagram or Unix
-    /// socket, of which the peer's every read is an event.
+    /// Registers a descriptor for reading alone: for one that the system reports as writable again
+    /// and again, such as a datagram or Unix socket, of which the peer's every read is an event.
     ///
-    /// Writing counts as ready. A call that would block has to call [`also_writing`](Self::also_writing) before it says so, or nobody
-    /// will say when it may be repeated; and a short write must not be taken for [drained](super::Attempt::drained) before that.
+    /// Writing counts as ready. A call that would block has to call
+    /// [`also_writing`](Self::also_writing) before it says so, or nobody will say when it may be
+    /// repeated; and a short write must not be taken for [drained](super::Attempt::drained) before
+    /// that.
     ///
     /// # Errors
     ///
@@ -125,8 +130,9 @@ impl Registration {
         Self::on(&super::current_driver(), source, Ready::BOTH, READING)
     }
 
-    /// Has writing reported from now on, too: see [`new_reading`](Self::new_reading). If the descriptor is writable at this moment, that is
-    /// reported, so that no event is missed between the call that would have blocked and this one.
+    /// Has writing reported from now on, too: see [`new_reading`](Self::new_reading). If the
+    /// descriptor is writable at this moment, that is reported, so that no event is missed between
+    /// the call that would have blocked and this one.
     ///
     /// # Errors
     ///
@@ -154,8 +160,8 @@ impl Registration {
         }
     }
 
-    /// Registers a descriptor of which nothing is ready yet, such as a socket that is being connected: the first wait in each
-    /// direction waits for an event.
+    /// Registers a descriptor of which nothing is ready yet, such as a socket that is being
+    /// connected: the first wait in each direction waits for an event.
     ///
     /// # Errors
     ///
@@ -202,8 +208,9 @@ impl Registration {
     ///
     /// # Errors
     ///
-    /// What the system says, for instance that `source` is not the descriptor that was registered. The registration is gone all the same.
-    /// After the runtime has been dropped there is nothing to do, and no error.
+    /// What the system says, for instance that `source` is not the descriptor that was registered.
+    /// The registration is gone all the same. After the runtime has been dropped there is nothing
+    /// to do, and no error.
     ///
     /// ```
     /// use runtime::io::{Registration, mio};
@@ -234,7 +241,8 @@ impl Registration {
         }
     }
 
-    /// Says that calls may succeed in both directions, without an event having said so; wakes nobody.
+    /// Says that calls may succeed in both directions, without an event having said so; wakes
+    /// nobody.
     ///
     /// For a socket whose connecting turned out to be complete at once.
     ///
@@ -255,7 +263,8 @@ impl Registration {
         self.record().assume_ready(Ready::BOTH);
     }
 
-    /// Ends all waiting: whoever waits, and whoever calls from now on, gets an error that [`is_closed`](super::is_closed) knows.
+    /// Ends all waiting: whoever waits, and whoever calls from now on, gets an error that
+    /// [`is_closed`](super::is_closed) knows.
     ///
     /// The descriptor itself is the caller's to close. Closing twice does nothing more.
     ///
@@ -279,14 +288,15 @@ impl Registration {
         wakers.into_iter().for_each(call_waker);
     }
 
-    /// Sets the time at which operations in this direction fail, those that wait and those to come, until another deadline is set. A
-    /// time that has passed fails them now, also where data are ready. `None`: never.
+    /// Sets the time at which operations in this direction fail, those that wait and those to come,
+    /// until another deadline is set. A time that has passed fails them now, also where data are
+    /// ready. `None`: never.
     ///
-    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and a text that begins with `i/o timeout`;
-    /// [`is_deadline`](super::is_deadline) knows it.
+    /// The error has the kind [`TimedOut`](io::ErrorKind::TimedOut) and a text that begins with
+    /// `i/o timeout`; [`is_deadline`](super::is_deadline) knows it.
     ///
-    /// Putting a deadline off, as for each request, takes two locks and sets no timer: the one that is set looks again when it fires.
-    /// A registration without a deadline pays nothing for this.
+    /// Putting a deadline off, as for each request, takes two locks and sets no timer: the one that
+    /// is set looks again when it fires. A registration without a deadline pays nothing for this.
     ///
     /// # Panics
     ///

@@ -13,8 +13,9 @@ use super::state::Direction;
 /// A non-blocking device in the reactor of the runtime that it was made on.
 ///
 /// Registered once, for reading and writing, edge-triggered, until it is dropped. Calls go through
-/// [`read_with`](Self::read_with) and [`write_with`](Self::write_with), which try first and wait if the call would block; or by hand
-/// through [`readable`](Self::readable) and [`try_io`](Self::try_io).
+/// [`read_with`](Self::read_with) and [`write_with`](Self::write_with), which try first and wait if
+/// the call would block; or by hand through [`readable`](Self::readable) and
+/// [`try_io`](Self::try_io).
 ///
 /// The device must be in non-blocking mode, or its calls block the thread.
 ///
@@ -41,8 +42,9 @@ use super::state::Direction;
 ///
 /// # A device of your own
 ///
-/// mio knows sockets and pipes ([`mio::net`], [`mio::unix::pipe`]). For any other descriptor that the system can poll (a FIFO, a
-/// terminal or serial port, inotify, a timer) implement [`mio::event::Source`] with [`mio::unix::SourceFd`]:
+/// mio knows sockets and pipes ([`mio::net`], [`mio::unix::pipe`]). For any other descriptor that
+/// the system can poll (a FIFO, a terminal or serial port, inotify, a timer) implement
+/// [`mio::event::Source`] with [`mio::unix::SourceFd`]:
 ///
 /// ```
 /// use std::fs::File;
@@ -97,15 +99,20 @@ use super::state::Direction;
 ///
 /// What has to hold:
 ///
-/// - The descriptor is **non-blocking**. It is polled with both interests; an end of a pipe is ready in one direction alone, which is fine.
-/// - **All** calls that may block go through the source. It learns from their `WouldBlock` that it has to wait for the next event; who
-///   reads past it leaves it believing that there is something, which costs a call for nothing, and never hangs.
-/// - The call in [`read_with`](Self::read_with) is made until it does not say `WouldBlock`: it does one thing, and does all of it or
-///   nothing.
-/// - Dropping the source takes the descriptor out of the reactor, then drops the device, which closes the descriptor if it owns it.
-/// - Regular files and directories cannot be polled: [`new`](Self::new) fails. Read them in [`spawn_blocking`](crate::spawn_blocking).
-/// - Poll forms ([`poll_read_ready`](Self::poll_read_ready), [`try_io`](Self::try_io)) make a `futures_io` or tokio stream of it in some
-///   lines: loop over "wait until ready", "try", and "if it would block, again".
+/// - The descriptor is **non-blocking**. It is polled with both interests; an end of a pipe is
+///   ready in one direction alone, which is fine.
+/// - **All** calls that may block go through the source. It learns from their `WouldBlock` that it
+///   has to wait for the next event; who reads past it leaves it believing that there is something,
+///   which costs a call for nothing, and never hangs.
+/// - The call in [`read_with`](Self::read_with) is made until it does not say `WouldBlock`: it does
+///   one thing, and does all of it or nothing.
+/// - Dropping the source takes the descriptor out of the reactor, then drops the device, which
+///   closes the descriptor if it owns it.
+/// - Regular files and directories cannot be polled: [`new`](Self::new) fails. Read them in
+///   [`spawn_blocking`](crate::spawn_blocking).
+/// - Poll forms ([`poll_read_ready`](Self::poll_read_ready), [`try_io`](Self::try_io)) make a
+///   `futures_io` or tokio stream of it in some lines: loop over "wait until ready", "try", and "if
+///   it would block, again".
 ///
 /// **Go:** `os.NewFile` on a non-blocking descriptor.
 pub struct Source<S: mio::event::Source> {
@@ -119,8 +126,8 @@ impl<S: mio::event::Source> Source<S> {
     ///
     /// # Errors
     ///
-    /// What the system says (it cannot be polled, it is registered already, memory is short); an error that
-    /// [`is_shutdown`](super::is_shutdown) knows if the runtime is shutting down.
+    /// What the system says (it cannot be polled, it is registered already, memory is short); an
+    /// error that [`is_shutdown`](super::is_shutdown) knows if the runtime is shutting down.
     ///
     /// # Panics
     ///
@@ -166,7 +173,8 @@ impl<S: mio::event::Source> Source<S> {
         self.device.as_ref().expect(PRESENT)
     }
 
-    /// The device, to change its settings. Do not replace it: the registration would be about another one.
+    /// The device, to change its settings. Do not replace it: the registration would be about
+    /// another one.
     ///
     /// ```
     /// use runtime::io::{Source, mio};
@@ -207,8 +215,8 @@ impl<S: mio::event::Source> Source<S> {
         Ok(device)
     }
 
-    /// Waits until a read may succeed: there are data, the end, or an error. May be wrong now and then: read with
-    /// [`try_io`](Self::try_io), and on `WouldBlock` wait again.
+    /// Waits until a read may succeed: there are data, the end, or an error. May be wrong now and
+    /// then: read with [`try_io`](Self::try_io), and on `WouldBlock` wait again.
     ///
     /// # Errors
     ///
@@ -314,8 +322,8 @@ impl<S: mio::event::Source> Source<S> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it is not ready or the call said so: the next wait waits for an event then. Whatever
-    /// else the call says.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it is not ready or the call said so: the next
+    /// wait waits for an event then. Whatever else the call says.
     ///
     /// ```
     /// use runtime::io::{Direction, Source, mio};
@@ -340,15 +348,18 @@ impl<S: mio::event::Source> Source<S> {
         self.registration.try_io(direction, |_| call(device))
     }
 
-    /// Makes a receiving call; while it would block, waits and repeats it. A call that was interrupted is repeated too.
+    /// Makes a receiving call; while it would block, waits and repeats it. A call that was
+    /// interrupted is repeated too.
     ///
     /// # Errors
     ///
-    /// What the call says, other than `WouldBlock` and `Interrupted`; the runtime has shut down while it waited.
+    /// What the call says, other than `WouldBlock` and `Interrupted`; the runtime has shut down
+    /// while it waited.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe if the call is: it has either completed, and the future is ready, or done nothing.
+    /// Cancel safe if the call is: it has either completed, and the future is ready, or done
+    /// nothing.
     ///
     /// ```
     /// use runtime::io::{Source, mio};
@@ -372,15 +383,18 @@ impl<S: mio::event::Source> Source<S> {
         self.with(Direction::Read, call)
     }
 
-    /// Makes a sending call; while it would block, waits and repeats it. A call that was interrupted is repeated too.
+    /// Makes a sending call; while it would block, waits and repeats it. A call that was
+    /// interrupted is repeated too.
     ///
     /// # Errors
     ///
-    /// What the call says, other than `WouldBlock` and `Interrupted`; the runtime has shut down while it waited.
+    /// What the call says, other than `WouldBlock` and `Interrupted`; the runtime has shut down
+    /// while it waited.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe if the call is: it has either completed, and the future is ready, or done nothing.
+    /// Cancel safe if the call is: it has either completed, and the future is ready, or done
+    /// nothing.
     ///
     /// ```
     /// use runtime::io::{Source, mio};
@@ -420,8 +434,9 @@ const PRESENT: &str = "the device is there until the source is taken apart";
 
 impl<S: mio::event::Source> Drop for Source<S> {
     fn drop(&mut self) {
-        // The device may live on: as a duplicate, or because it is a borrowed descriptor. So the kernel is told.
-        // Where that fails the descriptor is gone already, and its events find no user.
+        // The device may live on: as a duplicate, or because it is a borrowed descriptor. So the
+        // kernel is told. Where that fails the descriptor is gone already, and its events find no
+        // user.
         if let Some(device) = &mut self.device {
             let _ = self.registration.deregister_in_place(device);
         }

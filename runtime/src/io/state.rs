@@ -1,4 +1,5 @@
-//! The packed word of one registration: what is ready, how often that was reported, and whose it is.
+//! The packed word of one registration: what is ready, how often that was reported, and whose it
+//! is.
 //!
 //! ```text
 //!  63            40 39        24 23         8   7     6      5        4      3     2     1     0
@@ -7,20 +8,26 @@
 //! └────────────────┴────────────┴────────────┴─────┴─────┴────────┴──────┴─────┴─────┴─────┴─────┘
 //! ```
 //!
-//! - A *ready* bit means: a system call in this direction may succeed. It is set by events, and optimistically when the record is
-//!   opened; it is cleared by whoever learns from a system call that the descriptor is drained.
-//! - A *hang-up* bit means: a call in this direction ends at once, with the rest of the data, the end of the stream or an error. It
-//!   keeps a short read from clearing readiness, because the end of the stream comes without another event. The kernel has the last
-//!   word: a call that would block clears it too (an error on a connected datagram socket goes away when it has been read).
+//! - A *ready* bit means: a system call in this direction may succeed. It is set by events, and
+//!   optimistically when the record is opened; it is cleared by whoever learns from a system call
+//!   that the descriptor is drained.
+//! - A *hang-up* bit means: a call in this direction ends at once, with the rest of the data, the
+//!   end of the stream or an error. It keeps a short read from clearing readiness, because the end
+//!   of the stream comes without another event. The kernel has the last word: a call that would
+//!   block clears it too (an error on a connected datagram socket goes away when it has been read).
 //!   Urgent data sets it as well: a read stops before the urgent byte, with less than there is.
-//! - The *tick* of a direction counts its events. Clearing names the tick seen **before** the system call, and does nothing when
-//!   an event came in between: the event may be about bytes that the call did not see.
+//! - The *tick* of a direction counts its events. Clearing names the tick seen **before** the
+//!   system call, and does nothing when an event came in between: the event may be about bytes that
+//!   the call did not see.
 //! - *Closed* and *shutdown* are set once and end with the generation.
-//! - *Expired* means: the deadline of a direction has passed; it is cleared when another one is set.
-//! - The *generation* counts the users of the record. An event whose token has another one is about a descriptor that is gone.
+//! - *Expired* means: the deadline of a direction has passed; it is cleared when another one is
+//!   set.
+//! - The *generation* counts the users of the record. An event whose token has another one is about
+//!   a descriptor that is gone.
 //!
-//! Sixteen bits of tick: for a wrong clear, exactly 65,536 events of one descriptor would have to be delivered while one thread is
-//! between reading the word and its compare-exchange; an edge-triggered descriptor reports once a turn of the poller.
+//! Sixteen bits of tick: for a wrong clear, exactly 65,536 events of one descriptor would have to
+//! be delivered while one thread is between reading the word and its compare-exchange; an
+//! edge-triggered descriptor reports once a turn of the poller.
 #![forbid(unsafe_code)]
 
 /// Which half of a descriptor an operation is about.
@@ -75,7 +82,8 @@ const CLOSED: u64 = 1 << 4;
 /// Set when the driver shuts down, never cleared within a generation.
 const SHUTDOWN: u64 = 1 << 5;
 
-/// Set when the deadline passes, cleared when another is set, both under the record's lock; bit 7 is the same for writing.
+/// Set when the deadline passes, cleared when another is set, both under the record's lock; bit 7
+/// is the same for writing.
 const READ_EXPIRED: u64 = 1 << 6;
 
 const TICK_BITS: u32 = 16;
@@ -83,7 +91,8 @@ const TICK_MASK: u64 = (1 << TICK_BITS) - 1;
 const READ_TICK_SHIFT: u32 = 8;
 const GENERATION_SHIFT: u32 = 40;
 
-/// Bits of a generation. A stale event is harmless anyway (a wake-up for nothing), so that wrapping costs nothing but that.
+/// Bits of a generation. A stale event is harmless anyway (a wake-up for nothing), so that wrapping
+/// costs nothing but that.
 pub(crate) const GENERATION_BITS: u32 = if usize::BITS == 64 { 24 } else { 12 };
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 
@@ -149,7 +158,8 @@ impl State {
         self.0 & (direction.ready_bit() | direction.hang_up_bit()) != 0
     }
 
-    /// The reason that ends all waiting, if there is one. A close is the user's own doing and is named first.
+    /// The reason that ends all waiting, if there is one. A close is the user's own doing and is
+    /// named first.
     #[inline]
     pub(crate) const fn stop(self, direction: Direction) -> Option<Stop> {
         if self.0 & (CLOSED | SHUTDOWN | direction.expired_bit()) == 0 {
@@ -208,7 +218,8 @@ impl State {
             .fold(self.with_ready(ready), Self::ticked)
     }
 
-    /// A call in this direction would have blocked. `None`: an event came in since `seen`, or there is another user.
+    /// A call in this direction would have blocked. `None`: an event came in since `seen`, or there
+    /// is another user.
     #[must_use]
     pub(crate) fn blocked(self, direction: Direction, seen: Self) -> Option<Self> {
         self.same_tick(direction, seen).then_some(Self(
@@ -216,7 +227,8 @@ impl State {
         ))
     }
 
-    /// A call in this direction moved less than it was offered. `None`: an event came in since `seen`, or the direction has hung up.
+    /// A call in this direction moved less than it was offered. `None`: an event came in since
+    /// `seen`, or the direction has hung up.
     #[must_use]
     pub(crate) fn drained(self, direction: Direction, seen: Self) -> Option<Self> {
         let hung_up = self.0 & direction.hang_up_bit() != 0;

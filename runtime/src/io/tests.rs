@@ -360,7 +360,8 @@ fn a_writer_is_told_of_room_only_once_it_has_asked_for_that() {
         theirs.read_exact(&mut [0]).unwrap();
     }
     assert_eq!(events(), 0);
-    // What is asked for when there is room already is told at once: nothing falls between the call and the question.
+    // What is asked for when there is room already is told at once: nothing falls between the call
+    // and the question.
     let blocked = registration.try_io(WRITE, |_| {
         while ours.write(&[0; 65_536]).is_ok() {}
         let mut buf = vec![0; 1 << 20];

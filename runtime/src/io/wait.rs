@@ -1,16 +1,19 @@
-//! ⚠ Waiting for events with a finer clock than mio's, which rounds a timeout up to whole milliseconds.
+//! ⚠ Waiting for events with a finer clock than mio's, which rounds a timeout up to whole
+//! milliseconds.
 //!
-//! A short timeout is waited out in `ppoll` on the epoll descriptor itself, which counts nanoseconds and is readable when there are
-//! events; then they are fetched without waiting. Longer timeouts, and none, go straight to mio: one system call. A caller whose
-//! timer is 20 ms away will not notice up to one more, and a turn that ends early is asked again.
+//! A short timeout is waited out in `ppoll` on the epoll descriptor itself, which counts
+//! nanoseconds and is readable when there are events; then they are fetched without waiting. Longer
+//! timeouts, and none, go straight to mio: one system call. A caller whose timer is 20 ms away will
+//! not notice up to one more, and a turn that ends early is asked again.
 //!
-//! *Rejected.* A timerfd: two system calls each time the next deadline changes. `epoll_pwait2`: the events would have to be decoded here,
-//! beside mio.
+//! *Rejected.* A timerfd: two system calls each time the next deadline changes. `epoll_pwait2`: the
+//! events would have to be decoded here, beside mio.
 
 use std::io;
 use std::time::{Duration, Instant};
 
-/// Timeouts below this are waited for exactly; above, being up to a millisecond late is at most a twentieth.
+/// Timeouts below this are waited for exactly; above, being up to a millisecond late is at most a
+/// twentieth.
 const FINE: Duration = Duration::from_millis(20);
 
 /// Fills `events`; empty when the time is over. Goes on after a signal.
@@ -19,7 +22,8 @@ pub(super) fn poll(
     events: &mut mio::Events,
     timeout: Option<Duration>,
 ) -> io::Result<()> {
-    // Without a clock reading where none is needed: for no timeout, a zero one, and one beyond the clock's end.
+    // Without a clock reading where none is needed: for no timeout, a zero one, and one beyond the
+    // clock's end.
     let deadline = timeout
         .filter(|timeout| !timeout.is_zero())
         .and_then(|timeout| Instant::now().checked_add(timeout));
@@ -74,12 +78,14 @@ mod fine {
             events: libc::POLLIN,
             revents: 0,
         };
-        // SAFETY: a timespec is plain integers (and on some targets padding): zero is a value of it.
+        // SAFETY: a timespec is plain integers (and on some targets padding): zero is a value of
+        // it.
         let mut time: libc::timespec = unsafe { std::mem::zeroed() };
         // Below a second, hence below what the narrowest `c_long` holds.
         time.tv_nsec = timeout.subsec_nanos() as _;
-        // SAFETY: both pointers are to live locals of the types that the call expects, the count is one, and the kernel keeps neither.
-        // The descriptor is open for as long as `poll` is borrowed.
+        // SAFETY: both pointers are to live locals of the types that the call expects, the count is
+        // one, and the kernel keeps neither. The descriptor is open for as long as `poll` is
+        // borrowed.
         match unsafe { libc::ppoll(&mut descriptor, 1, &time, ptr::null()) } {
             -1 => Err(io::Error::last_os_error()),
             ready => Ok(ready > 0),

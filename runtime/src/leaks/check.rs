@@ -1,7 +1,8 @@
 //! The check at the end of a test: nobody is to be left.
 //!
-//! Tasks on their way out are waited for: those that are queued or run, however long, within reason; and those that are parked as long as
-//! was asked, since a timer may end them. Only where each one that is left is known to be leaked is there nothing to wait for.
+//! Tasks on their way out are waited for: those that are queued or run, however long, within
+//! reason; and those that are parked as long as was asked, since a timer may end them. Only where
+//! each one that is left is known to be leaked is there nothing to wait for.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -15,18 +16,22 @@ use crate::runtime::Runtime;
 use crate::scheduler::Scheduler;
 use crate::task::Id;
 
-/// How many times as long as for a parked task is waited for one that moves: it may be held up by whatever else the machine does.
+/// How many times as long as for a parked task is waited for one that moves: it may be held up by
+/// whatever else the machine does.
 const MOVING: u32 = 10;
 
-/// The longest pause between two looks. A look costs some microseconds; the first ones follow each other more closely.
+/// The longest pause between two looks. A look costs some microseconds; the first ones follow each
+/// other more closely.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl Runtime {
-    /// Fails if tasks are left, saying of each where it was spawned and what it waits for; for the end of a test.
+    /// Fails if tasks are left, saying of each where it was spawned and what it waits for; for the
+    /// end of a test.
     ///
-    /// Tasks that are about to end are waited for: up to `patience` while all that are left are parked, ten times as long while one runs or
-    /// is queued. It returns as soon as none is left, or all that are left are [leaked](crate::Handle::leaks). The clock is the system's,
-    /// also where that of the runtime is paused.
+    /// Tasks that are about to end are waited for: up to `patience` while all that are left are
+    /// parked, ten times as long while one runs or is queued. It returns as soon as none is left,
+    /// or all that are left are [leaked](crate::Handle::leaks). The clock is the system's, also
+    /// where that of the runtime is paused.
     ///
     /// [`#[runtime::test(leak_check)]`](macro@crate::test) does this when the body has returned.
     ///

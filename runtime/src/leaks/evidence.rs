@@ -1,14 +1,19 @@
-//! What follows from the notes of a trial: the largest set of parked tasks of which each can be woken only by tasks of the set.
+//! What follows from the notes of a trial: the largest set of parked tasks of which each can be
+//! woken only by tasks of the set.
 //!
-//! All that is known is of one moment. A task *holds* a handle if the handle was dropped in place, inside the memory of the task's future,
-//! and was there before. A task of the set may stay in it as long as
+//! All that is known is of one moment. A task *holds* a handle if the handle was dropped in place,
+//! inside the memory of the task's future, and was there before. A task of the set may stay in it
+//! as long as
 //!
-//! 1. every reference to it is accounted for: its own, ours, wakers that were noted, and handles that tasks of the set hold;
-//! 2. everything that a waker of it was left with can be reached by tasks of the set alone: a primitive all of whose handles they hold; one
-//!    that lies in the memory of such a task; the end of such a task; or what never happens.
+//! 1. every reference to it is accounted for: its own, ours, wakers that were noted, and handles
+//!    that tasks of the set hold;
+//! 2. everything that a waker of it was left with can be reached by tasks of the set alone: a
+//!    primitive all of whose handles they hold; one that lies in the memory of such a task; the end
+//!    of such a task; or what never happens.
 //!
-//! Who leaves the set takes with it those for whom that was true because of it, and so on, until it is true of all: the greatest fixpoint.
-//! Each handle and each waker is looked at once for each task that leaves, so that it takes time in proportion to the notes.
+//! Who leaves the set takes with it those for whom that was true because of it, and so on, until it
+//! is true of all: the greatest fixpoint. Each handle and each waker is looked at once for each
+//! task that leaves, so that it takes time in proportion to the notes.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
@@ -178,7 +183,8 @@ impl<'a> Court<'a> {
             leaving.extend(self.waiters.remove(&subject).unwrap_or_default());
             for held in std::mem::take(&mut self.files[subject].holds) {
                 match held {
-                    // One reference less is accounted for, so that the equation cannot hold any more.
+                    // One reference less is accounted for, so that the equation cannot hold any
+                    // more.
                     Held::Subject(other) => leaving.push(other),
                     Held::Primitive(primitive) => {
                         if let Some(primitive) = self.primitives.get_mut(&primitive) {
@@ -203,8 +209,9 @@ impl<'a> Court<'a> {
 }
 
 impl Primitive {
-    /// Whether subjects hold all its handles, of which there is at least one of each kind: the last one of a kind may be in the hands of
-    /// somebody who is just dropping it, and will wake those who wait.
+    /// Whether subjects hold all its handles, of which there is at least one of each kind: the last
+    /// one of a kind may be in the hands of somebody who is just dropping it, and will wake those
+    /// who wait.
     fn is_held(&self) -> bool {
         self.sides > 0
             && (0..self.sides).all(|side| {

@@ -1,10 +1,13 @@
-//! What the copy may ask of the system, as a program that the kernel runs before each system call: a seccomp filter in classic BPF.
+//! What the copy may ask of the system, as a program that the kernel runs before each system call:
+//! a seccomp filter in classic BPF.
 //!
-//! A call is *allowed*; or it does *nothing*, and says that it succeeded; or it is *refused*, as if the system had no more of what it asks for.
-//! What is not named here does nothing, nor does a call of x86-64's other convention. One for another architecture, by whose numbers something
-//! else is meant, is the end of the copy.
+//! A call is *allowed*; or it does *nothing*, and says that it succeeded; or it is *refused*, as if
+//! the system had no more of what it asks for. What is not named here does nothing, nor does a call
+//! of x86-64's other convention. One for another architecture, by whose numbers something else is
+//! meant, is the end of the copy.
 //!
-//! The program is a list of rules, one a call: each passes on to the next if the number is another's, and ends with a verdict otherwise.
+//! The program is a list of rules, one a call: each passes on to the next if the number is
+//! another's, and ends with a verdict otherwise.
 #![forbid(unsafe_code)]
 
 /// Where the words of `seccomp_data` are.
@@ -103,7 +106,8 @@ fn only_this_convention() -> [libc::sock_filter; 7] {
     ]
 }
 
-/// What is done about a call: instructions that end with a verdict. The number is loaded, and still is for the next rule.
+/// What is done about a call: instructions that end with a verdict. The number is loaded, and still
+/// is for the next rule.
 fn rule(call: libc::c_long, then: &[libc::sock_filter]) -> impl Iterator<Item = libc::sock_filter> {
     let number = unless_equal(call as u32, then.len() as u8);
     [number].into_iter().chain(then.iter().copied())

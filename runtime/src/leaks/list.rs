@@ -86,8 +86,8 @@ impl Leaks {
         self.tasks.is_empty()
     }
 
-    /// Why leaks may have been missed altogether: the system has no sandbox that is known here, or refuses it. Then only tasks for which
-    /// nobody at all holds a waker or a handle are listed.
+    /// Why leaks may have been missed altogether: the system has no sandbox that is known here, or
+    /// refuses it. Then only tasks for which nobody at all holds a waker or a handle are listed.
     ///
     /// ```
     /// # runtime::block_on(async {

@@ -1,4 +1,5 @@
-//! Where the system has no sandbox that is known here: there is no copy, and what only a trial could tell is not told.
+//! Where the system has no sandbox that is known here: there is no copy, and what only a trial
+//! could tell is not told.
 #![forbid(unsafe_code)]
 
 use std::convert::Infallible;

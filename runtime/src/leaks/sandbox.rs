@@ -1,19 +1,23 @@
-//! ⚠ A copy of the process in which code may run that must have no effect: `fork`, with nothing left that reaches out of its memory.
+//! ⚠ A copy of the process in which code may run that must have no effect: `fork`, with nothing
+//! left that reaches out of its memory.
 //!
-//! The copy has one thread, the one that called, and the memory of all as it was at one moment: the system stops each other thread of the
-//! process at its first write from then on until the copy is made. What the copy does to its memory nobody else sees. Before any foreign
-//! code runs there,
+//! The copy has one thread, the one that called, and the memory of all as it was at one moment: the
+//! system stops each other thread of the process at its first write from then on until the copy is
+//! made. What the copy does to its memory nobody else sees. Before any foreign code runs there,
 //!
 //! - all signals are blocked, and were before the copy was made;
 //! - memory that is shared with other processes is made inaccessible;
-//! - a seccomp filter (`filter.rs`) lets through what manages private memory, what waits, ends, or tells the time, and writes to the one pipe that leads
-//!   to the parent. Every other system call does nothing and says that it succeeded, so that destructors which close, delete or say goodbye
-//!   go on to their end; those that would make a thread or a process fail.
+//! - a seccomp filter (`filter.rs`) lets through what manages private memory, what waits, ends, or
+//!   tells the time, and writes to the one pipe that leads to the parent. Every other system call
+//!   does nothing and says that it succeeded, so that destructors which close, delete or say
+//!   goodbye go on to their end; those that would make a thread or a process fail.
 //!
-//! Whatever goes wrong there, such as a lock that some other thread held at the moment of the copy, or a crash, is the end of the copy alone:
-//! the parent waits with a deadline, and kills it. The copy dies with the thread that made it, too.
+//! Whatever goes wrong there, such as a lock that some other thread held at the moment of the copy,
+//! or a crash, is the end of the copy alone: the parent waits with a deadline, and kills it. The
+//! copy dies with the thread that made it, too.
 //!
-//! What others may notice: a SIGCHLD, and that descriptors which are closed meanwhile stay open until the copy has gone.
+//! What others may notice: a SIGCHLD, and that descriptors which are closed meanwhile stay open
+//! until the copy has gone.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -35,11 +39,13 @@ pub(crate) struct Inside(());
 pub(super) struct Copy {
     id: libc::pid_t,
     told: File,
-    /// The pipe has ended, and it is the only one that has the other end: it is gone, and its number may soon be another's.
+    /// The pipe has ended, and it is the only one that has the other end: it is gone, and its
+    /// number may soon be another's.
     gone: bool,
 }
 
-/// Makes a copy, and runs `prepare` there, which may still read files, and then, cut off, `act`. What they write [`Copy::hear`] hears.
+/// Makes a copy, and runs `prepare` there, which may still read files, and then, cut off, `act`.
+/// What they write [`Copy::hear`] hears.
 ///
 /// # Errors
 ///
@@ -50,8 +56,9 @@ pub(super) fn copy<P>(
 ) -> io::Result<Copy> {
     let (told, tell) = pipe()?;
     let before = block_signals()?;
-    // SAFETY: the child has this thread only. It calls what a forked child of a program with threads strictly may not, the allocator and
-    // std, but the C library's `fork` leaves the allocator in order, and other locks that are held now make it hang, no worse.
+    // SAFETY: the child has this thread only. It calls what a forked child of a program with
+    // threads strictly may not, the allocator and std, but the C library's `fork` leaves the
+    // allocator in order, and other locks that are held now make it hang, no worse.
     let id = unsafe { libc::fork() };
     if id == 0 {
         let _ = catch_unwind(AssertUnwindSafe(|| perform(tell, prepare, act)));
@@ -76,7 +83,8 @@ fn perform<P>(
     prepare: impl FnOnce(&File) -> io::Result<P>,
     act: impl FnOnce(P, &File, &Inside),
 ) {
-    // The panic hook stays what it is: some thread may be using it just now, which would have it locked here for ever.
+    // The panic hook stays what it is: some thread may be using it just now, which would have it
+    // locked here for ever.
     let prepared = prepare(&tell).and_then(|prepared| {
         close_shared_memory()?;
         cut_off(&tell)?;
@@ -88,7 +96,8 @@ fn perform<P>(
 }
 
 impl Copy {
-    /// Passes on what it says until it ends by itself, or has been silent for so long and is given up: `false`.
+    /// Passes on what it says until it ends by itself, or has been silent for so long and is given
+    /// up: `false`.
     pub(super) fn hear(
         mut self,
         patience: Duration,
@@ -141,7 +150,8 @@ impl Drop for Copy {
         if !self.gone && unsafe { libc::kill(self.id, libc::SIGKILL) } != 0 {
             return;
         }
-        // SAFETY: nothing is written to. Whoever waits for any child may have been faster, which is as well.
+        // SAFETY: nothing is written to. Whoever waits for any child may have been faster, which is
+        // as well.
         while unsafe { libc::waitpid(self.id, ptr::null_mut(), 0) } < 0
             && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
         {}
@@ -177,8 +187,8 @@ fn restore_signals(before: &libc::sigset_t) {
     unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, ptr::null_mut()) };
 }
 
-/// The contents of some stretches of this process' memory, initialised or not: it is the system that reads them. `goes_on` is called before
-/// each.
+/// The contents of some stretches of this process' memory, initialised or not: it is the system
+/// that reads them. `goes_on` is called before each.
 ///
 /// # Errors
 ///

@@ -17,14 +17,16 @@ use crate::task::visit::{self, Kept};
 use crate::task::{Header, WaitReason};
 use crate::time::clock;
 
-/// How long a copy may be silent: hundreds of times what it takes to make one, or to drop a future. It hangs, then, on a lock that another
-/// thread held.
+/// How long a copy may be silent: hundreds of times what it takes to make one, or to drop a future.
+/// It hangs, then, on a lock that another thread held.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How many trials there are at the most, until one comes to its end. Each that does not tells which task's future was to blame.
+/// How many trials there are at the most, until one comes to its end. Each that does not tells
+/// which task's future was to blame.
 const TRIALS: usize = 8;
 
-/// After how many tasks whose memory was read the copy says that it still lives. A guess: some milliseconds.
+/// After how many tasks whose memory was read the copy says that it still lives. A guess: some
+/// milliseconds.
 const SIGN_OF_LIFE: usize = 4096;
 
 /// One at a time: each holds references, which another would not account for.
@@ -65,7 +67,8 @@ fn may_be_leaked(task: &Header) -> bool {
     task.state.load().is_parked() && !matches!(reason, Some(WaitReason::Sleep | WaitReason::IoWait))
 }
 
-/// Whether the task is parked, and has no reference but its own and ours. One look at one word, so both hold at one moment, and for ever.
+/// Whether the task is parked, and has no reference but its own and ours. One look at one word, so
+/// both hold at one moment, and for ever.
 fn nobody_refers_to(task: &Header) -> bool {
     let state = task.state.load();
     state.is_parked() && state.refs() == 2
@@ -85,7 +88,8 @@ fn out_of_reach(candidates: &mut Vec<Kept>) -> io::Result<()> {
             retain(candidates, |task| leaked.contains(&task));
             return Ok(());
         }
-        // One that crashes the copy would do so again. One that waits for a lock may have met another thread there by chance.
+        // One that crashes the copy would do so again. One that waits for a lock may have met
+        // another thread there by chance.
         let last = transcript.parked.last().map(|&(task, _)| task);
         if last.is_some() && (ended || suspect == last) {
             retain(candidates, |task| Some(task) != last);

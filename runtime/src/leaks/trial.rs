@@ -1,10 +1,13 @@
 //! What is noted during a trial: each waker, and each handle, that goes with the future of a task.
 //!
-//! A trial takes place in a copy of the process (see [`super`]), so that here [`is_on`] is `false` for ever: one relaxed load of a word
-//! that nobody writes is all that it costs to ask. Where it is `true` there is one thread, and it drops futures. A handle that goes then
-//! notes that and does nothing else: it closes nothing and wakes nobody, so that all counts stay as they were at the moment of the copy.
+//! A trial takes place in a copy of the process (see [`super`]), so that here [`is_on`] is `false`
+//! for ever: one relaxed load of a word that nobody writes is all that it costs to ask. Where it is
+//! `true` there is one thread, and it drops futures. A handle that goes then notes that and does
+//! nothing else: it closes nothing and wakes nobody, so that all counts stay as they were at the
+//! moment of the copy.
 //!
-//! Hidden, for the crate `sync`. A primitive that does not ask is not wrong: tasks that wait for it are just never said to be leaked.
+//! Hidden, for the crate `sync`. A primitive that does not ask is not wrong: tasks that wait for it
+//! are just never said to be leaked.
 #![forbid(unsafe_code)]
 
 use std::mem;
@@ -113,7 +116,8 @@ pub(super) enum Note {
 /// **Go:** none.
 #[cold]
 pub fn waker(waker: &Waker, slot: usize, on: On) {
-    // A foreign waker may hold one of ours; that one is not accounted for, and its task is left alone.
+    // A foreign waker may hold one of ours; that one is not accounted for, and its task is left
+    // alone.
     if let Some(task) = task::address_of(waker) {
         note(Note::Waker { task, slot, on });
     }

@@ -1,6 +1,7 @@
 //! How the copy tells its parent what was noted: entries of seven words, in one stream.
 //!
-//! A transcript without its last entry is of a copy that did not come to its end; the last task that it began is to blame.
+//! A transcript without its last entry is of a copy that did not come to its end; the last task
+//! that it began is to blame.
 #![forbid(unsafe_code)]
 
 use super::evidence::Finding;
@@ -10,13 +11,15 @@ use crate::task::visit::Kept;
 const WORDS: usize = 7;
 const WORD: usize = 8;
 
-/// How far before what it points to a pointer may be found in a handle: an `Arc` points to its counts, the value comes after.
+/// How far before what it points to a pointer may be found in a handle: an `Arc` points to its
+/// counts, the value comes after.
 const COUNTS: usize = 64;
 
 /// One entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// The future of this candidate, which has so many references, is about to be dropped: the next subject.
+    /// The future of this candidate, which has so many references, is about to be dropped: the next
+    /// subject.
     Begins {
         task: usize,
         references: u64,
@@ -144,7 +147,8 @@ impl<'a> Notebook<'a> {
         Self { candidates, memory }
     }
 
-    /// What a note says that was taken while the future of `task`, which is this subject, was dropped.
+    /// What a note says that was taken while the future of `task`, which is this subject, was
+    /// dropped.
     pub(super) fn find(&self, task: usize, subject: usize, note: Note) -> Option<Finding> {
         match note {
             Note::Waker { task, slot, on } => Some(Finding::Waker { task, slot, on }),
@@ -154,7 +158,8 @@ impl<'a> Notebook<'a> {
                 size,
                 target,
             } => {
-                // What is dropped elsewhere, be it in another task's memory, was not in this one's hands.
+                // What is dropped elsewhere, be it in another task's memory, was not in this one's
+                // hands.
                 let holds = self.candidates[task].memory().contains(&place)
                     && self.was_there(task, place, size, target);
                 holds.then_some(Finding::Handle {

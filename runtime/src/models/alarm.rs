@@ -1,11 +1,15 @@
-//! The monitor's sleep against all who have to end it: [`Alarm`] itself, with [`Idle`] and [`Sleepers`], in the skeleton of the monitor's life.
+//! The monitor's sleep against all who have to end it: [`Alarm`] itself, with [`Idle`] and
+//! [`Sleepers`], in the skeleton of the monitor's life.
 //!
-//! Time is never over here. So a lost wake-up leaves the monitor asleep for ever, which loom reports.
+//! Time is never over here. So a lost wake-up leaves the monitor asleep for ever, which loom
+//! reports.
 //!
-//! Killed by: a `sleep` that does not ask whether anything moves, or not for the flag of `hurry`; its last exchange without Acquire where it
-//! fails; `wake` with a Relaxed look, `hurry` without its `wake`, its notification or its ordering; a `pause` that takes the flag down by a store, or
-//! Relaxed; a notification without the lock; `stop`, or the end of a sleep, without one. Not by Relaxed for the announcement of a sleep, since the fence in
-//! `is_quiet` does the same; nor for the exchange in `wake`, since loom's stand-in for the look before it is a fence, which releases.
+//! Killed by: a `sleep` that does not ask whether anything moves, or not for the flag of `hurry`;
+//! its last exchange without Acquire where it fails; `wake` with a Relaxed look, `hurry` without
+//! its `wake`, its notification or its ordering; a `pause` that takes the flag down by a store, or
+//! Relaxed; a notification without the lock; `stop`, or the end of a sleep, without one. Not by
+//! Relaxed for the announcement of a sleep, since the fence in `is_quiet` does the same; nor for
+//! the exchange in `wake`, since loom's stand-in for the look before it is a fence, which releases.
 
 use std::time::Duration;
 

@@ -1,10 +1,13 @@
-//! Signals against the listener who receives them: [`Pending`] itself, in the loop of `Signal::recv`. The pipe is an eventfd, which orders what is
-//! written before with what is read after, as a call of the system does.
+//! Signals against the listener who receives them: [`Pending`] itself, in the loop of
+//! `Signal::recv`. The pipe is an eventfd, which orders what is written before with what is read
+//! after, as a call of the system does.
 //!
-//! Each kind of signal is received after it came last, with all that was done before; a lost one leaves the listener waiting, which loom reports.
+//! Each kind of signal is received after it came last, with all that was done before; a lost one
+//! leaves the listener waiting, which loom reports.
 //!
-//! Killed by: `add` without Release; `take_lowest` without the Acquire of its exchange, with a store in its place, or with an exchange that clears
-//! all bits. Not by Relaxed for the first load of `take_lowest`, which ships; nor by a handler that rings also where another bit is set.
+//! Killed by: `add` without Release; `take_lowest` without the Acquire of its exchange, with a
+//! store in its place, or with an exchange that clears all bits. Not by Relaxed for the first load
+//! of `take_lowest`, which ships; nor by a handler that rings also where another bit is set.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -17,7 +20,8 @@ use crate::signal::for_models::Pending;
 struct Listener {
     pending: Pending,
     pipe: Event,
-    /// How often each of two signals was sent. Relaxed, and written by one thread each: it is the signal that makes it visible.
+    /// How often each of two signals was sent. Relaxed, and written by one thread each: it is the
+    /// signal that makes it visible.
     sent: [AtomicUsize; 2],
     /// The same, for the second sender of the first signal.
     also_sent: AtomicUsize,

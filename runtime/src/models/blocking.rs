@@ -1,13 +1,17 @@
-//! The pool of `spawn_blocking`: [`Pool`] itself, and threads that live as `run_jobs` has them live. Jobs against threads whose time is over,
-//! against each other, and against the end.
+//! The pool of `spawn_blocking`: [`Pool`] itself, and threads that live as `run_jobs` has them
+//! live. Jobs against threads whose time is over, against each other, and against the end.
 //!
-//! Each job that was taken in is run, unless the pool closes before; after the end every thread has been joined, and all counts are down. A job
-//! that nobody comes for leaves the model waiting, which loom reports.
+//! Each job that was taken in is run, unless the pool closes before; after the end every thread has
+//! been joined, and all counts are down. A job that nobody comes for leaves the model waiting,
+//! which loom reports.
 //!
-//! Killed by: a promise that `submit` does not note, or notes without taking the thread out of `idle`; one that a thread does not take, or whose
-//! coming a thread does not notice when its time is over; `serving` that an ending thread does not leave, leaves in another hold of the lock, or
-//! that a new one does not enter; `submit`, `close` or `thread_ends` that does not notify; a closed pool that takes jobs, or whose idle threads wait on; a job
-//! that comes back, or stays unfinished, where it must not. Not by Relaxed for `unfinished`: what rides on it is the paused clock's, see `stillness`.
+//! Killed by: a promise that `submit` does not note, or notes without taking the thread out of
+//! `idle`; one that a thread does not take, or whose coming a thread does not notice when its time
+//! is over; `serving` that an ending thread does not leave, leaves in another hold of the lock, or
+//! that a new one does not enter; `submit`, `close` or `thread_ends` that does not notify; a closed
+//! pool that takes jobs, or whose idle threads wait on; a job that comes back, or stays unfinished,
+//! where it must not. Not by Relaxed for `unfinished`: what rides on it is the paused clock's, see
+//! `stillness`.
 
 use std::io;
 use std::time::Duration;
@@ -131,7 +135,8 @@ fn a_promise_is_kept_by_one_of_two_whose_time_is_over() {
     });
 }
 
-/// A job comes from another thread while the pool closes: it is refused, or run, or leaves the line with the end.
+/// A job comes from another thread while the pool closes: it is refused, or run, or leaves the line
+/// with the end.
 #[test]
 fn a_job_that_meets_the_end_is_refused_or_run_or_dropped() {
     explore(3, || {

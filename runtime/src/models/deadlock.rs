@@ -1,8 +1,9 @@
-//! The verdict against wake-ups: sleepers that hand the only activity of the process to each other, or are handed it by a stranger who
-//! ends, are never all found asleep while it lives.
+//! The verdict against wake-ups: sleepers that hand the only activity of the process to each other,
+//! or are handed it by a stranger who ends, are never all found asleep while it lives.
 //!
-//! [`settled`] and [`Parker`] are the real ones; a look is what [`Slot::asleep`](crate::scheduler::Slot::asleep) does for each slot. The
-//! list of threads is a flag that the stranger's last act sets.
+//! [`settled`] and [`Parker`] are the real ones; a look is what
+//! [`Slot::asleep`](crate::scheduler::Slot::asleep) does for each slot. The list of threads is a
+//! flag that the stranger's last act sets.
 //!
 //! Killed by: `Parker::enter` without its release half.
 
@@ -57,7 +58,8 @@ impl World {
         let _ = self.sleepers[other].parker.unpark();
     }
 
-    /// A worker's life: whenever it is woken it hands the activity to the other, but for the last turn.
+    /// A worker's life: whenever it is woken it hands the activity to the other, but for the last
+    /// turn.
     fn live(&self, me: usize, turns: usize) {
         self.sleepers[me].parker.adopt();
         loop {

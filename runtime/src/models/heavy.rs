@@ -1,8 +1,9 @@
-//! Heavy tasks beside a full count: whoever fell asleep, or may have, when no further one was admitted, is not relied on; when there is room
-//! again somebody takes the next one. And no more are in a poll than may be.
+//! Heavy tasks beside a full count: whoever fell asleep, or may have, when no further one was
+//! admitted, is not relied on; when there is room again somebody takes the next one. And no more
+//! are in a poll than may be.
 //!
-//! [`Heavy`], [`Idle`] and [`Parker`] are the real ones. Mirrored are the worker's loop with nothing but heavy tasks, and the monitor, which takes a
-//! poll out of the count.
+//! [`Heavy`], [`Idle`] and [`Parker`] are the real ones. Mirrored are the worker's loop with
+//! nothing but heavy tasks, and the monitor, which takes a poll out of the count.
 
 use std::cell::Cell;
 

@@ -1,9 +1,10 @@
-//! Falling asleep against pushing: an element in a queue is never left while all workers sleep, and each that was announced finds a
-//! second worker where the first is busy.
+//! Falling asleep against pushing: an element in a queue is never left while all workers sleep, and
+//! each that was announced finds a second worker where the first is busy.
 //!
-//! [`Idle`], [`Parker`], [`RunQueue`] and [`Injector`] are the real ones. Round them is the skeleton of `worker/`: find, run, sleep, and
-//! nothing of tasks, timers and the monitor; the reactor is a lock and an eventfd. Where the monitor would repair something, the model
-//! does not. A lost wake-up leaves every thread blocked, which loom reports as a deadlock.
+//! [`Idle`], [`Parker`], [`RunQueue`] and [`Injector`] are the real ones. Round them is the
+//! skeleton of `worker/`: find, run, sleep, and nothing of tasks, timers and the monitor; the
+//! reactor is a lock and an eventfd. Where the monitor would repair something, the model does not.
+//! A lost wake-up leaves every thread blocked, which loom reports as a deadlock.
 
 use std::cell::Cell;
 
@@ -20,7 +21,8 @@ use crate::scheduler::injector::Injector;
 use crate::scheduler::parker::{Parker, Unpark};
 use crate::scheduler::run_queue::RunQueue;
 
-/// An item that returns only when item 1 has been run: the poll that never ends as long as nobody else helps.
+/// An item that returns only when item 1 has been run: the poll that never ends as long as nobody
+/// else helps.
 const WAITS_FOR_ANOTHER: usize = 0;
 /// What the other one waits for.
 const RELEASES: usize = 1;
@@ -268,8 +270,9 @@ fn a_push_finds_the_worker_awake_or_wakes_it() {
     });
 }
 
-/// One of two workers is stuck, so that whoever pushes while the other one is awake counts as a searcher for a moment, and finds nobody
-/// to wake. That moment must not be what the other pusher relies on.
+/// One of two workers is stuck, so that whoever pushes while the other one is awake counts as a
+/// searcher for a moment, and finds nobody to wake. That moment must not be what the other pusher
+/// relies on.
 #[test]
 fn two_who_push_at_once_do_not_rely_on_each_other() {
     explore(3, || {
@@ -302,7 +305,8 @@ fn a_finder_wakes_the_next() {
     explore(2, || {
         let pool = Pool::new(2, 2, false, 2);
         let workers = [0, 1].map(|i| Pool::start(&pool, i));
-        // The second push may see the worker that the first has woken, and leave it at that; and that worker then does not return.
+        // The second push may see the worker that the first has woken, and leave it at that; and
+        // that worker then does not return.
         pool.inject(WAITS_FOR_ANOTHER);
         pool.inject(RELEASES);
         for worker in workers {
@@ -366,7 +370,8 @@ fn a_surplus_worker_that_steps_down_leaves_the_work_to_one_who_is_awake() {
     });
 }
 
-/// The one that stays may be falling asleep at that moment, and the pusher may have relied on the search that the other gives up.
+/// The one that stays may be falling asleep at that moment, and the pusher may have relied on the
+/// search that the other gives up.
 #[test]
 fn a_worker_that_makes_way_leaves_its_tasks_to_one_who_is_awake() {
     explore(2, || {

@@ -1,7 +1,9 @@
-//! The turn of those who may move a paused clock: [`InTurn`] itself. Each worker says that it sleeps before it asks whether all do; however
-//! they come, one looks at a time, and the last look sees all of them.
+//! The turn of those who may move a paused clock: [`InTurn`] itself. Each worker says that it
+//! sleeps before it asks whether all do; however they come, one looks at a time, and the last look
+//! sees all of them.
 //!
-//! Killed by: the first exchange of `run` without its release half. Not without the acquire half: the exchange that follows has it, too.
+//! Killed by: the first exchange of `run` without its release half. Not without the acquire half:
+//! the exchange that follows has it, too.
 
 use loom::model::Builder;
 use loom::sync::Arc;
@@ -16,7 +18,8 @@ use crate::time::for_models::InTurn;
 struct World {
     turn: InTurn,
     asleep: Vec<AtomicBool>,
-    /// Whoever looks counts here, by a load and a store, which tells of two at a time and of one that does not see the other.
+    /// Whoever looks counts here, by a load and a store, which tells of two at a time and of one
+    /// that does not see the other.
     looks: AtomicUsize,
     looking: AtomicBool,
     /// Looks that found all asleep.

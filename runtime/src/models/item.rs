@@ -1,5 +1,5 @@
-//! What the models put into run queues: a number in a box of its own, in a cell of loom's, so that whoever takes an element without what its
-//! maker wrote is found.
+//! What the models put into run queues: a number in a box of its own, in a cell of loom's, so that
+//! whoever takes an element without what its maker wrote is found.
 
 use std::ptr::NonNull;
 

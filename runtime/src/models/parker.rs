@@ -1,10 +1,12 @@
-//! A worker's bed against those who wake it: [`Parker`] itself, with one sleeper and one or two who wake it.
+//! A worker's bed against those who wake it: [`Parker`] itself, with one sleeper and one or two who
+//! wake it.
 //!
-//! What was done before an `unpark` is seen after the sleep, also where the token was there before, or two came at once; a lost one is a
-//! deadlock, which loom reports. (That what the sleeper did before is seen by who finds it asleep is in `deadlock`.)
+//! What was done before an `unpark` is seen after the sleep, also where the token was there before,
+//! or two came at once; a lost one is a deadlock, which loom reports. (That what the sleeper did
+//! before is seen by who finds it asleep is in `deadlock`.)
 //!
-//! Killed by: `unpark` without Release; the exchanges that take a token, in `enter` and in `leave`, without Acquire; an `enter` that leaves the
-//! token; an `unpark` that does not wake.
+//! Killed by: `unpark` without Release; the exchanges that take a token, in `enter` and in `leave`,
+//! without Acquire; an `enter` that leaves the token; an `unpark` that does not wake.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -1,9 +1,10 @@
-//! Somebody sleeps in the reactor: a worker that has had the turn there and ends, and a monitor that only had a look, leave it to one that
-//! fell asleep meanwhile and did not get it.
+//! Somebody sleeps in the reactor: a worker that has had the turn there and ends, and a monitor
+//! that only had a look, leave it to one that fell asleep meanwhile and did not get it.
 //!
-//! [`Idle`] with its `hand_turn_on`, and [`Parker`], are the real ones. Mirrored are the sleep (`worker/sleep.rs`), the end
-//! (`worker/retire.rs`, `Scheduler::vacate`), and the reactor: a flag for the turn, an eventfd, and an event that only its holder sees.
-//! If it comes and nobody is there, every thread is blocked, which loom reports.
+//! [`Idle`] with its `hand_turn_on`, and [`Parker`], are the real ones. Mirrored are the sleep
+//! (`worker/sleep.rs`), the end (`worker/retire.rs`, `Scheduler::vacate`), and the reactor: a flag
+//! for the turn, an eventfd, and an event that only its holder sees. If it comes and nobody is
+//! there, every thread is blocked, which loom reports.
 
 use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use loom::sync::{Arc, Condvar, Mutex};

@@ -1,7 +1,8 @@
-//! The readiness record: events, clears, waits, drops of waiting futures, reuse by another user, close and shutdown, in every order.
+//! The readiness record: events, clears, waits, drops of waiting futures, reuse by another user,
+//! close and shutdown, in every order.
 //!
-//! The kernel is a counter of bytes: an event follows each byte that arrives, as an edge. A reader that finds no byte clears and waits.
-//! A lost wake-up shows as a deadlock, which loom reports.
+//! The kernel is a counter of bytes: an event follows each byte that arrives, as an edge. A reader
+//! that finds no byte clears and waits. A lost wake-up shows as a deadlock, which loom reports.
 
 use std::future::{Future, poll_fn};
 use std::sync::atomic::{AtomicUsize as StdAtomicUsize, Ordering::Relaxed};

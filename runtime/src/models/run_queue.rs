@@ -1,5 +1,5 @@
-//! The ring, the run-next slot and the injector against thieves: each element comes out once, in every order, also where the ring wraps
-//! and where it overflows.
+//! The ring, the run-next slot and the injector against thieves: each element comes out once, in
+//! every order, also where the ring wraps and where it overflows.
 //!
 //! Killed by: `replace_next` whose store is relaxed.
 

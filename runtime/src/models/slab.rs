@@ -1,7 +1,8 @@
 //! The slab itself, with chunks of 1 KiB so that two or three slots fill one.
 //!
-//! What is checked, beside the orderings of every link by loom's cells: a slot is handed out to one at a time, nothing is freed under
-//! somebody's hands (a released block reads as garbage, and a lost chunk is missed in the counts), and what is due is given back.
+//! What is checked, beside the orderings of every link by loom's cells: a slot is handed out to one
+//! at a time, nothing is freed under somebody's hands (a released block reads as garbage, and a
+//! lost chunk is missed in the counts), and what is due is given back.
 //!
 //! Killed by: a push to the returns without its release; a claim of them without its acquire.
 
@@ -86,7 +87,8 @@ fn join<const N: usize>(threads: [thread::JoinHandle<()>; N]) {
     }
 }
 
-/// What an abandoned slab keeps: itself, and a cell that whoever frees a slot looks at before, and that is written when it goes.
+/// What an abandoned slab keeps: itself, and a cell that whoever frees a slot looks at before, and
+/// that is written when it goes.
 struct Kept {
     slab: Slab<usize>,
     seen: UnsafeCell<()>,
@@ -154,7 +156,8 @@ fn remote_frees_against_the_owners_drain() {
     });
 }
 
-/// The owner goes round two full chunks that one other thread each empties: calls, claims and requests meet.
+/// The owner goes round two full chunks that one other thread each empties: calls, claims and
+/// requests meet.
 #[test]
 fn calls_against_requests() {
     model(|| {
@@ -175,7 +178,8 @@ fn calls_against_requests() {
     });
 }
 
-/// One other thread brings back all of a full chunk, slot by slot: the call for some, then the call for all, against the owner's answers.
+/// One other thread brings back all of a full chunk, slot by slot: the call for some, then the call
+/// for all, against the owner's answers.
 #[test]
 fn a_chunk_that_comes_back_slot_by_slot() {
     model(|| {
@@ -196,7 +200,8 @@ fn a_chunk_that_comes_back_slot_by_slot() {
     });
 }
 
-/// A free by the owner and one by another thread, of the two slots of a chunk that is full and not current.
+/// A free by the owner and one by another thread, of the two slots of a chunk that is full and not
+/// current.
 #[test]
 fn the_owners_free_against_anothers() {
     model(|| {
@@ -219,7 +224,8 @@ fn abandon_against_the_last_frees() {
     model(|| abandon(HALF));
 }
 
-/// The first of two chunks is one that its owner wants to be called to: a call may be under way when the end comes.
+/// The first of two chunks is one that its owner wants to be called to: a call may be under way
+/// when the end comes.
 #[test]
 fn abandon_against_a_call() {
     model(|| abandon(WHOLE));

@@ -1,9 +1,12 @@
-//! A thread inside `block_on` against those who wake it: [`Sleeper`] itself, in the loop of `block_on`.
+//! A thread inside `block_on` against those who wake it: [`Sleeper`] itself, in the loop of
+//! `block_on`.
 //!
-//! What a waker did before its call is seen by the poll that follows; a token that is there already is not lost, and counts for all who
-//! come before the sleeper takes it. A lost wake-up is a deadlock, which loom reports.
+//! What a waker did before its call is seen by the poll that follows; a token that is there already
+//! is not lost, and counts for all who come before the sleeper takes it. A lost wake-up is a
+//! deadlock, which loom reports.
 //!
-//! Killed by: `wake_by_ref` without its release half; the end of `sleep` without its acquire half. Not by `wake_by_ref` without the acquire half, which is for nobody.
+//! Killed by: `wake_by_ref` without its release half; the end of `sleep` without its acquire half.
+//! Not by `wake_by_ref` without the acquire half, which is for nobody.
 
 use std::panic::Location;
 use std::sync::Arc;

@@ -1,11 +1,16 @@
-//! A paused clock against whatever is still in motion: it moves when no task can run, and not before, whoever wakes one and whoever runs it.
+//! A paused clock against whatever is still in motion: it moves when no task can run, and not
+//! before, whoever wakes one and whoever runs it.
 //!
-//! What is asked and done is [`move_clock`] itself, with the real [`Timeline`], [`Idle`], [`Mark`], [`Injector`], [`Parker`] and [`Sleepers`].
-//! Mirrored are the worker's loop, without searching for others' tasks, and one timer, which fires once. A task that runs when the clock has
-//! moved although it was there before is a panic; a clock that never moves leaves all threads asleep, which loom reports.
+//! What is asked and done is [`move_clock`] itself, with the real [`Timeline`], [`Idle`], [`Mark`],
+//! [`Injector`], [`Parker`] and [`Sleepers`]. Mirrored are the worker's loop, without searching for
+//! others' tasks, and one timer, which fires once. A task that runs when the clock has moved
+//! although it was there before is a panic; a clock that never moves leaves all threads asleep,
+//! which loom reports.
 //!
-//! Killed by: one look instead of two; a look that reads a worker's polls before it asks whether the worker sleeps, that looks at the
-//! queues before the jobs, or that leaves out the polls or the jobs. Not by one that leaves out whether a poll has just begun: its worker has said before that it is awake.
+//! Killed by: one look instead of two; a look that reads a worker's polls before it asks whether
+//! the worker sleeps, that looks at the queues before the jobs, or that leaves out the polls or the
+//! jobs. Not by one that leaves out whether a poll has just begun: its worker has said before that
+//! it is awake.
 
 use std::cell::Cell;
 use std::panic::Location;
@@ -194,7 +199,8 @@ impl World {
         }
     }
 
-    /// Whoever asks may be held up after any question. With three workers loom would try for minutes before it came to where that matters.
+    /// Whoever asks may be held up after any question. With three workers loom would try for
+    /// minutes before it came to where that matters.
     fn held_up(&self, here: bool) {
         if here && self.workers.len() == 3 {
             thread::yield_now();
@@ -367,8 +373,9 @@ fn what_a_thread_in_block_on_wakes_is_run_before_the_clock_moves() {
     });
 }
 
-/// The third worker runs what the job has woken, and wakes another task, which the second one runs, that the job's end has woken; the first
-/// asks all the while. A look that is through with the second must not find the third asleep with an old count.
+/// The third worker runs what the job has woken, and wakes another task, which the second one runs,
+/// that the job's end has woken; the first asks all the while. A look that is through with the
+/// second must not find the third asleep with an old count.
 #[test]
 #[ignore = "takes more than the twenty seconds of a model; finds either wrong order within seconds"]
 fn a_task_that_moves_on_between_two_workers_is_not_overlooked() {

@@ -1,9 +1,11 @@
-//! Mark, take-over and return; and the end of a worker that nobody needs: however the monitor's looks, the ends of polls, pushes, sleeps and
-//! the shutdown fall, every element of a queue is run, and in the end the counts are right.
+//! Mark, take-over and return; and the end of a worker that nobody needs: however the monitor's
+//! looks, the ends of polls, pushes, sleeps and the shutdown fall, every element of a queue is run,
+//! and in the end the counts are right.
 //!
-//! [`Idle`], [`Mark`], [`Parker`], [`RunQueue`] and [`Injector`] are the real ones. Mirrored round them, in as few lines as will do, are the
-//! worker's loop (`worker/`), the monitor's look, and the reactor: a lock and an eventfd. As in the model of falling
-//! asleep, a lost wake-up leaves every thread blocked, which loom reports.
+//! [`Idle`], [`Mark`], [`Parker`], [`RunQueue`] and [`Injector`] are the real ones. Mirrored round
+//! them, in as few lines as will do, are the worker's loop (`worker/`), the monitor's look, and the
+//! reactor: a lock and an eventfd. As in the model of falling asleep, a lost wake-up leaves every
+//! thread blocked, which loom reports.
 
 use std::cell::Cell;
 
@@ -135,10 +137,12 @@ impl Pool {
         (0..self.workers.len()).for_each(|worker| self.unpark(worker));
     }
 
-    /// After all threads are through: nobody sleeps or searches, and those that have not ended are counted.
+    /// After all threads are through: nobody sleeps or searches, and those that have not ended are
+    /// counted.
     fn check(&self) {
         self.look_after_vacant();
-        // A mark that came when its worker was through with the last poll, and would have found it before its next sleep.
+        // A mark that came when its worker was through with the last poll, and would have found it
+        // before its next sleep.
         for slot in &self.workers {
             if slot.mark.is_stuck() && slot.mark.unstick() {
                 self.idle.add_running();
@@ -328,7 +332,8 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// One worker may run, and is in a poll that waits for what lies in its ring. Only the mark lets the other one take that.
+/// One worker may run, and is in a poll that waits for what lies in its ring. Only the mark lets
+/// the other one take that.
 #[test]
 fn what_lies_behind_a_stuck_poll_is_taken_over() {
     explore(1, || {
@@ -371,7 +376,8 @@ fn a_mark_that_comes_when_the_poll_is_over_is_found() {
     });
 }
 
-/// `max_procs` is 1: one of two workers ends, while something is pushed that either may have been relied on for.
+/// `max_procs` is 1: one of two workers ends, while something is pushed that either may have been
+/// relied on for.
 #[test]
 fn what_is_pushed_while_a_surplus_worker_ends_is_run() {
     explore(2, || {

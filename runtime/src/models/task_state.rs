@@ -1,11 +1,14 @@
-//! The task's word: wakes, polls, aborts, the handle's polls and drop, and the shutdown's cancel, in every order.
+//! The task's word: wakes, polls, aborts, the handle's polls and drop, and the shutdown's cancel,
+//! in every order.
 //!
-//! The word is the real one. Round it is what `runnable.rs`, `waker.rs` and `join.rs` do with it, function by function under the same
-//! names, on a task whose parts are loom cells: whoever touches future, output or join waker without the right to, or the task
-//! after its last reference is gone, is found. A wake that is lost leaves the task incomplete; a join waker that is lost is a deadlock,
-//! and one that is not dropped is a leak, both of which loom reports.
+//! The word is the real one. Round it is what `runnable.rs`, `waker.rs` and `join.rs` do with it,
+//! function by function under the same names, on a task whose parts are loom cells: whoever touches
+//! future, output or join waker without the right to, or the task after its last reference is gone,
+//! is found. A wake that is lost leaves the task incomplete; a join waker that is lost is a
+//! deadlock, and one that is not dropped is a leak, both of which loom reports.
 //!
-//! Killed by: `publish` relaxed. Not by `start_poll` without its release half, on which nothing rides.
+//! Killed by: `publish` relaxed. Not by `start_poll` without its release half, on which nothing
+//! rides.
 
 use std::future::poll_fn;
 use std::mem::ManuallyDrop;

@@ -1,8 +1,9 @@
-//! Arm × put off × change waker × cancel × drop × fire × shutdown of a timer: the code of `time::{entry, timers, wheel}` itself.
+//! Arm × put off × change waker × cancel × drop × fire × shutdown of a timer: the code of
+//! `time::{entry, timers, wheel}` itself.
 //!
-//! Checked in each: a timer that was not cancelled wakes its task exactly once, the task that polled last, and not before its time; a
-//! timer that was cancelled does not; no waker leaks; and nobody touches a node after it was given back (its drop claims the waker's
-//! cell).
+//! Checked in each: a timer that was not cancelled wakes its task exactly once, the task that
+//! polled last, and not before its time; a timer that was cancelled does not; no waker leaks; and
+//! nobody touches a node after it was given back (its drop claims the waker's cell).
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,8 +38,9 @@ impl Wake for Count {
 
 /// Makes loom try the orders in which a thread that fires is through before the owner looks.
 ///
-/// Loom remembers one last access of each atomic when it looks for orders to try, so that the firing thread's own load hides the
-/// owner's before it. The hint is relaxed: it makes an order likely and synchronises nothing.
+/// Loom remembers one last access of each atomic when it looks for orders to try, so that the
+/// firing thread's own load hides the owner's before it. The hint is relaxed: it makes an order
+/// likely and synchronises nothing.
 #[derive(Clone)]
 struct Hint(Arc<AtomicUsize>);
 
@@ -172,7 +174,8 @@ fn another_waker_against_fire() {
         let hint = Hint::new();
         let firing = hint.fire(timers, TICK);
         hint.look();
-        // What a poll by another task does: if this says `Armed` it returns `Pending`, and the new waker has to be woken.
+        // What a poll by another task does: if this says `Armed` it returns `Pending`, and the new
+        // waker has to be woken.
         let state = entry.as_mut().refresh(&new_waker);
         assert_eq!(firing.join().unwrap(), 1);
         assert_eq!(old.woken() + new.woken(), 1);
@@ -237,7 +240,8 @@ fn an_owner_about_to_sleep_learns_of_an_earlier_deadline() {
         let (_, waker) = Count::new();
         let sleeper = {
             let interrupts = interrupts.clone();
-            // What the owner does before it sleeps: reads the deadline; an interrupt that came before would not let it sleep.
+            // What the owner does before it sleeps: reads the deadline; an interrupt that came
+            // before would not let it sleep.
             thread::spawn(move || (timers.next_deadline(), interrupts.woken()))
         };
         let entry = armed(TICK, &waker, timers);

@@ -1,9 +1,10 @@
 //! The turn at the reactor, as the models have it.
 //!
-//! Not a mutex: loom blocks a `try_lock` that meets a lock on its way. And not a flag that is swapped up and stored down: whoever finds it up
-//! must not write it, and it must go down by an exchange, as std's mutex does both. Loom takes two stores of which neither happens before the
-//! other to come in any order, even where one of them belongs to an exchange that read what the other's thread had written before;
-//! so it would leave the turn taken by nobody.
+//! Not a mutex: loom blocks a `try_lock` that meets a lock on its way. And not a flag that is
+//! swapped up and stored down: whoever finds it up must not write it, and it must go down by an
+//! exchange, as std's mutex does both. Loom takes two stores of which neither happens before the
+//! other to come in any order, even where one of them belongs to an exchange that read what the
+//! other's thread had written before; so it would leave the turn taken by nobody.
 
 use loom::sync::atomic::{AtomicBool, Ordering::SeqCst};
 

@@ -1,8 +1,9 @@
-//! The hand-over of a slot's timers: a timer that comes while its owner ends, or is marked as stuck, is fired by somebody: by the owner,
-//! who is still there and told; or by the monitor, who is told.
+//! The hand-over of a slot's timers: a timer that comes while its owner ends, or is marked as
+//! stuck, is fired by somebody: by the owner, who is still there and told; or by the monitor, who
+//! is told.
 //!
-//! [`Vacancy`], [`Mark`], [`Timers`] and their entries are the real ones, called as `Scheduler::vacate`, `Worker::step_aside` and
-//! `Interrupt` do.
+//! [`Vacancy`], [`Mark`], [`Timers`] and their entries are the real ones, called as
+//! `Scheduler::vacate`, `Worker::step_aside` and `Interrupt` do.
 //!
 //! Killed by: `fill` without its fence. Not by its store relaxed: it is the fences that order.
 
@@ -103,8 +104,8 @@ fn a_timer_that_comes_while_the_owner_steps_aside_is_the_monitor_s() {
     });
 }
 
-/// It comes in between two owners: the second one has seen it or is told. That the monitor was told is not enough: it looks after a slot
-/// for as long as that is vacant.
+/// It comes in between two owners: the second one has seen it or is told. That the monitor was told
+/// is not enough: it looks after a slot for as long as that is vacant.
 #[test]
 fn a_timer_that_comes_while_another_owner_begins_is_somebody_s() {
     loom::model(|| {

@@ -1,9 +1,11 @@
 //! Waking the reactor: a wake that leaves the write to another one is served as well as that one.
 //!
-//! [`Woken`] is the real one. Mirrored are `Driver::wake` and `Turn::wait`; the eventfd is a flag under a lock, and what it tells of is
-//! work that is done beside it, as a push into the injector is, with no ordering of its own. A lost wake-up is a deadlock, which loom reports.
+//! [`Woken`] is the real one. Mirrored are `Driver::wake` and `Turn::wait`; the eventfd is a flag
+//! under a lock, and what it tells of is work that is done beside it, as a push into the injector
+//! is, with no ordering of its own. A lost wake-up is a deadlock, which loom reports.
 //!
-//! Killed by: `raise` without its release half; `lower` without its acquire half. Not by `raise` without the acquire half, which is for nobody.
+//! Killed by: `raise` without its release half; `lower` without its acquire half. Not by `raise`
+//! without the acquire half, which is for nobody.
 
 use loom::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use loom::sync::{Arc, Condvar, Mutex};

@@ -1,4 +1,5 @@
-//! ⚠ On how many CPUs the calling thread may run: its affinity mask, as `taskset` or a container's cpuset leave it.
+//! ⚠ On how many CPUs the calling thread may run: its affinity mask, as `taskset` or a container's
+//! cpuset leave it.
 //!
 //! Asked of the kernel, since the mask in `/proc/self/status` has bits for CPUs that are not there.
 
@@ -7,12 +8,14 @@ use std::num::NonZeroUsize;
 /// The number of CPUs; `None`: the system does not say.
 #[cfg(target_os = "linux")]
 pub(super) fn cpus() -> Option<NonZeroUsize> {
-    // The kernel refuses a mask that is too short for its CPUs. 1024 is glibc's fixed size; nobody has sixty thousand.
+    // The kernel refuses a mask that is too short for its CPUs. 1024 is glibc's fixed size; nobody
+    // has sixty thousand.
     let mut words = 1024 / 64;
     while words <= 1024 {
         let mut mask = vec![0_u64; words];
         let bytes = size_of_val(&*mask);
-        // SAFETY: the kernel writes at most `bytes` bytes, which is the size of the vector, and any bits are a `u64`.
+        // SAFETY: the kernel writes at most `bytes` bytes, which is the size of the vector, and any
+        // bits are a `u64`.
         let result = unsafe { libc::sched_getaffinity(0, bytes, mask.as_mut_ptr().cast()) };
         if result == 0 {
             let count: u32 = mask.iter().map(|word| word.count_ones()).sum();

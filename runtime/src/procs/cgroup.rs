@@ -1,14 +1,17 @@
 //! How much CPU time the cgroups of this process grant it, in CPUs.
 //!
-//! A cgroup may say "so many microseconds in each period"; so may any cgroup above it, and the strictest counts. Where that is written
-//! takes two files to find out: `/proc/self/cgroup` has the path of the process' cgroup in each hierarchy, `/proc/self/mountinfo` where
-//! each hierarchy is mounted, and which of its directories lies at that point. In version 2 there is one hierarchy, and the limit is in
-//! `cpu.max`; in version 1 it is that of the controller `cpu`, and the limit in `cpu.cfs_quota_us` and `cpu.cfs_period_us`. A hybrid system
-//! has both, and the controller is in one of them: both are looked at.
+//! A cgroup may say "so many microseconds in each period"; so may any cgroup above it, and the
+//! strictest counts. Where that is written takes two files to find out: `/proc/self/cgroup` has the
+//! path of the process' cgroup in each hierarchy, `/proc/self/mountinfo` where each hierarchy is
+//! mounted, and which of its directories lies at that point. In version 2 there is one hierarchy,
+//! and the limit is in `cpu.max`; in version 1 it is that of the controller `cpu`, and the limit in
+//! `cpu.cfs_quota_us` and `cpu.cfs_period_us`. A hybrid system has both, and the controller is in
+//! one of them: both are looked at.
 //!
-//! In a container with a cgroup namespace paths begin at the namespace's root, and what lies above begins with `/..`. What is not mounted
-//! cannot be seen, and does not count. Nor does anything that cannot be read or makes no sense: a program is better off with a worker
-//! too many than without a start.
+//! In a container with a cgroup namespace paths begin at the namespace's root, and what lies above
+//! begins with `/..`. What is not mounted cannot be seen, and does not count. Nor does anything
+//! that cannot be read or makes no sense: a program is better off with a worker too many than
+//! without a start.
 //!
 //! Everything is looked for below a root directory, so that tests can bring their own.
 #![forbid(unsafe_code)]
@@ -109,7 +112,8 @@ impl Quota {
 }
 
 impl Version {
-    /// The path of the process' cgroup, of a line `number:controllers:path`, if the line is about the hierarchy that matters.
+    /// The path of the process' cgroup, of a line `number:controllers:path`, if the line is about
+    /// the hierarchy that matters.
     fn path_in(self, line: &str) -> Option<&str> {
         let mut fields = line.splitn(3, ':');
         let (number, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
@@ -122,7 +126,8 @@ impl Version {
 }
 
 impl Mount {
-    /// Of a line of `mountinfo`: id, parent, device, root, mount point, options, more of them, `-`, type, source, the hierarchy's options.
+    /// Of a line of `mountinfo`: id, parent, device, root, mount point, options, more of them, `-`,
+    /// type, source, the hierarchy's options.
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split(' ');
         let (root, point) = (fields.nth(3)?, fields.next()?);
@@ -141,12 +146,14 @@ impl Mount {
     }
 }
 
-/// The way from `root` down to `path`, both paths of one hierarchy; `None` if it is not below, or nobody can tell.
+/// The way from `root` down to `path`, both paths of one hierarchy; `None` if it is not below, or
+/// nobody can tell.
 fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
     let (path_up, path) = above_namespace(path);
     let (root_up, root) = above_namespace(root);
     if root_up > path_up {
-        // The root is above the namespace, and how the directories between are called cannot be known: it counts alone.
+        // The root is above the namespace, and how the directories between are called cannot be
+        // known: it counts alone.
         return root.is_empty().then_some("");
     }
     if root_up < path_up {
@@ -156,7 +163,8 @@ fn below<'a>(path: &'a str, root: &str) -> Option<&'a str> {
     (below.is_empty() || below.starts_with('/')).then_some(below)
 }
 
-/// By how many levels a path begins above the root of the namespace, and the rest of it, without a slash at the end.
+/// By how many levels a path begins above the root of the namespace, and the rest of it, without a
+/// slash at the end.
 fn above_namespace(path: &str) -> (usize, &str) {
     let mut rest = path.trim_end_matches('/');
     let mut levels = 0;

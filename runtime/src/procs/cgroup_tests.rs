@@ -156,7 +156,8 @@ fn version_1_s_ancestors_count_too() {
 
 #[test]
 fn a_container_sees_its_own_directory_at_the_mount_point() {
-    // Version 1 without a namespace: the paths are the host's, and the mount begins at the container's cgroup.
+    // Version 1 without a namespace: the paths are the host's, and the mount begins at the
+    // container's cgroup.
     let root = Root::new(&[
         ("proc/self/cgroup", "3:cpu:/docker/abc/inner\n"),
         (
@@ -231,7 +232,8 @@ fn paths_above_the_namespace_are_compared_by_level() {
         ("/a/b", "/a/b", Some("")),
         ("/ab", "/a", None),
         ("/a", "/a/b", None),
-        // The mount begins two levels above the namespace: it is an ancestor, and all that can be known.
+        // The mount begins two levels above the namespace: it is an ancestor, and all that can be
+        // known.
         ("/x", "/../..", Some("")),
         ("/x", "/../other", None),
         ("/../x/y", "/../x", Some("/y")),

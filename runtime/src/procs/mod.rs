@@ -1,14 +1,17 @@
 //! How many workers there are if nobody says: as many as the process has CPUs.
 //!
-//! The environment's `RUNTIME_MAXPROCS` comes first. Else it is the smaller of two numbers: the CPUs on which the thread that builds the
-//! runtime may run ([`affinity`]), and the CPU time that the process' cgroups grant it, in CPUs ([`cgroup`]), rounded up, since rounding
-//! down would leave granted time unused.
+//! The environment's `RUNTIME_MAXPROCS` comes first. Else it is the smaller of two numbers: the
+//! CPUs on which the thread that builds the runtime may run ([`affinity`]), and the CPU time that
+//! the process' cgroups grant it, in CPUs ([`cgroup`]), rounded up, since rounding down would leave
+//! granted time unused.
 //!
-//! As in Go, the second is looked at again while the program runs, for a container can be given more or less: once a second at the most,
-//! by the monitor, and only while it is awake anyway. Whoever sets the number, by the environment, the builder or `set_max_procs`, has set
-//! it for good.
+//! As in Go, the second is looked at again while the program runs, for a container can be given
+//! more or less: once a second at the most, by the monitor, and only while it is awake anyway.
+//! Whoever sets the number, by the environment, the builder or `set_max_procs`, has set it for
+//! good.
 //!
-//! *Unlike Go*, where a quota below two CPUs counts as two: there the second serves the garbage collector.
+//! *Unlike Go*, where a quota below two CPUs counts as two: there the second serves the garbage
+//! collector.
 
 mod affinity;
 mod cgroup;
@@ -53,8 +56,8 @@ fn smallest(allowed: Option<NonZeroUsize>, granted: Option<NonZeroUsize>) -> usi
     cpus.map_or(1, NonZeroUsize::get).min(MAX_MAX_PROCS)
 }
 
-/// The number that the environment asks for, of the variable's value. An empty one asks for nothing: so service managers and container
-/// files say "not set".
+/// The number that the environment asks for, of the variable's value. An empty one asks for
+/// nothing: so service managers and container files say "not set".
 ///
 /// # Errors
 ///
@@ -109,7 +112,8 @@ mod tests {
         assert_eq!(smallest(n(10_000), None), MAX_MAX_PROCS);
     }
 
-    /// The quota is that of a directory tree; the affinity, which is that of the machine, must not be smaller.
+    /// The quota is that of a directory tree; the affinity, which is that of the machine, must not
+    /// be smaller.
     #[cfg(not(loom))]
     #[test]
     fn a_runtime_follows_its_limits_until_somebody_sets_the_number() {

@@ -1,15 +1,20 @@
 //! Workers that fight over a lock: one of them leaves the tasks to the other.
 //!
-//! Tasks that talk to each other over one channel do an operation in some ten nanoseconds on one core. On two cores each operation fetches
-//! the channel from the other one first, and finds its lock taken: four senders and four receivers take ten times as long. No scheduler can
-//! tell beforehand; but a lock can tell that it was taken ([`contended`]), and a worker, at each `maintain`, how much of its time went
-//! there. If that is a twentieth, and another worker is awake, this one hands over what waits in its ring, and sleeps. For [`HOLD`] nobody
-//! wakes a worker for the sake of a few short polls; then it is tried again, which costs one span between two `maintain`, some 50 µs.
+//! Tasks that talk to each other over one channel do an operation in some ten nanoseconds on one
+//! core. On two cores each operation fetches the channel from the other one first, and finds its
+//! lock taken: four senders and four receivers take ten times as long. No scheduler can tell
+//! beforehand; but a lock can tell that it was taken ([`contended`]), and a worker, at each
+//! `maintain`, how much of its time went there. If that is a twentieth, and another worker is
+//! awake, this one hands over what waits in its ring, and sleeps. For [`HOLD`] nobody wakes a
+//! worker for the sake of a few short polls; then it is tried again, which costs one span between
+//! two `maintain`, some 50 µs.
 //!
-//! Tasks that have nothing to do with each other fight over nothing, so that they spread over all cores.
+//! Tasks that have nothing to do with each other fight over nothing, so that they spread over all
+//! cores.
 //!
-//! Rejected: *waking nobody while polls are short*, which is blind to tasks that could run side by side; and *comparing the polls a second
-//! of one and two workers*, which says little, since a poll is one operation or a hundred.
+//! Rejected: *waking nobody while polls are short*, which is blind to tasks that could run side by
+//! side; and *comparing the polls a second of one and two workers*, which says little, since a poll
+//! is one operation or a hundred.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -19,21 +24,25 @@ use std::time::Duration;
 /// How long one worker is left alone after another one has made way for it.
 const HOLD: Duration = Duration::from_millis(50);
 
-/// What a lock that is found taken costs, in nanoseconds: the line comes from the other core, often twice. An estimate from below.
+/// What a lock that is found taken costs, in nanoseconds: the line comes from the other core, often
+/// twice. An estimate from below.
 const FIGHT: u64 = 100;
 
-/// A worker makes way if the fights took more than one part in this many of its time: one fight in two microseconds. Each comes with as
-/// many lines that have to be fetched without one. Tasks that share a channel and have a microsecond of work each fight far less.
+/// A worker makes way if the fights took more than one part in this many of its time: one fight in
+/// two microseconds. Each comes with as many lines that have to be fetched without one. Tasks that
+/// share a channel and have a microsecond of work each fight far less.
 const PART: u64 = 20;
 
 thread_local! {
     static FIGHTS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Tells the scheduler that the calling thread found a lock taken by another core and waited for it.
+/// Tells the scheduler that the calling thread found a lock taken by another core and waited for
+/// it.
 ///
-/// For locks that are held for some nanoseconds inside an operation, such as a channel's. A worker that spends much of its time on this
-/// leaves its tasks to another one. Costs one addition to a thread-local; outside a runtime it does nothing.
+/// For locks that are held for some nanoseconds inside an operation, such as a channel's. A worker
+/// that spends much of its time on this leaves its tasks to another one. Costs one addition to a
+/// thread-local; outside a runtime it does nothing.
 ///
 /// ```
 /// use std::sync::{Mutex, MutexGuard};

@@ -1,9 +1,11 @@
 //! ⚠ Which runtime, worker and task the calling thread is in.
 //!
-//! Two kinds of thread know a runtime: its workers, and threads that entered it (`Handle::enter`, `block_on`, jobs of the blocking pool).
-//! A worker's thread-local is a plain pointer, since every spawn and wake reads it; an entered thread owns a count on the scheduler, so
-//! that a forgotten guard leaves nothing dangling. A guard may also outlive the worker that it was made on, in a thread-local of the same
-//! thread: it knows no worker, but only whether there was one to be seen, and [`HOME`] knows which, while there is one.
+//! Two kinds of thread know a runtime: its workers, and threads that entered it (`Handle::enter`,
+//! `block_on`, jobs of the blocking pool). A worker's thread-local is a plain pointer, since every
+//! spawn and wake reads it; an entered thread owns a count on the scheduler, so that a forgotten
+//! guard leaves nothing dangling. A guard may also outlive the worker that it was made on, in a
+//! thread-local of the same thread: it knows no worker, but only whether there was one to be seen,
+//! and [`HOME`] knows which, while there is one.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -30,7 +32,8 @@ thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Runs the worker's loop with the worker as the thread's current one. Called once a thread, which has entered no runtime.
+/// Runs the worker's loop with the worker as the thread's current one. Called once a thread, which
+/// has entered no runtime.
 pub(crate) fn with_worker_set<R>(worker: &Worker, f: impl FnOnce() -> R) -> R {
     let _unset = SetWorker::new(worker);
     f()
@@ -53,8 +56,8 @@ impl Drop for SetWorker<'_> {
     }
 }
 
-/// A worker's poll is over, and with it every guard that was made in it, though it may have been forgotten or put away: the next task
-/// finds itself in its own runtime.
+/// A worker's poll is over, and with it every guard that was made in it, though it may have been
+/// forgotten or put away: the next task finds itself in its own runtime.
 #[inline]
 pub(crate) fn leave_forgotten() {
     if DEPTH.get() != 0 {
@@ -73,16 +76,19 @@ fn leave_all() {
 /// The worker that the calling thread is, if any.
 #[inline]
 pub(crate) fn with_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
-    // During the destruction of a thread's locals there is no worker any more; the locals here have no destructor, so they stay usable.
+    // During the destruction of a thread's locals there is no worker any more; the locals here have
+    // no destructor, so they stay usable.
     let worker = WORKER.get();
-    // SAFETY: `with_worker_set` borrows the worker for as long as `HOME` is set, for this thread alone, and this pointer is that of `HOME`
-    // or null: it is set together with it, and only ever copied from there.
+    // SAFETY: `with_worker_set` borrows the worker for as long as `HOME` is set, for this thread
+    // alone, and this pointer is that of `HOME` or null: it is set together with it, and only ever
+    // copied from there.
     f(unsafe { worker.as_ref() })
 }
 
 /// The same, whatever runtime the thread has entered.
 pub(crate) fn with_own_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
-    // SAFETY: `with_worker_set` borrows the worker for as long as the pointer is set, and it is set for this thread alone.
+    // SAFETY: `with_worker_set` borrows the worker for as long as the pointer is set, and it is set
+    // for this thread alone.
     f(unsafe { HOME.get().as_ref() })
 }
 
@@ -140,7 +146,8 @@ pub(crate) fn enter_block_on(sleeper: &Sleeper) -> BlockOnGuard<'_> {
     guard
 }
 
-/// Puts the outer `block_on` back. Never forgotten, since it does not leave the function that makes it.
+/// Puts the outer `block_on` back. Never forgotten, since it does not leave the function that makes
+/// it.
 #[derive(Debug)]
 pub(crate) struct BlockOnGuard<'a>(*const Sleeper, PhantomData<&'a Sleeper>);
 
@@ -212,7 +219,8 @@ pub(crate) fn enter(scheduler: Arc<Scheduler>) -> Entered {
     if foreign {
         WORKER.set(ptr::null());
     }
-    // While the thread's locals are destroyed there is no current runtime any more; a runtime may still be dropped there.
+    // While the thread's locals are destroyed there is no current runtime any more; a runtime may
+    // still be dropped there.
     let before = ENTERED.try_with(|entered| entered.replace(Some(scheduler)));
     let depth = DEPTH.get() + 1;
     DEPTH.set(depth);
@@ -226,8 +234,9 @@ pub(crate) fn enter(scheduler: Arc<Scheduler>) -> Entered {
 
 /// Puts the previous scheduler back.
 ///
-/// One that is dropped before those that were made after it ends them as well: they find the thread less deep than they are, and leave it
-/// alone. So guards dropped in the wrong order, or forgotten, leave no runtime behind that nobody is in.
+/// One that is dropped before those that were made after it ends them as well: they find the thread
+/// less deep than they are, and leave it alone. So guards dropped in the wrong order, or forgotten,
+/// leave no runtime behind that nobody is in.
 #[must_use = "the runtime is current only until the guard is dropped"]
 pub(crate) struct Entered {
     /// From one.

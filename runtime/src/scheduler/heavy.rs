@@ -1,23 +1,29 @@
-//! The queues of tasks that hold a worker up, time and again, and how many of those that compute may be in a poll at once.
+//! The queues of tasks that hold a worker up, time and again, and how many of those that compute
+//! may be in a poll at once.
 //!
-//! A task whose poll was long is expected to be long again; so it waits here, and whoever takes it steps aside first (`worker::heavy`).
-//! Each such poll needs a thread of its own, and what another thread is good for depends on what the poll does:
+//! A task whose poll was long is expected to be long again; so it waits here, and whoever takes it
+//! steps aside first (`worker::heavy`). Each such poll needs a thread of its own, and what another
+//! thread is good for depends on what the poll does:
 //!
 //! - one that **blocks** needs no CPU: it is taken at once, whatever else goes on;
-//! - one that **computes** gains nothing from a thread if all CPUs compute already. As many as `max_procs` are *admitted*; the others wait
-//!   for one of these to end.
+//! - one that **computes** gains nothing from a thread if all CPUs compute already. As many as
+//!   `max_procs` are *admitted*; the others wait for one of these to end.
 //!
-//! What it did last is what a task is taken to do next. If that was wrong the monitor sees the thread block, and takes the poll out of the
-//! count. It does the same when a poll has computed for ten time slices, for nobody knows whether it ever ends. So with polls of `L` slices
-//! there are some `L / 10` threads a worker; and with any number of tasks that compute for ever all others still get their turn, while the
-//! number of threads grows with the square root of time, since each one has to compete for its ten slices.
+//! What it did last is what a task is taken to do next. If that was wrong the monitor sees the
+//! thread block, and takes the poll out of the count. It does the same when a poll has computed for
+//! ten time slices, for nobody knows whether it ever ends. So with polls of `L` slices there are
+//! some `L / 10` threads a worker; and with any number of tasks that compute for ever all others
+//! still get their turn, while the number of threads grows with the square root of time, since each
+//! one has to compete for its ten slices.
 //!
-//! *No task is forgotten.* A task waits beside a full count, so that [`has_work`](Heavy::has_work) denies it: workers may fall asleep.
-//! Whoever makes room afterwards looks: a worker goes on to find its next task, and looks again after the fence in its `fall_asleep`; the
-//! monitor looks for work at the end of each round. The count goes up before the queue is looked at, by an exchange, and down again if that
-//! was in vain; then the same worker looks again before it sleeps.
+//! *No task is forgotten.* A task waits beside a full count, so that [`has_work`](Heavy::has_work)
+//! denies it: workers may fall asleep. Whoever makes room afterwards looks: a worker goes on to
+//! find its next task, and looks again after the fence in its `fall_asleep`; the monitor looks for
+//! work at the end of each round. The count goes up before the queue is looked at, by an exchange,
+//! and down again if that was in vain; then the same worker looks again before it sleeps.
 //!
-//! *Rejected*: as many at a time as there are CPUs, whatever they do: those that block would wait for each other.
+//! *Rejected*: as many at a time as there are CPUs, whatever they do: those that block would wait
+//! for each other.
 #![forbid(unsafe_code)]
 
 use super::injector::Injector;
@@ -84,7 +90,8 @@ impl<T> Heavy<T> {
         self.admitted.fetch_update(SeqCst, SeqCst, room).is_ok()
     }
 
-    /// A poll that was admitted counts no more. The caller looks for work afterwards, or has somebody look.
+    /// A poll that was admitted counts no more. The caller looks for work afterwards, or has
+    /// somebody look.
     pub(crate) fn release(&self) {
         // SeqCst: before the look at the queue, which a fence separates from this; see the module.
         self.admitted.fetch_sub(1, SeqCst);

@@ -1,16 +1,22 @@
-//! Who sleeps, who searches, and whom to wake. The protocol and its proof are in `README.md` beside this file.
+//! Who sleeps, who searches, and whom to wake. The protocol and its proof are in `README.md` beside
+//! this file.
 //!
-//! Workers are awake, asleep, or stuck in a poll that does not return. At most `max_procs` are meant to be awake at a time; there may be
-//! more threads than that, because each stuck one is replaced.
+//! Workers are awake, asleep, or stuck in a poll that does not return. At most `max_procs` are
+//! meant to be awake at a time; there may be more threads than that, because each stuck one is
+//! replaced.
 //!
 //! Invariants:
 //!
-//! 1. A worker whose bit is set in `sleeping` is about to sleep or sleeps, and has looked, or will look, at every queue after setting it.
-//! 2. Whoever clears the bit owes the worker a token ([`Parker::unpark`](super::parker::Parker)), or is the worker itself.
-//! 3. `searching` counts the workers that look for work without having any, and those that were woken to do so.
-//! 4. `running` counts the workers that are awake and not stuck. It goes down after the bit is set, and up when the bit is cleared. A mark
-//!    as stuck may come when the poll has just ended and its worker sleeps already; then it is one less until that worker has noticed, and
-//!    may be negative. Too low a count wakes somebody for nothing; too high a one would lose a wake-up.
+//! 1. A worker whose bit is set in `sleeping` is about to sleep or sleeps, and has looked, or will
+//!    look, at every queue after setting it.
+//! 2. Whoever clears the bit owes the worker a token ([`Parker::unpark`](super::parker::Parker)),
+//!    or is the worker itself.
+//! 3. `searching` counts the workers that look for work without having any, and those that were
+//!    woken to do so.
+//! 4. `running` counts the workers that are awake and not stuck. It goes down after the bit is set,
+//!    and up when the bit is cleared. A mark as stuck may come when the poll has just ended and its
+//!    worker sleeps already; then it is one less until that worker has noticed, and may be
+//!    negative. Too low a count wakes somebody for nothing; too high a one would lose a wake-up.
 #![forbid(unsafe_code)]
 
 use crossbeam_utils::CachePadded;
@@ -34,11 +40,13 @@ struct Counts {
     /// See invariant 4.
     running: AtomicIsize,
     searching: AtomicUsize,
-    /// Workers that have a thread and are not stuck, awake or asleep. Like `running`, it may be too low for a moment.
+    /// Workers that have a thread and are not stuck, awake or asleep. Like `running`, it may be too
+    /// low for a moment.
     present: AtomicIsize,
     /// How many are to run at a time.
     max_procs: AtomicUsize,
-    /// The same, or for a moment more: the monitor has seen workers block, and expects the next ones to. Never less for good.
+    /// The same, or for a moment more: the monitor has seen workers block, and expects the next
+    /// ones to. Never less for good.
     limit: AtomicUsize,
 }
 
@@ -121,8 +129,9 @@ impl Idle {
                 return Notify::Worker(worker);
             }
             self.counts.searching.fetch_sub(1, SeqCst);
-            // While it was up nobody searched, but other pushers believed so; and a worker whose bit was not there yet may have looked
-            // at the queues before their pushes. Pairs with the fence in `fall_asleep`: such a worker's bit is seen now.
+            // While it was up nobody searched, but other pushers believed so; and a worker whose
+            // bit was not there yet may have looked at the queues before their pushes. Pairs with
+            // the fence in `fall_asleep`: such a worker's bit is seen now.
             fence(SeqCst);
             if !self.has_sleeper() {
                 break;
@@ -161,7 +170,8 @@ impl Idle {
         None
     }
 
-    /// Announces that a worker is about to sleep. It must look at every queue afterwards, before it sleeps (invariant 1).
+    /// Announces that a worker is about to sleep. It must look at every queue afterwards, before it
+    /// sleeps (invariant 1).
     pub(crate) fn fall_asleep(&self, worker: usize, searching: bool) {
         self.set(worker);
         self.counts.running.fetch_sub(1, SeqCst);
@@ -169,12 +179,14 @@ impl Idle {
             // After the bit: a pusher that sees nobody searching finds the sleeper.
             self.counts.searching.fetch_sub(1, SeqCst);
         }
-        // Pairs with the fence in `worker_to_notify`, and with the one in `is_quiet` for the turn at the reactor (`hand_turn_on`).
+        // Pairs with the fence in `worker_to_notify`, and with the one in `is_quiet` for the turn
+        // at the reactor (`hand_turn_on`).
         fence(SeqCst);
     }
 
-    /// A worker goes to sleep if more than `enough`, which is 1 at least, are awake. It must have given away what it had. It need not look
-    /// at the queues again: the others are awake, and will before they sleep.
+    /// A worker goes to sleep if more than `enough`, which is 1 at least, are awake. It must have
+    /// given away what it had. It need not look at the queues again: the others are awake, and will
+    /// before they sleep.
     pub(crate) fn step_down(&self, worker: usize, enough: usize) -> StepDown {
         self.set(worker);
         let surplus = self
@@ -197,8 +209,9 @@ impl Idle {
         StepDown::Search
     }
 
-    /// The worker is awake without having been chosen: time was up, or it found something when it looked again. `false`: it was
-    /// chosen meanwhile; it counts as searching, and a token is on its way, which the worker has to consume.
+    /// The worker is awake without having been chosen: time was up, or it found something when it
+    /// looked again. `false`: it was chosen meanwhile; it counts as searching, and a token is on
+    /// its way, which the worker has to consume.
     #[must_use]
     pub(crate) fn wake_up(&self, worker: usize) -> bool {
         self.clear(worker)
@@ -239,8 +252,9 @@ impl Idle {
         self.counts.present.load(Relaxed) > signed(self.counts.max_procs.load(Relaxed))
     }
 
-    /// A worker that is awake is about to end, if there is one too many. It has nothing in its queue, and for `Look` it must look at all
-    /// others once more, as one that falls asleep does: if it finds something it [comes back](Self::unretire).
+    /// A worker that is awake is about to end, if there is one too many. It has nothing in its
+    /// queue, and for `Look` it must look at all others once more, as one that falls asleep does:
+    /// if it finds something it [comes back](Self::unretire).
     pub(crate) fn retire(&self, searching: bool) -> Retire {
         let max_procs = signed(self.counts.max_procs.load(SeqCst));
         let surplus = self
@@ -327,18 +341,22 @@ impl Idle {
         usize::try_from(self.counts.present.load(Relaxed)).unwrap_or(0)
     }
 
-    /// Whether nobody is awake, asked by the monitor after it announced that it will sleep, or gave up its turn at the reactor.
+    /// Whether nobody is awake, asked by the monitor after it announced that it will sleep, or gave
+    /// up its turn at the reactor.
     pub(crate) fn is_quiet(&self) -> bool {
-        // Pairs with `Monitor::wake`, which a worker calls after it was counted: one of the two sees the other.
+        // Pairs with `Monitor::wake`, which a worker calls after it was counted: one of the two
+        // sees the other.
         fence(SeqCst);
         self.running() == 0
     }
 
-    /// The caller has had the turn at the reactor, and will not sleep there: whom to wake, if everybody sleeps. One that fell asleep
-    /// meanwhile did not get the turn, and sleeps on its futex; woken, it finds nothing, and goes to sleep in the reactor.
+    /// The caller has had the turn at the reactor, and will not sleep there: whom to wake, if
+    /// everybody sleeps. One that fell asleep meanwhile did not get the turn, and sleeps on its
+    /// futex; woken, it finds nothing, and goes to sleep in the reactor.
     ///
-    /// `is_quiet` fences between our giving the turn up and the look at the count; `fall_asleep` between the count and the try for the
-    /// turn: either that worker gets the turn, or we see it asleep.
+    /// `is_quiet` fences between our giving the turn up and the look at the count; `fall_asleep`
+    /// between the count and the try for the turn: either that worker gets the turn, or we see it
+    /// asleep.
     pub(crate) fn hand_turn_on(&self, prefer_not: impl Fn(usize) -> bool) -> Notify {
         if self.is_quiet() {
             self.worker_to_notify(prefer_not)
@@ -370,8 +388,9 @@ impl Idle {
         self.counts.limit.load(Relaxed)
     }
 
-    /// Lets more be awake than `max_procs` for a moment, or no more again. Called by the monitor alone, at each look: should it undo what
-    /// [`set_max_procs`](Self::set_max_procs) has set in between, the next look, which that calls for, puts it right.
+    /// Lets more be awake than `max_procs` for a moment, or no more again. Called by the monitor
+    /// alone, at each look: should it undo what [`set_max_procs`](Self::set_max_procs) has set in
+    /// between, the next look, which that calls for, puts it right.
     pub(crate) fn set_limit(&self, n: usize) {
         if self.limit() != n {
             self.counts.limit.store(n, SeqCst);

@@ -1,9 +1,11 @@
-//! The queue that all workers share: tasks from outside the runtime, and what overflowed a worker's ring.
+//! The queue that all workers share: tasks from outside the runtime, and what overflowed a worker's
+//! ring.
 //!
-//! A mutex, as in Go (`sched.runq`), but not Go's linked list through the tasks: that touches every task when it is queued and again when
-//! it is taken out, each time a cache miss that waits for the one before. Here blocks of pointers are moved; a ring's overflow comes as a
-//! block of its own and goes into the queue as it is. `len` can be read without the lock, so that the usual answer, "nothing there",
-//! costs one load.
+//! A mutex, as in Go (`sched.runq`), but not Go's linked list through the tasks: that touches every
+//! task when it is queued and again when it is taken out, each time a cache miss that waits for the
+//! one before. Here blocks of pointers are moved; a ring's overflow comes as a block of its own and
+//! goes into the queue as it is. `len` can be read without the lock, so that the usual answer,
+//! "nothing there", costs one load.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -22,7 +24,8 @@ use crate::task::Runnable;
 const KEPT: usize = 4096;
 
 /// See the module.
-// Two cache lines, as the hardware fetches pairs: its neighbours in the scheduler are read at each spawn.
+// Two cache lines, as the hardware fetches pairs: its neighbours in the scheduler are read at each
+// spawn.
 #[repr(align(128))]
 pub(crate) struct Injector<T = Runnable> {
     list: Mutex<List<T>>,
@@ -30,8 +33,8 @@ pub(crate) struct Injector<T = Runnable> {
     len: AtomicUsize,
 }
 
-/// Oldest first: `front`, the blocks, `back`. The two ends keep their room, so that tasks which come one by one allocate nothing. Before
-/// them all come those that are urgent.
+/// Oldest first: `front`, the blocks, `back`. The two ends keep their room, so that tasks which
+/// come one by one allocate nothing. Before them all come those that are urgent.
 struct List<T> {
     urgent: VecDeque<T>,
     front: VecDeque<T>,
@@ -68,8 +71,9 @@ impl<T> Injector<T> {
 
     /// Puts a task before all others, but behind those that came here so before.
     ///
-    /// For what the monitor delivers in place of workers that are in long polls: each of them would have run it next, and in this queue
-    /// may be a hundred tasks as long. It delivers nothing while some worker makes short polls, so that the others' turn comes.
+    /// For what the monitor delivers in place of workers that are in long polls: each of them would
+    /// have run it next, and in this queue may be a hundred tasks as long. It delivers nothing
+    /// while some worker makes short polls, so that the others' turn comes.
     pub(crate) fn push_urgent(&self, task: T) -> Result<(), T> {
         let mut list = self.lock();
         if list.closed {
@@ -80,7 +84,8 @@ impl<T> Injector<T> {
         Ok(())
     }
 
-    /// Appends tasks, under one lock. If the queue is closed they are dropped, which only drops references.
+    /// Appends tasks, under one lock. If the queue is closed they are dropped, which only drops
+    /// references.
     pub(crate) fn push_batch(&self, tasks: Vec<T>) {
         let n = tasks.len();
         let mut list = self.lock();

@@ -1,18 +1,22 @@
-//! ⚠ What the scheduler asks of the kernel's: how much CPU time a thread has had, and how long one may run before another takes over.
+//! ⚠ What the scheduler asks of the kernel's: how much CPU time a thread has had, and how long one
+//! may run before another takes over.
 //!
-//! **CPU time** tells a thread that computes from one that blocks: the clock of one that waits for a lock, a descriptor or a sleep stands.
-//! So does that of a thread which waits for a CPU; the two are told apart by its state, see [`threads`](super::threads::waits).
+//! **CPU time** tells a thread that computes from one that blocks: the clock of one that waits for
+//! a lock, a descriptor or a sleep stands. So does that of a thread which waits for a CPU; the two
+//! are told apart by its state, see [`threads`](super::threads::waits).
 //!
-//! **Slices.** A spare that takes the place of a stuck worker needs a CPU, and where the stuck one spins there may be none: with more spinning threads
-//! than CPUs each waits for the others' slices, some milliseconds each, and so do the timers. Linux (from 6.12) lets a thread that wakes
-//! run at once if its slice is shorter than that of the one that runs, within what is its fair share. So the monitor gives stuck workers
-//! the longest slice there is, which they keep in the order of a hundred milliseconds anyway, and itself the shortest.
+//! **Slices.** A spare that takes the place of a stuck worker needs a CPU, and where the stuck one
+//! spins there may be none: with more spinning threads than CPUs each waits for the others' slices,
+//! some milliseconds each, and so do the timers. Linux (from 6.12) lets a thread that wakes run at
+//! once if its slice is shorter than that of the one that runs, within what is its fair share. So
+//! the monitor gives stuck workers the longest slice there is, which they keep in the order of a
+//! hundred milliseconds anyway, and itself the shortest.
 //!
-//! No thread gets more time by it, none loses any, and no privilege is needed. Older kernels ignore the value; other systems, and Miri, have no such
-//! call. Nothing here depends on its success.
+//! No thread gets more time by it, none loses any, and no privilege is needed. Older kernels ignore
+//! the value; other systems, and Miri, have no such call. Nothing here depends on its success.
 //!
-//! *Rejected*: a lower priority (`nice`), which an ordinary user cannot take back when the poll has returned; short slices for all workers,
-//! which would cost switches where nobody is stuck.
+//! *Rejected*: a lower priority (`nice`), which an ordinary user cannot take back when the poll has
+//! returned; short slices for all workers, which would cost switches where nobody is stuck.
 
 /// A thread, as the kernel's scheduler knows it. Only for threads that are known to be alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,25 +77,29 @@ mod system {
         }
     }
 
-    /// The CPU time that a thread of this process has had, in nanoseconds. Some hundred nanoseconds of system call.
+    /// The CPU time that a thread of this process has had, in nanoseconds. Some hundred nanoseconds
+    /// of system call.
     pub(crate) fn cpu_time(thread: KernelThread) -> Option<u64> {
-        // What `pthread_getcpuclockid` returns: the number, inverted, and that it is one thread's (4) whole time on a CPU (2).
+        // What `pthread_getcpuclockid` returns: the number, inverted, and that it is one thread's
+        // (4) whole time on a CPU (2).
         let clock = (!thread.0 << 3) | 4 | 2;
         let mut time = libc::timespec {
             tv_sec: 0,
             tv_nsec: 0,
         };
-        // SAFETY: the kernel writes one `timespec`, which lives longer than the call; a clock that is not there is an error.
+        // SAFETY: the kernel writes one `timespec`, which lives longer than the call; a clock that
+        // is not there is an error.
         let got = unsafe { libc::clock_gettime(clock, &raw mut time) };
         let time = Duration::new(time.tv_sec as u64, time.tv_nsec as u32);
         (got == 0).then_some(time.as_nanos() as u64)
     }
 
-    /// Asks for a slice for a thread of this process that is alive. Whatever else was set for it stays; a thread with a real-time policy is
-    /// left alone.
+    /// Asks for a slice for a thread of this process that is alive. Whatever else was set for it
+    /// stays; a thread with a real-time policy is left alone.
     pub(crate) fn set_slice(thread: KernelThread, slice: Slice) {
         let mut attributes = Attributes::default();
-        // SAFETY: the kernel writes at most `SIZE` bytes to the structure, which is plain data and lives longer than the call.
+        // SAFETY: the kernel writes at most `SIZE` bytes to the structure, which is plain data and
+        // lives longer than the call.
         let got = unsafe {
             libc::syscall(
                 libc::SYS_sched_getattr,

@@ -1,10 +1,12 @@
 //! Whether a worker is in a poll, in which one, and whether it has been given up.
 //!
-//! The owner numbers its polls by plain stores. The monitor looks at the number twice: an odd one that stays the same is a poll that lasts.
-//! Then it marks the worker as stuck; so does the owner itself when it knows that it will block. Whoever sets the mark takes the worker out
-//! of [`Idle`](super::idle::Idle)'s counts, and whoever takes it off, which is the owner when the poll is over, puts it back. The monitor
-//! may set it a moment too late, when that poll has ended. The owner then finds it at the end of the next poll, or before it sleeps; and if
-//! it has ended meanwhile, the monitor at its next look.
+//! The owner numbers its polls by plain stores. The monitor looks at the number twice: an odd one
+//! that stays the same is a poll that lasts. Then it marks the worker as stuck; so does the owner
+//! itself when it knows that it will block. Whoever sets the mark takes the worker out of
+//! [`Idle`](super::idle::Idle)'s counts, and whoever takes it off, which is the owner when the poll
+//! is over, puts it back. The monitor may set it a moment too late, when that poll has ended. The
+//! owner then finds it at the end of the next poll, or before it sleeps; and if it has ended
+//! meanwhile, the monitor at its next look.
 #![forbid(unsafe_code)]
 
 use crate::primitive::atomic::{
@@ -51,11 +53,12 @@ impl Mark {
         self.stuck.swap(false, AcqRel)
     }
 
-    /// The owner does not count as running from now on. `false`: it was marked already. The caller sees to the timers, see
-    /// [`vacancy`](super::vacancy).
+    /// The owner does not count as running from now on. `false`: it was marked already. The caller
+    /// sees to the timers, see [`vacancy`](super::vacancy).
     pub(crate) fn stick(&self) -> bool {
         let new = !self.stuck.swap(true, AcqRel);
-        // Pairs with the fence in `Vacancy::keeper`: whoever puts a timer here sees the mark, or who marks sees the timer.
+        // Pairs with the fence in `Vacancy::keeper`: whoever puts a timer here sees the mark, or
+        // who marks sees the timer.
         fence(SeqCst);
         new
     }

@@ -8,14 +8,16 @@ use super::Scheduler;
 use crate::procs::CpuLimits;
 
 impl Scheduler {
-    /// Changes the number of workers that run at a time; missing ones are started by the monitor, surplus ones step down by themselves.
+    /// Changes the number of workers that run at a time; missing ones are started by the monitor,
+    /// surplus ones step down by themselves.
     pub(crate) fn set_max_procs(&self, n: usize) -> usize {
         let mut limits = self.limits();
         *limits = None;
         self.change_max_procs(n)
     }
 
-    /// Lets it follow the limits of the process, unless somebody has set it. Reads some small files.
+    /// Lets it follow the limits of the process, unless somebody has set it. Reads some small
+    /// files.
     pub(super) fn follow_limits(&self) {
         let limits = self.limits();
         if let Some(limits) = &*limits {

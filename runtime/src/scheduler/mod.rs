@@ -1,18 +1,25 @@
 //! The scheduler: which queue a runnable task goes to, who runs it, and how it all ends.
 //!
-//! One [`Scheduler`] is one runtime. It owns the slots of its workers, the queue that they share, the reactor, the slab that all tasks
-//! live in, and the pool for blocking jobs. In the order in which a task meets them:
+//! One [`Scheduler`] is one runtime. It owns the slots of its workers, the queue that they share,
+//! the reactor, the slab that all tasks live in, and the pool for blocking jobs. In the order in
+//! which a task meets them:
 //!
 //! - [`spawning`]: how it comes into being;
-//! - [`mod@schedule`], [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what these demand of a task);
-//! - [`worker`], [`slot`], [`mark`]: who takes them out, what belongs to it, and whether it is in a poll;
+//! - [`mod@schedule`], [`run_queue`], [`injector`]: where runnable tasks wait ([`queued`]: what
+//!   these demand of a task);
+//! - [`worker`], [`slot`], [`mark`]: who takes them out, what belongs to it, and whether it is in a
+//!   poll;
 //! - [`starting`], [`mod@max_procs`]: how workers come, and how many run at a time;
 //! - [`heavy`]: tasks that hold a worker up, time and again;
-//! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this folder);
-//! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the system for that);
+//! - [`idle`], [`parker`]: who sleeps, who is woken (the protocol is in `README.md` in this
+//!   folder);
+//! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the
+//!   system for that);
 //! - [`blocking`]: threads for code that blocks;
-//! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock check;
-//! - [`stillness`]: whether no task can run, and what a paused clock does then; [`paused`] is the clock's owner;
+//! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock
+//!   check;
+//! - [`stillness`]: whether no task can run, and what a paused clock does then; [`paused`] is the
+//!   clock's owner;
 //! - [`current`]: what the calling thread is in;
 //! - [`shutdown`]: the end ([`refused`]: of tasks that come after it).
 
@@ -231,7 +238,8 @@ impl Scheduler {
         self.config.deadlock
     }
 
-    /// A thread inside `block_on` has gone to sleep: the monitor looks whether anything will wake it.
+    /// A thread inside `block_on` has gone to sleep: the monitor looks whether anything will wake
+    /// it.
     pub(crate) fn count_sleep(&self) {
         self.sleepers.count_sleep();
         self.monitor.wake();
@@ -248,7 +256,8 @@ impl Scheduler {
         self.config.seed
     }
 
-    /// The wheel for timers of threads that are no workers; its worker is woken when it has to look earlier than it meant to.
+    /// The wheel for timers of threads that are no workers; its worker is woken when it has to look
+    /// earlier than it meant to.
     pub(crate) fn timers_for_outsiders(&self) -> &'static Timers {
         self.slot(0).timers
     }
@@ -274,7 +283,8 @@ impl Scheduler {
         by_workers + self.outside_spawned.load(SeqCst)
     }
 
-    /// What a look at the reactor brought. An error there would silence every socket: it is said aloud, once a second at the most.
+    /// What a look at the reactor brought. An error there would silence every socket: it is said
+    /// aloud, once a second at the most.
     fn reactor_result(&self, woken: io::Result<usize>) -> usize {
         woken.unwrap_or_else(|error| {
             self.ending.complain(&format!(

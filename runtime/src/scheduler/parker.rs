@@ -7,8 +7,8 @@
 //! | `POLLING` | in the reactor's wait | token, and interrupts the reactor |
 //! | `NOTIFIED` | runs, with a token | nothing |
 //!
-//! `std::thread::park` alone would not do: its token belongs to the thread, and a task may consume it by parking the thread itself. So
-//! the token is ours, and std's is only the means.
+//! `std::thread::park` alone would not do: its token belongs to the thread, and a task may consume
+//! it by parking the thread itself. So the token is ours, and std's is only the means.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -86,7 +86,8 @@ impl Parker {
         self.leave();
     }
 
-    /// Runs `wait`, which an `unpark` interrupts by way of the reactor. `None`: there was a token already. A token is consumed.
+    /// Runs `wait`, which an `unpark` interrupts by way of the reactor. `None`: there was a token
+    /// already. A token is consumed.
     pub(crate) fn poll<R>(&self, wait: impl FnOnce() -> R) -> Option<R> {
         if !self.enter(POLLING) {
             return None;
@@ -98,7 +99,8 @@ impl Parker {
 
     /// `false`: there was a token, which is consumed.
     fn enter(&self, how: u8) -> bool {
-        // Release pairs with the load in `asleep`. Not Acquire: what it finds is its own, or a token, and that is taken below.
+        // Release pairs with the load in `asleep`. Not Acquire: what it finds is its own, or a
+        // token, and that is taken below.
         if self
             .state
             .compare_exchange(EMPTY, how, Release, Relaxed)
@@ -115,14 +117,15 @@ impl Parker {
     }
 
     fn take_token(&self) {
-        // Acquire pairs with the exchange in `unpark`, of all who came until now: what they did before is visible after the sleep. Nobody
-        // acquires from it.
+        // Acquire pairs with the exchange in `unpark`, of all who came until now: what they did
+        // before is visible after the sleep. Nobody acquires from it.
         self.state.swap(EMPTY, Acquire);
     }
 
     /// Leaves a token and wakes the sleeper.
     pub(crate) fn unpark(&self) -> Unpark {
-        // Release pairs with the exchange in `take_token`. Not Acquire: whom to wake is known by the lock.
+        // Release pairs with the exchange in `take_token`. Not Acquire: whom to wake is known by
+        // the lock.
         match self.state.swap(NOTIFIED, Release) {
             PARKED => {
                 let thread = self
@@ -140,7 +143,8 @@ impl Parker {
         }
     }
 
-    /// Where the worker sleeps, if it does and there is no token. Acquire: what it did before it went to sleep is visible.
+    /// Where the worker sleeps, if it does and there is no token. Acquire: what it did before it
+    /// went to sleep is visible.
     pub(crate) fn asleep(&self) -> Option<Bed> {
         match self.state.load(Acquire) {
             PARKED => Some(Bed::Futex),

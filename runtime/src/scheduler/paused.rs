@@ -1,5 +1,5 @@
-//! A runtime's paused clock: what the scheduler answers when [`stillness`](super::stillness) asks whether anything moves, who has it ask, and
-//! what users do to the clock.
+//! A runtime's paused clock: what the scheduler answers when [`stillness`](super::stillness) asks
+//! whether anything moves, who has it ask, and what users do to the clock.
 #![forbid(unsafe_code)]
 
 use std::task::Waker;
@@ -109,7 +109,8 @@ impl Scheduler {
 
     // ---- what others want to know ----
 
-    /// Why a paused clock stands although somebody waits for it. Asked by the monitor, when all workers have slept for a while.
+    /// Why a paused clock stands although somebody waits for it. Asked by the monitor, when all
+    /// workers have slept for a while.
     pub(super) fn why_clock_stands(&self) -> Option<&'static str> {
         let awaited = self.next_timer() != u64::MAX || self.timeline.has_wishes();
         if !self.timeline.is_paused() || !awaited || self.is_stopping() {

@@ -1,7 +1,8 @@
 //! ⚠ What run queues hold: something owned that can be reduced to a pointer and made of it again.
 //!
-//! In the runtime that is a [`Runnable`](crate::task::Runnable) and the header of its task. The models put small boxes in its place, so
-//! that loom explores the very queues that ship without a slab, a future and a scheduler behind each element.
+//! In the runtime that is a [`Runnable`](crate::task::Runnable) and the header of its task. The
+//! models put small boxes in its place, so that loom explores the very queues that ship without a
+//! slab, a future and a scheduler behind each element.
 
 use std::ptr::NonNull;
 

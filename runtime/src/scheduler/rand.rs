@@ -1,7 +1,8 @@
 //! Where a worker that looks for work begins: random numbers of its own.
 //!
-//! Not those of [`random()`], from which tasks and a seeded scheduler draw: a runtime with a seed has to draw from there
-//! equally often in each run, and how often a worker looks round depends on the machine.
+//! Not those of [`random()`], from which tasks and a seeded scheduler draw: a runtime with a seed
+//! has to draw from there equally often in each run, and how often a worker looks round depends on
+//! the machine.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;

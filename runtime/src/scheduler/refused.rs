@@ -1,11 +1,15 @@
-//! Tasks that come too late to be run: the queue is closed, and they are cancelled on the thread of who brings them.
+//! Tasks that come too late to be run: the queue is closed, and they are cancelled on the thread of
+//! who brings them.
 //!
-//! Cancelling a task drops its future and wakes who joins it. Both may bring the next task that is refused: a hundred thousand tasks of which
-//! each awaits the one before would end one inside the other, and the stack with them. So a thread that is cancelling a refused task puts the next
-//! one off until it is through with that: whatever the tasks look like, there is one frame of each kind.
+//! Cancelling a task drops its future and wakes who joins it. Both may bring the next task that is
+//! refused: a hundred thousand tasks of which each awaits the one before would end one inside the
+//! other, and the stack with them. So a thread that is cancelling a refused task puts the next one
+//! off until it is through with that: whatever the tasks look like, there is one frame of each
+//! kind.
 //!
-//! Nothing waits for what is put off here but the end of the runtime, which finds these tasks alive, and may cancel them itself meanwhile.
-//! What is left then is a reference, which the slab survives.
+//! Nothing waits for what is put off here but the end of the runtime, which finds these tasks
+//! alive, and may cancel them itself meanwhile. What is left then is a reference, which the slab
+//! survives.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -17,7 +21,8 @@ thread_local! {
     static PUT_OFF: RefCell<Option<Vec<Runnable>>> = const { RefCell::new(None) };
 }
 
-/// Ends a task that comes too late to be run, unless the thread is doing that already: then it follows.
+/// Ends a task that comes too late to be run, unless the thread is doing that already: then it
+/// follows.
 #[cold]
 pub(super) fn refuse(task: Runnable) {
     let mut next = put_off(task);

@@ -1,13 +1,15 @@
-//! ⚠ A worker's own queue: a ring of runnable tasks that one owner pushes to and anybody takes from.
+//! ⚠ A worker's own queue: a ring of runnable tasks that one owner pushes to and anybody takes
+//! from.
 //!
-//! After Go's `runq` (`runtime/proc.go`). One thread, the owner, writes `tail` and the slots; `head` is claimed by CAS, by the owner
-//! for one task and by thieves for half of what is there.
+//! After Go's `runq` (`runtime/proc.go`). One thread, the owner, writes `tail` and the slots;
+//! `head` is claimed by CAS, by the owner for one task and by thieves for half of what is there.
 //!
 //! Invariants:
 //!
 //! 1. Slots `head..tail` (wrapping) hold tasks that the queue owns; `tail - head <= CAPACITY`.
-//! 2. Only the owner moves `tail` and writes slots, and only slots outside `head..tail`. A thief that reads slots which the owner
-//!    overwrites meanwhile fails its CAS, because the owner can only have got there after `head` moved.
+//! 2. Only the owner moves `tail` and writes slots, and only slots outside `head..tail`. A thief
+//!    that reads slots which the owner overwrites meanwhile fails its CAS, because the owner can
+//!    only have got there after `head` moved.
 //! 3. Whoever moves `head` over a slot owns the task that was in it.
 //!
 //! A slot without a running owner is no problem: everything in it can be stolen.
@@ -54,11 +56,13 @@ impl<T: Queued> RunQueue<T> {
         }
     }
 
-    /// Puts a task into the run-next slot; its previous occupant is returned and belongs into the ring. Owner only.
+    /// Puts a task into the run-next slot; its previous occupant is returned and belongs into the
+    /// ring. Owner only.
     #[inline]
     pub(crate) fn replace_next(&self, task: T) -> Option<T> {
         let task = task.into_node().as_ptr();
-        // Relaxed: others only ever empty the slot, so what is empty now stays empty until we fill it, and needs no exchange.
+        // Relaxed: others only ever empty the slot, so what is empty now stays empty until we fill
+        // it, and needs no exchange.
         if self.next.load(Relaxed).is_null() {
             // Release: the task's content comes with it to whoever takes it.
             self.next.store(task, Release);
@@ -71,7 +75,8 @@ impl<T: Queued> RunQueue<T> {
     /// Takes the task to run next.
     #[inline]
     pub(crate) fn take_next(&self) -> Option<T> {
-        // Relaxed: only the owner fills the slot; a thief that looks is content with an older answer.
+        // Relaxed: only the owner fills the slot; a thief that looks is content with an older
+        // answer.
         if self.next.load(Relaxed).is_null() {
             return None;
         }
@@ -84,7 +89,8 @@ impl<T: Queued> RunQueue<T> {
         !self.next.load(Relaxed).is_null()
     }
 
-    /// Appends a task. Owner only. If the ring is full, half of it and the task come back for the injector.
+    /// Appends a task. Owner only. If the ring is full, half of it and the task come back for the
+    /// injector.
     #[inline]
     pub(crate) fn push(&self, task: T) -> Result<(), Overflow<T>> {
         // Acquire: a thief's claim of a slot happens before we write the slot again.
@@ -139,8 +145,8 @@ impl<T: Queued> RunQueue<T> {
         }
     }
 
-    /// Moves half of the ring, rounded up, to `thief`'s ring, of which the caller is the owner and which is empty; one of the tasks is
-    /// returned to be run at once.
+    /// Moves half of the ring, rounded up, to `thief`'s ring, of which the caller is the owner and
+    /// which is empty; one of the tasks is returned to be run at once.
     pub(crate) fn steal_into(&self, thief: &Self) -> Option<T> {
         let mut head = self.head.load(Acquire);
         loop {
@@ -203,8 +209,9 @@ impl<T: Queued> RunQueue<T> {
         Ok(())
     }
 
-    /// Tasks in the ring, without the one to run next. Others may see too many, since they see an older `head` than `tail`, but never too
-    /// few: a worker that is about to sleep, and has passed its fence, sees each push that was followed by one before.
+    /// Tasks in the ring, without the one to run next. Others may see too many, since they see an
+    /// older `head` than `tail`, but never too few: a worker that is about to sleep, and has passed
+    /// its fence, sees each push that was followed by one before.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         // Acquire pairs with the claims of others, so that `tail` is not older than `head`.
@@ -220,7 +227,8 @@ impl<T: Queued> RunQueue<T> {
         self.tail.load(Relaxed)
     }
 
-    /// Whether all that was there when `end` was asked for has been taken since. To be asked before the places wrap.
+    /// Whether all that was there when `end` was asked for has been taken since. To be asked before
+    /// the places wrap.
     pub(crate) fn has_left(&self, end: u32) -> bool {
         // Relaxed: a hint.
         self.head.load(Relaxed).wrapping_sub(end) as i32 >= 0

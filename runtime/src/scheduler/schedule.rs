@@ -1,7 +1,8 @@
 //! Where a runnable task goes, and who is told.
 //!
-//! A task that a worker wakes is that worker's own (`worker`); all others come through the shared queue. What a monitor wakes in place of
-//! workers that are in long polls goes first there. The protocol of telling is in `README.md` in this folder.
+//! A task that a worker wakes is that worker's own (`worker`); all others come through the shared
+//! queue. What a monitor wakes in place of workers that are in long polls goes first there. The
+//! protocol of telling is in `README.md` in this folder.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -14,10 +15,12 @@ use super::{Scheduler, current, monitor};
 use crate::metrics::count;
 use crate::task::{Runnable, Stamp};
 
-/// Of so many tasks from outside one tells how long it waits. A look at the clock is little beside the lock and the wake-up here. A guess.
+/// Of so many tasks from outside one tells how long it waits. A look at the clock is little beside
+/// the lock and the wake-up here. A guess.
 const INJECTIONS_STAMPED: u64 = 8;
 
-/// Queues a task that was woken: with the calling worker if it is one of the task's scheduler, else with all.
+/// Queues a task that was woken: with the calling worker if it is one of the task's scheduler, else
+/// with all.
 #[inline]
 pub(crate) fn schedule(task: Runnable) {
     let scheduler = task.scheduler();
@@ -30,7 +33,8 @@ pub(crate) fn schedule(task: Runnable) {
 }
 
 impl Scheduler {
-    /// Queues a task from a thread that is no worker of this scheduler. The caller keeps the scheduler alive.
+    /// Queues a task from a thread that is no worker of this scheduler. The caller keeps the
+    /// scheduler alive.
     pub(crate) fn inject(&self, task: Runnable) {
         if self.tally.injected.fetch_add(1, Relaxed) % INJECTIONS_STAMPED == 0 {
             task.header().stamp(Stamp::now(INJECTIONS_STAMPED));
@@ -82,7 +86,8 @@ impl Scheduler {
         }
     }
 
-    /// Whether a worker that has nothing itself would find something: asked after `Idle::fall_asleep`.
+    /// Whether a worker that has nothing itself would find something: asked after
+    /// `Idle::fall_asleep`.
     pub(crate) fn has_work(&self) -> bool {
         !self.injector.is_empty()
             || self.heavy.has_work(self.max_procs())

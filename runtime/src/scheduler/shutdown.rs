@@ -1,12 +1,14 @@
 //! ⚠ The end of a runtime: its threads end, every task is dropped, nothing is left behind.
 //!
-//! In this order: workers stop after the poll they are in; blocking jobs that have not started are forgotten, those that run are waited
-//! for; then every task that is left is cancelled where it lies, so that its destructors run and its handle learns of it; timers and
-//! reactor are closed; the slab is given up. A task that is woken meanwhile is refused by the queue, and cancelled by who woke it
-//! ([`refused`](super::refused)): that is waited for, too, so that all destructors have run when the runtime is gone.
+//! In this order: workers stop after the poll they are in; blocking jobs that have not started are
+//! forgotten, those that run are waited for; then every task that is left is cancelled where it
+//! lies, so that its destructors run and its handle learns of it; timers and reactor are closed;
+//! the slab is given up. A task that is woken meanwhile is refused by the queue, and cancelled by
+//! who woke it ([`refused`](super::refused)): that is waited for, too, so that all destructors have
+//! run when the runtime is gone.
 //!
-//! With a deadline, threads that are still busy then are left to themselves. What they share stays alive until the last of them ends,
-//! and that one does the rest.
+//! With a deadline, threads that are still busy then are left to themselves. What they share stays
+//! alive until the last of them ends, and that one does the rest.
 
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::SeqCst;
@@ -29,10 +31,12 @@ pub(crate) struct Ending {
 #[derive(Debug, Default)]
 struct Book {
     threads: Vec<ThreadHandle<()>>,
-    /// The worker's thread that ended last, of those that ended since nobody needed them. It joins the one before.
+    /// The worker's thread that ended last, of those that ended since nobody needed them. It joins
+    /// the one before.
     retired: Option<ThreadHandle<()>>,
     running: usize,
-    /// The owner has done what it could without the workers that are still there: the last of them gives the slab up.
+    /// The owner has done what it could without the workers that are still there: the last of them
+    /// gives the slab up.
     owner_done: bool,
 }
 
@@ -63,8 +67,9 @@ impl Ending {
         self.lock().threads.push(thread);
     }
 
-    /// The calling thread ends before the runtime does. Returns the one that did so last, to be joined: so one handle at most is kept for
-    /// all that are gone, and the end of the runtime waits until the system has taken every thread back.
+    /// The calling thread ends before the runtime does. Returns the one that did so last, to be
+    /// joined: so one handle at most is kept for all that are gone, and the end of the runtime
+    /// waits until the system has taken every thread back.
     fn retires(&self) -> Option<ThreadHandle<()>> {
         let me = thread::current().id();
         let mut book = self.lock();
@@ -73,9 +78,11 @@ impl Ending {
         book.retired.replace(mine)
     }
 
-    /// Waits for somebody to end a task, or for the deadline, unless `done` says that there is nothing to wait for; `false`: it has passed.
+    /// Waits for somebody to end a task, or for the deadline, unless `done` says that there is
+    /// nothing to wait for; `false`: it has passed.
     fn wait_unless(&self, done: impl FnOnce() -> bool, deadline: Option<Instant>) -> bool {
-        // Whoever has ended a task takes this lock next, so that it is either seen by `done` or wakes us.
+        // Whoever has ended a task takes this lock next, so that it is either seen by `done` or
+        // wakes us.
         let book = self.lock();
         if done() {
             return true;
@@ -127,7 +134,8 @@ impl Ending {
         drop(book);
         let me = thread::current().id();
         for thread in threads {
-            // They have done their work; this waits for the system to take them back. A panic there has been printed.
+            // They have done their work; this waits for the system to take them back. A panic there
+            // has been printed.
             if thread.thread().id() != me {
                 let _ = thread.join();
             }
@@ -135,7 +143,8 @@ impl Ending {
         true
     }
 
-    /// The owner waits no longer. Returns whether no worker is left, so that the rest is the owner's after all.
+    /// The owner waits no longer. Returns whether no worker is left, so that the rest is the
+    /// owner's after all.
     fn owner_is_done(&self) -> bool {
         let mut book = self.lock();
         book.owner_done = true;
@@ -172,7 +181,8 @@ impl Scheduler {
         }
     }
 
-    /// Ends the runtime. `None`: waits as long as it takes. Returns whether everything ended in time.
+    /// Ends the runtime. `None`: waits as long as it takes. Returns whether everything ended in
+    /// time.
     ///
     /// Called once, by the owner.
     pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) -> bool {
@@ -195,7 +205,8 @@ impl Scheduler {
         workers_ended && tasks_ended && jobs_left == 0
     }
 
-    /// Lets the workers end after the polls they are in, and nobody queue anything. May be called again.
+    /// Lets the workers end after the polls they are in, and nobody queue anything. May be called
+    /// again.
     pub(crate) fn stop(&self) {
         {
             // Under this lock, so that no worker is started any more.
@@ -231,7 +242,8 @@ impl Scheduler {
         self.ending.ended.notify_all();
     }
 
-    /// Nobody runs tasks any more, and those that are left are being cancelled by others: waits for that. `false`: not in time.
+    /// Nobody runs tasks any more, and those that are left are being cancelled by others: waits for
+    /// that. `false`: not in time.
     fn wait_for_refused(&self, deadline: Option<Instant>) -> bool {
         // Their destructors may have spawned others.
         while !self.cancel_all() {
@@ -260,8 +272,8 @@ impl Scheduler {
             let mut alive: Vec<NonNull<Header>> = Vec::new();
             self.slab.for_each(&mut |slot| {
                 let header = slot.cast::<Header>();
-                // SAFETY: each slot of this slab begins with a task's state word, which is valid at any time; the header is not
-                // touched unless the reference was granted.
+                // SAFETY: each slot of this slab begins with a task's state word, which is valid at
+                // any time; the header is not touched unless the reference was granted.
                 if unsafe { Header::ref_inc_if_alive(header) } {
                     alive.push(header);
                 }
@@ -277,7 +289,8 @@ impl Scheduler {
             if alive.is_empty() {
                 return true;
             }
-            // Destructors may have spawned; what is left otherwise is being run by a thread that will end it itself.
+            // Destructors may have spawned; what is left otherwise is being run by a thread that
+            // will end it itself.
             if cancelled == 0 {
                 return false;
             }

@@ -1,11 +1,12 @@
 //! Threads that sleep inside `block_on`.
 //!
-//! A [`Sleeper`] is what wakes such a thread, and at the same time what others may know of it: why it sleeps, for the dump, and that it
-//! does, for the deadlock check. It enters the list of its runtime before its first sleep, so that a `block_on` which never has to wait
-//! touches nothing shared.
+//! A [`Sleeper`] is what wakes such a thread, and at the same time what others may know of it: why
+//! it sleeps, for the dump, and that it does, for the deadlock check. It enters the list of its
+//! runtime before its first sleep, so that a `block_on` which never has to wait touches nothing
+//! shared.
 //!
-//! One `block_on` may be inside another on the same thread. The outer one is *covered* then: it neither sleeps nor is at work, and what the
-//! thread does is told by the inner one alone.
+//! One `block_on` may be inside another on the same thread. The outer one is *covered* then: it
+//! neither sleeps nor is at work, and what the thread does is told by the inner one alone.
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
@@ -84,7 +85,8 @@ impl Sleeper {
             thread::park();
         }
         self.sleeps.fetch_add(1, SeqCst);
-        // A swap: it acquires from every wake so far, also from one that came just now and found the token there.
+        // A swap: it acquires from every wake so far, also from one that came just now and found
+        // the token there.
         self.woken.swap(false, AcqRel);
         self.verdict().take().map_or(Ok(()), Err)
     }
@@ -102,7 +104,8 @@ impl Sleeper {
 
     /// Another `block_on` begins inside this one, or ends.
     pub(crate) fn cover(&self, covered: bool) {
-        // SeqCst, both: the checks read the count, how many are inside, and the list, in this order.
+        // SeqCst, both: the checks read the count, how many are inside, and the list, in this
+        // order.
         self.covered.store(covered, SeqCst);
         match covered {
             true => self.all_covered.fetch_add(1, SeqCst),
@@ -142,7 +145,8 @@ impl Sleeper {
     }
 }
 
-/// Each sleeper has its own range of numbers, so that two calls of `block_on` on one thread cannot be taken for one long sleep.
+/// Each sleeper has its own range of numbers, so that two calls of `block_on` on one thread cannot
+/// be taken for one long sleep.
 const NUMBERS_OF_ONE: u32 = 40;
 
 #[derive(Debug, Default)]
@@ -180,7 +184,8 @@ impl Sleepers {
         self.inside.load(SeqCst)
     }
 
-    /// How many of these are covered. To be asked first: one that is covered meanwhile is then one too many inside, and nobody is missed.
+    /// How many of these are covered. To be asked first: one that is covered meanwhile is then one
+    /// too many inside, and nobody is missed.
     pub(crate) fn covered(&self) -> usize {
         self.covered.load(SeqCst)
     }
@@ -207,7 +212,8 @@ impl Sleepers {
 
     /// One of them has gone to sleep.
     pub(crate) fn count_sleep(&self) {
-        // SeqCst: a two-sided race with the monitor, which announces that it sleeps and looks at this once more.
+        // SeqCst: a two-sided race with the monitor, which announces that it sleeps and looks at
+        // this once more.
         self.epoch.fetch_add(1, SeqCst);
     }
 

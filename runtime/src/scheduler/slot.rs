@@ -1,8 +1,9 @@
 //! A worker's slot: what a worker owns, and what others may take from it at any time.
 //!
-//! A slot is not a thread: threads end when they are not needed, and slots stay, and wait for another one. The thread that runs with a slot
-//! is its *owner*: it alone pushes into the ring, and allocates from the slab's arena of the same number. Anybody may take from the ring and
-//! run-next, and fire the timers, so that nothing is stranded when the owner is busy or gone.
+//! A slot is not a thread: threads end when they are not needed, and slots stay, and wait for
+//! another one. The thread that runs with a slot is its *owner*: it alone pushes into the ring, and
+//! allocates from the slab's arena of the same number. Anybody may take from the ring and run-next,
+//! and fire the timers, so that nothing is stranded when the owner is busy or gone.
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
@@ -114,7 +115,8 @@ impl Slot {
         Some(self.thread.load(Acquire)).filter(|&number| number != 0)
     }
 
-    /// The number of the owner's sleep, if it sleeps and nobody has woken it: two equal answers mean that it slept all the while.
+    /// The number of the owner's sleep, if it sleeps and nobody has woken it: two equal answers
+    /// mean that it slept all the while.
     pub(crate) fn asleep(&self, driver: &Driver) -> Option<u64> {
         match self.parker.asleep()? {
             Bed::Futex => {}
@@ -132,18 +134,22 @@ impl Drop for Slot {
     }
 }
 
-/// Which poll the owner is in. All of it is written by the owner, by plain stores, but for the mark that the monitor sets.
+/// Which poll the owner is in. All of it is written by the owner, by plain stores, but for the mark
+/// that the monitor sets.
 #[derive(Debug)]
 pub(crate) struct PollMark {
     mark: Mark,
-    /// The task, and where it was spawned: copies, since the task itself may be gone when they are read.
+    /// The task, and where it was spawned: copies, since the task itself may be gone when they are
+    /// read.
     task: AtomicU64,
     spawned_at: Place,
     /// The task said that it would block, so that nobody need be told of it.
     on_purpose: AtomicBool,
-    /// The poll that is stuck blocks, and does not compute. Set by the monitor too, perhaps a moment too late: a hint.
+    /// The poll that is stuck blocks, and does not compute. Set by the monitor too, perhaps a
+    /// moment too late: a hint.
     blocks: AtomicBool,
-    /// The poll counts among those of heavy tasks, see `heavy`. Whoever takes this down takes it out of the count.
+    /// The poll counts among those of heavy tasks, see `heavy`. Whoever takes this down takes it
+    /// out of the count.
     admitted: AtomicBool,
     /// The task is to yield at its next budgeted operation.
     pub(crate) preempt: &'static Preempt,
@@ -204,7 +210,8 @@ impl PollMark {
         self.blocks.load(Relaxed)
     }
 
-    /// The owner begins a poll that counts. Relaxed: the count itself is [`Heavy`](super::heavy::Heavy)'s.
+    /// The owner begins a poll that counts. Relaxed: the count itself is
+    /// [`Heavy`](super::heavy::Heavy)'s.
     pub(crate) fn admit(&self) {
         self.admitted.store(true, Relaxed);
     }
@@ -244,7 +251,8 @@ impl PollMark {
     }
 }
 
-/// What happened in a slot. Written by its owner alone, by plain loads and stores; summed by whoever asks.
+/// What happened in a slot. Written by its owner alone, by plain loads and stores; summed by
+/// whoever asks.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     spawned: AtomicU64,

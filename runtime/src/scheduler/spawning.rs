@@ -1,5 +1,5 @@
-//! How a task comes into being: on a worker, in its own arena and without touching anything that others write; or elsewhere, under one
-//! lock that all threads that are no workers share.
+//! How a task comes into being: on a worker, in its own arena and without touching anything that
+//! others write; or elsewhere, under one lock that all threads that are no workers share.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -72,7 +72,8 @@ impl Scheduler {
         }
     }
 
-    /// Makes a task on a thread that is no worker. If the runtime has ended, the future is dropped and the handle says "cancelled".
+    /// Makes a task on a thread that is no worker. If the runtime has ended, the future is dropped
+    /// and the handle says "cancelled".
     fn create_outside<F>(
         &self,
         id: Option<Id>,

@@ -1,9 +1,11 @@
 //! How a scheduler begins, how worker threads come, and how their slots are left again.
 //!
-//! A worker is started in the first slot that has none: a new one, or one whose thread has ended. All of it happens under one lock
-//! (`starting`), which the shutdown takes too, so that nobody starts a thread that it would not see.
+//! A worker is started in the first slot that has none: a new one, or one whose thread has ended.
+//! All of it happens under one lock (`starting`), which the shutdown takes too, so that nobody
+//! starts a thread that it would not see.
 //!
-//! A slot that is left keeps its timers. From then on they are the monitor's ([`Interrupt`]), until another thread comes.
+//! A slot that is left keeps its timers. From then on they are the monitor's ([`Interrupt`]), until
+//! another thread comes.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -102,7 +104,8 @@ impl Scheduler {
         });
         slot.vacancy.fill();
         let started = self.started.load(Relaxed);
-        // Release: who sees the number finds the slot. Before the thread: what it pushes is looked for.
+        // Release: who sees the number finds the slot. Before the thread: what it pushes is looked
+        // for.
         self.started.store(started.max(index + 1), Release);
         self.start_thread(index).map_err(|error| {
             self.vacate(index);
@@ -191,7 +194,8 @@ struct WorkerEnds<'a>(&'a Arc<Scheduler>);
 impl Drop for WorkerEnds<'_> {
     fn drop(&mut self) {
         if thread::panicking() {
-            // Foreign code is caught where it is called, so this is an error of the runtime. Its tasks would wait for ever, silently.
+            // Foreign code is caught where it is called, so this is an error of the runtime. Its
+            // tasks would wait for ever, silently.
             crate::stderr::say(format_args!(
                 "a worker thread of the runtime panicked: this is a bug in the runtime, and the process cannot go on"
             ));

@@ -1,27 +1,35 @@
 //! Whether no task of a runtime can run, and what its paused clock does then.
 //!
-//! A worker asks when it is about to sleep ([`move_clock`]). If nothing moves, the first of these is done, and the worker stays
-//! awake for what it has woken:
+//! A worker asks when it is about to sleep ([`move_clock`]). If nothing moves, the first of these
+//! is done, and the worker stays awake for what it has woken:
 //!
-//! 1. somebody in `time::settle` is woken; one at a time, since the next has to wait until that one is still again;
-//! 2. the clock goes on to the next timer, or to where `time::advance` wants it, whichever is first;
-//! 3. the clock goes on by itself to the next timer, if no task waits for a descriptor, and some thread waits in `block_on`. Without such a
-//!    thread nobody waits for an outcome; and so the clock stands from the moment at which a test's body has ended.
+//! 1. somebody in `time::settle` is woken; one at a time, since the next has to wait until that one
+//!    is still again;
+//! 2. the clock goes on to the next timer, or to where `time::advance` wants it, whichever is
+//!    first;
+//! 3. the clock goes on by itself to the next timer, if no task waits for a descriptor, and some
+//!    thread waits in `block_on`. Without such a thread nobody waits for an outcome; and so the
+//!    clock stands from the moment at which a test's body has ended.
 //!
-//! **What moves** ([`Obstacle`]): a task in a queue or in a poll (also one that blocks its thread), a blocking job, a thread that is inside
-//! `block_on` and does not sleep. Threads that are no part of the runtime are not seen.
+//! **What moves** ([`Obstacle`]): a task in a queue or in a poll (also one that blocks its thread),
+//! a blocking job, a thread that is inside `block_on` and does not sleep. Threads that are no part
+//! of the runtime are not seen.
 //!
-//! **Who asks last.** Each worker says that it sleeps before it asks, and the question is put by one at a time
-//! ([`Timeline::in_turn`](crate::time::Timeline::in_turn)), so that the last of several sees all others asleep. Whatever else may end a
-//! motion (a blocking job, a thread in `block_on`) has a worker ask anew afterwards: `Scheduler::reconsider_clock`.
+//! **Who asks last.** Each worker says that it sleeps before it asks, and the question is put by
+//! one at a time ([`Timeline::in_turn`](crate::time::Timeline::in_turn)), so that the last of
+//! several sees all others asleep. Whatever else may end a motion (a blocking job, a thread in
+//! `block_on`) has a worker ask anew afterwards: `Scheduler::reconsider_clock`.
 //!
-//! **One moment.** The facts are read one after another. But a worker that takes a task out of a queue says before that it is awake, and
-//! counts the poll before it can fall asleep again: two looks that find everybody asleep and equal counts had all queues empty in between.
-//! For that a look reads of each worker first that it sleeps, then the count: the other way round a whole poll finds room between the two, and
-//! what it has woken may run in a worker that the look is through with. And the jobs and the threads in `block_on` come before the workers, the
-//! queues last: what a job has woken before it ended is in a queue or in a poll when the look comes there.
+//! **One moment.** The facts are read one after another. But a worker that takes a task out of a
+//! queue says before that it is awake, and counts the poll before it can fall asleep again: two
+//! looks that find everybody asleep and equal counts had all queues empty in between. For that a
+//! look reads of each worker first that it sleeps, then the count: the other way round a whole poll
+//! finds room between the two, and what it has woken may run in a worker that the look is through
+//! with. And the jobs and the threads in `block_on` come before the workers, the queues last: what
+//! a job has woken before it ended is in a queue or in a poll when the look comes there.
 //!
-//! Here is what is asked, and in which order; [`paused`](super::paused) has what the scheduler answers.
+//! Here is what is asked, and in which order; [`paused`](super::paused) has what the scheduler
+//! answers.
 #![forbid(unsafe_code)]
 
 use std::task::Waker;
@@ -29,8 +37,8 @@ use std::time::Duration;
 
 use crate::time::Timeline;
 
-/// How long a worker sleeps that found another one between falling asleep and sleeping in the reactor. It is asked for seldom, and only
-/// where there are several workers.
+/// How long a worker sleeps that found another one between falling asleep and sleeping in the
+/// reactor. It is asked for seldom, and only where there are several workers.
 const SHORTLY: Duration = Duration::from_millis(1);
 
 /// Why the clock does not move by itself.
@@ -152,7 +160,8 @@ pub(crate) fn look_around(facts: &impl Facts, me: Option<usize>) -> Result<Look,
         events: facts.events(),
         ..Look::default()
     };
-    // Where motion comes from, before where it is: what these have set going is seen below, in a queue or in a poll.
+    // Where motion comes from, before where it is: what these have set going is seen below, in a
+    // queue or in a poll.
     if facts.has_job() {
         return Err(Obstacle::Job);
     }

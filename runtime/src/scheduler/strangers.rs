@@ -1,15 +1,16 @@
 //! Whether a thread that belongs to no runtime sleeps until another thread wakes it.
 //!
-//! The deadlock check can look into the threads of this crate. Of others it sees what the system tells: in which call a thread is, and how
-//! often it has given up its CPU. A thread that waits for a futex of this process, without a limit of time, is woken by a thread of
-//! this process or not at all: that is a lock, a condition variable, a channel of std, a `park`, the end of another thread. Whoever is in any
-//! other call, or in none, may go on by himself.
+//! The deadlock check can look into the threads of this crate. Of others it sees what the system
+//! tells: in which call a thread is, and how often it has given up its CPU. A thread that waits for
+//! a futex of this process, without a limit of time, is woken by a thread of this process or not at
+//! all: that is a lock, a condition variable, a channel of std, a `park`, the end of another
+//! thread. Whoever is in any other call, or in none, may go on by himself.
 //!
-//! One answer is of one moment, and carries the number of times that the thread has gone to sleep. Two answers with the same number say that it slept
-//! all the while in between.
+//! One answer is of one moment, and carries the number of times that the thread has gone to sleep.
+//! Two answers with the same number say that it slept all the while in between.
 //!
-//! *Rejected*: to overlook whoever was there before a test began. A pool or a helper that an earlier test has started is there, too,
-//! and may be about to bring this test's answer.
+//! *Rejected*: to overlook whoever was there before a test began. A pool or a helper that an
+//! earlier test has started is there, too, and may be about to bring this test's answer.
 #![forbid(unsafe_code)]
 
 use std::fs;
@@ -33,10 +34,11 @@ const PRIVATE: u64 = 128;
 /// `FUTEX_CLOCK_REALTIME`: says which clock a limit is of.
 const CLOCK_REALTIME: u64 = 256;
 
-/// How often the thread has gone to sleep, if it sleeps now until another thread of this process wakes it; `None`: it does not, or nobody
-/// knows.
+/// How often the thread has gone to sleep, if it sleeps now until another thread of this process
+/// wakes it; `None`: it does not, or nobody knows.
 pub(crate) fn asleep(thread: ThreadNumber) -> Option<u64> {
-    // Before and after: else the number could be that of a sleep that was over, or had not begun, when the call was looked at.
+    // Before and after: else the number could be that of a sleep that was over, or had not begun,
+    // when the call was looked at.
     let before = sleeps(thread)?;
     let call = read(thread, "syscall")?;
     let waits = Futex::parse(&call)?.needs_a_thread(is_thread);
@@ -77,7 +79,8 @@ struct Futex {
 }
 
 impl Futex {
-    /// From `/proc/…/syscall`: the call's number and its arguments; or `running`, or `-1` for a thread that sleeps in no call.
+    /// From `/proc/…/syscall`: the call's number and its arguments; or `running`, or `-1` for a
+    /// thread that sleeps in no call.
     fn parse(call: &str) -> Option<Self> {
         let mut words = call.split_ascii_whitespace();
         if words.next()?.parse::<libc::c_long>().ok()? != FUTEX {
@@ -96,8 +99,9 @@ impl Futex {
         })
     }
 
-    /// Whether only a thread of this process can end the wait. A futex that is not private may belong to another process as well; but not
-    /// the one by which a thread waits for the end of another, which the system sets to that one's number.
+    /// Whether only a thread of this process can end the wait. A futex that is not private may
+    /// belong to another process as well; but not the one by which a thread waits for the end of
+    /// another, which the system sets to that one's number.
     fn needs_a_thread(&self, is_thread: impl FnOnce(u64) -> bool) -> bool {
         let operation = self.operation & !(PRIVATE | CLOCK_REALTIME);
         let ours = self.operation & PRIVATE != 0 || is_thread(self.value);

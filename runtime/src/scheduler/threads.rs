@@ -1,10 +1,12 @@
 //! The threads of the process, as the system counts them.
 //!
-//! The deadlock check has to know that nobody else could act: neither a thread that this crate did not start, nor a signal handler. All
-//! of it is read from `/proc`; where that is not there, the answers are "unknown", and the check stays silent.
+//! The deadlock check has to know that nobody else could act: neither a thread that this crate did
+//! not start, nor a signal handler. All of it is read from `/proc`; where that is not there, the
+//! answers are "unknown", and the check stays silent.
 //!
-//! Threads go by the numbers under which `/proc/self/task` lists them, which need not be those of `gettid`: the mount may belong to
-//! another namespace. A thread therefore learns its own from `/proc/thread-self`.
+//! Threads go by the numbers under which `/proc/self/task` lists them, which need not be those of
+//! `gettid`: the mount may belong to another namespace. A thread therefore learns its own from
+//! `/proc/thread-self`.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -12,7 +14,8 @@ use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard};
 
-/// Where the system tells. Under Miri nowhere: what it would tell is of the interpreter's threads, not of the program's.
+/// Where the system tells. Under Miri nowhere: what it would tell is of the interpreter's threads,
+/// not of the program's.
 pub(super) const PROC: &str = if cfg!(miri) { "/none" } else { "/proc" };
 
 /// The number of a thread.
@@ -39,7 +42,8 @@ pub(crate) fn all() -> Option<Vec<ThreadNumber>> {
     for entry in fs::read_dir(format!("{PROC}/self/task")).ok()? {
         numbers.push(entry.ok()?.file_name().to_str()?.parse().ok()?);
     }
-    // The kernel may skip a thread in a listing when another one ends at that moment; then the count disagrees.
+    // The kernel may skip a thread in a listing when another one ends at that moment; then the
+    // count disagrees.
     (count()? == numbers.len()).then_some(numbers)
 }
 
@@ -54,7 +58,8 @@ pub(crate) fn first() -> Option<ThreadNumber> {
     link.file_name()?.to_str()?.parse().ok()
 }
 
-/// Whether a thread waits for something else than a CPU, at this moment; `None`: unknown. Some ten microseconds.
+/// Whether a thread waits for something else than a CPU, at this moment; `None`: unknown. Some ten
+/// microseconds.
 pub(crate) fn waits(thread: ThreadNumber) -> Option<bool> {
     let stat = fs::read_to_string(format!("{PROC}/self/task/{thread}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
@@ -63,7 +68,8 @@ pub(crate) fn waits(thread: ThreadNumber) -> Option<bool> {
     Some(state != 'R')
 }
 
-/// Signals whose handlers wake nobody: those that std installs to report a stack overflow, and two of libc's own.
+/// Signals whose handlers wake nobody: those that std installs to report a stack overflow, and two
+/// of libc's own.
 const HARMLESS: u64 = bit(libc::SIGSEGV) | bit(libc::SIGBUS) | bit(32) | bit(33);
 
 /// Signals for which this crate has installed such handlers.

@@ -1,6 +1,8 @@
-//! Who fires a slot's timers: its owner, or the monitor, since the owner has ended or is in a poll that does not return.
+//! Who fires a slot's timers: its owner, or the monitor, since the owner has ended or is in a poll
+//! that does not return.
 //!
-//! The hand-over is a race with whoever puts a timer into the slot's wheel at that moment, and calls its interrupt:
+//! The hand-over is a race with whoever puts a timer into the slot's wheel at that moment, and
+//! calls its interrupt:
 //!
 //! ```text
 //! the owner goes                                      a timer comes
@@ -9,10 +11,12 @@
 //!   3 is there a deadline? the monitor is told          3 vacant or marked? the monitor is told, else the owner
 //! ```
 //!
-//! Both fences are SeqCst, so that one of the two sees the other. (Of the mark the fence is in [`Mark::stick`].)
+//! Both fences are SeqCst, so that one of the two sees the other. (Of the mark the fence is in
+//! [`Mark::stick`].)
 //!
-//! The way back is the same race. A timer that was told to the monitor is nobody's once the slot has an owner again, unless that one sees
-//! it: it is not vacant any more, fence, and what the owner reads before its first sleep; against the same three steps on the right.
+//! The way back is the same race. A timer that was told to the monitor is nobody's once the slot
+//! has an owner again, unless that one sees it: it is not vacant any more, fence, and what the
+//! owner reads before its first sleep; against the same three steps on the right.
 #![forbid(unsafe_code)]
 
 use super::mark::Mark;

@@ -1,14 +1,15 @@
 //! ⚠ What runs inside a signal handler, and how it is installed.
 //!
-//! A handler interrupts a thread anywhere, also inside the allocator or with a lock in its hands: it may not allocate, lock or panic.
-//! What is called there is [`Bell::ring`] (an atomic operation and one `write`) and [`unheard`] (an atomic load, `sigaction`,
-//! `raise`). The registry below us puts `errno` back.
+//! A handler interrupts a thread anywhere, also inside the allocator or with a lock in its hands:
+//! it may not allocate, lock or panic. What is called there is [`Bell::ring`] (an atomic operation
+//! and one `write`) and [`unheard`] (an atomic load, `sigaction`, `raise`). The registry below us
+//! puts `errno` back.
 //!
 //! *Invariants.*
-//! 1. [`LISTENERS`] of a signal is raised before the listener's action is installed and lowered after it is gone: while an action is
-//!    there, the signal is not taken for unheard.
-//! 2. A bell's descriptors outlive its action: the action holds a count on the bell, and the registry drops an action only when no handler
-//!    runs any more.
+//! 1. [`LISTENERS`] of a signal is raised before the listener's action is installed and lowered
+//!    after it is gone: while an action is there, the signal is not taken for unheard.
+//! 2. A bell's descriptors outlive its action: the action holds a count on the bell, and the
+//!    registry drops an action only when no handler runs any more.
 
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
@@ -27,7 +28,8 @@ use crate::sigquit;
 /// Signals have numbers from 1 to 64, so that a word holds a bit for each.
 const MOST: usize = 64;
 
-/// Listeners of each signal, by its number. SeqCst: an installed action and this count are read together by [`unheard`].
+/// Listeners of each signal, by its number. SeqCst: an installed action and this count are read
+/// together by [`unheard`].
 static LISTENERS: [AtomicUsize; MOST + 1] = [const { AtomicUsize::new(0) }; MOST + 1];
 
 /// Signals, as bits, that [`unheard`] looks after or that need no looking after: set once for each.
@@ -135,13 +137,15 @@ fn bit_of(kind: SignalKind) -> io::Result<u64> {
     Ok(1 << (signal - 1))
 }
 
-/// Before the first listener of a signal: sees what it does without one, and has that done when there is none.
+/// Before the first listener of a signal: sees what it does without one, and has that done when
+/// there is none.
 fn prepare(signal: libc::c_int, bit: u64) -> io::Result<()> {
     let mut prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
     if *prepared & bit != 0 {
         return Ok(());
     }
-    // A handler that was there before may wake a task; what this crate installs wakes only whoever waits at a bell.
+    // A handler that was there before may wake a task; what this crate installs wakes only whoever
+    // waits at a bell.
     if threads::catches(signal) == Some(false) {
         threads::handler_wakes_nobody(signal);
     }
@@ -176,8 +180,9 @@ fn unheard(signal: libc::c_int) {
         unsafe { libc::raise(libc::SIGSTOP) };
         return;
     }
-    // SAFETY: a sigaction of zeros is the default action with an empty mask; the kernel reads one live sigaction. Both calls are
-    // allowed in a handler. The signal is blocked while its handler runs, and ends the process when that returns.
+    // SAFETY: a sigaction of zeros is the default action with an empty mask; the kernel reads one
+    // live sigaction. Both calls are allowed in a handler. The signal is blocked while its handler
+    // runs, and ends the process when that returns.
     unsafe {
         let default = MaybeUninit::<libc::sigaction>::zeroed();
         libc::sigaction(signal, default.as_ptr(), ptr::null_mut());

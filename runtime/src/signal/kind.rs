@@ -97,7 +97,8 @@ impl SignalKind {
         Self(libc::SIGIO)
     }
 
-    /// SIGPIPE: a write to a pipe without a reader. Rust programs ignore it by default, and have an error instead.
+    /// SIGPIPE: a write to a pipe without a reader. Rust programs ignore it by default, and have an
+    /// error instead.
     ///
     /// ```
     /// assert_eq!(runtime::signal::SignalKind::pipe().to_string(), "SIGPIPE");
@@ -119,7 +120,8 @@ impl SignalKind {
         Self(libc::SIGQUIT)
     }
 
-    /// SIGTERM: what service managers, containers and `kill` send to have a program end in good order.
+    /// SIGTERM: what service managers, containers and `kill` send to have a program end in good
+    /// order.
     ///
     /// ```
     /// assert_eq!(runtime::signal::SignalKind::terminate().to_string(), "SIGTERM");

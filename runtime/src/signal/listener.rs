@@ -17,13 +17,15 @@ use super::handler::{Bell, Hung, silence};
 use crate::io::{Direction, Registration};
 use crate::task::{WaitReason, coop, waiting};
 
-/// Signals of the kinds that were asked for, from [`unix`](super::unix) and [`notify`](super::notify).
+/// Signals of the kinds that were asked for, from [`unix`](super::unix) and
+/// [`notify`](super::notify).
 ///
-/// As long as there is a listener for a kind, such a signal does nothing else: SIGTERM does not end the program. When the last one has
-/// been dropped it does again what it did before.
+/// As long as there is a listener for a kind, such a signal does nothing else: SIGTERM does not end
+/// the program. When the last one has been dropped it does again what it did before.
 ///
-/// Signals that come while none is awaited are kept, one of each kind: two of a kind in quick succession may be received as one, but never
-/// as none. So a signal says "look", and not "one more". Each listener receives each signal.
+/// Signals that come while none is awaited are kept, one of each kind: two of a kind in quick
+/// succession may be received as one, but never as none. So a signal says "look", and not "one
+/// more". Each listener receives each signal.
 ///
 /// ```
 /// use runtime::signal::{self, SignalKind};
@@ -86,7 +88,8 @@ impl Signal {
         self.hung.iter().map(Hung::kind)
     }
 
-    /// Waits for the next signal and says which one it is. `None`: the runtime that it was made on has shut down.
+    /// Waits for the next signal and says which one it is. `None`: the runtime that it was made on
+    /// has shut down.
     ///
     /// # Cancel safety
     ///

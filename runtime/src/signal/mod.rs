@@ -15,20 +15,23 @@
 //! # std::io::Result::Ok(()) }).unwrap();
 //! ```
 //!
-//! **How it works.** A handler may do next to nothing. Ours sets a bit in each listener ([`Signal`]) and writes a byte into the listener's
-//! own pipe, which the reactor of the listener's runtime watches like any descriptor: no thread, and nothing that runtimes share.
-//! The bits are what coalesces: a signal that comes again before it was received is received once.
+//! **How it works.** A handler may do next to nothing. Ours sets a bit in each listener
+//! ([`Signal`]) and writes a byte into the listener's own pipe, which the reactor of the listener's
+//! runtime watches like any descriptor: no thread, and nothing that runtimes share. The bits are
+//! what coalesces: a signal that comes again before it was received is received once.
 //!
-//! **Nobody listens.** A handler cannot be taken away again without losing those that others have installed. So it stays, and when there
-//! is no listener for a signal it does what would have happened without it: SIGINT and SIGTERM end the process, by the signal, as its
-//! parent sees; unless the signal was ignored, or had another handler, when it was first listened to.
+//! **Nobody listens.** A handler cannot be taken away again without losing those that others have
+//! installed. So it stays, and when there is no listener for a signal it does what would have
+//! happened without it: SIGINT and SIGTERM end the process, by the signal, as its parent sees;
+//! unless the signal was ignored, or had another handler, when it was first listened to.
 //!
-//! **Deadlocks.** A task that waits for a signal waits for a descriptor: the program is not stuck. A handler alone does not count, since it
-//! wakes nobody who does not wait.
+//! **Deadlocks.** A task that waits for a signal waits for a descriptor: the program is not stuck.
+//! A handler alone does not count, since it wakes nobody who does not wait.
 //!
-//! *Rejected.* A thread that waits in `sigwait`: all other threads would have to block the signals, those that std and others start too.
-//! `signalfd`: the same, and Linux alone. One pipe a process, as in Tokio: every runtime is woken by every signal, and whoever reads
-//! first has to tell the others.
+//! *Rejected.* A thread that waits in `sigwait`: all other threads would have to block the signals,
+//! those that std and others start too. `signalfd`: the same, and Linux alone. One pipe a process,
+//! as in Tokio: every runtime is woken by every signal, and whoever reads first has to tell the
+//! others.
 //!
 //! `handler.rs` is what runs inside the handler, `listener.rs` what waits.
 
@@ -57,13 +60,15 @@ pub(crate) use self::handler::has_listener;
 
 /// Listens for one kind of signal.
 ///
-/// From now on the signal does not do what it would otherwise, as long as somebody listens; see [`Signal`].
+/// From now on the signal does not do what it would otherwise, as long as somebody listens; see
+/// [`Signal`].
 ///
 /// # Errors
 ///
-/// [`InvalidInput`](io::ErrorKind::InvalidInput) if the kind cannot be listened to (SIGKILL, SIGSTOP, and the faults SIGSEGV, SIGILL,
-/// SIGFPE) or does not exist; too many files are open (a listener has two); an error that [`is_shutdown`](crate::io::is_shutdown)
-/// knows if the runtime is shutting down.
+/// [`InvalidInput`](io::ErrorKind::InvalidInput) if the kind cannot be listened to (SIGKILL,
+/// SIGSTOP, and the faults SIGSEGV, SIGILL, SIGFPE) or does not exist; too many files are open (a
+/// listener has two); an error that [`is_shutdown`](crate::io::is_shutdown) knows if the runtime is
+/// shutting down.
 ///
 /// # Panics
 ///
@@ -92,7 +97,8 @@ pub fn unix(kind: SignalKind) -> io::Result<Signal> {
 ///
 /// # Errors
 ///
-/// As for [`unix`]; [`InvalidInput`](io::ErrorKind::InvalidInput) also if there is no kind. Then none of them is listened to.
+/// As for [`unix`]; [`InvalidInput`](io::ErrorKind::InvalidInput) also if there is no kind. Then
+/// none of them is listened to.
 ///
 /// # Panics
 ///
@@ -117,8 +123,8 @@ pub fn notify(kinds: impl IntoIterator<Item = SignalKind>) -> io::Result<Signal>
 
 /// Waits for Ctrl-C (SIGINT). It is listened for from the call on, not from the first poll.
 ///
-/// When the future is done or dropped nobody listens any more, and the next Ctrl-C ends the process: hold on to a [`Signal`] where that is
-/// not wanted.
+/// When the future is done or dropped nobody listens any more, and the next Ctrl-C ends the
+/// process: hold on to a [`Signal`] where that is not wanted.
 ///
 /// # Errors
 ///

@@ -1,14 +1,19 @@
-//! The owner's side of an arena: for each slot size the chunk it allocates from and the others that have room.
+//! The owner's side of an arena: for each slot size the chunk it allocates from and the others that
+//! have room.
 //!
-//! A chunk moves between three places. *Current* is allocated from. When its list is empty and nothing is left to carve it becomes
-//! *full*, which is to be in no list at all, with a request to be called when a sixteenth of it has come back from other threads; if so
-//! many have come back already, or the call comes, or the owner frees one itself, it is *listed*, at the end, with a request to be
-//! called when everything has come back. The chunk at the front of the list becomes current next: the longer a chunk waits, the more
-//! slots others return to it meanwhile, so that owner and others meet at its word once a batch and not once a slot.
+//! A chunk moves between three places. *Current* is allocated from. When its list is empty and
+//! nothing is left to carve it becomes *full*, which is to be in no list at all, with a request to
+//! be called when a sixteenth of it has come back from other threads; if so many have come back
+//! already, or the call comes, or the owner frees one itself, it is *listed*, at the end, with a
+//! request to be called when everything has come back. The chunk at the front of the list becomes
+//! current next: the longer a chunk waits, the more slots others return to it meanwhile, so that
+//! owner and others meet at its word once a batch and not once a slot.
 //!
-//! A chunk that is not current and has no slot out is released at once: by the owner's free that makes it so, or by the call. A call
-//! for everything counts on all slots coming back through others; where the owner freed some itself the last of the others may pass
-//! without a call. Such chunks are found when they come to the front, or by [`Bins::collect`], which looks at a few of them each time.
+//! A chunk that is not current and has no slot out is released at once: by the owner's free that
+//! makes it so, or by the call. A call for everything counts on all slots coming back through
+//! others; where the owner freed some itself the last of the others may pass without a call. Such
+//! chunks are found when they come to the front, or by [`Bins::collect`], which looks at a few of
+//! them each time.
 //!
 //! Everything but [`Bins::call`] is for the owner alone.
 #![forbid(unsafe_code)]
@@ -31,8 +36,9 @@ const LOOKS: usize = 4;
 /// All sizes of one arena.
 pub(super) struct Bins<C> {
     bins: [Bin<C>; CLASSES],
-    /// A bit for each class whose list has chunks, or had some when [`collect`](Self::collect) last looked at it: every sleep of a
-    /// worker comes by, most find nothing, and the lists of all sizes are eighteen cache lines.
+    /// A bit for each class whose list has chunks, or had some when [`collect`](Self::collect) last
+    /// looked at it: every sleep of a worker comes by, most find nothing, and the lists of all
+    /// sizes are eighteen cache lines.
     listed: Cell<u64>,
     /// On a line of its own: others write it.
     calls: CachePadded<Calls<C>>,
@@ -146,7 +152,8 @@ impl<C: Copy> Bins<C> {
         }
     }
 
-    /// Releases what can be released cheaply; for an owner that is about to be idle. `true`: something more may be found by calling again.
+    /// Releases what can be released cheaply; for an owner that is about to be idle. `true`:
+    /// something more may be found by calling again.
     pub(super) fn collect(&self) -> bool {
         self.answer_calls();
         let (mut more, mut classes) = (false, self.listed.get());
@@ -176,7 +183,8 @@ impl<C: Copy> Bins<C> {
         more
     }
 
-    /// Queues a chunk. By another thread, which has claimed the call and has a slot of the chunk out.
+    /// Queues a chunk. By another thread, which has claimed the call and has a slot of the chunk
+    /// out.
     pub(super) fn call(&self, chunk: Chunk<C>) {
         self.calls.push(chunk);
     }

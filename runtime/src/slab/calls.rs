@@ -1,7 +1,8 @@
 //! ⚠ The queue through which other threads call an arena's owner to a chunk.
 //!
-//! A stack: others push one chunk at a time, the owner takes all of it, so that a pop never races with a push of the same chunk (no ABA).
-//! A chunk is on it at most once: only who claimed a call pushes, and the owner asks for the next one after it took the chunk.
+//! A stack: others push one chunk at a time, the owner takes all of it, so that a pop never races
+//! with a push of the same chunk (no ABA). A chunk is on it at most once: only who claimed a call
+//! pushes, and the owner asks for the next one after it took the chunk.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -39,8 +40,9 @@ impl<C: Copy> Calls<C> {
         // Relaxed: nothing is read through it here.
         let mut top = guess!(self.top, ptr::null_mut());
         loop {
-            // SAFETY: a chunk on the queue is mapped until the owner has taken it, and nobody looks at the link before that. If the owner
-            // takes it now the exchange fails, and the link is written anew.
+            // SAFETY: a chunk on the queue is mapped until the owner has taken it, and nobody looks
+            // at the link before that. If the owner takes it now the exchange fails, and the link
+            // is written anew.
             chunk.set_queued(unsafe { Chunk::from_raw(top) });
             match self
                 .top
@@ -52,7 +54,8 @@ impl<C: Copy> Calls<C> {
         }
     }
 
-    /// Takes all chunks. Owner only. Each may be released as soon as it was handed out; the iterator is past it.
+    /// Takes all chunks. Owner only. Each may be released as soon as it was handed out; the
+    /// iterator is past it.
     pub(super) fn take(&self) -> Taken<C> {
         if self.is_empty() {
             return Taken(None);

@@ -1,20 +1,24 @@
-//! ⚠ A chunk: a block of [`CHUNK`] bytes that starts with a header and is cut into slots of one size.
+//! ⚠ A chunk: a block of [`CHUNK`] bytes that starts with a header and is cut into slots of one
+//! size.
 //!
-//! Since a chunk is aligned to its size, masking a slot's address finds the header, and there everything that belongs to the slot: the
-//! cookie, the arena, the word through which others return it.
+//! Since a chunk is aligned to its size, masking a slot's address finds the header, and there
+//! everything that belongs to the slot: the cookie, the arena, the word through which others return
+//! it.
 //!
-//! A slot is *uncarved* (never used, its page perhaps not resident), *vacant* (in the owner's list or among the returned), or *out*. Its
-//! first word is the caller's: 0 unless the caller made it otherwise, readable by anyone at any time from carving on. The second word is
-//! the link of the list that a vacant slot is in. The rest is nobody's while it is vacant.
+//! A slot is *uncarved* (never used, its page perhaps not resident), *vacant* (in the owner's list
+//! or among the returned), or *out*. Its first word is the caller's: 0 unless the caller made it
+//! otherwise, readable by anyone at any time from carving on. The second word is the link of the
+//! list that a vacant slot is in. The rest is nobody's while it is vacant.
 //!
 //! Invariants:
-//! 1. A header's first fields never change; its `Cell`s belong to the owner of the chunk's arena, or where it says so to the holder of
-//!    the registry's lock; all else is atomic or handed over by an atomic.
-//! 2. `used` counts the slots that are out or among the returned. When it equals the number of returned ones nobody but the owner has
-//!    business with the chunk, and it may be freed.
+//! 1. A header's first fields never change; its `Cell`s belong to the owner of the chunk's arena,
+//!    or where it says so to the holder of the registry's lock; all else is atomic or handed over
+//!    by an atomic.
+//! 2. `used` counts the slots that are out or among the returned. When it equals the number of
+//!    returned ones nobody but the owner has business with the chunk, and it may be freed.
 //! 3. A slot is carved, with a zero in its first word, before `carved` says so.
-//! 4. A [`Chunk`] is only held where the chunk is mapped: by who has one of its slots out, by its owner until it releases it, by
-//!    a visitor of the registry until it leaves.
+//! 4. A [`Chunk`] is only held where the chunk is mapped: by who has one of its slots out, by its
+//!    owner until it releases it, by a visitor of the registry until it leaves.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -31,12 +35,13 @@ use crate::primitive::UnsafeCell;
 use crate::primitive::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::primitive::atomic::{AtomicU32, AtomicU64};
 
-/// Slots are carved in batches of about this many bytes, so that the common allocation finds one in the list. Half a page: it makes at
-/// most one more page resident than is needed.
+/// Slots are carved in batches of about this many bytes, so that the common allocation finds one in
+/// the list. Half a page: it makes at most one more page resident than is needed.
 const CARVE_BYTES: u32 = 2048;
 
-/// What of the chunk has to come back before the owner of a full one is called: a sixteenth. Each call leads to so many allocations at
-/// least, at the price of that part of the memory lying idle at worst. A guess.
+/// What of the chunk has to come back before the owner of a full one is called: a sixteenth. Each
+/// call leads to so many allocations at least, at the price of that part of the memory lying idle
+/// at worst. A guess.
 const CALL_FRACTION: u32 = 16;
 
 /// What both states of a slot share; see the module's story.
@@ -83,7 +88,8 @@ struct Head<C> {
     carved: AtomicU32,
     /// Place in the registry. Under its lock.
     position: Cell<usize>,
-    /// What the chunk keeps alive. Written by the abandoner before it settles, taken by who frees the chunk.
+    /// What the chunk keeps alive. Written by the abandoner before it settles, taken by who frees
+    /// the chunk.
     keep: UnsafeCell<Option<Arc<dyn Any + Send + Sync>>>,
 
     remote: Remote<C>,
@@ -93,7 +99,8 @@ struct Head<C> {
 #[repr(align(64))]
 struct Remote<C> {
     returns: Returns,
-    /// Link of the owner's queue. Written by who claimed the call, read by the owner when it took the queue.
+    /// Link of the owner's queue. Written by who claimed the call, read by the owner when it took
+    /// the queue.
     queued: UnsafeCell<Option<Chunk<C>>>,
 }
 
@@ -125,7 +132,8 @@ impl<C: Copy> Chunk<C> {
     ///
     /// # Safety
     ///
-    /// `block` is from `pages::map`, and the caller's alone. The pointers stay good as long as the chunk.
+    /// `block` is from `pages::map`, and the caller's alone. The pointers stay good as long as the
+    /// chunk.
     pub(super) unsafe fn init(
         block: NonNull<u8>,
         class: usize,
@@ -177,7 +185,8 @@ impl<C: Copy> Chunk<C> {
     #[inline]
     pub(super) unsafe fn of(slot: NonNull<u8>) -> Self {
         let head = slot.as_ptr().map_addr(|address| address & !(CHUNK - 1));
-        // SAFETY: a chunk begins at this address, which is not 0. The pointer may reach it, having been made from the block's.
+        // SAFETY: a chunk begins at this address, which is not 0. The pointer may reach it, having
+        // been made from the block's.
         Self(unsafe { NonNull::new_unchecked(head.cast()) })
     }
 
@@ -193,10 +202,12 @@ impl<C: Copy> Chunk<C> {
         NonNull::new(raw.cast()).map(Self)
     }
 
-    /// The header. The reference must not be used after a step that lets another thread free the chunk; see [`give_back`](Self::give_back).
+    /// The header. The reference must not be used after a step that lets another thread free the
+    /// chunk; see [`give_back`](Self::give_back).
     #[inline]
     fn head(&self) -> &Head<C> {
-        // SAFETY: the chunk is mapped (invariant 4), and nobody makes a unique reference to its header.
+        // SAFETY: the chunk is mapped (invariant 4), and nobody makes a unique reference to its
+        // header.
         unsafe { self.0.as_ref() }
     }
 
@@ -339,7 +350,8 @@ impl<C: Copy> Chunk<C> {
         !self.head().free.get().is_null()
     }
 
-    /// Whether the chunk is on its owner's queue. Only of one that [is idle](Self::is_idle): of others a call may be on its way.
+    /// Whether the chunk is on its owner's queue. Only of one that [is idle](Self::is_idle): of
+    /// others a call may be on its way.
     pub(super) fn is_queued(self) -> bool {
         self.head().asked.get() && !self.head().remote.returns.is_wanted()
     }
@@ -363,10 +375,12 @@ impl<C: Copy> Chunk<C> {
         answer
     }
 
-    /// Takes note of the call; returns what was queued before this chunk. Only when just taken from the queue.
+    /// Takes note of the call; returns what was queued before this chunk. Only when just taken from
+    /// the queue.
     pub(super) fn called(self) -> Option<Self> {
         self.head().asked.set(false);
-        // SAFETY: who queued the chunk wrote this before, and nobody does again before the owner has asked again.
+        // SAFETY: who queued the chunk wrote this before, and nobody does again before the owner
+        // has asked again.
         self.head().remote.queued.with(|before| unsafe { *before })
     }
 
@@ -389,7 +403,8 @@ impl<C: Copy> Chunk<C> {
 
 /// The others' side.
 impl<C: Copy> Chunk<C> {
-    /// Gives a slot back from any thread. `true`: the chunk was abandoned and this was its last slot; the caller frees it.
+    /// Gives a slot back from any thread. `true`: the chunk was abandoned and this was its last
+    /// slot; the caller frees it.
     ///
     /// Otherwise the chunk may be gone when this returns: the slot is what kept it.
     ///
@@ -432,7 +447,8 @@ impl<C: Copy> Chunk<C> {
 
     /// Notes what was queued before this chunk. Only by who claimed its call, until it is queued.
     pub(super) fn set_queued(self, before: Option<Self>) {
-        // SAFETY: the claim makes the caller the only one to touch the link; `Returns::claim` says why the owner is through with it.
+        // SAFETY: the claim makes the caller the only one to touch the link; `Returns::claim` says
+        // why the owner is through with it.
         self.head()
             .remote
             .queued
@@ -453,7 +469,8 @@ impl<C: Copy> Chunk<C> {
 
 /// The end.
 impl<C: Copy> Chunk<C> {
-    /// Leaves the chunk to who frees its last slot. `true`: none is out, and the caller frees the chunk; else it may be gone already.
+    /// Leaves the chunk to who frees its last slot. `true`: none is out, and the caller frees the
+    /// chunk; else it may be gone already.
     ///
     /// # Safety
     ///

@@ -1,9 +1,11 @@
 //! ⚠ Where tasks live: an allocator of small blocks that is at the same time the list of all tasks.
 //!
-//! A slab has an *arena* for each worker slot, and each arena has *chunks* of 64 KiB, each cut into *slots* of one size. Its owner takes
-//! and frees slots with a few plain loads and stores. Any other thread frees by pushing the slot onto a stack in the chunk, one atomic
-//! exchange; the owner takes these stacks over when it runs out. Nothing here is shared by all but the registry of chunks, whose lock
-//! is taken once for hundreds of tasks; and by walking the chunks every task is found, so that no task needs to be in a list.
+//! A slab has an *arena* for each worker slot, and each arena has *chunks* of 64 KiB, each cut into
+//! *slots* of one size. Its owner takes and frees slots with a few plain loads and stores. Any
+//! other thread frees by pushing the slot onto a stack in the chunk, one atomic exchange; the owner
+//! takes these stacks over when it runs out. Nothing here is shared by all but the registry of
+//! chunks, whose lock is taken once for hundreds of tasks; and by walking the chunks every task is
+//! found, so that no task needs to be in a list.
 //!
 //! ```text
 //!   Slab ── Shared ─┬─ arenas: [Arena] ──► Bins, for each size: the current chunk ──► a list of others with room
@@ -16,16 +18,19 @@
 //! `chunk`, `calls` (how they call the owner), `bins` (the owner's lists),
 //! `registry`.
 //!
-//! **The first word** of a slot is an `AtomicU64` that is 0 while the slot is vacant, so that a visitor of [`Slab::for_each`] may read it
-//! at any time, and take a reference by an exchange where it is not 0. Who allocates stores something else with Release once the task is
-//! whole, and 0 again just before it frees. A slot that the visitor took a reference to stays out, and with it its chunk.
+//! **The first word** of a slot is an `AtomicU64` that is 0 while the slot is vacant, so that a
+//! visitor of [`Slab::for_each`] may read it at any time, and take a reference by an exchange where
+//! it is not 0. Who allocates stores something else with Release once the task is whole, and 0
+//! again just before it frees. A slot that the visitor took a reference to stays out, and with it
+//! its chunk.
 //!
-//! **The end.** A slab that is [abandoned](Slab::abandon) leaves each chunk to who frees its last slot. Until then the chunk keeps alive what
-//! the frees still touch.
+//! **The end.** A slab that is [abandoned](Slab::abandon) leaves each chunk to who frees its last
+//! slot. Until then the chunk keeps alive what the frees still touch.
 //!
-//! Rejected: malloc with a sharded list of all tasks, which pays a lock or an atomic on spawn and on completion and keeps the burst's
-//! memory in its heap; one free list for all workers; moving a task's memory with its task to the thief, since a task is freed once and a
-//! push is cheaper than any bookkeeping of moves.
+//! Rejected: malloc with a sharded list of all tasks, which pays a lock or an atomic on spawn and
+//! on completion and keeps the burst's memory in its heap; one free list for all workers; moving a
+//! task's memory with its task to the thief, since a task is freed once and a push is cheaper than
+//! any bookkeeping of moves.
 
 use std::any::Any;
 use std::cell::Cell;
@@ -50,10 +55,11 @@ use size_class::class_of;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-/// The memory of a scheduler's tasks. `C`, the cookie, is a thin copyable value that can be read from any slot.
+/// The memory of a scheduler's tasks. `C`, the cookie, is a thin copyable value that can be read
+/// from any slot.
 ///
-/// Dropped without having been [abandoned](Self::abandon) it gives everything back if all slots are free; else it leaks, so that a
-/// late free stays sound.
+/// Dropped without having been [abandoned](Self::abandon) it gives everything back if all slots are
+/// free; else it leaks, so that a late free stays sound.
 pub(crate) struct Slab<C: Copy>(NonNull<Shared<C>>);
 
 /// What all slots of a slab reach.
@@ -65,15 +71,17 @@ pub(super) struct Shared<C> {
 
 /// A worker slot's share of a slab.
 ///
-/// One thread at a time owns it, that is, allocates from it and names it as `here` when it frees; ownership passes from one thread to the
-/// next with a happens-before edge, which is the scheduler's affair.
+/// One thread at a time owns it, that is, allocates from it and names it as `here` when it frees;
+/// ownership passes from one thread to the next with a happens-before edge, which is the
+/// scheduler's affair.
 pub(crate) struct Arena<C> {
     /// Built by the first allocation. Owner only; others learn the address from a chunk.
     bins: Cell<Option<NonNull<Bins<C>>>>,
 }
 
-// SAFETY: the slab's own parts are atomics, locked, or for the owner of an arena, of which the unsafe functions demand that there is one
-// thread. The cookie is only read through `cookie`, whose caller answers for what it does with it.
+// SAFETY: the slab's own parts are atomics, locked, or for the owner of an arena, of which the
+// unsafe functions demand that there is one thread. The cookie is only read through `cookie`, whose
+// caller answers for what it does with it.
 unsafe impl<C: Copy> Send for Slab<C> {}
 // SAFETY: as above.
 unsafe impl<C: Copy> Sync for Slab<C> {}
@@ -106,7 +114,8 @@ impl<C: Copy> Slab<C> {
 
     /// Takes a slot of at least `size` bytes from arena `i`, aligned to 16. Its first word is 0.
     ///
-    /// The pointer reaches the whole chunk; one that was narrowed by a reference on the way must not come back to [`free`](Self::free).
+    /// The pointer reaches the whole chunk; one that was narrowed by a reference on the way must
+    /// not come back to [`free`](Self::free).
     ///
     /// # Safety
     ///
@@ -161,13 +170,14 @@ impl<C: Copy> Slab<C> {
 
     /// Frees a slot, from any thread. It and the slab may be gone afterwards.
     ///
-    /// The owner's frees are seen by its next allocations at once, those of others when it runs out. What the freeing thread did with the
-    /// slot happens before it is allocated anew.
+    /// The owner's frees are seen by its next allocations at once, those of others when it runs
+    /// out. What the freeing thread did with the slot happens before it is allocated anew.
     ///
     /// # Safety
     ///
-    /// `slot` is from [`alloc`](Self::alloc) of some `Slab<C>`, its first word is 0, and nobody uses it any more. `here` is the arena
-    /// that the calling thread owns now, or null; null if the slab is abandoned.
+    /// `slot` is from [`alloc`](Self::alloc) of some `Slab<C>`, its first word is 0, and nobody
+    /// uses it any more. `here` is the arena that the calling thread owns now, or null; null if the
+    /// slab is abandoned.
     #[inline]
     pub(crate) unsafe fn free(slot: NonNull<u8>, here: *const Arena<C>) {
         // SAFETY: by contract, here and below.
@@ -215,18 +225,21 @@ impl<C: Copy> Slab<C> {
         unsafe { Chunk::<C>::of(slot) }.index()
     }
 
-    /// Calls `f` with every slot that was ever handed out and whose chunk still exists, vacant or not, in no order.
+    /// Calls `f` with every slot that was ever handed out and whose chunk still exists, vacant or
+    /// not, in no order.
     ///
-    /// Of a slot it may read the first word, and nothing more unless that word lets it take a reference. Allocations and frees go on
-    /// meanwhile, also by `f` itself: no lock is held. What is allocated after the call began may be missed. Memory that becomes free
-    /// meanwhile is kept until the walk is over.
+    /// Of a slot it may read the first word, and nothing more unless that word lets it take a
+    /// reference. Allocations and frees go on meanwhile, also by `f` itself: no lock is held. What
+    /// is allocated after the call began may be missed. Memory that becomes free meanwhile is kept
+    /// until the walk is over.
     pub(crate) fn for_each(&self, f: &mut dyn FnMut(NonNull<u8>)) {
         for chunk in self.shared().registry.visit().chunks() {
             chunk.visit(f);
         }
     }
 
-    /// Gives memory back that became free without the owner's noticing, as far as that takes little time; for an owner about to be idle.
+    /// Gives memory back that became free without the owner's noticing, as far as that takes little
+    /// time; for an owner about to be idle.
     ///
     /// `true`: it did find some, and calling again may find more.
     ///
@@ -246,14 +259,17 @@ impl<C: Copy> Slab<C> {
         self.shared().registry.counts()
     }
 
-    /// Ends the slab: chunks without a slot out are released at once, each other one when its last slot is freed, by whatever thread.
+    /// Ends the slab: chunks without a slot out are released at once, each other one when its last
+    /// slot is freed, by whatever thread.
     ///
-    /// Until then each of these holds a clone of `keep`, which is dropped after everything else. A second call does nothing.
+    /// Until then each of these holds a clone of `keep`, which is dropped after everything else. A
+    /// second call does nothing.
     ///
     /// # Safety
     ///
-    /// No arena has an owner any more: nobody allocates or collects, and later frees name null as `here`; what owners did happens before.
-    /// `keep` keeps alive what the cookie points to as far as tasks use it, and this slab itself.
+    /// No arena has an owner any more: nobody allocates or collects, and later frees name null as
+    /// `here`; what owners did happens before. `keep` keeps alive what the cookie points to as far
+    /// as tasks use it, and this slab itself.
     pub(crate) unsafe fn abandon(&self, keep: Arc<dyn Any + Send + Sync>) {
         self.shared().registry.close(|chunk| {
             // SAFETY: by contract; a registry is closed once.
@@ -281,12 +297,14 @@ fn release<C: Copy>(chunk: Chunk<C>) {
 impl<C: Copy> Drop for Slab<C> {
     fn drop(&mut self) {
         let shared = self.shared();
-        // SAFETY: that we have `&mut self` means that no arena has an owner; a registry is closed once.
+        // SAFETY: that we have `&mut self` means that no arena has an owner; a registry is closed
+        // once.
         let left = shared
             .registry
             .close(|chunk| unsafe { chunk.abandon(None) });
-        // What is left has slots out, without anything to keep the slab for them: their frees need it, so that it has to stay. An abandoned
-        // slab is only dropped when there is nothing left, by the contract of `abandon`, and is closed already.
+        // What is left has slots out, without anything to keep the slab for them: their frees need
+        // it, so that it has to stay. An abandoned slab is only dropped when there is nothing left,
+        // by the contract of `abandon`, and is closed already.
         if left == 0 {
             // SAFETY: no slot, no chunk, and no owner is left to use it.
             drop(unsafe { Box::from_raw(self.0.as_ptr()) });

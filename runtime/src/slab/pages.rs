@@ -1,9 +1,10 @@
 //! ⚠ Where chunks come from: blocks of [`CHUNK`] bytes, aligned to their size.
 //!
-//! On Unix they are mapped and unmapped directly, because only then does memory really go back after a burst: an allocator's heap shrinks
-//! no further than its topmost live block, and an aligned block in it wastes nearly its own size again. Elsewhere, and under the
-//! checkers, they are ordinary allocations. Contract of both: [`map`] appends at least one block and aborts when there is no memory,
-//! [`unmap`] gives one block back or says that it could not.
+//! On Unix they are mapped and unmapped directly, because only then does memory really go back
+//! after a burst: an allocator's heap shrinks no further than its topmost live block, and an
+//! aligned block in it wastes nearly its own size again. Elsewhere, and under the checkers, they
+//! are ordinary allocations. Contract of both: [`map`] appends at least one block and aborts when
+//! there is no memory, [`unmap`] gives one block back or says that it could not.
 
 use std::alloc::Layout;
 use std::ptr::NonNull;
@@ -12,8 +13,8 @@ pub(super) use os::{map, unmap};
 
 /// Bytes of a chunk, and its alignment.
 ///
-/// 64 KiB hold 340 slots of 192 bytes, so that what happens once a chunk is rare, while a size that is seldom used takes a page or two:
-/// memory that no slot was carved from is not resident.
+/// 64 KiB hold 340 slots of 192 bytes, so that what happens once a chunk is rare, while a size that
+/// is seldom used takes a page or two: memory that no slot was carved from is not resident.
 #[cfg(not(loom))]
 pub(super) const CHUNK: usize = 64 * 1024;
 
@@ -32,12 +33,14 @@ mod os {
     use std::alloc::handle_alloc_error;
     use std::ptr;
 
-    /// Appends `blocks` fresh blocks, which lie side by side. Their memory is zero and not resident.
+    /// Appends `blocks` fresh blocks, which lie side by side. Their memory is zero and not
+    /// resident.
     pub(in super::super) fn map(blocks: usize, into: &mut Vec<NonNull<u8>>) {
         into.reserve(blocks);
         // One block more than asked for has an aligned run of `blocks` in it wherever it lies.
         let length = (blocks + 1) * CHUNK;
-        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that exists.
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches nothing that
+        // exists.
         let start = unsafe {
             libc::mmap(
                 ptr::null_mut(),
@@ -71,13 +74,14 @@ mod os {
     /// `start..start + length` is mapped, page-aligned and unused.
     unsafe fn trim(start: *mut u8, length: usize) {
         if length != 0 {
-            // SAFETY: by contract. A failure leaves address space unused, and no memory: nothing was ever written there.
+            // SAFETY: by contract. A failure leaves address space unused, and no memory: nothing
+            // was ever written there.
             unsafe { libc::munmap(start.cast(), length) };
         }
     }
 
-    /// Gives a block back. `false`: the system refuses (a process may have only so many separate mappings); the block's memory has been
-    /// given up all the same, its addresses are still ours.
+    /// Gives a block back. `false`: the system refuses (a process may have only so many separate
+    /// mappings); the block's memory has been given up all the same, its addresses are still ours.
     ///
     /// # Safety
     ///

@@ -1,11 +1,12 @@
 //! ⚠ All chunks of a slab, so that every task can be found; and the blocks kept for the next chunk.
 //!
-//! One lock guards it, taken once for hundreds of allocations. A visitor takes it only to copy the list and to leave: meanwhile chunks
-//! come and go freely, but one that goes while somebody visits is only *condemned*; its block is given back, or made a chunk again, when
-//! the last visitor has left. A visitor therefore sees memory that is mapped and cut as the chunk it found says.
+//! One lock guards it, taken once for hundreds of allocations. A visitor takes it only to copy the
+//! list and to leave: meanwhile chunks come and go freely, but one that goes while somebody visits
+//! is only *condemned*; its block is given back, or made a chunk again, when the last visitor has
+//! left. A visitor therefore sees memory that is mapped and cut as the chunk it found says.
 //!
-//! Blocks that were given up are kept for reuse up to a share of those in use, so that a slab that breathes does not map and unmap, and
-//! one that shrinks gives back all but a few.
+//! Blocks that were given up are kept for reuse up to a share of those in use, so that a slab that
+//! breathes does not map and unmap, and one that shrinks gives back all but a few.
 
 use std::fmt;
 use std::ptr::NonNull;
@@ -84,16 +85,18 @@ impl<C: Copy> Registry<C> {
         }
     }
 
-    /// Stops keeping blocks, and calls `abandon` with each chunk, under the lock; those for which it says `true` are taken out. Returns
-    /// how many were left to others. A second call finds nothing to do.
+    /// Stops keeping blocks, and calls `abandon` with each chunk, under the lock; those for which
+    /// it says `true` are taken out. Returns how many were left to others. A second call finds
+    /// nothing to do.
     pub(super) fn close(&self, mut abandon: impl FnMut(Chunk<C>) -> bool) -> usize {
         let mut inner = self.lock();
         if inner.closed {
             return 0;
         }
         inner.closed = true;
-        // From the end, since `forget` moves the last chunk to the gap. A chunk with slots out may be given up by another thread right
-        // after `abandon`, but that takes the lock before it frees anything.
+        // From the end, since `forget` moves the last chunk to the gap. A chunk with slots out may
+        // be given up by another thread right after `abandon`, but that takes the lock before it
+        // frees anything.
         for n in (0..inner.chunks.len()).rev() {
             let chunk = inner.chunks[n];
             if abandon(chunk) {
@@ -102,8 +105,8 @@ impl<C: Copy> Registry<C> {
             }
         }
         while let Some(block) = inner.surplus() {
-            // A refused block stays lost: its memory is given up, and the end of a slab is the end of its books.
-            // SAFETY: a surplus block is nobody's.
+            // A refused block stays lost: its memory is given up, and the end of a slab is the end
+            // of its books. SAFETY: a surplus block is nobody's.
             let _ = unsafe { pages::unmap(block) };
         }
         inner.chunks.len()

@@ -7,17 +7,21 @@
 //!  └────────┴─────────┴──────────┴─────────┴────────┘
 //! ```
 //!
-//! While the chunk has an owner, HEAD and COUNT are a stack of returned slots: HEAD the offset of the topmost in units of 16 bytes, 0 for
-//! none, and COUNT how many there are, so that the owner learns in one step how many came and need not walk them. Others push one
-//! slot at a time; only the owner takes, and always all, so that no slot can come back under a pusher's hands (no ABA).
+//! While the chunk has an owner, HEAD and COUNT are a stack of returned slots: HEAD the offset of
+//! the topmost in units of 16 bytes, 0 for none, and COUNT how many there are, so that the owner
+//! learns in one step how many came and need not walk them. Others push one slot at a time; only
+//! the owner takes, and always all, so that no slot can come back under a pusher's hands (no ABA).
 //!
-//! WANTED is the owner's request to be called: the pusher that would bring COUNT to WANTED first clears WANTED and puts the chunk on its
-//! owner's queue, and *then* pushes its slot. In this order a chunk that lies on the queue, or is about to, always has a slot out,
-//! or has been queued completely; the owner, which frees a chunk only when all slots are back, therefore never pulls it from under a
-//! pusher. The other order, push first and queue afterwards, would need a reference count. 0 means that nobody wants a call.
+//! WANTED is the owner's request to be called: the pusher that would bring COUNT to WANTED first
+//! clears WANTED and puts the chunk on its owner's queue, and *then* pushes its slot. In this order
+//! a chunk that lies on the queue, or is about to, always has a slot out, or has been queued
+//! completely; the owner, which frees a chunk only when all slots are back, therefore never pulls
+//! it from under a pusher. The other order, push first and queue afterwards, would need a reference
+//! count. 0 means that nobody wants a call.
 //!
-//! With ABANDONED set there is no owner and no stack any more; COUNT is the number of slots still out, and who brings it to 0 frees
-//! the chunk. During the change the abandoner holds a [`BIAS`] in it, as long as it counts.
+//! With ABANDONED set there is no owner and no stack any more; COUNT is the number of slots still
+//! out, and who brings it to 0 frees the chunk. During the change the abandoner holds a [`BIAS`] in
+//! it, as long as it counts.
 #![forbid(unsafe_code)]
 
 use crate::primitive::atomic::AtomicU64;
@@ -79,10 +83,12 @@ impl Returns {
         Seen(guess!(self.0, 0))
     }
 
-    /// Pushes the slot at `offset`, in units of 16 bytes; `false` says to look at `seen` again. After `true` the chunk may be gone.
+    /// Pushes the slot at `offset`, in units of 16 bytes; `false` says to look at `seen` again.
+    /// After `true` the chunk may be gone.
     ///
-    /// *Memory ordering*: Release pairs with the Acquire of `take`, `count` and `abandon`: the link, and all the pusher did in this
-    /// chunk, happens before what the owner does with the slots. Later pushes and `ask` are RMWs and keep that release sequence up.
+    /// *Memory ordering*: Release pairs with the Acquire of `take`, `count` and `abandon`: the
+    /// link, and all the pusher did in this chunk, happens before what the owner does with the
+    /// slots. Later pushes and `ask` are RMWs and keep that release sequence up.
     pub(super) fn push(&self, seen: &mut Seen, offset: u32) -> bool {
         let next = (seen.0 & !HEAD) + ONE + u64::from(offset);
         self.swing(seen, next, Release)
@@ -90,17 +96,20 @@ impl Returns {
 
     /// Takes over the duty to queue the chunk with its owner; `false` says to look at `seen` again.
     ///
-    /// *Memory ordering*: Acquire pairs with the Release of `ask`: the owner is through with the chunk's queue link.
+    /// *Memory ordering*: Acquire pairs with the Release of `ask`: the owner is through with the
+    /// chunk's queue link.
     pub(super) fn claim(&self, seen: &mut Seen) -> bool {
         let next = seen.0 & !WANTED;
         self.swing(seen, next, Acquire)
     }
 
-    /// Notes a slot of an abandoned chunk as freed. `Some(true)`: it was the last one, and the caller frees the chunk. `Some(false)`: it
-    /// was not, and the chunk may be gone. `None` says to look at `seen` again.
+    /// Notes a slot of an abandoned chunk as freed. `Some(true)`: it was the last one, and the
+    /// caller frees the chunk. `Some(false)`: it was not, and the chunk may be gone. `None` says to
+    /// look at `seen` again.
     ///
-    /// *Memory ordering*: Release pairs with the Acquire of the last one to count down, so that all others are through with the chunk;
-    /// Acquire pairs with `abandon` too, for what the abandoner left in the chunk.
+    /// *Memory ordering*: Release pairs with the Acquire of the last one to count down, so that all
+    /// others are through with the chunk; Acquire pairs with `abandon` too, for what the abandoner
+    /// left in the chunk.
     pub(super) fn count_down(&self, seen: &mut Seen) -> Option<bool> {
         let next = seen.0 - ONE;
         self.swing(seen, next, AcqRel).then_some(next & COUNT == 0)
@@ -141,9 +150,11 @@ impl Returns {
         (field(old, 0), field(old, COUNT_SHIFT))
     }
 
-    /// Asks to be called when `wanted` slots lie here. `pending` says that the owner has asked before and was not called yet. Owner only.
+    /// Asks to be called when `wanted` slots lie here. `pending` says that the owner has asked
+    /// before and was not called yet. Owner only.
     ///
-    /// *Memory ordering*: Release pairs with `claim`. Acquire is for `There`, upon which the owner may free the chunk.
+    /// *Memory ordering*: Release pairs with `claim`. Acquire is for `There`, upon which the owner
+    /// may free the chunk.
     pub(super) fn ask(&self, wanted: u32, pending: bool) -> Asked {
         let mut seen = Seen(self.0.load(Acquire));
         loop {
@@ -160,7 +171,8 @@ impl Returns {
         }
     }
 
-    /// Ends the stack: from now on slots are counted down. Returns how many had come back. Once, when there is no owner any more.
+    /// Ends the stack: from now on slots are counted down. Returns how many had come back. Once,
+    /// when there is no owner any more.
     ///
     /// *Memory ordering*: Acquire, see `push`; Release pairs with `count_down`.
     pub(super) fn abandon(&self) -> u32 {
@@ -169,7 +181,8 @@ impl Returns {
         field(old, COUNT_SHIFT)
     }
 
-    /// Says how many slots were out at [`abandon`](Self::abandon). `true`: all are back, and the caller frees the chunk.
+    /// Says how many slots were out at [`abandon`](Self::abandon). `true`: all are back, and the
+    /// caller frees the chunk.
     ///
     /// *Memory ordering*: as `count_down`.
     pub(super) fn settle(&self, out: u32) -> bool {

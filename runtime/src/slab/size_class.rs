@@ -1,15 +1,19 @@
 //! Which slot a size gets.
 //!
-//! Sizes go in steps of 32 bytes up to 512, then in eight steps a doubling. Slots begin at a cache line, and a multiple of 32 laid end to
-//! end never touches more lines of 64 bytes than one laid at a line would, whereas steps of 16 would let a slot of 176 bytes straddle
-//! four lines; what 16 would save in memory is 8 bytes a task on average. Multiples of 64 alone would keep neighbours' lines apart
-//! entirely, at the price of 16 more bytes a task: neighbours are mostly tasks of one worker, so the bytes win.
+//! Sizes go in steps of 32 bytes up to 512, then in eight steps a doubling. Slots begin at a cache
+//! line, and a multiple of 32 laid end to end never touches more lines of 64 bytes than one laid at
+//! a line would, whereas steps of 16 would let a slot of 176 bytes straddle four lines; what 16
+//! would save in memory is 8 bytes a task on average. Multiples of 64 alone would keep neighbours'
+//! lines apart entirely, at the price of 16 more bytes a task: neighbours are mostly tasks of one
+//! worker, so the bytes win.
 #![forbid(unsafe_code)]
 
-/// The largest slot, in bytes. A future beyond this is boxed by its spawner; seven of these still fit in a chunk.
+/// The largest slot, in bytes. A future beyond this is boxed by its spawner; seven of these still
+/// fit in a chunk.
 pub(crate) const MAX_SIZE: usize = 8 * 1024;
 
-/// How many sizes of slots there are: 16 up to 512 bytes, and eight for each of the four doublings up to [`MAX_SIZE`].
+/// How many sizes of slots there are: 16 up to 512 bytes, and eight for each of the four doublings
+/// up to [`MAX_SIZE`].
 pub(super) const CLASSES: usize = 16 + 4 * 8;
 
 /// The smallest step, in bytes, and so the smallest slot.

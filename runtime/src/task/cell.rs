@@ -1,4 +1,5 @@
-//! ⚠ One task, one allocation: a header of fixed layout, then the future, which its output overwrites.
+//! ⚠ One task, one allocation: a header of fixed layout, then the future, which its output
+//! overwrites.
 //!
 //! ```text
 //!   ┌ Header ────────────────────────────────────────────────────────────────────────────────────────┬ Stage ──────────┐
@@ -6,13 +7,15 @@
 //!   └────────────────────────────────────────────────────────────────────────────────────────────────┴─────────────────┘
 //! ```
 //!
-//! Here is what knows the type of the future: how a cell is made, and the functions of its vtable, by which [`Header`] reaches the future and
-//! the output.
+//! Here is what knows the type of the future: how a cell is made, and the functions of its vtable,
+//! by which [`Header`] reaches the future and the output.
 //!
-//! The rules of access are the invariants of `state.rs`, to which the numbers in the SAFETY comments refer. Every function here that
-//! takes a pointer wants a live cell, that is, one that the caller holds a reference to.
+//! The rules of access are the invariants of `state.rs`, to which the numbers in the SAFETY
+//! comments refer. Every function here that takes a pointer wants a live cell, that is, one that
+//! the caller holds a reference to.
 //!
-//! Futures that are too large for a slab slot, or aligned more than a slot is, are boxed by [`allocate`]; so are large outputs.
+//! Futures that are too large for a slab slot, or aligned more than a slot is, are boxed by
+//! [`allocate`]; so are large outputs.
 
 use std::any::Any;
 use std::future::Future;
@@ -56,16 +59,19 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    // SAFETY: see above; `allocate` returns a task with these references, whose output is the future's.
+    // SAFETY: see above; `allocate` returns a task with these references, whose output is the
+    // future's.
     unsafe {
         let header = allocate(slab, arena, future, id, parent, spawned_at);
         (Runnable::from_raw(header), JoinHandle::from_raw(header, id))
     }
 }
 
-/// Lets an arena give back what it does not need. The calling thread owns it: `ArenaIndex` is the proof.
+/// Lets an arena give back what it does not need. The calling thread owns it: `ArenaIndex` is the
+/// proof.
 pub(super) fn collect(slab: &Slab<Cookie>, arena: usize) {
-    // SAFETY: see above; a slab with a worker is not abandoned. What a second call would find the next sleep will find.
+    // SAFETY: see above; a slab with a worker is not abandoned. What a second call would find the
+    // next sleep will find.
     let _more = unsafe { slab.collect(arena) };
 }
 
@@ -110,7 +116,8 @@ const fn fits<F: Future>() -> bool {
     size_of::<Cell<F>>() <= MAX_SIZE && align_of::<Cell<F>>() <= SLOT_ALIGN
 }
 
-/// Whether a task with this output keeps it in a box: the output alone would hardly fit into a slot.
+/// Whether a task with this output keeps it in a box: the output alone would hardly fit into a
+/// slot.
 pub(super) const fn output_is_boxed<T>() -> bool {
     size_of::<T>() > MAX_SIZE / 2 || align_of::<T>() > SLOT_ALIGN
 }
@@ -132,8 +139,8 @@ where
     let cell = unsafe { slab.alloc(arena, size_of::<Cell<F>>()) }
         .cast::<Cell<F>>()
         .as_ptr();
-    // SAFETY: the slot is ours alone, large enough and aligned, both by `fits`. Its first word is zero and stays so until `publish`,
-    // since visitors may look at it all the while.
+    // SAFETY: the slot is ours alone, large enough and aligned, both by `fits`. Its first word is
+    // zero and stays so until `publish`, since visitors may look at it all the while.
     unsafe {
         let header = &raw mut (*cell).header;
         Header::write(header, const { &vtable::<F>() }, id, parent, spawned_at);
@@ -173,7 +180,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    // SAFETY: the caller runs the task, so the stage is ours and is a future (invariant 1); it is never moved until it is dropped.
+    // SAFETY: the caller runs the task, so the stage is ours and is a future (invariant 1); it is
+    // never moved until it is dropped.
     let polled = catch_unwind(AssertUnwindSafe(|| unsafe {
         let future = &mut *(*stage::<F>(header)).future;
         Pin::new_unchecked(future).poll(cx)
@@ -226,7 +234,8 @@ unsafe fn drop_future<F: Future>(header: NonNull<Header>) {
 }
 
 unsafe fn take_output<F: Future>(header: NonNull<Header>, to: *mut ()) {
-    // SAFETY: invariant 2: the output is the handle's, and it takes it once; `to` points to an `Outcome<F::Output>`.
+    // SAFETY: invariant 2: the output is the handle's, and it takes it once; `to` points to an
+    // `Outcome<F::Output>`.
     unsafe {
         let output = ManuallyDrop::into_inner((&raw const (*stage::<F>(header)).output).read());
         to.cast::<Outcome<F::Output>>().write(output);

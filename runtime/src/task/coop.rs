@@ -1,13 +1,17 @@
-//! The operation budget: how a task that always finds its channels and sockets ready still lets others run.
+//! The operation budget: how a task that always finds its channels and sockets ready still lets
+//! others run.
 //!
-//! Each poll of a task starts with 128 units. A leaf operation asks [`poll_proceed`] before it does anything and spends a unit
-//! only if it made progress, so that a combinator over many waiting futures can always register them all. When the budget is spent the
-//! leaf returns `Pending`, having woken its own task, which therefore goes to the back of the run queue.
+//! Each poll of a task starts with 128 units. A leaf operation asks [`poll_proceed`] before it does
+//! anything and spends a unit only if it made progress, so that a combinator over many waiting
+//! futures can always register them all. When the budget is spent the leaf returns `Pending`,
+//! having woken its own task, which therefore goes to the back of the run queue.
 //!
-//! The budget belongs to the poll, not to the future: code that runs outside a task of this runtime is unconstrained.
+//! The budget belongs to the poll, not to the future: code that runs outside a task of this runtime
+//! is unconstrained.
 //!
-//! A poll that is refused and refused and does not return has an executor inside that asks again at once, such as a `block_on` of another
-//! library. No refusal ever makes it return, so that after very many of them in one poll it gets another budget.
+//! A poll that is refused and refused and does not return has an executor inside that asks again at
+//! once, such as a `block_on` of another library. No refusal ever makes it return, so that after
+//! very many of them in one poll it gets another budget.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -21,23 +25,26 @@ use super::{preempt, waker};
 pub use crate::scheduler::contention::contended;
 use crate::scheduler::current;
 
-/// Units a poll starts with. The value is Tokio's; at some tens of nanoseconds an operation it is a few microseconds of work.
+/// Units a poll starts with. The value is Tokio's; at some tens of nanoseconds an operation it is a
+/// few microseconds of work.
 pub(crate) const BUDGET: i64 = 128;
 
-/// A poll that has spent so many units is one of those that [`poll_give_way`] is about. A guess: more than most tasks do between two waits,
-/// and so few that a yield beside them is cheap.
+/// A poll that has spent so many units is one of those that [`poll_give_way`] is about. A guess:
+/// more than most tasks do between two waits, and so few that a yield beside them is cheap.
 const BUSY: i64 = 8;
 
-/// So many refusals in one poll, and it goes on with another budget. A guess: more than most tasks have futures side by side, each of which
-/// is refused once and has the poll return; few enough that an executor inside goes on at a tenth of its speed.
+/// So many refusals in one poll, and it goes on with another budget. A guess: more than most tasks
+/// have futures side by side, each of which is refused once and has the poll return; few enough
+/// that an executor inside goes on at a tenth of its speed.
 const STUBBORN: i64 = 8 * BUDGET;
 
-/// The budget of code that is not constrained. It is spent like any other, so that spending needs no branch: that takes centuries.
+/// The budget of code that is not constrained. It is spent like any other, so that spending needs
+/// no branch: that takes centuries.
 const UNCONSTRAINED: i64 = i64::MAX;
 
 thread_local! {
-    /// What this thread's poll may still spend; more than [`BUDGET`] if it is not constrained. Below zero the refusals are counted, and
-    /// what nested operations have spent.
+    /// What this thread's poll may still spend; more than [`BUDGET`] if it is not constrained.
+    /// Below zero the refusals are counted, and what nested operations have spent.
     static LEFT: Cell<i64> = const { Cell::new(UNCONSTRAINED) };
 }
 
@@ -77,8 +84,9 @@ impl Proceed {
 
 /// Asks whether the current task may do one more operation in this poll.
 ///
-/// Returns `Pending`, and has then woken the task, when the budget of this poll is spent; the caller returns `Pending` in turn and has
-/// done nothing. Authors of leaf futures call it first thing in `poll`.
+/// Returns `Pending`, and has then woken the task, when the budget of this poll is spent; the
+/// caller returns `Pending` in turn and has done nothing. Authors of leaf futures call it first
+/// thing in `poll`.
 ///
 /// ```
 /// use std::task::{Context, Poll, ready};
@@ -123,13 +131,17 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<Proceed> {
     Poll::Pending
 }
 
-/// Asks whether the current task is to let others run before it gets in line for something that is taken.
+/// Asks whether the current task is to let others run before it gets in line for something that is
+/// taken.
 ///
-/// It is if it has done some operations in this poll already, and is polled with the task's own waker: then this returns `Pending`, and has
-/// woken the task. (One that is polled with another waker, as by a test or a set of futures, gets in line at once: who polls it may count
-/// on its place there.) Authors of locks ask once an operation, when they find the lock taken; the next time they get in line. Who holds
-/// the lock, or was handed it and has not run since, may be through by then, so that nobody has to wait for a turn. Else those who are
-/// handed a lock one after the other, and each do one operation before they wait again, never come out of it (a lock convoy).
+/// It is if it has done some operations in this poll already, and is polled with the task's own
+/// waker: then this returns `Pending`, and has woken the task. (One that is polled with another
+/// waker, as by a test or a set of futures, gets in line at once: who polls it may count on its
+/// place there.) Authors of locks ask once an operation, when they find the lock taken; the next
+/// time they get in line. Who holds the lock, or was handed it and has not run since, may be
+/// through by then, so that nobody has to wait for a turn. Else those who are handed a lock one
+/// after the other, and each do one operation before they wait again, never come out of it (a lock
+/// convoy).
 ///
 /// ```
 /// use std::task::{Context, Poll, ready};
@@ -186,7 +198,8 @@ pub async fn consume_budget() {
 
 /// Runs a future without a budget: it never yields because of it.
 ///
-/// Everything polled inside may starve its neighbours, as a Tokio `unconstrained` does; prefer [`consume_budget`] in loops.
+/// Everything polled inside may starve its neighbours, as a Tokio `unconstrained` does; prefer
+/// [`consume_budget`] in loops.
 ///
 /// # Cancel safety
 ///

@@ -1,12 +1,16 @@
-//! ⚠ The part of a task that is the same for all: what the runtime knows of a task, and may ask of it, without the type of its future.
+//! ⚠ The part of a task that is the same for all: what the runtime knows of a task, and may ask of
+//! it, without the type of its future.
 //!
-//! Everything in the runtime handles a task by a pointer to its header. What depends on the future's type is asked through the vtable, whose
-//! functions are in `cell.rs`, as is the picture of the whole.
+//! Everything in the runtime handles a task by a pointer to its header. What depends on the
+//! future's type is asked through the vtable, whose functions are in `cell.rs`, as is the picture
+//! of the whole.
 //!
-//! The scheduler that a task belongs to is not in the header: it is the cookie of the slab chunk that the task lies in.
+//! The scheduler that a task belongs to is not in the header: it is the cookie of the slab chunk
+//! that the task lies in.
 //!
-//! The rules of access are the invariants of `state.rs`, to which the numbers in the SAFETY comments refer. Every function here that
-//! takes a pointer wants a live task, that is, one that the caller holds a reference to.
+//! The rules of access are the invariants of `state.rs`, to which the numbers in the SAFETY
+//! comments refer. Every function here that takes a pointer wants a live task, that is, one that
+//! the caller holds a reference to.
 
 use std::any::Any;
 use std::panic::Location;
@@ -59,7 +63,8 @@ pub(super) struct Vtable {
     pub(super) take_output: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the output, and returns the panic that nobody has seen.
     pub(super) drop_output: unsafe fn(NonNull<Header>) -> Option<Box<dyn Any + Send>>,
-    /// Drops the future, and leaves its bits as they are: for a trial, after which nobody looks at the task.
+    /// Drops the future, and leaves its bits as they are: for a trial, after which nobody looks at
+    /// the task.
     pub(super) drop_future: unsafe fn(NonNull<Header>),
     /// Of the whole cell, in bytes.
     pub(super) size: usize,
@@ -74,7 +79,8 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// The memory is large enough, aligned, and the caller's alone, but that others may read the state word all the while.
+    /// The memory is large enough, aligned, and the caller's alone, but that others may read the
+    /// state word all the while.
     #[inline]
     pub(super) unsafe fn write(
         this: *mut Self,
@@ -83,7 +89,8 @@ impl Header {
         parent: Option<Id>,
         spawned_at: &'static Location<'static>,
     ) {
-        // SAFETY: the caller's promise; field by field, so that no reference to the whole is made and `state` is not touched.
+        // SAFETY: the caller's promise; field by field, so that no reference to the whole is made
+        // and `state` is not touched.
         unsafe {
             (&raw mut (*this).vtable).write(vtable);
             (&raw mut (*this).id).write(id);
@@ -110,7 +117,8 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// `this` is a slot of a slab that is there: its state word is valid also while the slot is vacant.
+    /// `this` is a slot of a slab that is there: its state word is valid also while the slot is
+    /// vacant.
     pub(crate) unsafe fn ref_inc_if_alive(this: NonNull<Self>) -> bool {
         // SAFETY: only the state word is referred to.
         unsafe { (*this.as_ptr()).state.ref_inc_if_alive() }
@@ -185,7 +193,8 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// The task is complete, its future's output is a `T`, and the output belongs to the caller, who takes it once.
+    /// The task is complete, its future's output is a `T`, and the output belongs to the caller,
+    /// who takes it once.
     pub(crate) unsafe fn take_output<T>(this: NonNull<Self>) -> Outcome<T> {
         if const { output_is_boxed::<T>() } {
             // SAFETY: `allocate` boxes outputs by the same rule.
@@ -259,7 +268,8 @@ impl Header {
             .with_mut(|current| unsafe { std::mem::replace(&mut *current, waker) })
     }
 
-    /// Copies the join waker out, to be woken by value. The bits stay, since the handle may compare them still; nobody drops them.
+    /// Copies the join waker out, to be woken by value. The bits stay, since the handle may compare
+    /// them still; nobody drops them.
     ///
     /// # Safety
     ///

@@ -54,7 +54,8 @@ impl fmt::Debug for Id {
     }
 }
 
-/// Ids taken from the shared counter at once: 16 as Go does, times 16, since a spawn here costs a tenth.
+/// Ids taken from the shared counter at once: 16 as Go does, times 16, since a spawn here costs a
+/// tenth.
 const BLOCK: u64 = 256;
 
 static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);

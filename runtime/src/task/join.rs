@@ -19,11 +19,13 @@ use crate::scheduler::{self, current};
 
 /// The handle of a task: a future of its result.
 ///
-/// Dropping it detaches the task, which goes on, as a goroutine does. A panic in the task is delivered as a [`JoinError`].
+/// Dropping it detaches the task, which goes on, as a goroutine does. A panic in the task is
+/// delivered as a [`JoinError`].
 ///
 /// # Cancel safety
 ///
-/// Awaiting `&mut handle` is cancel safe: dropping the await loses nothing, and the next one delivers the result.
+/// Awaiting `&mut handle` is cancel safe: dropping the await loses nothing, and the next one
+/// delivers the result.
 ///
 /// # Panics
 ///
@@ -58,7 +60,8 @@ impl<T> std::panic::RefUnwindSafe for JoinHandle<T> {}
 impl<T> JoinHandle<T> {
     /// # Safety
     ///
-    /// The caller gives away the handle's reference of a task whose output is a `T` and that has `JOIN_INTEREST`.
+    /// The caller gives away the handle's reference of a task whose output is a `T` and that has
+    /// `JOIN_INTEREST`.
     #[inline]
     pub(crate) unsafe fn from_raw(header: NonNull<Header>, id: Id) -> Self {
         Self {
@@ -69,7 +72,8 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// The handle of a task that was not spawned, since the runtime has ended; it delivers "cancelled".
+    /// The handle of a task that was not spawned, since the runtime has ended; it delivers
+    /// "cancelled".
     pub(crate) fn refused(id: Id) -> Self {
         Self {
             task: None,
@@ -110,10 +114,12 @@ impl<T> JoinHandle<T> {
             .is_none_or(|task| task.state.load().is_complete())
     }
 
-    /// Cancels the task: its future is dropped at its next suspension, and the handle delivers [`JoinError::is_cancelled`].
+    /// Cancels the task: its future is dropped at its next suspension, and the handle delivers
+    /// [`JoinError::is_cancelled`].
     ///
-    /// Returns at once. A task that has ended already is unaffected, and one that never awaits runs on to its end; a job of
-    /// [`spawn_blocking`](crate::spawn_blocking) can be cancelled only before it starts.
+    /// Returns at once. A task that has ended already is unaffected, and one that never awaits runs
+    /// on to its end; a job of [`spawn_blocking`](crate::spawn_blocking) can be cancelled only
+    /// before it starts.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -158,7 +164,8 @@ impl<T> JoinHandle<T> {
         self.task.map(|task| unsafe { task.as_ref() })
     }
 
-    /// Whether the task has ended; if not, it will call `waker` once when it has. Neither spends budget nor notes a wait.
+    /// Whether the task has ended; if not, it will call `waker` once when it has. Neither spends
+    /// budget nor notes a wait.
     #[track_caller]
     pub(super) fn watch(&self, waker: &Waker) -> bool {
         if self.refused {
@@ -180,7 +187,8 @@ impl<T> JoinHandle<T> {
         }
         let task = self.undelivered();
         assert!(self.is_finished(), "the task has not ended");
-        // SAFETY: the task is complete and JOIN_INTEREST set, so the output is ours (invariant 2), and `let_go` makes this the only time.
+        // SAFETY: the task is complete and JOIN_INTEREST set, so the output is ours (invariant 2),
+        // and `let_go` makes this the only time.
         let outcome: Outcome<T> = unsafe { Header::take_output(task) };
         let name = match &outcome {
             // SAFETY: the handle's reference.
@@ -274,7 +282,8 @@ impl<T> Drop for JoinHandle<T> {
             if task.as_ref().state.drop_handle_fast() {
                 return;
             }
-            // Here, where it costs `go f()` nothing; a task that was never polled is not asked about.
+            // Here, where it costs `go f()` nothing; a task that was never polled is not asked
+            // about.
             if trial::is_on() {
                 return rehearse(self, task);
             }

@@ -11,7 +11,8 @@ use super::panic;
 
 /// Why a task has no result: it panicked, or it was aborted.
 ///
-/// It turns into an [`io::Error`], so that `spawn_blocking(…).await??` works in functions that do I/O.
+/// It turns into an [`io::Error`], so that `spawn_blocking(…).await??` works in functions that do
+/// I/O.
 ///
 /// ```
 /// # runtime::block_on(async {

@@ -1,19 +1,22 @@
 //! `JoinSet`: many tasks, their results in the order in which they end.
 //!
-//! Each member's join waker is a [`Notice`]: the set it belongs to and its key there. When a member ends, the runtime calls that waker,
-//! which puts the key at the end of the set's queue and wakes whoever waits in `join_next`. So a result costs the same among ten
-//! members and among ten thousand; nobody polls the members.
+//! Each member's join waker is a [`Notice`]: the set it belongs to and its key there. When a member
+//! ends, the runtime calls that waker, which puts the key at the end of the set's queue and wakes
+//! whoever waits in `join_next`. So a result costs the same among ten members and among ten
+//! thousand; nobody polls the members.
 //!
 //! Invariants:
 //!
-//! 1. A member's key is queued exactly once, after its output is stored: a task calls its join waker once, and a member that has ended
-//!    before its waker could be left with it is queued by `insert`.
-//! 2. A key is used again only after it came out of the queue. Members that leave the set otherwise, by `detach_all`, take their queue
-//!    with them: the set starts a new one.
+//! 1. A member's key is queued exactly once, after its output is stored: a task calls its join
+//!    waker once, and a member that has ended before its waker could be left with it is queued by
+//!    `insert`.
+//! 2. A key is used again only after it came out of the queue. Members that leave the set
+//!    otherwise, by `detach_all`, take their queue with them: the set starts a new one.
 //! 3. Wakers are called, cloned and dropped outside the queue's lock.
 //!
-//! Rejected: wrapping each member's future, to report from inside. The report would come before the task has ended, and an aborted
-//! task had to report from a destructor. Rejected too: waking the set's owner directly and asking all members, which is quadratic.
+//! Rejected: wrapping each member's future, to report from inside. The report would come before the
+//! task has ended, and an aborted task had to report from a destructor. Rejected too: waking the
+//! set's owner directly and asking all members, which is quadratic.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -32,7 +35,8 @@ use crate::scheduler;
 
 /// A set of tasks whose results are taken in the order in which the tasks end.
 ///
-/// Dropping the set aborts its members; [`detach_all`](Self::detach_all) lets them go on. Members need not all be on one runtime.
+/// Dropping the set aborts its members; [`detach_all`](Self::detach_all) lets them go on. Members
+/// need not all be on one runtime.
 ///
 /// ```
 /// use runtime::task::JoinSet;
@@ -115,7 +119,8 @@ impl<T> JoinSet<T> {
         self.members.is_empty()
     }
 
-    /// Waits until a member has ended, takes it out of the set and returns its result; `None` at once if the set is empty.
+    /// Waits until a member has ended, takes it out of the set and returns its result; `None` at
+    /// once if the set is empty.
     ///
     /// Results come in the order in which the tasks end, those that ended before the call first.
     ///
@@ -169,7 +174,8 @@ impl<T> JoinSet<T> {
         Some(self.members.remove(key).take())
     }
 
-    /// Aborts every member: see [`JoinHandle::abort`]. They stay in the set, and `join_next` delivers how each ended.
+    /// Aborts every member: see [`JoinHandle::abort`]. They stay in the set, and `join_next`
+    /// delivers how each ended.
     ///
     /// ```
     /// # use runtime::task::JoinSet;
@@ -188,7 +194,8 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// Empties the set and lets its members go on, as if their handles had been dropped; results not yet taken are dropped.
+    /// Empties the set and lets its members go on, as if their handles had been dropped; results
+    /// not yet taken are dropped.
     ///
     /// ```
     /// # use runtime::task::JoinSet;
@@ -209,11 +216,13 @@ impl<T> JoinSet<T> {
 
     /// Aborts every member and waits until all have ended, their destructors included.
     ///
-    /// Results are dropped. The panic of a member is reported as that of a detached task is. Nothing happens before the first poll.
+    /// Results are dropped. The panic of a member is reported as that of a detached task is.
+    /// Nothing happens before the first poll.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the members stay aborted, and those that have not ended stay in the set; call it again to wait for them.
+    /// Cancel safe: the members stay aborted, and those that have not ended stay in the set; call
+    /// it again to wait for them.
     ///
     /// ```
     /// # use runtime::task::JoinSet;
@@ -292,7 +301,8 @@ impl<T: Send + 'static> JoinSet<T> {
         }
     }
 
-    /// Spawns a member on the runtime of `handle`. If that has ended, the member is dropped unrun and delivers "cancelled".
+    /// Spawns a member on the runtime of `handle`. If that has ended, the member is dropped unrun
+    /// and delivers "cancelled".
     ///
     /// ```
     /// let rt = runtime::Runtime::new()?;

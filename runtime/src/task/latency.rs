@@ -1,8 +1,9 @@
 //! The time from a wake to the poll that follows, of some tasks.
 //!
-//! A look at the clock at every wake and every poll would cost a tenth of a channel operation. So some wakes stand for all: the one who
-//! queues the task writes the time, and for how many wakes it stands, into the task's wait note, which nobody needs until the
-//! next poll empties it, and sets a bit in the state word. Whoever starts the poll finds the bit by a test that it makes anyway.
+//! A look at the clock at every wake and every poll would cost a tenth of a channel operation. So
+//! some wakes stand for all: the one who queues the task writes the time, and for how many wakes it
+//! stands, into the task's wait note, which nobody needs until the next poll empties it, and sets a
+//! bit in the state word. Whoever starts the poll finds the bit by a test that it makes anyway.
 //!
 //! Which wakes those are is for the scheduler to choose: see `scheduler/worker/sampling.rs`.
 #![forbid(unsafe_code)]

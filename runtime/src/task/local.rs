@@ -1,11 +1,13 @@
 //! Task-local values: `task_local!` and `LocalKey`.
 //!
-//! A value lives in the future that [`LocalKey::scope`] returns. For the time of each poll it is swapped with what lies in a
-//! thread-local cell, so that code inside finds it there whichever worker polls, and swapped back afterwards by a guard, also when the
-//! poll panics. The future inside is dropped in the scope as well, so that its destructors find the value too. Scopes nest: the swap
-//! puts the outer value aside.
+//! A value lives in the future that [`LocalKey::scope`] returns. For the time of each poll it is
+//! swapped with what lies in a thread-local cell, so that code inside finds it there whichever
+//! worker polls, and swapped back afterwards by a guard, also when the poll panics. The future
+//! inside is dropped in the scope as well, so that its destructors find the value too. Scopes nest:
+//! the swap puts the outer value aside.
 //!
-//! Rejected: a map in the task's header. It costs every task a word, a lookup a hash, and scopes narrower than a task are not possible.
+//! Rejected: a map in the task's header. It costs every task a word, a lookup a hash, and scopes
+//! narrower than a task are not possible.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -20,7 +22,8 @@ use pin_project_lite::pin_project;
 
 /// Declares values that a task carries with it: statics of type [`LocalKey`].
 ///
-/// They have no initial value; [`LocalKey::scope`](crate::task::LocalKey::scope) gives one to a future.
+/// They have no initial value; [`LocalKey::scope`](crate::task::LocalKey::scope) gives one to a
+/// future.
 ///
 /// ```
 /// runtime::task_local! {
@@ -90,7 +93,8 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// # Panics
     ///
-    /// Polling the future inside a [`with`](Self::with) of the same key panics, and so does polling it after it ended.
+    /// Polling the future inside a [`with`](Self::with) of the same key panics, and so does polling
+    /// it after it ended.
     ///
     /// # Cancel safety
     ///
@@ -271,7 +275,8 @@ struct Entered<'a, T: 'static> {
 
 impl<T: 'static> Drop for Entered<'_, T> {
     fn drop(&mut self) {
-        // Every `with` inside the scope has returned, and a thread whose locals are gone keeps no value either.
+        // Every `with` inside the scope has returned, and a thread whose locals are gone keeps no
+        // value either.
         let _ = self.key.swap(self.value);
     }
 }
@@ -298,7 +303,8 @@ pin_project! {
         T: 'static,
     {
         key: &'static LocalKey<T>,
-        // During a poll, what was in the thread's cell before. `None` at other times only after `take_value`.
+        // During a poll, what was in the thread's cell before. `None` at other times only after
+        // `take_value`.
         value: Option<T>,
         // `None` once it ended.
         #[pin]
@@ -319,7 +325,8 @@ pin_project! {
 }
 
 impl<T: 'static, F> Scope<T, F> {
-    /// Takes the value back, for instance after the future ended; a future that goes on finds none from then on.
+    /// Takes the value back, for instance after the future ended; a future that goes on finds none
+    /// from then on.
     ///
     /// ```
     /// use std::pin::pin;

@@ -11,7 +11,8 @@
 //!
 //! # How it works
 //!
-//! A task is a future with a state word, wakers and a handle, all in one place in the slab. Four kinds of pointer lead to a task, and each owns one reference:
+//! A task is a future with a state word, wakers and a handle, all in one place in the slab. Four
+//! kinds of pointer lead to a task, and each owns one reference:
 //!
 //! | type | exists | may |
 //! |---|---|---|
@@ -20,9 +21,11 @@
 //! | [`JoinHandle`] | at most once | take the output, abort |
 //! | [`AbortHandle`] | anywhere | abort |
 //!
-//! In the order of a task's life: `slab` gives it a place, `cell` is its layout and `header` the part of it that all tasks have, `state` says
-//! who may touch it, `runnable` runs it, `waker` wakes it, `join` delivers its result, or `join_error`. `join_set` collects the results of
-//! many, `local` is what a task carries with it. [`coop`] and [`waiting()`] are what leaf futures tell the runtime.
+//! In the order of a task's life: `slab` gives it a place, `cell` is its layout and `header` the
+//! part of it that all tasks have, `state` says who may touch it, `runnable` runs it, `waker` wakes
+//! it, `join` delivers its result, or `join_error`. `join_set` collects the results of many,
+//! `local` is what a task carries with it. [`coop`] and [`waiting()`] are what leaf futures tell
+//! the runtime.
 
 use std::future::Future;
 use std::panic::Location;
@@ -87,7 +90,8 @@ impl ArenaIndex {
         Self(worker.index())
     }
 
-    /// The arena for everybody else, for as long as the caller holds the lock that `_ids` lies under.
+    /// The arena for everybody else, for as long as the caller holds the lock that `_ids` lies
+    /// under.
     pub(crate) fn outsiders(_ids: &IdBlock, workers: usize) -> Self {
         Self(workers)
     }
@@ -115,7 +119,8 @@ pub(crate) fn collect(slab: &Slab<Cookie>, arena: ArenaIndex) {
     cell::collect(slab, arena.0);
 }
 
-/// The id of the current task, or `None` outside tasks of this runtime (in [`block_on`](crate::block_on()) itself, for instance).
+/// The id of the current task, or `None` outside tasks of this runtime (in
+/// [`block_on`](crate::block_on()) itself, for instance).
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -131,9 +136,10 @@ pub fn id() -> Option<Id> {
 
 /// Whether the calling thread is in the body of [`block_on`](crate::block_on()), which is no task.
 ///
-/// For authors of operations that block a thread: there as in a task they had better refuse. The thread would sleep where the runtime does not
-/// see it, with all that the body waits for beside, and a deadlock would go unreported. Inside [`block_in_place`](crate::block_in_place) it
-/// is `false`.
+/// For authors of operations that block a thread: there as in a task they had better refuse. The
+/// thread would sleep where the runtime does not see it, with all that the body waits for beside,
+/// and a deadlock would go unreported. Inside [`block_in_place`](crate::block_in_place) it is
+/// `false`.
 ///
 /// ```
 /// runtime::block_on(async {

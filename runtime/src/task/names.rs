@@ -1,8 +1,9 @@
 //! Names of tasks: a table beside the tasks, so that those without a name, nearly all, pay nothing.
 //!
-//! A named task's future is wrapped in a [`Named`], whose drop takes the name out of the table again. The id is handed out here, under
-//! the table's lock, so that the name is there before the task is. A name outlives the future in one case: a task that panicked leaves
-//! it to whoever reports the panic.
+//! A named task's future is wrapped in a [`Named`], whose drop takes the name out of the table
+//! again. The id is handed out here, under the table's lock, so that the name is there before the
+//! task is. A name outlives the future in one case: a task that panicked leaves it to whoever
+//! reports the panic.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -24,7 +25,8 @@ use super::id::{Id, IdBlock};
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     table: Mutex<Table>,
-    /// Written under the lock. Release and Acquire pair: whoever sees a task that is named sees that there is a name.
+    /// Written under the lock. Release and Acquire pair: whoever sees a task that is named sees
+    /// that there is a name.
     count: AtomicUsize,
 }
 

@@ -10,9 +10,11 @@ use super::header::Header;
 use crate::scheduler::Scheduler;
 use crate::stderr::say;
 
-/// Prints the panic of a task whose handle is gone, with where the task was spawned; then its runtime does as it was told to.
+/// Prints the panic of a task whose handle is gone, with where the task was spawned; then its
+/// runtime does as it was told to.
 ///
-/// The panic hook has printed the message and the place of the panic already; what it cannot know is the task.
+/// The panic hook has printed the message and the place of the panic already; what it cannot know
+/// is the task.
 #[cold]
 pub(crate) fn unhandled(
     scheduler: &Scheduler,
@@ -42,7 +44,8 @@ pub(crate) fn drop_quietly<T>(value: T) {
     }
 }
 
-/// Drops the payload of a panic that has been reported. Its destructor may panic in its turn; that payload, then, is leaked.
+/// Drops the payload of a panic that has been reported. Its destructor may panic in its turn; that
+/// payload, then, is leaked.
 pub(crate) fn forget(payload: Box<dyn Any + Send>) {
     if let Err(another) = catch_unwind(AssertUnwindSafe(move || drop(payload))) {
         std::mem::forget(another);

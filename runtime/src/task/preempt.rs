@@ -1,11 +1,13 @@
 //! ⚠ A worker's flag: its task has used its time slice up and is to yield at its next operation.
 //!
-//! The monitor sets it, the start of each poll clears it, and each budgeted operation asks for it: so a thread knows the address of the
-//! flag of the worker that it is, and one that is no worker that of a flag which nobody sets. Flags live for ever and are used again, so
-//! that nobody counts who knows of one.
+//! The monitor sets it, the start of each poll clears it, and each budgeted operation asks for it:
+//! so a thread knows the address of the flag of the worker that it is, and one that is no worker
+//! that of a flag which nobody sets. Flags live for ever and are used again, so that nobody counts
+//! who knows of one.
 //!
-//! Rejected: an `Option` of a reference in the thread-local, which is one more branch an operation (a round trip over two channels took a
-//! twentieth longer); and a reference to the flag that nobody sets, which Rust 1.85 refuses in a constant.
+//! Rejected: an `Option` of a reference in the thread-local, which is one more branch an operation
+//! (a round trip over two channels took a twentieth longer); and a reference to the flag that
+//! nobody sets, which Rust 1.85 refuses in a constant.
 
 use std::cell::Cell;
 use std::sync::Mutex;
@@ -21,7 +23,8 @@ static NEVER: Preempt = Preempt(AtomicBool::new(false));
 static UNUSED: Mutex<Vec<&'static Preempt>> = Mutex::new(Vec::new());
 
 thread_local! {
-    /// The flag of the worker that this thread is, or was last. It points to a static, or to what was leaked: nothing else is put here.
+    /// The flag of the worker that this thread is, or was last. It points to a static, or to what
+    /// was leaked: nothing else is put here.
     static OWN: Cell<*const Preempt> = const { Cell::new(&raw const NEVER) };
 }
 

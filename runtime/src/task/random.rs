@@ -1,7 +1,9 @@
-//! Random words, a generator a thread: what `select!` and the scheduler of a seeded runtime choose by.
+//! Random words, a generator a thread: what `select!` and the scheduler of a seeded runtime choose
+//! by.
 //!
-//! Each thread draws its own start from the system. A runtime with a seed sets its threads' generators, so that the same choices are made
-//! again; a thread that enters such a runtime for a while gets its own generator back afterwards.
+//! Each thread draws its own start from the system. A runtime with a seed sets its threads'
+//! generators, so that the same choices are made again; a thread that enters such a runtime for a
+//! while gets its own generator back afterwards.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -15,8 +17,9 @@ thread_local! {
 
 /// A random word: Marsaglia and Vigna's xorshift64*, whose upper half is the better one.
 ///
-/// Not for secrets. In a runtime with a [seed](crate::Builder::seed) the words are the same in each run, as long as all that happens before
-/// is; so a test that is to be reproducible takes its random numbers from here.
+/// Not for secrets. In a runtime with a [seed](crate::Builder::seed) the words are the same in each
+/// run, as long as all that happens before is; so a test that is to be reproducible takes its
+/// random numbers from here.
 ///
 /// ```
 /// let coin = runtime::task::random() >> 63 == 0;
@@ -40,7 +43,8 @@ pub(crate) fn below(n: usize) -> usize {
     reduce(random(), n)
 }
 
-/// The generator: a word, and the state from which the next one comes. Zero is the one state that it never leaves.
+/// The generator: a word, and the state from which the next one comes. Zero is the one state that
+/// it never leaves.
 #[inline]
 pub(crate) fn next(state: &mut u64) -> u64 {
     let mut x = *state;
@@ -66,7 +70,8 @@ pub(crate) fn fresh() -> u64 {
 
 /// Sets the thread's generator for what follows: the `n`th thread of a runtime with this seed.
 pub(crate) fn reseed(seed: u64, n: u64) -> Reseeded {
-    // SplitMix64's finisher (Steele, Lea, Flood 2014): seeds that differ by one are to have nothing in common.
+    // SplitMix64's finisher (Steele, Lea, Flood 2014): seeds that differ by one are to have nothing
+    // in common.
     let mut x = seed ^ n.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

@@ -1,6 +1,8 @@
-//! ⚠ The right to run a task: a `Runnable` exists exactly while its task is in a run queue, or on the way to or from one.
+//! ⚠ The right to run a task: a `Runnable` exists exactly while its task is in a run queue, or on
+//! the way to or from one.
 //!
-//! It owns the queue's reference (invariant 5 of `state.rs`). Running it consumes it; what comes back, if anything, is to be queued again.
+//! It owns the queue's reference (invariant 5 of `state.rs`). Running it consumes it; what comes
+//! back, if anything, is to be queued again.
 
 use std::any::Any;
 use std::ptr::NonNull;
@@ -19,7 +21,8 @@ use crate::slab::Arena;
 #[derive(Debug)]
 pub(crate) struct Runnable(NonNull<Header>);
 
-// SAFETY: the cell is shared by a count, and whoever runs it excludes all others (invariant 1); futures and outputs are `Send`.
+// SAFETY: the cell is shared by a count, and whoever runs it excludes all others (invariant 1);
+// futures and outputs are `Send`.
 unsafe impl Send for Runnable {}
 
 /// What became of a task that was run.
@@ -64,7 +67,8 @@ impl Runnable {
         Header::scheduler(self.0)
     }
 
-    /// One more reference, to keep the task's scheduler alive while the runnable is handed to somebody.
+    /// One more reference, to keep the task's scheduler alive while the runnable is handed to
+    /// somebody.
     fn keep_alive(&self) -> KeepAlive {
         self.header().state.ref_inc();
         KeepAlive(self.0)
@@ -73,9 +77,11 @@ impl Runnable {
     /// Queues it from a thread that is no worker of its scheduler.
     pub(crate) fn inject(self) {
         let scheduler = self.scheduler();
-        // Once it is in the queue the task may run, end, and take the runtime with it, while a worker has still to be woken.
+        // Once it is in the queue the task may run, end, and take the runtime with it, while a
+        // worker has still to be woken.
         let alive = self.keep_alive();
-        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `alive` keeps the slot.
+        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `alive` keeps the
+        // slot.
         unsafe { &*scheduler }.inject(self);
         drop(alive);
     }
@@ -86,7 +92,8 @@ impl Runnable {
         let alive = self.keep_alive();
         // SAFETY: the queue's reference is given away.
         unsafe { shut_down(self.into_raw()) };
-        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `alive` keeps the slot.
+        // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `alive` keeps the
+        // slot.
         unsafe { &*scheduler }.has_refused();
         drop(alive);
     }
@@ -269,7 +276,8 @@ pub(crate) unsafe fn take_name(header: NonNull<Header>) -> Option<Arc<str>> {
 pub(crate) unsafe fn release(header: NonNull<Header>, n: u64, here: *const Arena<Cookie>) {
     // SAFETY: alive until the count is down.
     if unsafe { header.as_ref() }.state.ref_dec(n) {
-        // SAFETY: a count of zero means complete (invariant 4): the output and the waker have been taken or dropped by their owners.
+        // SAFETY: a count of zero means complete (invariant 4): the output and the waker have been
+        // taken or dropped by their owners.
         unsafe { Header::free(header, here) };
     }
 }

@@ -1,4 +1,5 @@
-//! The packed word that owns a task: where it is in its life, who is interested, and how many references point at it.
+//! The packed word that owns a task: where it is in its life, who is interested, and how many
+//! references point at it.
 //!
 //! ```text
 //!   63                         7     6         5            4           3         2         1         0
@@ -13,20 +14,25 @@
 //!
 //! Invariants, cited by number in the SAFETY comments of `cell.rs`, `header.rs` and `runnable.rs`:
 //!
-//! 1. Whoever set `RUNNING` is the only one to touch the future, until it clears `RUNNING` or sets `COMPLETE`.
-//! 2. From `COMPLETE` on the output belongs to the handle while `JOIN_INTEREST` is set, else to whoever completed the task.
-//! 3. The join waker belongs to the handle while `JOIN_WAKER` is clear, and to whoever completes the task while it is set.
-//!    After `COMPLETE` the bit never changes again.
-//! 4. A task that is not complete has a reference of its own, dropped by whoever completes it. So a count of zero means complete.
-//! 5. The run queue's reference exists exactly while `SCHEDULED` is set and `RUNNING` is not; the runner inherits it.
-//!    One exception: a shutdown that cancels a queued task sets `RUNNING` and leaves `SCHEDULED`; the queue keeps its reference, finds the
-//!    task gone when it comes to it, and drops it.
+//! 1. Whoever set `RUNNING` is the only one to touch the future, until it clears `RUNNING` or sets
+//!    `COMPLETE`.
+//! 2. From `COMPLETE` on the output belongs to the handle while `JOIN_INTEREST` is set, else to
+//!    whoever completed the task.
+//! 3. The join waker belongs to the handle while `JOIN_WAKER` is clear, and to whoever completes
+//!    the task while it is set. After `COMPLETE` the bit never changes again.
+//! 4. A task that is not complete has a reference of its own, dropped by whoever completes it. So a
+//!    count of zero means complete.
+//! 5. The run queue's reference exists exactly while `SCHEDULED` is set and `RUNNING` is not; the
+//!    runner inherits it. One exception: a shutdown that cancels a queued task sets `RUNNING` and
+//!    leaves `SCHEDULED`; the queue keeps its reference, finds the task gone when it comes to it,
+//!    and drops it.
 //! 6. The word is zero exactly while the slot it lives in is vacant (see `slab`).
 //!
-//! Each wake is a read-modify-write with Release, also when the task is scheduled already: what the waker's thread wrote before must be
-//! visible to the poll that the earlier wake leads to, and that poll acquires this word. For the same reason all exchanges here are AcqRel,
-//! where nothing else is said: the word hands the task from one to the next, and whoever changes it sees what was done before the change
-//! that it follows.
+//! Each wake is a read-modify-write with Release, also when the task is scheduled already: what the
+//! waker's thread wrote before must be visible to the poll that the earlier wake leads to, and that
+//! poll acquires this word. For the same reason all exchanges here are AcqRel, where nothing else
+//! is said: the word hands the task from one to the next, and whoever changes it sees what was done
+//! before the change that it follows.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -36,7 +42,8 @@ use crate::primitive::atomic::{
     Ordering::{AcqRel, Acquire, Relaxed, Release},
 };
 
-/// In a run queue, or to be put back there by the thread that polls it. Set by a wake, cleared by [`State::start_poll`].
+/// In a run queue, or to be put back there by the thread that polls it. Set by a wake, cleared by
+/// [`State::start_poll`].
 const SCHEDULED: u64 = 1;
 /// Somebody polls or cancels it. Excludes every other access to the future.
 const RUNNING: u64 = 1 << 1;
@@ -48,8 +55,9 @@ const ABORTED: u64 = 1 << 3;
 const JOIN_INTEREST: u64 = 1 << 4;
 /// The join waker is there for whoever completes the task.
 const JOIN_WAKER: u64 = 1 << 5;
-/// The wait note holds the time of the wake instead: see [`latency`](super::latency). Set by whoever queues the task, cleared by
-/// [`State::start_poll`]. It shares that function's one test for what is unusual, and so costs nothing where it is not set.
+/// The wait note holds the time of the wake instead: see [`latency`](super::latency). Set by
+/// whoever queues the task, cleared by [`State::start_poll`]. It shares that function's one test
+/// for what is unusual, and so costs nothing where it is not set.
 const STAMPED: u64 = 1 << 6;
 /// One reference.
 const REF: u64 = 1 << 7;
@@ -131,7 +139,8 @@ impl State {
         Self(AtomicU64::new(0))
     }
 
-    /// Stores the initial word into a vacant slot; Release makes the header visible to the slab's visitors, who acquire it.
+    /// Stores the initial word into a vacant slot; Release makes the header visible to the slab's
+    /// visitors, who acquire it.
     pub(crate) fn publish(&self) {
         self.0.store(INITIAL, Release);
     }
@@ -150,7 +159,8 @@ impl State {
                 return self.start_unusual_poll();
             }
             let next = (now & !SCHEDULED) | RUNNING;
-            // Acquire: what the waking thread wrote before its wake is visible to the poll. Release: nothing rides on it but the chain.
+            // Acquire: what the waking thread wrote before its wake is visible to the poll.
+            // Release: nothing rides on it but the chain.
             match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
                 Ok(_) if now & ABORTED != 0 => return StartPoll::Cancel,
                 Ok(_) => return StartPoll::Poll,
@@ -177,7 +187,8 @@ impl State {
         }
     }
 
-    /// Whoever is about to queue the task has noted the time of its wake. Release pairs with the Acquire of `start_poll`.
+    /// Whoever is about to queue the task has noted the time of its wake. Release pairs with the
+    /// Acquire of `start_poll`.
     pub(crate) fn set_stamped(&self) {
         let before = self.0.fetch_or(STAMPED, Release);
         debug_assert!(before & SCHEDULED != 0);
@@ -199,7 +210,8 @@ impl State {
             } else {
                 ((now & !RUNNING) - REF, EndPoll::Idle)
             };
-            // Release: the future's new state is visible to the next runner. Acquire: see the wakes that set SCHEDULED.
+            // Release: the future's new state is visible to the next runner. Acquire: see the wakes
+            // that set SCHEDULED.
             match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
                 Ok(_) => return result,
                 Err(seen) => now = seen,
@@ -259,7 +271,8 @@ impl State {
         }
     }
 
-    /// Asks for cancellation. `Submit`: the task was parked, and has to be queued so that a worker drops its future.
+    /// Asks for cancellation. `Submit`: the task was parked, and has to be queued so that a worker
+    /// drops its future.
     pub(crate) fn abort(&self) -> Wake {
         let mut now = self.0.load(Relaxed);
         loop {
@@ -277,8 +290,8 @@ impl State {
         }
     }
 
-    /// Shutdown: takes the right to cancel the task, from a queue or from its sleep. `false`: it is complete, or someone runs it (and
-    /// will cancel it, since it is marked aborted).
+    /// Shutdown: takes the right to cancel the task, from a queue or from its sleep. `false`: it is
+    /// complete, or someone runs it (and will cancel it, since it is marked aborted).
     ///
     /// The caller's reference becomes the runner's.
     #[must_use]
@@ -295,20 +308,23 @@ impl State {
         }
     }
 
-    /// One more reference. Relaxed: it is made from an existing one, and given to others by means that synchronise.
+    /// One more reference. Relaxed: it is made from an existing one, and given to others by means
+    /// that synchronise.
     #[inline]
     pub(crate) fn ref_inc(&self) {
         let before = self.0.fetch_add(REF, Relaxed);
         assert!(before < u64::MAX / 2, "too many references to one task");
     }
 
-    /// Whether there is a task that is not complete, asked by visitors of the slab. Acquire: a task that is complete has dropped its future.
+    /// Whether there is a task that is not complete, asked by visitors of the slab. Acquire: a task
+    /// that is complete has dropped its future.
     pub(crate) fn is_alive(&self) -> bool {
         let now = self.0.load(Acquire);
         now >= REF && now & COMPLETE == 0
     }
 
-    /// One more reference, unless the task is complete or the slot vacant: for visitors of the slab, who have none.
+    /// One more reference, unless the task is complete or the slot vacant: for visitors of the
+    /// slab, who have none.
     #[must_use]
     pub(crate) fn ref_inc_if_alive(&self) -> bool {
         let mut now = self.0.load(Acquire);
@@ -334,7 +350,8 @@ impl State {
         before < (n + 1) * REF
     }
 
-    /// The handle is dropped right after the spawn, as for `go f()`: one CAS. `false`: take the long way.
+    /// The handle is dropped right after the spawn, as for `go f()`: one CAS. `false`: take the
+    /// long way.
     #[inline]
     #[must_use]
     pub(crate) fn drop_handle_fast(&self) -> bool {
@@ -350,7 +367,8 @@ impl State {
         loop {
             debug_assert!(now & JOIN_INTEREST != 0);
             let complete = now & COMPLETE != 0;
-            // Invariant 3: before completion the handle takes its waker back, afterwards a set bit says that it is not ours any more.
+            // Invariant 3: before completion the handle takes its waker back, afterwards a set bit
+            // says that it is not ours any more.
             let next = now & !JOIN_INTEREST & if complete { !0 } else { !JOIN_WAKER };
             match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
                 Ok(_) => {
@@ -364,13 +382,15 @@ impl State {
         }
     }
 
-    /// Hands the join waker over to whoever completes the task. `false`: it is complete already, and the waker stays the handle's.
+    /// Hands the join waker over to whoever completes the task. `false`: it is complete already,
+    /// and the waker stays the handle's.
     #[must_use]
     pub(crate) fn set_join_waker(&self) -> bool {
         self.change_join_waker(JOIN_WAKER)
     }
 
-    /// Takes the join waker back. `false`: the task is complete, and the waker is not the handle's any more.
+    /// Takes the join waker back. `false`: the task is complete, and the waker is not the handle's
+    /// any more.
     #[must_use]
     pub(crate) fn unset_join_waker(&self) -> bool {
         self.change_join_waker(0)

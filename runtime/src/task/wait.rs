@@ -1,11 +1,12 @@
 //! Why a task waits, in Go's words, and where.
 //!
-//! A leaf future calls [`waiting`] each time it is about to return `Pending`: two relaxed stores into the task it runs in. The dump,
-//! the deadlock report and the leak check are read off that.
+//! A leaf future calls [`waiting`] each time it is about to return `Pending`: two relaxed stores
+//! into the task it runs in. The dump, the deadlock report and the leak check are read off that.
 //!
-//! The note holds for the poll that it was made in: each poll starts with an empty one, so that a task which now waits in a future that
-//! tells nothing is not said to wait for what it waited for before. It costs one store into a line that the poll writes anyway. The
-//! stamp is the coarse clock's, so no task ever reads the clock for it.
+//! The note holds for the poll that it was made in: each poll starts with an empty one, so that a
+//! task which now waits in a future that tells nothing is not said to wait for what it waited for
+//! before. It costs one store into a line that the poll writes anyway. The stamp is the coarse
+//! clock's, so no task ever reads the clock for it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -179,8 +180,9 @@ pub fn waiting(reason: WaitReason, place: &'static Location<'static>) {
     crate::scheduler::current::note_waiting(reason, place);
 }
 
-/// What a task, or a thread inside `block_on`, has noted about its wait. Written by itself, read by anybody; Relaxed throughout, since
-/// the task's state word, or the sleeper's count, is what orders it.
+/// What a task, or a thread inside `block_on`, has noted about its wait. Written by itself, read by
+/// anybody; Relaxed throughout, since the task's state word, or the sleeper's count, is what orders
+/// it.
 #[derive(Debug)]
 pub(crate) struct WaitNote {
     /// The reason in the lowest byte, the coarse time above it; 0: nothing was noted in this poll.
@@ -219,8 +221,8 @@ impl WaitNote {
         self.what.store(0, Relaxed);
     }
 
-    /// The task is being queued: until it is polled, the note holds a stamp. The dump does not look at notes of queued tasks; where it
-    /// races with this it may see a wrong time.
+    /// The task is being queued: until it is polled, the note holds a stamp. The dump does not look
+    /// at notes of queued tasks; where it races with this it may see a wrong time.
     pub(super) fn set_stamp(&self, stamp: Stamp) {
         let reason = self.what.load(Relaxed) & 0xff;
         self.what.store(stamp.into_raw() | reason, Relaxed);

@@ -1,7 +1,8 @@
 //! ⚠ The `Waker` of a task: a counted pointer to its header.
 //!
-//! Cloning is one increment. Waking by value gives the reference to the run queue, so a waiter that stores a waker and a peer that wakes
-//! it pay three read-modify-writes in all, and none on anything but the task's own state word.
+//! Cloning is one increment. Waking by value gives the reference to the run queue, so a waiter that
+//! stores a waker and a peer that wakes it pay three read-modify-writes in all, and none on
+//! anything but the task's own state word.
 
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,21 +16,23 @@ use crate::scheduler;
 
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
 
-/// A waker that borrows the runner's reference; it must not outlive the poll, and must not be dropped.
+/// A waker that borrows the runner's reference; it must not outlive the poll, and must not be
+/// dropped.
 ///
 /// # Safety
 ///
 /// `header` stays referenced while the waker is in use.
 #[inline]
 pub(crate) unsafe fn borrowed(header: NonNull<Header>) -> ManuallyDrop<Waker> {
-    // SAFETY: the functions of the vtable want a pointer to a live header; the caller keeps it alive, and every clone counts.
+    // SAFETY: the functions of the vtable want a pointer to a live header; the caller keeps it
+    // alive, and every clone counts.
     ManuallyDrop::new(unsafe { Waker::from_raw(raw(header)) })
 }
 
 /// Calls a waker on behalf of the runtime.
 ///
-/// It may be foreign code. If it panics, the panic hook has said so, and that is all: it takes neither the other tasks' wake-ups nor the
-/// calling thread along.
+/// It may be foreign code. If it panics, the panic hook has said so, and that is all: it takes
+/// neither the other tasks' wake-ups nor the calling thread along.
 pub(crate) fn call(waker: Waker) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
         super::panic::forget(panic);
@@ -92,7 +95,8 @@ unsafe fn wake_by_ref(data: *const ()) {
 
 #[inline]
 unsafe fn drop(data: *const ()) {
-    // SAFETY: the waker's reference ends here; if it was the last, the task is complete (invariant 4).
+    // SAFETY: the waker's reference ends here; if it was the last, the task is complete (invariant
+    // 4).
     unsafe {
         let header = header(data);
         if header.as_ref().state.ref_dec(1) {

@@ -1,7 +1,8 @@
 //! [`after_func()`]: calls a function in a task of its own when a time has passed.
 //!
-//! There is no task until then. The timer's waker is the timer itself: when the wheel wakes it, it spawns the task. So a timer
-//! costs three small allocations, and what waits in the wheel keeps it alive, whether or not anyone holds the handle.
+//! There is no task until then. The timer's waker is the timer itself: when the wheel wakes it, it
+//! spawns the task. So a timer costs three small allocations, and what waits in the wheel keeps it
+//! alive, whether or not anyone holds the handle.
 //!
 //! ```text
 //! wheel ──waker──► Core ◄── Timer (any number)        fire: due += 1, spawn a run unless one is under way
@@ -11,9 +12,12 @@
 //!
 //! # Invariants
 //!
-//! 1. Each firing is counted once, by whoever first sees the entry fired: its waker on the way in, or a `reset` that overtakes it.
-//! 2. `running` while a [`Run`] exists; there is at most one, so that `f` is never called twice at a time.
-//! 3. Lock order: `state`, then the wheel's lock. `f` is locked by the one `Run` only, never waited for, and held with neither.
+//! 1. Each firing is counted once, by whoever first sees the entry fired: its waker on the way in,
+//!    or a `reset` that overtakes it.
+//! 2. `running` while a [`Run`] exists; there is at most one, so that `f` is never called twice at
+//!    a time.
+//! 3. Lock order: `state`, then the wheel's lock. `f` is locked by the one `Run` only, never waited
+//!    for, and held with neither.
 //! 4. No waker is called or dropped under `state`.
 #![forbid(unsafe_code)]
 
@@ -34,9 +38,10 @@ use crate::scheduler::current;
 
 /// Calls `f` in a task of its own once `delay` has passed.
 ///
-/// The handle may be dropped; the call happens all the same. `f` is `FnMut`, since [`Timer::reset`] lets it run again: a later run waits
-/// until the one before has returned. It is called on a worker thread and should not block. To await something, spawn
-/// in it. When the runtime shuts down first, `f` is dropped without a call. A delay that the clock cannot express is never over.
+/// The handle may be dropped; the call happens all the same. `f` is `FnMut`, since [`Timer::reset`]
+/// lets it run again: a later run waits until the one before has returned. It is called on a worker
+/// thread and should not block. To await something, spawn in it. When the runtime shuts down first,
+/// `f` is dropped without a call. A delay that the clock cannot express is never over.
 ///
 /// A panic in `f` ends that run only, as in any task.
 ///
@@ -82,7 +87,8 @@ where
     timer
 }
 
-/// A call to come; made by [`after_func()`]. Its clones are the same timer. Dropping it changes nothing.
+/// A call to come; made by [`after_func()`]. Its clones are the same timer. Dropping it changes
+/// nothing.
 ///
 /// ```
 /// use runtime::time::{self, Timer};
@@ -102,10 +108,12 @@ pub struct Timer {
 }
 
 impl Timer {
-    /// Prevents the call, and returns whether it did: `true` means that the function will not be called for the time that was set, `false`
-    /// that its run has begun or is about to, or that the timer had been stopped.
+    /// Prevents the call, and returns whether it did: `true` means that the function will not be
+    /// called for the time that was set, `false` that its run has begun or is about to, or that the
+    /// timer had been stopped.
     ///
-    /// Exact also in a race with the timer. It does not wait for a run that has begun. A timer that is set for never counts as set.
+    /// Exact also in a race with the timer. It does not wait for a run that has begun. A timer that
+    /// is set for never counts as set.
     ///
     /// ```
     /// use runtime::time;
@@ -124,9 +132,11 @@ impl Timer {
         was_set
     }
 
-    /// Sets the call for `delay` from now, and returns whether one was to come, which then does not happen at its old time.
+    /// Sets the call for `delay` from now, and returns whether one was to come, which then does not
+    /// happen at its old time.
     ///
-    /// Where the time had come already, this is one more run. On a runtime that has shut down it does nothing.
+    /// Where the time had come already, this is one more run. On a runtime that has shut down it
+    /// does nothing.
     ///
     /// ```
     /// use runtime::time;
@@ -149,7 +159,8 @@ impl Timer {
         let (was_set, old_waker, armed, run) = {
             let mut state = self.core.lock();
             let (was_set, old_waker) = state.unset();
-            // Fired, and its waker not here yet: we count for it, and it will find nothing to count (invariant 1).
+            // Fired, and its waker not here yet: we count for it, and it will find nothing to count
+            // (invariant 1).
             state.count_firing();
             let armed = self.core.arm(&mut state, deadline, now, waker);
             // Over already: the wheel did not take it, and so will not wake it.
@@ -183,7 +194,8 @@ struct Core {
     f: Mutex<Box<dyn FnMut() + Send>>,
     /// Where it runs.
     handle: Handle,
-    /// The wheel of the runtime that it was made on: it lives and ends with that one, from wherever it is reset.
+    /// The wheel of the runtime that it was made on: it lives and ends with that one, from wherever
+    /// it is reset.
     home: &'static Timers,
     made_at: &'static Location<'static>,
 }
@@ -202,7 +214,8 @@ impl CoreState {
         self.for_never || self.entry.state() == State::Armed
     }
 
-    /// Takes the time back. Says whether there was one that had not come, and gives out the wheel's waker, to be dropped under no lock.
+    /// Takes the time back. Says whether there was one that had not come, and gives out the wheel's
+    /// waker, to be dropped under no lock.
     fn unset(&mut self) -> (bool, Option<Waker>) {
         let waker = self.entry.as_mut().cancel();
         let was_for_never = mem::take(&mut self.for_never);
@@ -239,7 +252,8 @@ impl Core {
         self.handle.scheduler().timeline().now()
     }
 
-    /// Arms the entry, or marks it fired if `deadline` has passed. The waker comes back when it is not needed.
+    /// Arms the entry, or marks it fired if `deadline` has passed. The waker comes back when it is
+    /// not needed.
     fn arm(
         &self,
         state: &mut CoreState,
@@ -271,7 +285,8 @@ impl Core {
 }
 
 impl Wake for Core {
-    /// The wheel has fired the timer, or has let go of it because the runtime is gone; then there is nothing to count.
+    /// The wheel has fired the timer, or has let go of it because the runtime is gone; then there
+    /// is nothing to count.
     fn wake(self: Arc<Self>) {
         let run = {
             let mut state = self.lock();
@@ -284,7 +299,8 @@ impl Wake for Core {
     }
 }
 
-/// The right to call the function, once; passed on to the next run when dropped, also by a panic or by a shutdown.
+/// The right to call the function, once; passed on to the next run when dropped, also by a panic or
+/// by a shutdown.
 struct Run(Arc<Core>);
 
 impl Run {

@@ -1,12 +1,14 @@
 //! The one place that reads the clock.
 //!
-//! Time inside the runtime is a `u64`: nanoseconds of the monotonic clock, counted from [`EPOCH`] nanoseconds before the first read.
-//! The head start leaves room for instants that lie before the program began, such as `Instant::now() - one_hour`; the rest of the
-//! range reaches more than five hundred years ahead.
+//! Time inside the runtime is a `u64`: nanoseconds of the monotonic clock, counted from [`EPOCH`]
+//! nanoseconds before the first read. The head start leaves room for instants that lie before the
+//! program began, such as `Instant::now() - one_hour`; the rest of the range reaches more than five
+//! hundred years ahead.
 //!
-//! There are two of it. [`real`] is the system's clock, for whatever watches threads: the monitor, the stamps of the dump. [`now`] is the
-//! clock of the current runtime, for all that tasks can see; it is the same until a test pauses it ([`Timeline`](super::Timeline)). As
-//! long as no runtime of the process ever had a clock of its own, `now` costs one load and a branch more than `real`.
+//! There are two of it. [`real`] is the system's clock, for whatever watches threads: the monitor,
+//! the stamps of the dump. [`now`] is the clock of the current runtime, for all that tasks can see;
+//! it is the same until a test pauses it ([`Timeline`](super::Timeline)). As long as no runtime of
+//! the process ever had a clock of its own, `now` costs one load and a branch more than `real`.
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -22,8 +24,9 @@ pub(crate) const EPOCH: u64 = 1 << 60;
 /// The latest instant there is, and as a deadline: never.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// Deadlines from here on are no moments, but so far from their first poll: they were made where no runtime's clock was at hand. No moment
-/// is so late, but for [`NEVER`]: it would be more than two hundred years away.
+/// Deadlines from here on are no moments, but so far from their first poll: they were made where no
+/// runtime's clock was at hand. No moment is so late, but for [`NEVER`]: it would be more than two
+/// hundred years away.
 pub(crate) const RELATIVE: u64 = 1 << 63;
 
 static ORIGIN: OnceLock<std::time::Instant> = OnceLock::new();
@@ -33,11 +36,13 @@ static DIVERGED: AtomicBool = AtomicBool::new(false);
 
 /// From now on a look at the clock asks whose it is.
 pub(crate) fn diverge() {
-    // Relaxed: whoever reads a clock that differs has been told of its runtime, and by that of this.
+    // Relaxed: whoever reads a clock that differs has been told of its runtime, and by that of
+    // this.
     DIVERGED.store(true, Relaxed);
 }
 
-/// Nanoseconds of the current runtime's clock; where there is no runtime, of the system's. Never goes back within one runtime.
+/// Nanoseconds of the current runtime's clock; where there is no runtime, of the system's. Never
+/// goes back within one runtime.
 #[inline]
 pub(crate) fn now() -> u64 {
     if DIVERGED.load(Relaxed) {
@@ -60,7 +65,8 @@ pub(crate) fn deadline_after(duration: std::time::Duration) -> u64 {
     in_reach(real().saturating_add(nanos(duration)))
 }
 
-/// Where there is no runtime, nobody knows by whose clock it will be: `rt.block_on(time::sleep(second))` makes its sleep outside.
+/// Where there is no runtime, nobody knows by whose clock it will be:
+/// `rt.block_on(time::sleep(second))` makes its sleep outside.
 #[cold]
 fn deadline_of_runtime(nanos: u64) -> u64 {
     let outside = in_reach(nanos).saturating_add(RELATIVE);
@@ -94,21 +100,25 @@ pub(crate) fn real() -> u64 {
 /// Nanoseconds in a unit of the coarse clock: a power of two, so that nobody divides.
 const COARSE_UNIT: u64 = 1 << 20;
 
-/// What the monitors last read, in units of the coarse clock; 0 before the first runtime. On a line of its own, since every task that
-/// parks reads it, and it is written every few milliseconds at the most.
+/// What the monitors last read, in units of the coarse clock; 0 before the first runtime. On a line
+/// of its own, since every task that parks reads it, and it is written every few milliseconds at
+/// the most.
 static COARSE: CachePadded<AtomicU64> = CachePadded::new(AtomicU64::new(0));
 
-/// The coarse clock: one load, a tenth of a second late at the most while some worker runs. For stamps that nobody computes with.
+/// The coarse clock: one load, a tenth of a second late at the most while some worker runs. For
+/// stamps that nobody computes with.
 #[inline]
 pub(crate) fn coarse() -> u64 {
     COARSE.load(Relaxed)
 }
 
-/// Sets the coarse clock to a reading of the fine one. Called by each monitor as long as it watches, and by whoever wakes it up;
-/// also by a thread about to sleep in `block_on`, which may have run while all monitors slept.
+/// Sets the coarse clock to a reading of the fine one. Called by each monitor as long as it
+/// watches, and by whoever wakes it up; also by a thread about to sleep in `block_on`, which may
+/// have run while all monitors slept.
 pub(crate) fn advance_coarse(now: u64) {
-    // Relaxed: nothing rides on it. The largest: a monitor that was held up after its reading does not put the clock back.
-    // Only if it changes anything: the line is in the caches of all who read it.
+    // Relaxed: nothing rides on it. The largest: a monitor that was held up after its reading does
+    // not put the clock back. Only if it changes anything: the line is in the caches of all who
+    // read it.
     let now = now / COARSE_UNIT;
     if COARSE.load(Relaxed) < now {
         COARSE.fetch_max(now, Relaxed);
@@ -120,8 +130,8 @@ pub(crate) fn since_coarse(stamp: u64, now: u64) -> std::time::Duration {
     std::time::Duration::from_nanos(now.saturating_sub(stamp.saturating_mul(COARSE_UNIT)))
 }
 
-/// The same moment on std's clock, or its start where that clock cannot reach back so far. Where the clocks differ, that is so far from
-/// the runtime's beginning as `at` is.
+/// The same moment on std's clock, or its start where that clock cannot reach back so far. Where
+/// the clocks differ, that is so far from the runtime's beginning as `at` is.
 pub(crate) fn to_std(at: u64) -> std::time::Instant {
     let origin = origin();
     let at = at.wrapping_sub(lead());

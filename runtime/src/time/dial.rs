@@ -1,15 +1,18 @@
-//! The arithmetic of the timer wheel: how long a tick is, which slot a tick goes to, and which slots are in use.
+//! The arithmetic of the timer wheel: how long a tick is, which slot a tick goes to, and which
+//! slots are in use.
 //!
-//! The number of a tick, read in base 64, says where it goes: the *level* is the highest digit in which it differs from the tick that time has
-//! reached, the place in the level is that digit. So level 0 holds the ticks of this block of 64, level 1 the other blocks of this block of
-//! blocks, and so on. Slots are numbered through, level by level.
+//! The number of a tick, read in base 64, says where it goes: the *level* is the highest digit in
+//! which it differs from the tick that time has reached, the place in the level is that digit. So
+//! level 0 holds the ticks of this block of 64, level 1 the other blocks of this block of blocks,
+//! and so on. Slots are numbered through, level by level.
 #![forbid(unsafe_code)]
 
 /// How long a tick is, as the power of two of its nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resolution {
-    /// 2^15 ns, 32.8 µs: short against the wake-up of a thread (50 µs and more), long enough that a worker which is busy
-    /// for some microseconds between looks at the clock never moves through more than a few slots.
+    /// 2^15 ns, 32.8 µs: short against the wake-up of a thread (50 µs and more), long enough that a
+    /// worker which is busy for some microseconds between looks at the clock never moves through
+    /// more than a few slots.
     Coarse = 15,
     /// One nanosecond: for a paused clock, which jumps from timer to timer.
     Exact = 0,
@@ -19,7 +22,8 @@ pub(crate) enum Resolution {
 const SLOT_BITS: u32 = 6;
 const PER_LEVEL: usize = 1 << SLOT_BITS;
 
-/// Nine digits of six bits hold the 49 bits of a coarse tick, eleven the 64 of an exact one: no deadline needs an overflow list.
+/// Nine digits of six bits hold the 49 bits of a coarse tick, eleven the 64 of an exact one: no
+/// deadline needs an overflow list.
 const LEVELS: usize = 11;
 
 /// Of all levels.
@@ -40,7 +44,8 @@ impl Resolution {
         nanos >> self as u32
     }
 
-    /// When a tick begins. The very last one begins when the clock has run out; `u64::MAX` itself would mean that there is no timer.
+    /// When a tick begins. The very last one begins when the clock has run out; `u64::MAX` itself
+    /// would mean that there is no timer.
     #[inline]
     pub(super) fn nanos_of(self, tick: u64) -> u64 {
         let nanos = tick << self as u32;
@@ -62,7 +67,8 @@ pub(super) fn slot_for(elapsed: u64, tick: u64) -> usize {
     level as usize * PER_LEVEL + digit
 }
 
-/// The first tick of a slot that is in use: its digit, below the digits that it shares with `elapsed`, above zeros.
+/// The first tick of a slot that is in use: its digit, below the digits that it shares with
+/// `elapsed`, above zeros.
 #[inline]
 pub(super) fn start_of(slot: usize, elapsed: u64) -> u64 {
     let level = (slot / PER_LEVEL) as u32;
@@ -123,8 +129,8 @@ impl Occupied {
         }
     }
 
-    /// The first slot of the lowest level in use. As every tick lies ahead of the one that time has reached, and in the same turn of its
-    /// level, no slot begins earlier.
+    /// The first slot of the lowest level in use. As every tick lies ahead of the one that time has
+    /// reached, and in the same turn of its level, no slot begins earlier.
     #[inline]
     pub(super) fn first(&self) -> Option<usize> {
         if self.levels == 0 {

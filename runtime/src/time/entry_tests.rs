@@ -239,7 +239,8 @@ fn each_of_many_timers_on_many_threads_fires_or_is_cancelled_once() {
     timers.fire(now(), usize::MAX);
     assert_eq!(timers.next_deadline(), u64::MAX);
 
-    /// Arms, puts off, cancels and drops timers, and counts that each fires exactly when it was not cancelled.
+    /// Arms, puts off, cancels and drops timers, and counts that each fires exactly when it was not
+    /// cancelled.
     fn own(owner: u64, timers: &'static Timers, now: &impl Fn() -> u64) {
         let mut random = owner + 1;
         for _ in 0..if cfg!(miri) { 30 } else { 20_000 } {
@@ -265,7 +266,8 @@ fn each_of_many_timers_on_many_threads_fires_or_is_cancelled_once() {
                 }
             };
             drop(entry);
-            // The waker of one that has fired may still be in the hands of the thread that fired it.
+            // The waker of one that has fired may still be in the hands of the thread that fired
+            // it.
             let since = Instant::now();
             while Arc::strong_count(&count) > 1 {
                 assert!(since.elapsed() < Duration::from_secs(300), "a waker leaked");

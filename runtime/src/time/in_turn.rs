@@ -1,6 +1,7 @@
 //! [`InTurn`]: what several threads want done is done by one at a time, and nobody waits for it.
 //!
-//! Not a lock: who finds the turn taken leaves word and goes his way, and the one who has it does it once more.
+//! Not a lock: who finds the turn taken leaves word and goes his way, and the one who has it does
+//! it once more.
 //!
 //! | state | who comes | who has the turn, when he is through |
 //! |---|---|---|
@@ -8,8 +9,8 @@
 //! | `TAKEN` | leaves word | gives it up |
 //! | `AGAIN` | leaves word | does it again, unless it has brought something |
 //!
-//! *Memory order.* Each change of the state is a read-modify-write, AcqRel: what anybody did before he came is seen by whoever does it
-//! next.
+//! *Memory order.* Each change of the state is a read-modify-write, AcqRel: what anybody did before
+//! he came is seen by whoever does it next.
 #![forbid(unsafe_code)]
 
 use crate::primitive::atomic::{
@@ -31,7 +32,8 @@ impl InTurn {
         Self(AtomicU8::new(FREE))
     }
 
-    /// Runs `look`, unless somebody else is at it, who then runs his once more; until it brings something, or nobody has come meanwhile.
+    /// Runs `look`, unless somebody else is at it, who then runs his once more; until it brings
+    /// something, or nobody has come meanwhile.
     pub(crate) fn run<R>(&self, mut look: impl FnMut() -> Option<R>) -> Option<R> {
         if self.0.swap(AGAIN, AcqRel) != FREE {
             return None;
@@ -41,7 +43,8 @@ impl InTurn {
             self.0.swap(TAKEN, AcqRel);
             let found = look();
             if found.is_some() {
-                // Again an exchange, so that the next one acquires also what those did who came meanwhile.
+                // Again an exchange, so that the next one acquires also what those did who came
+                // meanwhile.
                 self.0.swap(FREE, AcqRel);
                 return found;
             }

@@ -1,7 +1,8 @@
 //! [`Instant`]: a moment on the runtime's clock.
 //!
-//! A newtype over nanoseconds rather than std's instant, because the timers compute with the number, because a clock that tests can
-//! pause has no counterpart in std, and because it is half the size. It converts both ways.
+//! A newtype over nanoseconds rather than std's instant, because the timers compute with the
+//! number, because a clock that tests can pause has no counterpart in std, and because it is half
+//! the size. It converts both ways.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -99,8 +100,8 @@ impl Instant {
         self.0.checked_sub(earlier.0).map(Duration::from_nanos)
     }
 
-    /// The time from `earlier` to this moment, or zero if `earlier` is the later one: another name of
-    /// [`duration_since`](Self::duration_since), as std has it.
+    /// The time from `earlier` to this moment, or zero if `earlier` is the later one: another name
+    /// of [`duration_since`](Self::duration_since), as std has it.
     ///
     /// ```
     /// use runtime::time::Instant;
@@ -151,7 +152,8 @@ impl Instant {
         self.0.checked_sub(nanos).map(Self)
     }
 
-    /// `duration` from now; where that is past the end of the clock, the latest instant there is, which never comes.
+    /// `duration` from now; where that is past the end of the clock, the latest instant there is,
+    /// which never comes.
     #[inline]
     pub(crate) fn after(duration: Duration) -> Self {
         Self(clock::now().saturating_add(clock::nanos(duration)))

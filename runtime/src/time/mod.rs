@@ -10,8 +10,9 @@
 //! | `context.WithTimeout` around one operation | [`timeout(d, operation).await`](timeout()) |
 //! | `time.Now`, `time.Since` | [`Instant::now`], [`Instant::elapsed`] |
 //!
-//! No timer is ever early. On an idle machine it is a fraction of a millisecond late: it counts in ticks of 33 µs, and a thread has to wake
-//! up. What the clock cannot express, such as [`Duration::MAX`](std::time::Duration::MAX), means never.
+//! No timer is ever early. On an idle machine it is a fraction of a millisecond late: it counts in
+//! ticks of 33 µs, and a thread has to wake up. What the clock cannot express, such as
+//! [`Duration::MAX`](std::time::Duration::MAX), means never.
 //!
 //! ```
 //! use runtime::time;
@@ -30,10 +31,13 @@
 //!
 //! # How it works
 //!
-//! Each worker has a `Wheel` of timers in a `Timers`; the node of a timer is an `Entry` inside the [`Sleep`] that waits, so that arming and
-//! cancelling allocate nothing and touch one list. A worker about to sleep does so until `Timers::next_deadline`; whoever has time calls
-//! `Timers::fire`, which wakes the tasks. Read on in this order: `clock`, `dial`, `wheel`, `entry`, `timers`, `sleep`.
-// Not `forbid(unsafe_code)`, which would hold for `entry` and `wheel` too; every other file forbids it.
+//! Each worker has a `Wheel` of timers in a `Timers`; the node of a timer is an `Entry` inside the
+//! [`Sleep`] that waits, so that arming and cancelling allocate nothing and touch one list. A
+//! worker about to sleep does so until `Timers::next_deadline`; whoever has time calls
+//! `Timers::fire`, which wakes the tasks. Read on in this order: `clock`, `dial`, `wheel`, `entry`,
+//! `timers`, `sleep`.
+// Not `forbid(unsafe_code)`, which would hold for `entry` and `wheel` too; every other file forbids
+// it.
 
 mod after_func;
 pub(crate) mod clock;

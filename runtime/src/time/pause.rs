@@ -1,9 +1,10 @@
 //! Paused time: a clock that stands still while tasks run, and jumps when all of them wait.
 //!
-//! The calls here go to the current runtime's [`Timeline`](super::Timeline); what moves it is `scheduler/stillness.rs`.
+//! The calls here go to the current runtime's [`Timeline`](super::Timeline); what moves it is
+//! `scheduler/stillness.rs`.
 //!
-//! *Rejected*: time that goes on whenever no worker is busy, whatever else goes on. A test with a blocking job or a socket then times out
-//! before the answer is there, and only on a slow machine.
+//! *Rejected*: time that goes on whenever no worker is busy, whatever else goes on. A test with a
+//! blocking job or a socket then times out before the answer is there, and only on a slow machine.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -22,26 +23,29 @@ use crate::task::{WaitReason, coop, waiting};
 
 /// Stops the clock of the current runtime. Where it stands already, nothing happens.
 ///
-/// From now on time stands still while any task can run. When all tasks wait, and none of them for a descriptor, it jumps to the
-/// next timer: a sleep of an hour takes no time, and timers fire in their order and exactly at their deadlines. A test says it best
-/// from the beginning: `#[runtime::test(start_paused = true)]`, or [`Builder::start_paused`](crate::Builder::start_paused), where it is
-/// reproducible besides.
+/// From now on time stands still while any task can run. When all tasks wait, and none of them for
+/// a descriptor, it jumps to the next timer: a sleep of an hour takes no time, and timers fire in
+/// their order and exactly at their deadlines. A test says it best from the beginning:
+/// `#[runtime::test(start_paused = true)]`, or
+/// [`Builder::start_paused`](crate::Builder::start_paused), where it is reproducible besides.
 ///
 /// The clock does not move by itself
 ///
 /// - while a task runs, or blocks its thread, in `block_in_place` too;
 /// - while a job of [`spawn_blocking`](crate::spawn_blocking) waits or runs;
-/// - while a task waits for a socket: the other side may be about to send. So no timeout comes before an answer that is on its way;
-///   [`advance`] moves time in spite of it;
+/// - while a task waits for a socket: the other side may be about to send. So no timeout comes
+///   before an answer that is on its way; [`advance`] moves time in spite of it;
 /// - while no thread is inside `block_on`, as when a test's body has ended;
 /// - while a thread inside `block_on` runs.
 ///
-/// Where it stands for long although timers wait, the reason is printed on stderr. Threads that are no part of the runtime are not seen.
+/// Where it stands for long although timers wait, the reason is printed on stderr. Threads that are
+/// no part of the runtime are not seen.
 ///
-/// All of this runtime's time goes by this clock: sleeps, tickers, timeouts, deadlines of sockets and of contexts, and
-/// [`Instant::now`](super::Instant::now) in its tasks. [`std::time::Instant::now`] and `SystemTime` do not: they go on. An
-/// [`Instant`](super::Instant) that is converted to std's, or from it, keeps its distance from the moment at which the runtime began. Other
-/// runtimes of the process have their own clocks.
+/// All of this runtime's time goes by this clock: sleeps, tickers, timeouts, deadlines of sockets
+/// and of contexts, and [`Instant::now`](super::Instant::now) in its tasks.
+/// [`std::time::Instant::now`] and `SystemTime` do not: they go on. An [`Instant`](super::Instant)
+/// that is converted to std's, or from it, keeps its distance from the moment at which the runtime
+/// began. Other runtimes of the process have their own clocks.
 ///
 /// # Panics
 ///
@@ -65,7 +69,8 @@ pub fn pause() {
     scheduler("pause").pause_clock();
 }
 
-/// Lets the clock of the current runtime run on from where it stands. Where it runs, nothing happens.
+/// Lets the clock of the current runtime run on from where it stands. Where it runs, nothing
+/// happens.
 ///
 /// Who waits in [`advance`] or [`settle`] is woken, and goes on.
 ///
@@ -101,13 +106,14 @@ pub fn is_paused() -> bool {
     current::with_timeline(|timeline| timeline.is_some_and(super::Timeline::is_paused))
 }
 
-/// Moves a paused clock forward by `duration`, from one timer to the next, and returns when everything that was to happen by then has
-/// happened.
+/// Moves a paused clock forward by `duration`, from one timer to the next, and returns when
+/// everything that was to happen by then has happened.
 ///
-/// It waits until no other task can run; moves the clock to the first timer; lets the tasks that it wakes run until they all wait
-/// again; and so on until the time has passed, the tasks of the last moment included. So each task sees its timers exactly at their
-/// deadlines, and what it does then happens before anything later does. Tasks that wait for a socket do not keep it, other than they do
-/// the clock that moves by itself; blocking jobs do.
+/// It waits until no other task can run; moves the clock to the first timer; lets the tasks that it
+/// wakes run until they all wait again; and so on until the time has passed, the tasks of the last
+/// moment included. So each task sees its timers exactly at their deadlines, and what it does then
+/// happens before anything later does. Tasks that wait for a socket do not keep it, other than they
+/// do the clock that moves by itself; blocking jobs do.
 ///
 /// # Cancel safety
 ///
@@ -115,7 +121,8 @@ pub fn is_paused() -> bool {
 ///
 /// # Panics
 ///
-/// If there is no runtime, if its clock is not paused, or if it cannot express the time to come, which lies centuries ahead.
+/// If there is no runtime, if its clock is not paused, or if it cannot express the time to come,
+/// which lies centuries ahead.
 ///
 /// ```
 /// use runtime::time;
@@ -142,9 +149,11 @@ pub fn advance(duration: Duration) -> Advance {
 
 /// Waits until no other task of the runtime can run, without moving its paused clock.
 ///
-/// Then everything that could happen at this moment has happened, and a test can look at it. Tasks wait for channels, locks, timers, each
-/// other, or for a socket that has nothing for them now; blocking jobs have ended. If several tasks wait for it they go on one by one, in
-/// the order in which they came, each when all others wait again. What the other tasks have done is visible to the one that goes on.
+/// Then everything that could happen at this moment has happened, and a test can look at it. Tasks
+/// wait for channels, locks, timers, each other, or for a socket that has nothing for them now;
+/// blocking jobs have ended. If several tasks wait for it they go on one by one, in the order in
+/// which they came, each when all others wait again. What the other tasks have done is visible to
+/// the one that goes on.
 ///
 /// # Cancel safety
 ///

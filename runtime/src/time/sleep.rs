@@ -1,10 +1,13 @@
 //! [`Sleep`]: a future that is ready when its time has come.
 //!
-//! It holds its deadline, the place where it was made (for the dump), and the [`Entry`] that goes into a wheel: 64 bytes, one cache line.
-//! Nothing happens before the first poll. A poll that finds the deadline passed never touches a wheel; the first that does not arms the
-//! entry on the wheel of the thread that polls. Later polls compare wakers and are done: no lock, no look at the clock.
+//! It holds its deadline, the place where it was made (for the dump), and the [`Entry`] that goes
+//! into a wheel: 64 bytes, one cache line. Nothing happens before the first poll. A poll that finds
+//! the deadline passed never touches a wheel; the first that does not arms the entry on the wheel
+//! of the thread that polls. Later polls compare wakers and are done: no lock, no look at the
+//! clock.
 //!
-//! *Rejected*: computing "is it time?" from the clock on each poll. A future in a `select!` loop is polled far more often than it fires.
+//! *Rejected*: computing "is it time?" from the clock on each poll. A future in a `select!` loop is
+//! polled far more often than it fires.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -29,9 +32,9 @@ const FOREVER: u64 = IDLE;
 
 /// Waits until `duration` has passed since this call.
 ///
-/// It never takes less, and on an idle machine about a tenth of a millisecond more at most: the timer counts in ticks of 33 µs, and a
-/// thread has to wake up. [`Duration::ZERO`] is ready at once. A duration that the clock cannot express, such as [`Duration::MAX`], is
-/// for ever.
+/// It never takes less, and on an idle machine about a tenth of a millisecond more at most: the
+/// timer counts in ticks of 33 µs, and a thread has to wake up. [`Duration::ZERO`] is ready at
+/// once. A duration that the clock cannot express, such as [`Duration::MAX`], is for ever.
 ///
 /// # Panics
 ///
@@ -39,8 +42,8 @@ const FOREVER: u64 = IDLE;
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: dropping the future cancels the timer at once. A new call starts anew; to go on waiting for the same moment, keep the
-/// future, or use [`sleep_until`].
+/// Cancel safe: dropping the future cancels the timer at once. A new call starts anew; to go on
+/// waiting for the same moment, keep the future, or use [`sleep_until`].
 ///
 /// ```
 /// use runtime::time::{self, Instant};
@@ -89,9 +92,10 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 pin_project! {
     /// Future of [`sleep()`] and [`sleep_until`].
     ///
-    /// It may be kept, polled again, and [`reset`](Self::reset). Polled after it was ready, it is ready again. It may move to another task
-    /// or another thread between polls (in a `Box`, say): the task that polled last is woken. Outliving its runtime, it finds
-    /// the next one at its next poll.
+    /// It may be kept, polled again, and [`reset`](Self::reset). Polled after it was ready, it is
+    /// ready again. It may move to another task or another thread between polls (in a `Box`, say):
+    /// the task that polled last is woken. Outliving its runtime, it finds the next one at its next
+    /// poll.
     ///
     /// ```
     /// use runtime::time;
@@ -115,8 +119,9 @@ pin_project! {
 }
 
 impl Sleep {
-    /// `deadline`: of `clock::deadline_after`, or a moment in its reach. Inlined, as are the other parts of a timer that is made and
-    /// dropped without being armed: a limit around what is ready is a few stores then.
+    /// `deadline`: of `clock::deadline_after`, or a moment in its reach. Inlined, as are the other
+    /// parts of a timer that is made and dropped without being armed: a limit around what is ready
+    /// is a few stores then.
     #[inline]
     pub(super) fn new(deadline: u64, place: &'static Location<'static>) -> Self {
         Self {
@@ -159,11 +164,12 @@ impl Sleep {
         self.deadline < RELATIVE && clock::now() >= self.deadline
     }
 
-    /// Sets another deadline, also after it was ready; it never completes for the old one, not even when the old one has passed and
-    /// its task has been woken.
+    /// Sets another deadline, also after it was ready; it never completes for the old one, not even
+    /// when the old one has passed and its task has been woken.
     ///
-    /// A later deadline, as for an idle timeout that is put off with each message, costs one atomic exchange; an earlier one
-    /// moves the timer. If the task was waiting it is woken at the new deadline, unless the old one came first: so poll it again.
+    /// A later deadline, as for an idle timeout that is put off with each message, costs one atomic
+    /// exchange; an earlier one moves the timer. If the task was waiting it is woken at the new
+    /// deadline, unless the old one came first: so poll it again.
     ///
     /// ```
     /// use runtime::time::{self, Instant};
@@ -188,7 +194,8 @@ impl Sleep {
             this.entry.acknowledge();
             return;
         };
-        // It was armed: it stays so, with the waker that it had, for its task may not poll again before it is woken.
+        // It was armed: it stays so, with the waker that it had, for its task may not poll again
+        // before it is woken.
         if deadline >= FOREVER {
             return;
         }

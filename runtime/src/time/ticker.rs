@@ -1,11 +1,13 @@
 //! [`Ticker`]: moments at a fixed distance, anchored to their schedule.
 //!
-//! A tick is produced when it is asked for: the ticker holds one sleep and the time of the next tick. If that time has passed, the tick is
-//! there; the one after it is the next on the schedule that is still to come, so that a slow receiver finds one tick
-//! waiting and has lost the others, exactly as with the one-place channel of a Go ticker. Nobody asking, nothing runs.
+//! A tick is produced when it is asked for: the ticker holds one sleep and the time of the next
+//! tick. If that time has passed, the tick is there; the one after it is the next on the schedule
+//! that is still to come, so that a slow receiver finds one tick waiting and has lost the others,
+//! exactly as with the one-place channel of a Go ticker. Nobody asking, nothing runs.
 //!
-//! *Rejected*: a task that sends on a channel, which costs a task, a buffer and a wake-up for each tick that nobody wants. And catching up
-//! by bursts: who needs every tick counts them from the instants.
+//! *Rejected*: a task that sends on a channel, which costs a task, a buffer and a wake-up for each
+//! tick that nobody wants. And catching up by bursts: who needs every tick counts them from the
+//! instants.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -52,8 +54,9 @@ pub fn ticker(period: Duration) -> Ticker {
 
 /// Ticks at a fixed distance; made by [`ticker()`].
 ///
-/// The schedule does not drift: the n-th tick is due n periods after the start, however late the ones before were taken. While nobody
-/// takes ticks one waits and the others are lost. Also a [`Stream`], which never ends.
+/// The schedule does not drift: the n-th tick is due n periods after the start, however late the
+/// ones before were taken. While nobody takes ticks one waits and the others are lost. Also a
+/// [`Stream`], which never ends.
 ///
 /// ```
 /// use runtime::time::{self, Ticker};
@@ -76,8 +79,8 @@ pub struct Ticker {
 }
 
 impl Ticker {
-    /// Waits for the next tick and returns the moment for which it was scheduled, even if it is taken later. After
-    /// [`stop`](Self::stop) it waits for ever.
+    /// Waits for the next tick and returns the moment for which it was scheduled, even if it is
+    /// taken later. After [`stop`](Self::stop) it waits for ever.
     ///
     /// # Panics
     ///
@@ -143,7 +146,8 @@ impl Ticker {
         self.sleep.as_mut().reset(Instant::from_nanos(NEVER));
     }
 
-    /// Starts anew: the next tick is one `period` from now, then one each `period`. A tick that was waiting is lost.
+    /// Starts anew: the next tick is one `period` from now, then one each `period`. A tick that was
+    /// waiting is lost.
     ///
     /// # Panics
     ///
@@ -215,7 +219,8 @@ fn checked(period: Duration) -> u64 {
     clock::nanos(period)
 }
 
-/// The first tick of the schedule after `due` that is later than `now`; `NEVER` where the clock ends first.
+/// The first tick of the schedule after `due` that is later than `now`; `NEVER` where the clock
+/// ends first.
 fn following(due: u64, period: u64, now: u64) -> u64 {
     let lost = now.saturating_sub(due) / period;
     // `due + lost * period` is at most `now`.

@@ -8,14 +8,16 @@
 //!            resume
 //! ```
 //!
-//! A clock that runs is the system's, `ahead` by what it jumped before. A clock that is paused is the number `frozen`, and only a step
-//! moves it. It never goes back, except by the nanoseconds between a look at the system's clock and the moment at which it is stopped.
+//! A clock that runs is the system's, `ahead` by what it jumped before. A clock that is paused is
+//! the number `frozen`, and only a step moves it. It never goes back, except by the nanoseconds
+//! between a look at the system's clock and the moment at which it is stopped.
 //!
-//! A runtime that was built paused begins at the same number each time, so that two runs see the same instants; others are paused at the
-//! moment that it is.
+//! A runtime that was built paused begins at the same number each time, so that two runs see the
+//! same instants; others are paused at the moment that it is.
 //!
-//! *Memory order.* SeqCst for `frozen`: a thread that goes to sleep in `block_on` says so and then asks whether the clock is paused,
-//! whoever pauses it says so and then has a worker ask who sleeps; one of the two sees the other.
+//! *Memory order.* SeqCst for `frozen`: a thread that goes to sleep in `block_on` says so and then
+//! asks whether the clock is paused, whoever pauses it says so and then has a worker ask who
+//! sleeps; one of the two sees the other.
 #![forbid(unsafe_code)]
 
 use std::sync::PoisonError;
@@ -29,7 +31,8 @@ use crate::primitive::atomic::{
 };
 use crate::primitive::{Mutex, MutexGuard};
 
-/// Where a clock starts that is paused from the beginning. A round number also in the wheel's digits.
+/// Where a clock starts that is paused from the beginning. A round number also in the wheel's
+/// digits.
 const START: u64 = clock::EPOCH;
 
 /// See the module.
@@ -125,7 +128,8 @@ impl Timeline {
         was.ok().map(|_| now)
     }
 
-    /// Lets the clock run on from where it stands. Returns who waited for it to stand still, to be woken.
+    /// Lets the clock run on from where it stands. Returns who waited for it to stand still, to be
+    /// woken.
     pub(crate) fn resume(&self) -> Vec<Waker> {
         let mut requests = self.requests();
         let at = self.frozen.load(SeqCst);
@@ -181,7 +185,8 @@ impl Timeline {
         waiting
     }
 
-    /// The runtime has shut down: nobody moves the clock any more. Returns whom to tell; their wishes stay, and are not fulfilled.
+    /// The runtime has shut down: nobody moves the clock any more. Returns whom to tell; their
+    /// wishes stay, and are not fulfilled.
     pub(crate) fn close(&self) -> Vec<Waker> {
         let mut requests = self.requests();
         requests.closed = true;
@@ -190,7 +195,8 @@ impl Timeline {
             .collect()
     }
 
-    /// Whether a wish that is entered stays one for ever. Asked after it was entered: else whoever closes it tells.
+    /// Whether a wish that is entered stays one for ever. Asked after it was entered: else whoever
+    /// closes it tells.
     pub(crate) fn is_closed(&self) -> bool {
         self.requests().closed
     }
@@ -246,8 +252,8 @@ impl Timeline {
 
     // ---- the turn ----
 
-    /// Runs `look` on one thread at a time, see [`InTurn`]. So of several workers that fall asleep at once the last look sees all of them
-    /// asleep: each has said so before he comes here.
+    /// Runs `look` on one thread at a time, see [`InTurn`]. So of several workers that fall asleep
+    /// at once the last look sees all of them asleep: each has said so before he comes here.
     pub(crate) fn in_turn<R>(&self, look: impl FnMut() -> Option<R>) -> Option<R> {
         self.turn.run(look)
     }

@@ -1,10 +1,12 @@
 //! [`timeout()`]: a limit on how long a future may take.
 //!
-//! The future goes first in every poll, so that one that is ready wins even when the limit has passed. Only when it has to wait is the
-//! clock read and a timer armed: a limit around an operation that is ready costs nothing but the poll.
+//! The future goes first in every poll, so that one that is ready wins even when the limit has
+//! passed. Only when it has to wait is the clock read and a timer armed: a limit around an
+//! operation that is ready costs nothing but the poll.
 //!
-//! A limit that has passed spends a unit of the budget, so that a loop over such limits yields now and then. Where there is none left it
-//! yields once and then has passed in any case: otherwise a future that spends the whole budget of each poll could never be stopped.
+//! A limit that has passed spends a unit of the budget, so that a loop over such limits yields now
+//! and then. Where there is none left it yields once and then has passed in any case: otherwise a
+//! future that spends the whole budget of each poll could never be stopped.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -26,10 +28,11 @@ const PUT_OFF: u64 = u64::MAX;
 
 /// Gives `future` at most `limit` to wait.
 ///
-/// In every poll the future goes first: if it is ready, its output is returned, however late. The limit runs from the first poll that
-/// finds the future waiting; until then neither the clock nor a timer is touched. When the limit has passed and the future still
-/// waits, the result is [`Elapsed`], and dropping the [`Timeout`] drops the future, which is how Rust cancels. A limit of
-/// [`Duration::ZERO`] asks once. A limit that the clock cannot express is none.
+/// In every poll the future goes first: if it is ready, its output is returned, however late. The
+/// limit runs from the first poll that finds the future waiting; until then neither the clock nor a
+/// timer is touched. When the limit has passed and the future still waits, the result is
+/// [`Elapsed`], and dropping the [`Timeout`] drops the future, which is how Rust cancels. A limit
+/// of [`Duration::ZERO`] asks once. A limit that the clock cannot express is none.
 ///
 /// To count from another moment, such as the start of several operations, use [`timeout_at`].
 ///
@@ -43,7 +46,8 @@ const PUT_OFF: u64 = u64::MAX;
 ///
 /// # Cancel safety
 ///
-/// That of `future`, which is dropped with it. To keep the future when the limit passes, give `&mut` of a pinned one.
+/// That of `future`, which is dropped with it. To keep the future when the limit passes, give
+/// `&mut` of a pinned one.
 ///
 /// ```
 /// use runtime::time;
@@ -167,7 +171,8 @@ impl<F> fmt::Debug for Timeout<F> {
 
 /// The error of [`timeout()`]: the limit passed first.
 ///
-/// It turns into an [`io::Error`] of kind [`TimedOut`](io::ErrorKind::TimedOut), so that `?` works in functions that do I/O.
+/// It turns into an [`io::Error`] of kind [`TimedOut`](io::ErrorKind::TimedOut), so that `?` works
+/// in functions that do I/O.
 ///
 /// ```
 /// use runtime::time;

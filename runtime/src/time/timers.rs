@@ -1,19 +1,24 @@
-//! One worker slot's timers: its wheel behind a lock, and what others may know of it without the lock.
+//! One worker slot's timers: its wheel behind a lock, and what others may know of it without the
+//! lock.
 //!
-//! The owner of the slot inserts and cancels; the lock is then uncontended and its line in the owner's cache. A future that has moved to
-//! another worker cancels through the same lock, and any thread may [`fire`](Timers::fire): a thief, the monitor, the owner itself. So
-//! no timer waits for a thread that is busy or blocked.
+//! The owner of the slot inserts and cancels; the lock is then uncontended and its line in the
+//! owner's cache. A future that has moved to another worker cancels through the same lock, and any
+//! thread may [`fire`](Timers::fire): a thief, the monitor, the owner itself. So no timer waits for
+//! a thread that is busy or blocked.
 //!
-//! A `Timers` is never freed. It comes from a pool and goes back there when nobody can reach its scheduler any more, for a
-//! [`Sleep`](super::Sleep) may outlive the runtime that it was polled on and still point here. It is closed before, when the runtime ends: a
-//! handle that is left then finds it closed, and not the wheel of another runtime, whose clock may tell another time.
+//! A `Timers` is never freed. It comes from a pool and goes back there when nobody can reach its
+//! scheduler any more, for a [`Sleep`](super::Sleep) may outlive the runtime that it was polled on
+//! and still point here. It is closed before, when the runtime ends: a handle that is left then
+//! finds it closed, and not the wheel of another runtime, whose clock may tell another time.
 //!
 //! # Invariants
 //!
-//! 1. `next` is what [`Wheel::next_deadline`] says, or earlier; it is written under the wheel's lock.
-//! 2. Lock order: nothing is locked under the wheel's lock. No waker is cloned, called or dropped under it: the wakers of due timers
-//!    leave in a [`Batch`].
-//! 3. Between `acquire` and `release` the wheel is open; a closed wheel takes no timer, since nobody would fire it.
+//! 1. `next` is what [`Wheel::next_deadline`] says, or earlier; it is written under the wheel's
+//!    lock.
+//! 2. Lock order: nothing is locked under the wheel's lock. No waker is cloned, called or dropped
+//!    under it: the wakers of due timers leave in a [`Batch`].
+//! 3. Between `acquire` and `release` the wheel is open; a closed wheel takes no timer, since
+//!    nobody would fire it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -26,7 +31,8 @@ use crate::primitive::atomic::{AtomicU64, Ordering};
 use crate::primitive::{Arc, Mutex, MutexGuard};
 use crate::task::call_waker;
 
-/// How many wakers are taken under one hold of the lock. Half a kilobyte of stack, and a few microseconds of wheel work. A guess.
+/// How many wakers are taken under one hold of the lock. Half a kilobyte of stack, and a few
+/// microseconds of wheel work. A guess.
 const BATCH: usize = 32;
 
 /// The pool. Std's lock also under loom: it is no part of any protocol modelled.
@@ -36,10 +42,12 @@ static POOL: std::sync::Mutex<Vec<&'static Timers>> = std::sync::Mutex::new(Vec:
 // Two cache lines, as the hardware fetches pairs: thieves and the monitor read `next` of all slots.
 #[repr(align(128))]
 pub(crate) struct Timers {
-    /// When the first timer fires, in nanoseconds of the clock; `u64::MAX`: there is none. Written under `shared`.
+    /// When the first timer fires, in nanoseconds of the clock; `u64::MAX`: there is none. Written
+    /// under `shared`.
     next: AtomicU64,
     shared: Mutex<Shared>,
-    /// Wakes the owner when it sleeps. In an `Arc`, because cloning a waker is foreign code, which may not run under the lock.
+    /// Wakes the owner when it sleeps. In an `Arc`, because cloning a waker is foreign code, which
+    /// may not run under the lock.
     interrupt: Mutex<Option<Arc<Waker>>>,
 }
 
@@ -95,8 +103,8 @@ impl Timers {
         lock_pool().push(self);
     }
 
-    /// When the first timer fires, in nanoseconds of `clock::now`, or `u64::MAX` if there is none. May be early where timers have been
-    /// cancelled or put off; `fire` then corrects it.
+    /// When the first timer fires, in nanoseconds of `clock::now`, or `u64::MAX` if there is none.
+    /// May be early where timers have been cancelled or put off; `fire` then corrects it.
     ///
     /// # Memory ordering
     ///
@@ -106,8 +114,9 @@ impl Timers {
         self.next.load(Ordering::Acquire)
     }
 
-    /// Wakes the tasks whose timers are due at `now`, but no more than `limit`, and returns how many they were. If there are more,
-    /// [`next_deadline`](Self::next_deadline) stays in the past. Any thread may call it.
+    /// Wakes the tasks whose timers are due at `now`, but no more than `limit`, and returns how
+    /// many they were. If there are more, [`next_deadline`](Self::next_deadline) stays in the past.
+    /// Any thread may call it.
     pub(crate) fn fire(&self, now: u64, limit: usize) -> usize {
         let mut woken = 0;
         // Looked at again after each batch: another thread may be firing too.
@@ -128,8 +137,8 @@ impl Timers {
         woken
     }
 
-    /// Sets the waker to be called when a thread that does not own this wheel has made the next deadline an earlier one, so that an
-    /// owner that sleeps until the old one re-arms.
+    /// Sets the waker to be called when a thread that does not own this wheel has made the next
+    /// deadline an earlier one, so that an owner that sleeps until the old one re-arms.
     pub(crate) fn set_interrupt(&self, waker: Waker) {
         let old = lock(&self.interrupt).replace(Arc::new(waker));
         drop(old);
@@ -177,8 +186,8 @@ impl Timers {
         }
     }
 
-    /// Takes no more timers: the runtime has shut down. Those that are here are detached and their tasks woken; polled again they find
-    /// another runtime, or panic.
+    /// Takes no more timers: the runtime has shut down. Those that are here are detached and their
+    /// tasks woken; polled again they find another runtime, or panic.
     pub(crate) fn close(&self) {
         loop {
             let mut batch = Batch::new(BATCH);
@@ -207,7 +216,8 @@ impl fmt::Debug for Timers {
     }
 }
 
-/// Wakers on their way out of the lock. Dropping it wakes them; one that panics takes neither the rest nor the thread along.
+/// Wakers on their way out of the lock. Dropping it wakes them; one that panics takes neither the
+/// rest nor the thread along.
 pub(super) struct Batch {
     wakers: [Option<Waker>; BATCH],
     len: usize,

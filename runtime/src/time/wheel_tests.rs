@@ -109,7 +109,8 @@ impl Bench {
         self.model.insert((tick(deadline), id));
     }
 
-    /// One call of `advance`; checks that it fires the earliest, in order, and nothing that is not due.
+    /// One call of `advance`; checks that it fires the earliest, in order, and nothing that is not
+    /// due.
     fn advance(&mut self, now: u64, capacity: usize) -> Progress {
         self.now = now;
         let mut batch = Batch::new(capacity);
@@ -270,7 +271,8 @@ fn the_next_deadline_is_exact_while_nothing_is_cancelled() {
             let &(earliest, _) = bench.model.first().unwrap_or(&(u64::MAX, 0));
             assert_eq!(bench.wheel.next_deadline(), earliest.saturating_mul(TICK));
         }
-        // Going from deadline to deadline fires something at each stop: no stop is made for a cascade alone.
+        // Going from deadline to deadline fires something at each stop: no stop is made for a
+        // cascade alone.
         while !bench.model.is_empty() {
             let left = bench.model.len();
             bench.settle(bench.wheel.next_deadline());

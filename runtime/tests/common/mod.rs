@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use runtime::{Builder, Runtime};
 
-/// So long that only a hang takes it, also on a machine that compiles meanwhile, and on one core of it: a minute has been seen to be too short.
+/// So long that only a hang takes it, also on a machine that compiles meanwhile, and on one core of
+/// it: a minute has been seen to be too short.
 const LIMIT: Duration = Duration::from_secs(if cfg!(miri) { 36_000 } else { 300 });
 
 /// Ends the process, with the name of the test and what it did, unless it is dropped before that.
@@ -54,8 +55,9 @@ pub(crate) fn runtime(workers: usize) -> Runtime {
     Builder::new().max_procs(workers).build().unwrap()
 }
 
-/// A runtime on which nobody steps in for a worker that stands still in a poll, however busy the machine: for tests that count on its tasks'
-/// being polled one after the other, or that count workers.
+/// A runtime on which nobody steps in for a worker that stands still in a poll, however busy the
+/// machine: for tests that count on its tasks' being polled one after the other, or that count
+/// workers.
 pub(crate) fn undisturbed(workers: usize) -> Runtime {
     let slice = Duration::from_secs(3600);
     let mut builder = Builder::new();
@@ -63,7 +65,8 @@ pub(crate) fn undisturbed(workers: usize) -> Runtime {
     builder.build().unwrap()
 }
 
-/// How many times a test does something: as often as it says, and under Miri, where everything takes a thousand times as long, a few times.
+/// How many times a test does something: as often as it says, and under Miri, where everything
+/// takes a thousand times as long, a few times.
 pub(crate) const fn times(n: usize) -> usize {
     match cfg!(miri) {
         true if n > 2 => n / 200 + 2,
@@ -111,7 +114,8 @@ pub(crate) async fn pending_once() {
     .await;
 }
 
-/// Numbers from a seed: of the environment's `SEED`, else of the system. Prints it when the test fails.
+/// Numbers from a seed: of the environment's `SEED`, else of the system. Prints it when the test
+/// fails.
 pub(crate) struct Seed {
     seed: u64,
     state: u64,
@@ -119,7 +123,8 @@ pub(crate) struct Seed {
 
 impl Seed {
     pub(crate) fn new() -> Self {
-        // Random keys of std's, which follow from Miri's own seed there; it has no clock that tells the date.
+        // Random keys of std's, which follow from Miri's own seed there; it has no clock that tells
+        // the date.
         let any = || RandomState::new().build_hasher().finish();
         let seed = env::var("SEED").map_or_else(|_| any(), |seed| seed.parse().unwrap());
         Self { seed, state: seed }

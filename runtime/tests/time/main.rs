@@ -1,7 +1,8 @@
-//! Time as a program sees it; after Go's `time/sleep_test.go` and `time/tick_test.go`, written anew.
+//! Time as a program sees it; after Go's `time/sleep_test.go` and `time/tick_test.go`, written
+//! anew.
 //!
-//! No test is decided by how fast the machine is: what is asserted is that nothing is early, lost, or out of order, and a watchdog
-//! ends a test that hangs.
+//! No test is decided by how fast the machine is: what is asserted is that nothing is early, lost,
+//! or out of order, and a watchdog ends a test that hangs.
 #![allow(
     clippy::async_yields_async,
     reason = "a sleep is handed from task to task"

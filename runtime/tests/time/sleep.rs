@@ -115,7 +115,8 @@ fn ten_thousand_zero_timers_all_fire() {
 fn sleepers_wake_in_the_order_of_their_deadlines() {
     let _watchdog = watchdog("");
     let rt = undisturbed(1);
-    // A try says nothing unless all were asleep before the first deadline; then the next one takes more time.
+    // A try says nothing unless all were asleep before the first deadline; then the next one takes
+    // more time.
     for attempt in 1.. {
         let armed = Arc::new(AtomicUsize::new(0));
         let order = Arc::new(Mutex::new(Vec::new()));

@@ -4,7 +4,8 @@
 use std::error::Error;
 use std::fmt;
 
-/// The receiver was too slow: so many values were overwritten before it saw them. The next receive yields the oldest that is still there.
+/// The receiver was too slow: so many values were overwritten before it saw them. The next receive
+/// yields the oldest that is still there.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -50,7 +51,8 @@ impl Error for Lagged {}
 /// **Go:** `ok == false`, for the closed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecvError {
-    /// So many values were overwritten before this receiver saw them; receiving goes on with the oldest that is still there.
+    /// So many values were overwritten before this receiver saw them; receiving goes on with the
+    /// oldest that is still there.
     Lagged(u64),
     /// All senders are gone, and all that they sent has been seen.
     Closed,

@@ -1,7 +1,8 @@
 //! `broadcast`: every receiver gets every value, and the slow are told what they missed.
 //!
-//! For what everybody is to hear: a chat room, events, log lines. Nobody is waited for: a receiver that falls behind by more than the
-//! capacity learns how many values it has missed, and goes on. Where only the newest value counts, take [`watch`](crate::watch).
+//! For what everybody is to hear: a chat room, events, log lines. Nobody is waited for: a receiver
+//! that falls behind by more than the capacity learns how many values it has missed, and goes on.
+//! Where only the newest value counts, take [`watch`](crate::watch).
 //!
 //! ```
 //! use sync::broadcast::{self, Lagged, RecvError};
@@ -21,10 +22,11 @@
 //!
 //! # How it works
 //!
-//! A ring of so many slots as the capacity says, and a number for each value. A receiver is little more than the number of the value that
-//! it wants next; the slot of that value tells whether it is there, still to come, or overwritten by a newer one. Senders take turns under
-//! the lock of the queue in which receivers wait. A receiver that finds its value takes the lock of that one slot, which it shares with the
-//! receivers of the same value only.
+//! A ring of so many slots as the capacity says, and a number for each value. A receiver is little
+//! more than the number of the value that it wants next; the slot of that value tells whether it is
+//! there, still to come, or overwritten by a newer one. Senders take turns under the lock of the
+//! queue in which receivers wait. A receiver that finds its value takes the lock of that one slot,
+//! which it shares with the receivers of the same value only.
 //!
 //! ```text
 //!   slots   │ 8 │ 9 │ 6 │ 7 │      tail = 10: the next value goes where 6 is
@@ -33,21 +35,25 @@
 //!               └────────── one that wants 9; one that wants 10 waits; one that wants 4 is told that it has missed 2, and goes on with 6
 //! ```
 //!
-//! A value lies in a cell that is shared: a receiver takes a share under the slot's lock, and clones the value when the lock is gone. A
-//! sender that comes round meanwhile leaves that cell to whoever clones from it, and takes another; otherwise it uses the cell again, so
-//! that in the long run nothing is allocated. Each slot counts who has yet to see it. The last one takes the value itself, without a clone,
-//! and nothing is kept that everybody has seen.
+//! A value lies in a cell that is shared: a receiver takes a share under the slot's lock, and
+//! clones the value when the lock is gone. A sender that comes round meanwhile leaves that cell to
+//! whoever clones from it, and takes another; otherwise it uses the cell again, so that in the long
+//! run nothing is allocated. Each slot counts who has yet to see it. The last one takes the value
+//! itself, without a clone, and nothing is kept that everybody has seen.
 //!
 //! Invariants:
 //!
-//! 1. A slot is filled under the tail's lock, before the tail moves on. So who holds the tail's lock and wants a number below the tail
-//!    finds it in its slot, or a newer one; and who wants the tail itself may queue up: whoever sends it will find it waiting.
-//! 2. `unseen` of a slot counts the receivers that were there when the value was sent and have not passed it: by receiving it, or by
-//!    going away. When it is zero the value is gone.
-//! 3. The tail's lock is taken before a slot's, and no two slots' at once. Under neither a value is cloned or dropped, or a waker called.
+//! 1. A slot is filled under the tail's lock, before the tail moves on. So who holds the tail's
+//!    lock and wants a number below the tail finds it in its slot, or a newer one; and who wants
+//!    the tail itself may queue up: whoever sends it will find it waiting.
+//! 2. `unseen` of a slot counts the receivers that were there when the value was sent and have not
+//!    passed it: by receiving it, or by going away. When it is zero the value is gone.
+//! 3. The tail's lock is taken before a slot's, and no two slots' at once. Under neither a value is
+//!    cloned or dropped, or a waker called.
 //!
-//! *Rejected*: cloning under the slot's lock, as Tokio does: a slow clone keeps the other receivers waiting, and the senders behind them.
-//! A list of the receivers with a buffer for each: the memory is that of the slowest, times their number.
+//! *Rejected*: cloning under the slot's lock, as Tokio does: a slow clone keeps the other receivers
+//! waiting, and the senders behind them. A list of the receivers with a buffer for each: the memory
+//! is that of the slowest, times their number.
 
 mod error;
 mod receiver;
@@ -61,13 +67,14 @@ pub use receiver::Receiver;
 pub use recv::Recv;
 pub use sender::Sender;
 
-/// A channel whose receivers all get every value; it keeps the newest `capacity` of them for those that are behind.
+/// A channel whose receivers all get every value; it keeps the newest `capacity` of them for those
+/// that are behind.
 ///
-/// A send never waits: when the ring is full, the oldest value makes room, and a receiver that had not seen it is
-/// [told](RecvError::Lagged) how many it has missed.
+/// A send never waits: when the ring is full, the oldest value makes room, and a receiver that had
+/// not seen it is [told](RecvError::Lagged) how many it has missed.
 ///
-/// Receivers clone the value at the same time as others, under no lock, which is why channels go between threads for values that are
-/// `Sync`, too. What is large is best sent in an `Arc`.
+/// Receivers clone the value at the same time as others, under no lock, which is why channels go
+/// between threads for values that are `Sync`, too. What is large is best sent in an `Arc`.
 ///
 /// # Panics
 ///

@@ -13,11 +13,11 @@ use crate::primitive::Arc;
 
 /// Gets a clone of every value that is sent while it is there.
 ///
-/// It is also a [`Stream`](futures_core::Stream) of values and of [`Lagged`](super::Lagged), which ends when the channel is closed and
-/// drained.
+/// It is also a [`Stream`](futures_core::Stream) of values and of [`Lagged`](super::Lagged), which
+/// ends when the channel is closed and drained.
 ///
-/// It cannot be cloned, since that could mean two things: [`resubscribe`](Self::resubscribe) begins with the next value, and what this one
-/// has yet to see stays its own.
+/// It cannot be cloned, since that could mean two things: [`resubscribe`](Self::resubscribe) begins
+/// with the next value, and what this one has yet to see stays its own.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -36,7 +36,8 @@ use crate::primitive::Arc;
 /// # });
 /// ```
 ///
-/// The tempting wrong way is `while let Ok(event) = rx.recv().await`: it ends as soon as the receiver is too slow for once.
+/// The tempting wrong way is `while let Ok(event) = rx.recv().await`: it ends as soon as the
+/// receiver is too slow for once.
 ///
 /// **Go:** none.
 pub struct Receiver<T> {
@@ -157,8 +158,9 @@ impl<T: Clone> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvError::Lagged`] if it was overwritten before this receiver came to look; then the next call yields the oldest that is still
-    /// there. [`RecvError::Closed`] if all senders are gone and there is nothing left.
+    /// [`RecvError::Lagged`] if it was overwritten before this receiver came to look; then the next
+    /// call yields the oldest that is still there. [`RecvError::Closed`] if all senders are gone
+    /// and there is nothing left.
     ///
     /// # Panics
     ///

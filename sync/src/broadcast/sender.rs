@@ -11,7 +11,8 @@ use crate::SendError;
 use crate::gone::UntilGone;
 use crate::primitive::Arc;
 
-/// Sends values to all receivers. Clones send to the same; when the last is dropped, receivers are told after the last value.
+/// Sends values to all receivers. Clones send to the same; when the last is dropped, receivers are
+/// told after the last value.
 ///
 /// ```
 /// let (tx, mut rx) = sync::broadcast::channel(4);
@@ -49,13 +50,15 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends a value to all receivers that are there, and says how many. Never waits: if the ring is full, the oldest value makes room.
+    /// Sends a value to all receivers that are there, and says how many. Never waits: if the ring
+    /// is full, the oldest value makes room.
     ///
     /// That a receiver is there does not mean that it will look; it may go away, or miss the value.
     ///
     /// # Errors
     ///
-    /// The value, if there is no receiver. A later one may [subscribe](Self::subscribe) all the same.
+    /// The value, if there is no receiver. A later one may [subscribe](Self::subscribe) all the
+    /// same.
     ///
     /// # Memory ordering
     ///
@@ -152,7 +155,8 @@ impl<T> Sender<T> {
         self.receivers() == 0
     }
 
-    /// Waits until there is no receiver: nobody listens any more. By the time that one looks, there may be one again.
+    /// Waits until there is no receiver: nobody listens any more. By the time that one looks, there
+    /// may be one again.
     ///
     /// # Cancel safety
     ///

@@ -1,4 +1,5 @@
-//! What senders and receivers share: the ring, its slots, and the tail; see the invariants of [`super`].
+//! What senders and receivers share: the ring, its slots, and the tail; see the invariants of
+//! [`super`].
 #![forbid(unsafe_code)]
 
 use std::ops::Range;
@@ -100,7 +101,8 @@ impl<T> Shared<T> {
         (self.slots[index].lock()).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fills the next slot, and wakes who waits for it. The value comes back if there is no receiver.
+    /// Fills the next slot, and wakes who waits for it. The value comes back if there is no
+    /// receiver.
     pub(super) fn send(&self, value: T) -> Result<usize, T> {
         let mut tail = self.waiters.lock();
         let receivers = tail.receivers;
@@ -117,7 +119,8 @@ impl<T> Shared<T> {
         Ok(receivers)
     }
 
-    /// Takes the value with this number, if it is there. The caller is a receiver that has not passed it, and passes it by this.
+    /// Takes the value with this number, if it is there. The caller is a receiver that has not
+    /// passed it, and passes it by this.
     pub(super) fn look(&self, number: u64) -> Look<T> {
         let mut slot = self.slot(number);
         match slot.stamp.cmp(&(number + 1)) {
@@ -127,7 +130,8 @@ impl<T> Shared<T> {
         }
     }
 
-    /// The value that a receiver wants next, which it then has seen, or why it has missed it; `None` if it has not been sent.
+    /// The value that a receiver wants next, which it then has seen, or why it has missed it;
+    /// `None` if it has not been sent.
     pub(super) fn receive(&self, next: &mut u64) -> Option<Result<Taken<T>, RecvError>> {
         match self.look(*next) {
             Look::Value(taken) => {
@@ -160,7 +164,8 @@ impl<T> Shared<T> {
         tail.next
     }
 
-    /// A receiver that had come as far as `next` goes away, and passes all that it has not seen (2).
+    /// A receiver that had come as far as `next` goes away, and passes all that it has not seen
+    /// (2).
     pub(super) fn remove_receiver(&self, next: u64) {
         let mut tail = self.waiters.lock();
         tail.receivers -= 1;
@@ -203,7 +208,8 @@ impl<T> Shared<T> {
         let tail = self.waiters.lock();
         let (mut seen, mut end) = (self.oldest(tail.next), tail.next);
         let newest = end;
-        // Who has passed a value has passed all before it, so those that everybody has passed come first.
+        // Who has passed a value has passed all before it, so those that everybody has passed come
+        // first.
         while seen < end {
             let middle = seen + (end - seen) / 2;
             if self.slot(middle).unseen == 0 {
@@ -216,7 +222,8 @@ impl<T> Shared<T> {
     }
 }
 
-/// What a receiver that goes away has not seen. It is passed to the end, also if a value panics when it is dropped.
+/// What a receiver that goes away has not seen. It is passed to the end, also if a value panics
+/// when it is dropped.
 struct Leaving<'a, T> {
     shared: &'a Shared<T>,
     numbers: Range<u64>,

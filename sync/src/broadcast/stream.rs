@@ -1,7 +1,8 @@
-//! ⚠ A receiver as a stream: its place in the queue has to live from one poll to the next, beside the receiver.
+//! ⚠ A receiver as a stream: its place in the queue has to live from one poll to the next, beside
+//! the receiver.
 //!
-//! Invariant, which the SAFETY comment cites: a [`Waiting`] keeps the channel alive for as long as its waiter is there, since fields are
-//! dropped in the order in which they are written.
+//! Invariant, which the SAFETY comment cites: a [`Waiting`] keeps the channel alive for as long as
+//! its waiter is there, since fields are dropped in the order in which they are written.
 
 use std::fmt;
 use std::panic::Location;
@@ -30,8 +31,9 @@ pub(super) struct Waiting<T> {
 impl<T> Waiting<T> {
     fn new(shared: &Arc<Shared<T>>) -> Self {
         let waiters: *const Waiters<_, ()> = &shared.waiters;
-        // SAFETY: what is shared does not move and lives as long as `shared`, which is dropped after the waiter; nobody outside this file
-        // gets at either, and the reference leaves it with neither.
+        // SAFETY: what is shared does not move and lives as long as `shared`, which is dropped
+        // after the waiter; nobody outside this file gets at either, and the reference leaves it
+        // with neither.
         let waiters = unsafe { &*waiters };
         Self {
             waiter: Box::pin(Waiter::new(waiters, ())),
@@ -43,7 +45,8 @@ impl<T> Waiting<T> {
 impl<T: Clone> Stream for Receiver<T> {
     type Item = Result<T, Lagged>;
 
-    /// The next value; `None` once the channel is closed and drained. The first wait of a receiver allocates once.
+    /// The next value; `None` once the channel is closed and drained. The first wait of a receiver
+    /// allocates once.
     #[track_caller]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let proceed = ready!(poll_proceed(cx));

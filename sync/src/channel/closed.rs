@@ -13,7 +13,8 @@ use super::Channel;
 use crate::gone::UntilGone;
 
 pin_project! {
-    /// Future of [`Sender::closed`](super::Sender::closed). Polled after it was ready, it is ready again.
+    /// Future of [`Sender::closed`](super::Sender::closed). Polled after it was ready, it is ready
+    /// again.
     ///
     /// ```
     /// # runtime::block_on(async {

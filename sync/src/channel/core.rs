@@ -1,16 +1,18 @@
-//! What a channel is under its lock: a ring of values, two queues of waiters, and whether it is closed.
+//! What a channel is under its lock: a ring of values, two queues of waiters, and whether it is
+//! closed.
 //!
-//! Invariants, whenever the lock is free (a *waiting* waiter is one that is not a busy or decided select, see
-//! [`claim`](crate::select::claim)):
+//! Invariants, whenever the lock is free (a *waiting* waiter is one that is not a busy or decided
+//! select, see [`claim`](crate::select::claim)):
 //! 1. If a receiver is waiting, there is no value here and no sender is waiting.
 //! 2. If a sender is waiting, the ring is full.
 //! 3. If the channel is closed, nobody is waiting.
 //!
-//! Hence values and waiters are served in order, and nobody can barge in: a value goes straight to the first waiting receiver; a
-//! receiver that takes from a full ring moves the first waiting sender's value to its tail.
+//! Hence values and waiters are served in order, and nobody can barge in: a value goes straight to
+//! the first waiting receiver; a receiver that takes from a full ring moves the first waiting
+//! sender's value to its tail.
 //!
-//! Values that had been handed to receivers which were then dropped come back to the front, in the order in which they had been
-//! handed over; that queue is allocated only then.
+//! Values that had been handed to receivers which were then dropped come back to the front, in the
+//! order in which they had been handed over; that queue is allocated only then.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -32,7 +34,8 @@ pub(crate) struct Core<T> {
         reason = "one word in a channel that hardly ever has any"
     )]
     returned: Option<Box<VecDeque<(u32, T)>>>,
-    /// Those who wait for the close alone; made for the first of them, and there until the channel goes.
+    /// Those who wait for the close alone; made for the first of them, and there until the channel
+    /// goes.
     pub(super) gone: Option<Box<Gone>>,
     /// The ticket of the next value that is handed to a waiting receiver; it wraps.
     ticket: u32,
@@ -66,8 +69,9 @@ impl<T> Core<T> {
         }
     }
 
-    /// The hot half of [`Core::receive`]: takes a buffered value where that concerns nobody else. With it comes the
-    /// [readiness](Core::readiness) that this leaves. `None`: it takes the other half.
+    /// The hot half of [`Core::receive`]: takes a buffered value where that concerns nobody else.
+    /// With it comes the [readiness](Core::readiness) that this leaves. `None`: it takes the other
+    /// half.
     #[inline(always)]
     pub(super) fn receive_hot(&mut self) -> Option<(T, u8)> {
         if self.closed | self.returned.is_some() || !self.senders.is_empty() {
@@ -78,8 +82,9 @@ impl<T> Core<T> {
         Some((value, SEND_READY | (u8::from(rest) * RECV_READY)))
     }
 
-    /// The hot half of [`Core::send`]: puts the value into the ring where that concerns nobody else, and returns the
-    /// [readiness](Core::readiness) that this leaves. `None`: it takes the other half, and `take` has not been called.
+    /// The hot half of [`Core::send`]: puts the value into the ring where that concerns nobody
+    /// else, and returns the [readiness](Core::readiness) that this leaves. `None`: it takes the
+    /// other half, and `take` has not been called.
     #[inline(always)]
     pub(super) fn send_hot(&mut self, take: impl FnOnce() -> T) -> Option<u8> {
         // A closed channel's ring is shut, see `close`.
@@ -90,7 +95,8 @@ impl<T> Core<T> {
         Some(RECV_READY | (u8::from(room) * SEND_READY))
     }
 
-    /// Takes the next value, if there is one without waiting. Inlined, or else what it returns goes through memory.
+    /// Takes the next value, if there is one without waiting. Inlined, or else what it returns goes
+    /// through memory.
     #[inline(always)]
     pub(crate) fn receive(&mut self) -> Received<T> {
         if self.returned.is_some() {
@@ -152,7 +158,8 @@ impl<T> Core<T> {
         true
     }
 
-    /// A value comes back from a receiver that was dropped after it had been chosen: to the next receiver, in front of all others.
+    /// A value comes back from a receiver that was dropped after it had been chosen: to the next
+    /// receiver, in front of all others.
     pub(super) fn give_back(&mut self, value: T, ticket: u32) -> Option<Waker> {
         if let Some(receiver) = self.receivers.claim_first() {
             return receiver.deliver(value, ticket);
@@ -174,7 +181,8 @@ impl<T> Core<T> {
         )
     }
 
-    /// What can be told of the channel without its lock, see [`gate`](super::gate). Called at each unlock, hence without branches.
+    /// What can be told of the channel without its lock, see [`gate`](super::gate). Called at each
+    /// unlock, hence without branches.
     #[inline]
     pub(super) fn readiness(&self) -> u8 {
         let receivable =

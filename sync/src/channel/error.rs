@@ -1,4 +1,5 @@
-//! What can go wrong with a channel: one small type an operation, which gives the unsent value back.
+//! What can go wrong with a channel: one small type an operation, which gives the unsent value
+//! back.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

@@ -1,5 +1,6 @@
-//! A channel's gate: its lock, and what can be told of it without the lock. The part that is the same whatever the channel carries, so that a
-//! select goes through those of all its channels without asking each for its type.
+//! A channel's gate: its lock, and what can be told of it without the lock. The part that is the
+//! same whatever the channel carries, so that a select goes through those of all its channels
+//! without asking each for its type.
 #![forbid(unsafe_code)]
 
 use crate::primitive::atomic::{AtomicU8, Ordering::*};
@@ -16,7 +17,8 @@ pub(crate) const IS_CLOSED: u8 = 4;
 #[derive(Debug)]
 pub(crate) struct Gate {
     lock: Lock,
-    /// [`Core::readiness`](super::core::Core::readiness), kept up to date by whoever holds the lock.
+    /// [`Core::readiness`](super::core::Core::readiness), kept up to date by whoever holds the
+    /// lock.
     ready: AtomicU8,
 }
 
@@ -28,7 +30,8 @@ impl Gate {
         }
     }
 
-    /// Takes the lock; before it is released, what has changed is to be [announced](Self::announce).
+    /// Takes the lock; before it is released, what has changed is to be
+    /// [announced](Self::announce).
     #[inline]
     pub(crate) fn hold(&self) -> Held<'_> {
         self.lock.hold()
@@ -37,11 +40,13 @@ impl Gate {
     /// Notes what can be known without the lock, which the caller holds.
     #[inline(always)]
     pub(super) fn announce(&self, ready: u8) {
-        // Release pairs with the acquire in `is`: who sees a flag also sees what the thread that set it had done before.
+        // Release pairs with the acquire in `is`: who sees a flag also sees what the thread that
+        // set it had done before.
         self.ready.store(ready, Release);
     }
 
-    /// Whether a flag is set. Exact for whoever holds the lock; for others, as of when it was last held.
+    /// Whether a flag is set. Exact for whoever holds the lock; for others, as of when it was last
+    /// held.
     #[inline]
     pub(crate) fn is(&self, flag: u8) -> bool {
         self.ready.load(Acquire) & flag != 0

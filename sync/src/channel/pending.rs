@@ -1,6 +1,8 @@
-//! ⚠ What a waiting send and a waiting receive have in common: looking again when polled early, and withdrawing.
+//! ⚠ What a waiting send and a waiting receive have in common: looking again when polled early, and
+//! withdrawing.
 //!
-//! Both halves rest on invariant 3 of [`waiter`](super::waiter): LINKED is left under the lock only.
+//! Both halves rest on invariant 3 of [`waiter`](super::waiter): LINKED is left under the lock
+//! only.
 
 use std::pin::Pin;
 use std::task::Context;
@@ -31,8 +33,8 @@ impl Queue {
     ///
     /// # Safety
     ///
-    /// The waiter belongs to this channel and is not linked; its owner calls [`withdraw`] before it is freed. A claim in `owner`
-    /// lives until then.
+    /// The waiter belongs to this channel and is not linked; its owner calls [`withdraw`] before it
+    /// is freed. A claim in `owner` lives until then.
     #[inline]
     pub(super) unsafe fn push<T>(
         self,
@@ -45,8 +47,8 @@ impl Queue {
     }
 }
 
-/// A linked waiter is polled before its turn: makes sure that the task which polls now is the one to be woken. False when the waiter
-/// has been completed meanwhile.
+/// A linked waiter is polled before its turn: makes sure that the task which polls now is the one
+/// to be woken. False when the waiter has been completed meanwhile.
 #[cold]
 pub(super) fn keep_waiting<T>(channel: &Channel<T>, waiter: &Waiter<T>, cx: &Context<'_>) -> bool {
     let core = channel.lock();

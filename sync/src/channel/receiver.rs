@@ -21,13 +21,14 @@ use crate::primitive::Arc;
 
 /// The receiving end of a [`channel`](super::channel).
 ///
-/// Cloning it makes another handle of the same end; each value is received once, by one of them. When the last one is dropped the
-/// channel closes, and what is still in it is dropped.
+/// Cloning it makes another handle of the same end; each value is received once, by one of them.
+/// When the last one is dropped the channel closes, and what is still in it is dropped.
 ///
-/// It is also a [`Stream`] that ends when the channel is closed and drained. As such a handle that has been polled once stays in line
-/// until it has got a value: one that comes between two polls is kept for the next, or goes to others when the handle is dropped or
-/// receives by one of the methods. Where other handles wait for the same values, `recv().await` is the better choice: dropped, it
-/// gets out of line.
+/// It is also a [`Stream`] that ends when the channel is closed and drained. As such a handle that
+/// has been polled once stays in line until it has got a value: one that comes between two polls is
+/// kept for the next, or goes to others when the handle is dropped or receives by one of the
+/// methods. Where other handles wait for the same values, `recv().await` is the better choice:
+/// dropped, it gets out of line.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -39,8 +40,9 @@ use crate::primitive::Arc;
 ///
 /// **Go:** `<-chan T`.
 pub struct Receiver<T> {
-    /// What this handle waits with as a stream; made at the first wait and kept. Dropped before the channel. Polled by who has the handle
-    /// for himself; so nobody polls it while one of the methods runs, and they may [recall](Self::recall) it.
+    /// What this handle waits with as a stream; made at the first wait and kept. Dropped before the
+    /// channel. Polled by who has the handle for himself; so nobody polls it while one of the
+    /// methods runs, and they may [recall](Self::recall) it.
     stream: Option<Pin<Box<OwnedReceiving<T>>>>,
     channel: Arc<Channel<T>>,
 }
@@ -56,7 +58,8 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// What this handle was handed as a stream is the first to be received again, by it or by others.
+    /// What this handle was handed as a stream is the first to be received again, by it or by
+    /// others.
     #[inline(always)]
     fn recall(&self) {
         if let Some(stream) = &self.stream {
@@ -64,17 +67,19 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Receives the next value, or `None` once the channel is closed and drained. Receivers that wait are served first come, first
-    /// served.
+    /// Receives the next value, or `None` once the channel is closed and drained. Receivers that
+    /// wait are served first come, first served.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: a value that it had been handed goes to the next receiver, in front of all others. (A future
-    /// that is leaked with `mem::forget` takes its value along.)
+    /// Dropping the future loses nothing: a value that it had been handed goes to the next
+    /// receiver, in front of all others. (A future that is leaked with `mem::forget` takes its
+    /// value along.)
     ///
     /// # Memory ordering
     ///
-    /// What the sender did before sending the value is visible; after `None`, what the closer did before closing.
+    /// What the sender did before sending the value is visible; after `None`, what the closer did
+    /// before closing.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -98,7 +103,8 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`Empty`](TryRecvError::Empty) if it would have to wait, [`Closed`](TryRecvError::Closed) once the channel is closed and drained.
+    /// [`Empty`](TryRecvError::Empty) if it would have to wait, [`Closed`](TryRecvError::Closed)
+    /// once the channel is closed and drained.
     ///
     /// ```
     /// use sync::TryRecvError;
@@ -131,7 +137,8 @@ impl<T> Receiver<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task or the body of `block_on`, which it would hold up: use [`recv`](Self::recv) and `.await` there.
+    /// Inside a task or the body of `block_on`, which it would hold up: use [`recv`](Self::recv)
+    /// and `.await` there.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(0);
@@ -146,8 +153,8 @@ impl<T> Receiver<T> {
         blocking::wait(self.recv(), "blocking_recv", "recv().await")
     }
 
-    /// Waits for a value, and appends it and what else is there at once to `buffer`, `limit` values at most. Returns how many: 0 once
-    /// the channel is closed and drained, or if the limit is 0.
+    /// Waits for a value, and appends it and what else is there at once to `buffer`, `limit` values
+    /// at most. Returns how many: 0 once the channel is closed and drained, or if the limit is 0.
     ///
     /// One lock for many values, where each of them would cost one.
     ///
@@ -181,7 +188,8 @@ impl<T> Receiver<T> {
     /// As [`recv_many`](Self::recv_many), on a thread that is not running a task, blocking it.
     ///
     /// # Panics
-    /// Inside a task or the body of `block_on`, which it would hold up: use `recv_many` and `.await` there.
+    /// Inside a task or the body of `block_on`, which it would hold up: use `recv_many` and
+    /// `.await` there.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(8);
@@ -203,8 +211,8 @@ impl<T> Receiver<T> {
 
     /// Closes the channel; false if it was closed already.
     ///
-    /// Everybody who waits is woken: receivers get `None`, senders their value back. What is buffered can still be received. A
-    /// [`never`](super::never) cannot be closed.
+    /// Everybody who waits is woken: receivers get `None`, senders their value back. What is
+    /// buffered can still be received. A [`never`](super::never) cannot be closed.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -235,7 +243,8 @@ impl<T> Receiver<T> {
         self.channel.is_closed()
     }
 
-    /// How many values are in the channel, waiting for a receiver. Values that dropped receivers gave back count as well.
+    /// How many values are in the channel, waiting for a receiver. Values that dropped receivers
+    /// gave back count as well.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(2);
@@ -303,7 +312,8 @@ impl<T> Receiver<T> {
 impl<T> Stream for Receiver<T> {
     type Item = T;
 
-    /// The next value; `None` once the channel is closed and drained. The first wait of a handle allocates once.
+    /// The next value; `None` once the channel is closed and drained. The first wait of a handle
+    /// allocates once.
     #[track_caller]
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let proceed = ready!(coop::poll_proceed(cx));

@@ -1,7 +1,9 @@
-//! ⚠ One pending receive: what [`Recv`](super::Recv), a stream, and a receive arm of a select are made of.
+//! ⚠ One pending receive: what [`Recv`](super::Recv), a stream, and a receive arm of a select are
+//! made of.
 //!
-//! A value is handed into the waiter by the sender; from then on it is this future's to return. If it is dropped instead, the value
-//! goes to the next receiver, or back to the front of the channel, so that dropping loses nothing.
+//! A value is handed into the waiter by the sender; from then on it is this future's to return. If
+//! it is dropped instead, the value goes to the next receiver, or back to the front of the channel,
+//! so that dropping loses nothing.
 
 use std::fmt;
 use std::ops::Deref;
@@ -45,15 +47,18 @@ where
 
     #[inline]
     fn waiter(self: Pin<&Self>) -> Pin<&Waiter<T>> {
-        // SAFETY: a field of what is pinned; it is never moved out, and `Drop` below does not move it.
+        // SAFETY: a field of what is pinned; it is never moved out, and `Drop` below does not move
+        // it.
         unsafe { self.map_unchecked(|this| &this.waiter) }
     }
 
-    /// The next value, or `None` once the channel is closed and drained. Not to be polled again after that, without [`Self::reset`].
+    /// The next value, or `None` once the channel is closed and drained. Not to be polled again
+    /// after that, without [`Self::reset`].
     #[inline(always)]
     pub(crate) fn poll(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         match self.waiter.state() {
-            // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
+            // Only when it looks futile is the waker cloned first, because that must not happen
+            // under the lock.
             state::IDLE if self.channel.recv_ready() => match self.channel.receive_hot() {
                 Ok(value) => {
                     self.waiter.set_state(state::FINISHED);
@@ -101,9 +106,11 @@ where
         self.waiter.state() == state::DONE
     }
 
-    /// Gets out of line, and gives back what it has been handed: its handle goes on with something else. It can be polled again.
+    /// Gets out of line, and gives back what it has been handed: its handle goes on with something
+    /// else. It can be polled again.
     ///
-    /// Several threads may do it at once, with a shared handle, though none while it is polled: so all is done under the lock.
+    /// Several threads may do it at once, with a shared handle, though none while it is polled: so
+    /// all is done under the lock.
     #[cold]
     #[inline(never)]
     pub(super) fn recall(&self) {
@@ -118,7 +125,8 @@ where
                 owner = Some(unsafe { core.receivers.remove(&self.waiter) });
             }
             state::DONE => {
-                // SAFETY: DONE has been seen under the lock, under which it is left here, so that value and ticket are ours alone.
+                // SAFETY: DONE has been seen under the lock, under which it is left here, so that
+                // value and ticket are ours alone.
                 let (value, ticket) = unsafe { (self.waiter.take_value(), self.waiter.ticket()) };
                 self.waiter.set_state(state::IDLE);
                 peer = core.give_back(value, ticket);
@@ -192,7 +200,8 @@ where
     #[inline]
     fn take(self: Pin<&Self>) -> T {
         self.waiter.set_state(state::FINISHED);
-        // SAFETY: DONE has been seen, so the value is ours and full; it counts as empty from FINISHED on.
+        // SAFETY: DONE has been seen, so the value is ours and full; it counts as empty from
+        // FINISHED on.
         unsafe { self.waiter.take_value() }
     }
 
@@ -240,7 +249,8 @@ where
         if self.waiter.state() != state::DONE {
             return;
         }
-        // SAFETY: DONE has been seen, so value and ticket are ours, and the value is full; the waiter goes now.
+        // SAFETY: DONE has been seen, so value and ticket are ours, and the value is full; the
+        // waiter goes now.
         let (value, ticket) = unsafe { (self.waiter.take_value(), self.waiter.ticket()) };
         let waker = self.channel.lock().give_back(value, ticket);
         wake(waker);
@@ -260,7 +270,8 @@ where
             Received::Empty => return Attempt::NotReady,
         };
         if self.waiter.state() == state::LINKED {
-            // SAFETY: the lock is held and it is linked. The owner is a claim, so that dropping it runs no foreign code.
+            // SAFETY: the lock is held and it is linked. The owner is a claim, so that dropping it
+            // runs no foreign code.
             drop(unsafe { core.receivers.remove(&self.waiter) });
         }
         self.waiter.set_state(match outcome {
@@ -280,7 +291,8 @@ where
         }
         // SAFETY: the caller holds the lock.
         let mut core = unsafe { self.channel.open() };
-        // SAFETY: not linked, and `Drop` withdraws it; the claim lives until then by the caller's promise.
+        // SAFETY: not linked, and `Drop` withdraws it; the claim lives until then by the caller's
+        // promise.
         unsafe { core.receivers.push(self.waiter(), Owner::Arm(claim), case) };
     }
 

@@ -15,11 +15,13 @@ use super::receiving::Receiving;
 use crate::select::arm::{ChannelCase, ChannelOperation};
 
 pin_project! {
-    /// Future of [`Receiver::recv`](super::Receiver::recv): the next value, or `None` once the channel is closed and drained.
+    /// Future of [`Receiver::recv`](super::Receiver::recv): the next value, or `None` once the
+    /// channel is closed and drained.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it loses nothing; a value that it had been handed goes to the next receiver, in front of all others.
+    /// Dropping it loses nothing; a value that it had been handed goes to the next receiver, in
+    /// front of all others.
     ///
     /// ```
     /// # runtime::block_on(async {

@@ -12,11 +12,13 @@ use runtime::task::coop;
 use super::{Channel, Recv};
 
 pin_project! {
-    /// Future of [`Receiver::recv_many`](super::Receiver::recv_many): how many values it has appended.
+    /// Future of [`Receiver::recv_many`](super::Receiver::recv_many): how many values it has
+    /// appended.
     ///
     /// # Cancel safety
     ///
-    /// It waits as a [`Recv`] does, and takes all the others when that is ready: dropped before, it has received nothing.
+    /// It waits as a [`Recv`] does, and takes all the others when that is ready: dropped before, it
+    /// has received nothing.
     ///
     /// ```
     /// # runtime::block_on(async {

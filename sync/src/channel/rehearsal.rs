@@ -1,7 +1,8 @@
-//! What goes with a task's future when it is dropped in a trial ([`runtime::leaks`]): handles of the channel, and those who wait in it.
+//! What goes with a task's future when it is dropped in a trial ([`runtime::leaks`]): handles of
+//! the channel, and those who wait in it.
 //!
-//! Nothing of it touches the channel: its counts stay what they were, and a lock that another thread held when the copy was made is not
-//! waited for.
+//! Nothing of it touches the channel: its counts stay what they were, and a lock that another
+//! thread held when the copy was made is not waited for.
 #![forbid(unsafe_code)]
 
 use std::mem;
@@ -26,7 +27,8 @@ pub(super) fn let_go<H, T>(handle: &H, channel: &Arc<Channel<T>>, side: u8) {
         handles: channel.handles(side == SENDERS),
     };
     trial::handle(handle, address, of);
-    // Those who wait for the close alone do that elsewhere, and for the same handles: any of them can close the channel.
+    // Those who wait for the close alone do that elsewhere, and for the same handles: any of them
+    // can close the channel.
     if let Some(gone) = channel.gone_in_trial() {
         let primitive = gone;
         trial::handle(handle, address, Side { primitive, ..of });

@@ -1,32 +1,36 @@
-//! ⚠ The ring of a buffered channel: values in the order of their sending, in slots that are allocated when they are first needed.
+//! ⚠ The ring of a buffered channel: values in the order of their sending, in slots that are
+//! allocated when they are first needed.
 //!
 //! ```text
 //!   slots   │ . │ . │ a │ b │ c │ . │      head = 2, tail = 5, len = 3, slots = 6
 //!                     head        tail     taken from head, put at tail, both go round
 //! ```
 //!
-//! It belongs to one channel and is touched under that channel's lock alone; nothing here is shared. The hot path asks one question
-//! only, whether `len` is below `limit`, to which "the slots are full", "there are no slots yet" and "the channel is closed" all say no.
+//! It belongs to one channel and is touched under that channel's lock alone; nothing here is
+//! shared. The hot path asks one question only, whether `len` is below `limit`, to which "the slots
+//! are full", "there are no slots yet" and "the channel is closed" all say no.
 //!
 //! Invariants:
-//! 1. `memory` has room for `slots` values; `slots` is 0 until the first allocation, and never shrinks.
-//! 2. `head` and `tail` are below `slots`, or 0; `len` is at most `slots`. The `len` slots from `head` on, going round, hold values, the
-//!    others do not; `tail` comes after them.
+//! 1. `memory` has room for `slots` values; `slots` is 0 until the first allocation, and never
+//!    shrinks.
+//! 2. `head` and `tail` are below `slots`, or 0; `len` is at most `slots`. The `len` slots from
+//!    `head` on, going round, hold values, the others do not; `tail` comes after them.
 //! 3. `limit` is `slots`, or 0 once the ring is shut.
 //!
-//! Rejected: `VecDeque`, which checks its room twice for a push and keeps more words than it needs to go round; and a power of two of
-//! slots, whose mask saves an instruction and up to half of the memory is lost for it.
+//! Rejected: `VecDeque`, which checks its room twice for a push and keeps more words than it needs
+//! to go round; and a power of two of slots, whose mask saves an instruction and up to half of the
+//! memory is lost for it.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
-/// How many slots the first allocation makes at most. Larger rings double, so that a channel with a generous capacity costs what it
-/// holds.
+/// How many slots the first allocation makes at most. Larger rings double, so that a channel with a
+/// generous capacity costs what it holds.
 const FIRST_ALLOCATION: u32 = 1024;
 
-/// How many bytes the first allocation takes at most, unless a single value is larger: values of megabytes are not many at a time,
-/// whatever the capacity allows.
+/// How many bytes the first allocation takes at most, unless a single value is larger: values of
+/// megabytes are not many at a time, whatever the capacity allows.
 const FIRST_BYTES: usize = 1 << 20;
 
 /// How many slots the first allocation makes, with this capacity.
@@ -81,7 +85,8 @@ impl<T> Ring<T> {
         self.len >= self.capacity
     }
 
-    /// Whether [`Ring::push`] would find a slot. If not, it may be full, want to [`grow`](Ring::grow), or be shut.
+    /// Whether [`Ring::push`] would find a slot. If not, it may be full, want to
+    /// [`grow`](Ring::grow), or be shut.
     #[inline(always)]
     pub(super) fn has_slot(&self) -> bool {
         self.len < self.limit
@@ -117,7 +122,8 @@ impl<T> Ring<T> {
         if self.len == 0 {
             return None;
         }
-        // SAFETY: the ring is not empty, so that `head` is the slot of a value (invariant 2), which is empty from now on.
+        // SAFETY: the ring is not empty, so that `head` is the slot of a value (invariant 2), which
+        // is empty from now on.
         let value = unsafe { self.memory.add(self.head as usize).read() };
         self.head = self.after(self.head);
         self.len -= 1;
@@ -146,8 +152,8 @@ impl<T> Ring<T> {
         };
         let memory = allocate(slots);
         let before_the_end = self.len.min(self.slots - self.head);
-        // SAFETY: by invariant 2 the values lie in `len` slots from `head` on, those after the end at the start; the new memory has
-        // room for more than all of them, and does not overlap.
+        // SAFETY: by invariant 2 the values lie in `len` slots from `head` on, those after the end
+        // at the start; the new memory has room for more than all of them, and does not overlap.
         unsafe {
             let head = self.memory.add(self.head as usize);
             memory.copy_from_nonoverlapping(head, before_the_end as usize);
@@ -258,7 +264,8 @@ mod tests {
         let (steps, most) = if cfg!(miri) { (20, 150) } else { (200, 1500) };
         for &capacity in capacities {
             let (mut ring, mut queue) = (Ring::new(capacity), VecDeque::new());
-            // Fills and empties by steps that do not divide the capacity, so that the ring goes round and grows at any offset.
+            // Fills and empties by steps that do not divide the capacity, so that the ring goes
+            // round and grows at any offset.
             let mut next = 0;
             for step in 1..steps {
                 for _ in 0..step * 13 % most {

@@ -19,8 +19,8 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// When it is dropped the value has been sent, once, or not at all, and then it is dropped too; to keep it, use
-    /// [`send_from`](super::Sender::send_from).
+    /// When it is dropped the value has been sent, once, or not at all, and then it is dropped too;
+    /// to keep it, use [`send_from`](super::Sender::send_from).
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -108,7 +108,8 @@ pin_project! {
     pub struct SendFrom<'a, T> {
         #[pin]
         sending: Sending<'a, T>,
-        // The value itself travels with the future, which peers can reach also if it is leaked; a leaked borrow would dangle.
+        // The value itself travels with the future, which peers can reach also if it is leaked; a
+        // leaked borrow would dangle.
         home: &'a mut Option<T>,
         place: &'static Location<'static>,
     }

@@ -15,7 +15,8 @@ use crate::primitive::Arc;
 
 /// The sending end of a [`channel`](super::channel).
 ///
-/// Cloning it makes another handle of the same end; when the last one is dropped the channel closes.
+/// Cloning it makes another handle of the same end; when the last one is dropped the channel
+/// closes.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -35,7 +36,8 @@ impl<T> Sender<T> {
         Self { channel }
     }
 
-    /// Sends a value: waits for a receiver, or for room in the buffer. Senders that wait are served first come, first served.
+    /// Sends a value: waits for a receiver, or for room in the buffer. Senders that wait are served
+    /// first come, first served.
     ///
     /// # Errors
     ///
@@ -43,8 +45,8 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// When the future is dropped the value has been sent, once, or not at all; in that case it is dropped. With
-    /// [`send_from`](Self::send_from) it stays with you.
+    /// When the future is dropped the value has been sent, once, or not at all; in that case it is
+    /// dropped. With [`send_from`](Self::send_from) it stays with you.
     ///
     /// # Memory ordering
     ///
@@ -67,9 +69,11 @@ impl<T> Sender<T> {
         Send::new(&self.channel, value, Location::caller())
     }
 
-    /// Sends the value in `value`, which is `None` afterwards if and only if the value has been sent or is in the error.
+    /// Sends the value in `value`, which is `None` afterwards if and only if the value has been
+    /// sent or is in the error.
     ///
-    /// The future borrows the option; when it is dropped unsent, because it lost a `select!` or ran into a timeout, the value is back.
+    /// The future borrows the option; when it is dropped unsent, because it lost a `select!` or ran
+    /// into a timeout, the value is back.
     ///
     /// # Errors
     ///
@@ -111,8 +115,8 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// The value comes back: [`Full`](TrySendError::Full) if it would have to wait, [`Closed`](TrySendError::Closed) if the channel
-    /// is closed.
+    /// The value comes back: [`Full`](TrySendError::Full) if it would have to wait,
+    /// [`Closed`](TrySendError::Closed) if the channel is closed.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(1);
@@ -143,7 +147,8 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends a value from a thread that is not running a task, and blocks the thread while it waits.
+    /// Sends a value from a thread that is not running a task, and blocks the thread while it
+    /// waits.
     ///
     /// # Errors
     ///
@@ -151,7 +156,8 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     ///
-    /// Inside a task or the body of `block_on`, which it would hold up: use [`send`](Self::send) and `.await` there.
+    /// Inside a task or the body of `block_on`, which it would hold up: use [`send`](Self::send)
+    /// and `.await` there.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(0);
@@ -168,7 +174,8 @@ impl<T> Sender<T> {
 
     /// Closes the channel; false if it was closed already.
     ///
-    /// Everybody who waits is woken: receivers get `None`, senders their value back. What is buffered can still be received.
+    /// Everybody who waits is woken: receivers get `None`, senders their value back. What is
+    /// buffered can still be received.
     ///
     /// # Memory ordering
     ///
@@ -205,8 +212,8 @@ impl<T> Sender<T> {
         self.channel.is_closed()
     }
 
-    /// Waits until the channel is closed or every receiver is gone, so that nobody wants a value any more: the time to give up making
-    /// one. The first call of it on a channel allocates once.
+    /// Waits until the channel is closed or every receiver is gone, so that nobody wants a value
+    /// any more: the time to give up making one. The first call of it on a channel allocates once.
     ///
     /// # Cancel safety
     /// There is nothing to lose.
@@ -251,7 +258,8 @@ impl<T> Sender<T> {
         WeakSender::new(&self.channel)
     }
 
-    /// How many values are in the channel, waiting for a receiver. Values that dropped receivers gave back count as well.
+    /// How many values are in the channel, waiting for a receiver. Values that dropped receivers
+    /// gave back count as well.
     ///
     /// ```
     /// let (tx, _rx) = sync::channel(2);

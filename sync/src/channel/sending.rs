@@ -1,7 +1,9 @@
-//! ⚠ One pending send: what [`Send`](super::Send), [`SendFrom`](super::SendFrom) and a send arm of a select are made of.
+//! ⚠ One pending send: what [`Send`](super::Send), [`SendFrom`](super::SendFrom) and a send arm of
+//! a select are made of.
 //!
-//! The value waits in the waiter until a receiver, or the ring, takes it from there. From that moment the send has happened, also if
-//! this future is dropped before it hears of it; until that moment dropping it takes the value back.
+//! The value waits in the waiter until a receiver, or the ring, takes it from there. From that
+//! moment the send has happened, also if this future is dropped before it hears of it; until that
+//! moment dropping it takes the value back.
 
 use std::fmt;
 use std::pin::Pin;
@@ -33,7 +35,8 @@ impl<'a, T> Sending<'a, T> {
 
     #[inline]
     fn waiter(self: Pin<&Self>) -> Pin<&Waiter<T>> {
-        // SAFETY: a field of what is pinned; it is never moved out, and `Drop` below does not move it.
+        // SAFETY: a field of what is pinned; it is never moved out, and `Drop` below does not move
+        // it.
         unsafe { self.map_unchecked(|this| &this.waiter) }
     }
 
@@ -41,9 +44,11 @@ impl<'a, T> Sending<'a, T> {
     #[inline(always)]
     pub(crate) fn poll(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Result<(), T>> {
         match self.waiter.state() {
-            // Only when it looks futile is the waker cloned first, because that must not happen under the lock.
+            // Only when it looks futile is the waker cloned first, because that must not happen
+            // under the lock.
             state::IDLE if self.channel.send_ready() => {
-                // SAFETY: the waiter is not linked, so the value is ours, and full; a successful send empties it.
+                // SAFETY: the waiter is not linked, so the value is ours, and full; a successful
+                // send empties it.
                 let sent = self
                     .channel
                     .send_hot(|| unsafe { self.waiter.take_value() });
@@ -178,7 +183,8 @@ impl<T> Case for Sending<'_, T> {
     unsafe fn attempt(&self) -> Attempt {
         // SAFETY: the caller holds the lock.
         let mut core = unsafe { self.channel.open() };
-        // SAFETY: the lock is held and the claim busy, so that no peer touches the value; it is full, and a successful send empties it.
+        // SAFETY: the lock is held and the claim busy, so that no peer touches the value; it is
+        // full, and a successful send empties it.
         let sent = core.send(|| unsafe { self.waiter.take_value() });
         let (outcome, peer) = match sent {
             Sent::Done(peer) => (state::DONE, peer),
@@ -186,7 +192,8 @@ impl<T> Case for Sending<'_, T> {
             Sent::Full => return Attempt::NotReady,
         };
         if self.waiter.state() == state::LINKED {
-            // SAFETY: the lock is held and it is linked. The owner is a claim, so that dropping it runs no foreign code.
+            // SAFETY: the lock is held and it is linked. The owner is a claim, so that dropping it
+            // runs no foreign code.
             drop(unsafe { core.senders.remove(&self.waiter) });
         }
         self.waiter.set_state(outcome);
@@ -199,7 +206,8 @@ impl<T> Case for Sending<'_, T> {
         }
         // SAFETY: the caller holds the lock.
         let mut core = unsafe { self.channel.open() };
-        // SAFETY: not linked, and `Drop` withdraws it; the claim lives until then by the caller's promise.
+        // SAFETY: not linked, and `Drop` withdraws it; the claim lives until then by the caller's
+        // promise.
         unsafe { core.senders.push(self.waiter(), Owner::Arm(claim), case) };
     }
 

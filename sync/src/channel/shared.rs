@@ -1,7 +1,9 @@
-//! ⚠ What the two ends of a channel share: the [`Core`], its lock, and what may be known without it.
+//! ⚠ What the two ends of a channel share: the [`Core`], its lock, and what may be known without
+//! it.
 //!
-//! The [`Gate`]'s lock is held for a few dozen instructions, in which no foreign code runs: wakers are cloned before, woken and dropped after,
-//! values are only moved. Nothing under it panics half-way: only an allocation could, and that comes before anything is changed.
+//! The [`Gate`]'s lock is held for a few dozen instructions, in which no foreign code runs: wakers
+//! are cloned before, woken and dropped after, values are only moved. Nothing under it panics
+//! half-way: only an allocation could, and that comes before anything is changed.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -22,7 +24,8 @@ pub(crate) struct Channel<T> {
     /// How many handles there are of either end; the last one closes the channel.
     senders: AtomicU32,
     receivers: AtomicU32,
-    /// Handles that may become senders; they keep nothing open. Counted for the search for leaks alone.
+    /// Handles that may become senders; they keep nothing open. Counted for the search for leaks
+    /// alone.
     weak: AtomicU32,
     /// No sender exists, and none ever will: Go's nil channel.
     never: bool,
@@ -30,7 +33,8 @@ pub(crate) struct Channel<T> {
     core: UnsafeCell<Core<T>>,
 }
 
-// SAFETY: values and wakers move between threads under the lock; nobody gets a reference to a value that others can reach.
+// SAFETY: values and wakers move between threads under the lock; nobody gets a reference to a value
+// that others can reach.
 unsafe impl<T: Send> Send for Channel<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Channel<T> {}
@@ -56,11 +60,13 @@ impl<T> Channel<T> {
         Locked { core, held }
     }
 
-    /// Receives a buffered value where that concerns nobody else. Otherwise the channel, locked, for all other cases.
+    /// Receives a buffered value where that concerns nobody else. Otherwise the channel, locked,
+    /// for all other cases.
     #[inline(always)]
     pub(super) fn receive_hot(&self) -> Result<T, Locked<'_, T>> {
         let held = self.gate.hold();
-        // SAFETY: the lock is held, and no other reference to the core is made before this one is gone.
+        // SAFETY: the lock is held, and no other reference to the core is made before this one is
+        // gone.
         match unsafe { self.core() }.receive_hot() {
             Some((value, ready)) => {
                 self.gate.announce(ready);
@@ -73,8 +79,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Sends into the ring where that concerns nobody else. Otherwise `take` has not been called; the channel, locked, for all other
-    /// cases.
+    /// Sends into the ring where that concerns nobody else. Otherwise `take` has not been called;
+    /// the channel, locked, for all other cases.
     #[inline(always)]
     pub(super) fn send_hot(&self, take: impl FnOnce() -> T) -> Result<(), Locked<'_, T>> {
         let held = self.gate.hold();
@@ -159,7 +165,8 @@ impl<T> Channel<T> {
         if let Some(gone) = self.gone_if_any() {
             return gone;
         }
-        // Not under the lock, where nothing is allocated. Of two that come at once, one is dropped, after the lock.
+        // Not under the lock, where nothing is allocated. Of two that come at once, one is dropped,
+        // after the lock.
         let mut fresh = Some(Box::new(Gone::new()));
         let mut core = self.lock();
         if core.gone.is_none() {
@@ -171,20 +178,24 @@ impl<T> Channel<T> {
 
     fn gone_if_any(&self) -> Option<&Gone> {
         let gone = self.lock().gone.as_deref().map(std::ptr::from_ref);
-        // SAFETY: once made it stays in its box until the channel is dropped, and only shared references to it are ever made.
+        // SAFETY: once made it stays in its box until the channel is dropped, and only shared
+        // references to it are ever made.
         gone.map(|gone| unsafe { &*gone })
     }
 
-    /// [`Gone::address`] of those who wait for the close alone, if any ever did. In a trial, where no lock is waited for.
+    /// [`Gone::address`] of those who wait for the close alone, if any ever did. In a trial, where
+    /// no lock is waited for.
     pub(super) fn gone_in_trial(&self) -> Option<usize> {
         debug_assert!(trial::is_on());
-        // SAFETY: a trial has one thread, this one, which has no reference to the core here. Whoever held the lock when the copy was made is
-        // not there, and what is looked at is one word that is set once.
+        // SAFETY: a trial has one thread, this one, which has no reference to the core here.
+        // Whoever held the lock when the copy was made is not there, and what is looked at is one
+        // word that is set once.
         let gone = &unsafe { self.core() }.gone;
         gone.as_deref().map(Gone::address)
     }
 
-    /// Whether the channel is closed, by a look under the lock: if not, whoever closes it will find those who wait for that.
+    /// Whether the channel is closed, by a look under the lock: if not, whoever closes it will find
+    /// those who wait for that.
     pub(super) fn is_closed_for_good(&self) -> bool {
         self.is_closed() || {
             drop(self.gate.hold());
@@ -192,12 +203,14 @@ impl<T> Channel<T> {
         }
     }
 
-    /// Closes the channel and leaves it to others, who call [`close_some`](Self::close_some), to tell those who wait.
+    /// Closes the channel and leaves it to others, who call [`close_some`](Self::close_some), to
+    /// tell those who wait.
     pub(crate) fn shut(&self) {
         self.lock().close();
     }
 
-    /// Closes the channel, if it is not closed, and tells those who wait, as many as the batch has room for. False once all know.
+    /// Closes the channel, if it is not closed, and tells those who wait, as many as the batch has
+    /// room for. False once all know.
     pub(crate) fn close_some(&self, batch: &mut Batch) -> bool {
         let mut core = self.lock();
         core.close();
@@ -270,7 +283,8 @@ impl<T> Channel<T> {
     /// One more sender, if there is any: none comes after the last.
     #[must_use]
     pub(super) fn add_sender_if_any(&self) -> bool {
-        // Relaxed: either this comes before the last sender goes, who is not the last then, or after; all else is under the lock.
+        // Relaxed: either this comes before the last sender goes, who is not the last then, or
+        // after; all else is under the lock.
         let mut count = self.senders.load(Relaxed);
         while count != 0 {
             assert!(count < u32::MAX / 2, "{TOO_MANY}");
@@ -314,7 +328,8 @@ impl<T> Channel<T> {
     }
 }
 
-/// What nobody can receive any more: dropped with it, also when one of those who are told of the close panics.
+/// What nobody can receive any more: dropped with it, also when one of those who are told of the
+/// close panics.
 struct Rest<'a, T>(&'a Channel<T>);
 
 impl<T> Drop for Rest<'_, T> {
@@ -326,7 +341,8 @@ impl<T> Drop for Rest<'_, T> {
 
 /// Counts one more handle.
 fn add(count: &AtomicU32) {
-    // Relaxed: a new handle is made from one that exists, so that the count cannot reach zero meanwhile.
+    // Relaxed: a new handle is made from one that exists, so that the count cannot reach zero
+    // meanwhile.
     let before = count.fetch_add(1, Relaxed);
     // Far more handles than memory has room for, unless they are leaked in a loop.
     assert!(before < u32::MAX / 2, "{TOO_MANY}");
@@ -353,7 +369,8 @@ impl<T> fmt::Debug for Channel<T> {
     }
 }
 
-/// A channel whose lock is held as long as this lives. In the end it notes what can be known without the lock.
+/// A channel whose lock is held as long as this lives. In the end it notes what can be known
+/// without the lock.
 pub(super) struct Open<'a, T>(&'a Channel<T>);
 
 impl<T> Deref for Open<'_, T> {
@@ -361,7 +378,8 @@ impl<T> Deref for Open<'_, T> {
 
     #[inline]
     fn deref(&self) -> &Core<T> {
-        // SAFETY: the lock is held, and the borrow of the guard keeps the reference unique or shared as need be.
+        // SAFETY: the lock is held, and the borrow of the guard keeps the reference unique or
+        // shared as need be.
         unsafe { self.0.core() }
     }
 }

@@ -1,7 +1,9 @@
-//! ⚠ A waiter: the node by which a pending operation stands in its channel's queue. Go calls it a sudog.
+//! ⚠ A waiter: the node by which a pending operation stands in its channel's queue. Go calls it a
+//! sudog.
 //!
-//! It lives inside the pinned future that waits, so that waiting allocates nothing. Peers find it through [`List`], under the
-//! channel's lock, claim it, move the value, take its waker, publish its state and are done with it; they wake it after unlocking.
+//! It lives inside the pinned future that waits, so that waiting allocates nothing. Peers find it
+//! through [`List`], under the channel's lock, claim it, move the value, take its waker, publish
+//! its state and are done with it; they wake it after unlocking.
 //!
 //! ```text
 //!            pushed                    value moved
@@ -12,13 +14,15 @@
 //! ```
 //!
 //! Invariants:
-//! 1. `links` and `owner` are touched under the channel's lock while LINKED, and by the owner alone otherwise.
-//! 2. A waiter is in a list exactly while it is LINKED. Its owner unlinks it, under the lock, before it is freed (the pin makes sure
-//!    that its `Drop` runs first).
-//! 3. LINKED is left under the channel's lock. A peer's last touch is the release store of the new state; an owner that sees the new
-//!    state with acquire may free the waiter at once, without the lock.
-//! 4. `value` is the peer's between the claim and that store, and the owner's while not LINKED. Whether it is full follows from
-//!    direction and state, as drawn.
+//! 1. `links` and `owner` are touched under the channel's lock while LINKED, and by the owner alone
+//!    otherwise.
+//! 2. A waiter is in a list exactly while it is LINKED. Its owner unlinks it, under the lock,
+//!    before it is freed (the pin makes sure that its `Drop` runs first).
+//! 3. LINKED is left under the channel's lock. A peer's last touch is the release store of the new
+//!    state; an owner that sees the new state with acquire may free the waiter at once, without the
+//!    lock.
+//! 4. `value` is the peer's between the claim and that store, and the owner's while not LINKED.
+//!    Whether it is full follows from direction and state, as drawn.
 
 use std::fmt;
 use std::marker::PhantomPinned;
@@ -47,7 +51,8 @@ pub(crate) mod state {
 ///
 /// Two words: the null pointer of a waker's vtable tells the variants apart.
 pub(crate) enum Owner {
-    /// A plain operation of the task that this wakes. Being in the list is all the permission a peer needs.
+    /// A plain operation of the task that this wakes. Being in the list is all the permission a
+    /// peer needs.
     Task(Waker),
     /// An arm of a select. The claim outlives the waiter's stay in the list.
     Arm(*const Claim),
@@ -68,11 +73,12 @@ impl<T> Links<T> {
 pub(crate) struct Waiter<T> {
     /// Set by `push`.
     links: UnsafeCell<MaybeUninit<Links<T>>>,
-    /// Set by `push`, moved out by whoever unlinks it; a waiter that never waited has nothing to drop.
+    /// Set by `push`, moved out by whoever unlinks it; a waiter that never waited has nothing to
+    /// drop.
     owner: UnsafeCell<MaybeUninit<Owner>>,
     value: UnsafeCell<MaybeUninit<T>>,
-    /// The place of a value that was handed over among all of them; orders what dropped receivers give back.
-    /// Set by whoever delivers.
+    /// The place of a value that was handed over among all of them; orders what dropped receivers
+    /// give back. Set by whoever delivers.
     ticket: UnsafeCell<MaybeUninit<u32>>,
     /// Which arm of its select it is. Set by `push`.
     case: UnsafeCell<MaybeUninit<u16>>,
@@ -232,7 +238,8 @@ impl<T> Waiter<T> {
 
     #[inline]
     fn link(&self, change: impl FnOnce(&mut Links<T>)) {
-        // SAFETY: invariant 1; only `List` calls this, under the lock, for waiters that have been pushed.
+        // SAFETY: invariant 1; only `List` calls this, under the lock, for waiters that have been
+        // pushed.
         self.links
             .with_mut(|links| change(unsafe { (*links).assume_init_mut() }));
     }
@@ -275,12 +282,13 @@ impl<T> List<T> {
     ///
     /// # Safety
     ///
-    /// The lock is held. The waiter is not linked, and its owner unlinks it from this list before it is freed. A claim in `owner`
-    /// lives as long as the waiter stays linked.
+    /// The lock is held. The waiter is not linked, and its owner unlinks it from this list before
+    /// it is freed. A claim in `owner` lives as long as the waiter stays linked.
     #[inline]
     pub(crate) unsafe fn push(&mut self, waiter: Pin<&Waiter<T>>, owner: Owner, case: u16) {
         let waiter = waiter.get_ref();
-        // SAFETY: not linked, so all of it is the owner's (invariant 1), and the owner is the caller.
+        // SAFETY: not linked, so all of it is the owner's (invariant 1), and the owner is the
+        // caller.
         waiter.owner.with_mut(|slot| unsafe {
             (*slot).write(owner);
         });
@@ -307,7 +315,8 @@ impl<T> List<T> {
         waiter.state.store(state::LINKED, Relaxed);
     }
 
-    /// The owner takes its waiter out again; returns the waker it waited with, to be dropped outside the lock.
+    /// The owner takes its waiter out again; returns the waker it waited with, to be dropped
+    /// outside the lock.
     ///
     /// # Safety
     ///
@@ -315,13 +324,15 @@ impl<T> List<T> {
     pub(crate) unsafe fn remove(&mut self, waiter: &Waiter<T>) -> Owner {
         self.detach(waiter);
         waiter.set_state(state::IDLE);
-        // SAFETY: invariant 1, and `push` has set it; nobody looks at it again before the next push.
+        // SAFETY: invariant 1, and `push` has set it; nobody looks at it again before the next
+        // push.
         waiter
             .owner
             .with(|slot| unsafe { (*slot).assume_init_read() })
     }
 
-    /// Claims the first waiter that may be completed. Busy selects are passed over, decided ones taken out.
+    /// Claims the first waiter that may be completed. Busy selects are passed over, decided ones
+    /// taken out.
     #[inline]
     pub(crate) fn claim_first(&mut self) -> Option<Claimed<'_, T>> {
         if self.head.is_null() {
@@ -336,7 +347,8 @@ impl<T> List<T> {
         self.claim_among_selects()
     }
 
-    /// The same when the first one is an arm of a select; kept apart, so that plain operations stay short.
+    /// The same when the first one is an arm of a select; kept apart, so that plain operations stay
+    /// short.
     #[inline(never)]
     fn claim_among_selects(&mut self) -> Option<Claimed<'_, T>> {
         let mut next = self.head;
@@ -383,7 +395,8 @@ impl<T> List<T> {
     }
 }
 
-/// A waiter that is ours to complete: unlinked, claimed, and its owner not told yet. Exists only while the lock is held.
+/// A waiter that is ours to complete: unlinked, claimed, and its owner not told yet. Exists only
+/// while the lock is held.
 #[must_use = "a claimed waiter must be completed"]
 pub(crate) struct Claimed<'a, T>(&'a Waiter<T>);
 
@@ -411,8 +424,8 @@ impl<T> Claimed<'_, T> {
 
     #[inline]
     fn end(self, state: u8) -> Option<Waker> {
-        // SAFETY: unlinked and claimed: until it is published the owner stays away (invariant 1). `push` has set it, and nobody looks at
-        // it again before the next push.
+        // SAFETY: unlinked and claimed: until it is published the owner stays away (invariant 1).
+        // `push` has set it, and nobody looks at it again before the next push.
         let owner = self
             .0
             .owner
@@ -427,8 +440,9 @@ impl<T> Claimed<'_, T> {
     }
 }
 
-// SAFETY: a waiter moves between threads with its future only while it is not linked or, pinned, under the invariants above; what it
-// carries are values of `T`, wakers, and pointers that only those invariants allow to follow.
+// SAFETY: a waiter moves between threads with its future only while it is not linked or, pinned,
+// under the invariants above; what it carries are values of `T`, wakers, and pointers that only
+// those invariants allow to follow.
 unsafe impl<T: Send> Send for Waiter<T> {}
 // SAFETY: as above; a shared reference alone reads nothing but the atomic state.
 unsafe impl<T: Send> Sync for Waiter<T> {}

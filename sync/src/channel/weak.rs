@@ -1,7 +1,7 @@
 //! [`WeakSender`], which can become a sender as long as there is one.
 //!
-//! It keeps the channel's memory, and does not keep the channel open. Whether there is a sender is the count of senders, which never
-//! rises from zero again.
+//! It keeps the channel's memory, and does not keep the channel open. Whether there is a sender is
+//! the count of senders, which never rises from zero again.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -12,9 +12,11 @@ use super::rehearsal;
 use super::{Channel, Sender};
 use crate::primitive::Arc;
 
-/// A handle that makes a [`Sender`] while there is one, and does not keep the channel open. From [`Sender::downgrade`].
+/// A handle that makes a [`Sender`] while there is one, and does not keep the channel open. From
+/// [`Sender::downgrade`].
 ///
-/// For a task that receives and now and then hands out senders of its own channel: with a sender in its hands it would never see the end.
+/// For a task that receives and now and then hands out senders of its own channel: with a sender in
+/// its hands it would never see the end.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -43,8 +45,8 @@ impl<T> WeakSender<T> {
         }
     }
 
-    /// A sender, unless all have been dropped. On a channel that was [closed](Sender::close) there may still be some, which can no more than
-    /// tell that.
+    /// A sender, unless all have been dropped. On a channel that was [closed](Sender::close) there
+    /// may still be some, which can no more than tell that.
     ///
     /// ```
     /// let (tx, rx) = sync::channel(1);

@@ -10,7 +10,8 @@ use runtime::Handle;
 
 use super::node::Node;
 
-/// A function, the runtime that it is to run on, and who asked for it: there its task was spawned, as far as dumps go.
+/// A function, the runtime that it is to run on, and who asked for it: there its task was spawned,
+/// as far as dumps go.
 pub(super) struct Job {
     f: Box<dyn FnOnce() + Send>,
     handle: Handle,
@@ -25,7 +26,8 @@ impl Job {
     }
 }
 
-/// A call to come when a context ends. From [`Context::after_func`](super::Context::after_func). Dropping it changes nothing.
+/// A call to come when a context ends. From [`Context::after_func`](super::Context::after_func).
+/// Dropping it changes nothing.
 ///
 /// ```
 /// # use sync::context::{AfterFunc, Context};
@@ -76,7 +78,8 @@ impl AfterFunc {
         Self { place }
     }
 
-    /// Prevents the call, and returns whether it did: `false` means that it has begun or is about to, or that it had been stopped.
+    /// Prevents the call, and returns whether it did: `false` means that it has begun or is about
+    /// to, or that it had been stopped.
     ///
     /// Exact also in a race with the cancelling. It does not wait for a call that has begun.
     ///

@@ -1,12 +1,15 @@
 //! [`DoneArm`]: the end of a context as an arm of a `select!`.
 //!
-//! A future of its own could only wake the select, which then looks which of its arms is ready; until it has looked, a peer may still
-//! complete another one. So whoever had cancelled could afterwards hand a value to a task that was waiting for just that cancelling. In Go
-//! that cannot happen: there a context's end is a channel that closes, and closing decides the select. So it is here: what stands in the
-//! select is a receive from the context's signal, a channel without values, which is made when a select first asks for it.
+//! A future of its own could only wake the select, which then looks which of its arms is ready;
+//! until it has looked, a peer may still complete another one. So whoever had cancelled could
+//! afterwards hand a value to a task that was waiting for just that cancelling. In Go that cannot
+//! happen: there a context's end is a channel that closes, and closing decides the select. So it is
+//! here: what stands in the select is a receive from the context's signal, a channel without
+//! values, which is made when a select first asks for it.
 //!
-//! Who sees `err` must find `done` ready, also while the [wave](super::wave) that closes the signals is still on its way. Therefore an arm
-//! shuts the signal of a context that has ended before the select looks at it. The wave tells those that wait already.
+//! Who sees `err` must find `done` ready, also while the [wave](super::wave) that closes the
+//! signals is still on its way. Therefore an arm shuts the signal of a context that has ended
+//! before the select looks at it. The wave tells those that wait already.
 #![forbid(unsafe_code)]
 
 use std::fmt;

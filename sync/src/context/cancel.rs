@@ -10,8 +10,8 @@ use super::node::Node;
 
 /// Cancels a context, and with it all below it. Dropping it does so, too.
 ///
-/// When the call returns, every context below is done. Cancelling again changes nothing. To cancel from several places, put it into an
-/// `Arc`, or drop it in the one place that knows.
+/// When the call returns, every context below is done. Cancelling again changes nothing. To cancel
+/// from several places, put it into an `Arc`, or drop it in the one place that knows.
 ///
 /// ```
 /// # use sync::context::Context;
@@ -36,8 +36,8 @@ impl CancelFunc {
         Self { node: Some(node) }
     }
 
-    /// Cancels the context; when it returns, all below are done. Those who wait for that are woken, in a task of their own if they are
-    /// very many, so that no worker is held up.
+    /// Cancels the context; when it returns, all below are done. Those who wait for that are woken,
+    /// in a task of their own if they are very many, so that no worker is held up.
     ///
     /// # Memory ordering
     ///
@@ -57,7 +57,8 @@ impl CancelFunc {
         }
     }
 
-    /// Gives up the right to cancel without using it: the context ends with its parent or its deadline.
+    /// Gives up the right to cancel without using it: the context ends with its parent or its
+    /// deadline.
     ///
     /// ```
     /// # use sync::context::Context;
@@ -106,7 +107,8 @@ impl CancelCauseFunc {
         }
     }
 
-    /// Cancels the context for this reason; when it returns, all below are done. A context that has ended keeps its reason.
+    /// Cancels the context for this reason; when it returns, all below are done. A context that has
+    /// ended keeps its reason.
     ///
     /// ```
     /// # use sync::context::Context;

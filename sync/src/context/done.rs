@@ -16,7 +16,8 @@ use super::node::{Node, Tree};
 use crate::waiters::Waiter;
 
 pin_project! {
-    /// Future of [`Context::done`](super::Context::done). Polled after it was ready, it is ready again.
+    /// Future of [`Context::done`](super::Context::done). Polled after it was ready, it is ready
+    /// again.
     ///
     /// ```
     /// # use sync::context::{Context, ContextError, Done};

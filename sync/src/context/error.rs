@@ -7,7 +7,8 @@ use std::{fmt, io};
 
 /// How a [`Context`](super::Context) ended.
 ///
-/// It turns into an [`io::Error`]: kind [`TimedOut`](io::ErrorKind::TimedOut) for a deadline, [`Other`](io::ErrorKind::Other) else.
+/// It turns into an [`io::Error`]: kind [`TimedOut`](io::ErrorKind::TimedOut) for a deadline,
+/// [`Other`](io::ErrorKind::Other) else.
 ///
 /// ```
 /// use sync::context::ContextError;
@@ -59,7 +60,8 @@ impl From<ContextError> for io::Error {
     }
 }
 
-/// Why a context ended; shared by all contexts that ended for it. Text and every error turn into one.
+/// Why a context ended; shared by all contexts that ended for it. Text and every error turn into
+/// one.
 ///
 /// ```
 /// # use sync::context::{Cause, Context};

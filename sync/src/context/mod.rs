@@ -1,7 +1,7 @@
 //! `Context`: tells a whole tree of tasks to stop, and why; carries a deadline and values.
 //!
-//! Whoever starts something makes a context and hands it down; whoever works gives up when it is done. Cancelling one cancels all that were
-//! made of it.
+//! Whoever starts something makes a context and hands it down; whoever works gives up when it is
+//! done. Cancelling one cancels all that were made of it.
 //!
 //! ```
 //! use std::time::Duration;
@@ -19,13 +19,16 @@
 //!
 //! # How it works
 //!
-//! A [`Context`] is two pointers. One leads to the `node` that can be cancelled, one of a tree; a background context has none, and a context
-//! made for a value shares its parent's. The other leads to the `values`, a list that is shared with the parent.
+//! A [`Context`] is two pointers. One leads to the `node` that can be cancelled, one of a tree; a
+//! background context has none, and a context made for a value shares its parent's. The other leads
+//! to the `values`, a list that is shared with the parent.
 //!
-//! Cancelling marks the whole subtree before it wakes anyone, and when it returns every context below is done: see `node`.
+//! Cancelling marks the whole subtree before it wakes anyone, and when it returns every context
+//! below is done: see `node`.
 //!
-//! *Rejected*: Go's rule that a cancel function that is lost leaves the context to its parent, which `go vet` warns of. Dropping a
-//! [`CancelFunc`] cancels, as `defer cancel()` would; [`CancelFunc::keep`] is for who wants it otherwise.
+//! *Rejected*: Go's rule that a cancel function that is lost leaves the context to its parent,
+//! which `go vet` warns of. Dropping a [`CancelFunc`] cancels, as `defer cancel()` would;
+//! [`CancelFunc::keep`] is for who wants it otherwise.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -59,8 +62,8 @@ use values::Values;
 
 /// Says when to stop: cancelled by hand, by a deadline, or because its parent is.
 ///
-/// A function that may take long takes a `&Context` and gives up when that is done. Contexts form a tree: one made of another is done at
-/// the latest when that is. Clones are the same context.
+/// A function that may take long takes a `&Context` and gives up when that is done. Contexts form a
+/// tree: one made of another is done at the latest when that is. Clones are the same context.
 ///
 /// ```
 /// use std::time::Duration;
@@ -96,7 +99,8 @@ use values::Values;
 /// # });
 /// ```
 ///
-/// The tempting wrong way is to let `_` take the cancel function: it is dropped at once, and that cancels.
+/// The tempting wrong way is to let `_` take the cancel function: it is dropped at once, and that
+/// cancels.
 ///
 /// ```
 /// # use sync::context::Context;
@@ -143,7 +147,8 @@ impl Context {
         (self.with_node(&node), CancelFunc::new(node))
     }
 
-    /// As [`with_cancel`](Self::with_cancel), with a reason to be given: see [`cause`](Self::cause).
+    /// As [`with_cancel`](Self::with_cancel), with a reason to be given: see
+    /// [`cause`](Self::cause).
     ///
     /// ```
     /// # use sync::context::Context;
@@ -159,7 +164,8 @@ impl Context {
         (self.with_node(&node), CancelCauseFunc::new(node))
     }
 
-    /// A context below this one that is done when `timeout` has passed, if it is not cancelled before.
+    /// A context below this one that is done when `timeout` has passed, if it is not cancelled
+    /// before.
     ///
     /// # Panics
     ///
@@ -183,7 +189,8 @@ impl Context {
         }
     }
 
-    /// As [`with_timeout`](Self::with_timeout), with the [`cause`](Self::cause) that it has when the time is over.
+    /// As [`with_timeout`](Self::with_timeout), with the [`cause`](Self::cause) that it has when
+    /// the time is over.
     ///
     /// # Panics
     ///
@@ -213,8 +220,8 @@ impl Context {
         }
     }
 
-    /// A context below this one that is done at `deadline`, if it is not cancelled before. One that is already past makes it done on return;
-    /// one later than the parent's changes nothing.
+    /// A context below this one that is done at `deadline`, if it is not cancelled before. One that
+    /// is already past makes it done on return; one later than the parent's changes nothing.
     ///
     /// # Panics
     ///
@@ -235,7 +242,8 @@ impl Context {
         self.until(deadline, None)
     }
 
-    /// As [`with_deadline`](Self::with_deadline), with the [`cause`](Self::cause) that it has when the time is over.
+    /// As [`with_deadline`](Self::with_deadline), with the [`cause`](Self::cause) that it has when
+    /// the time is over.
     ///
     /// # Panics
     ///
@@ -271,9 +279,11 @@ impl Context {
         (self.with_node(&node), CancelFunc::new(node))
     }
 
-    /// A context with one value more, under the key `key`, in place of the parent's if that has one. It is cancelled with its parent.
+    /// A context with one value more, under the key `key`, in place of the parent's if that has
+    /// one. It is cancelled with its parent.
     ///
-    /// For what accompanies a request through all layers, such as its id; not for what a function needs to do its work.
+    /// For what accompanies a request through all layers, such as its id; not for what a function
+    /// needs to do its work.
     ///
     /// ```
     /// use sync::context::{Context, Key};
@@ -327,7 +337,8 @@ impl Context {
         }
     }
 
-    /// A context that is done as soon as this or `other` is, or it is cancelled itself. A value is this context's, or else the other's.
+    /// A context that is done as soon as this or `other` is, or it is cancelled itself. A value is
+    /// this context's, or else the other's.
     ///
     /// ```
     /// # use sync::context::Context;
@@ -442,7 +453,8 @@ impl Context {
         self.node.as_ref()?.err()
     }
 
-    /// Why the context ended: what was given to its cancel function, or to the one above that ended it, or else [`err`](Self::err).
+    /// Why the context ended: what was given to its cancel function, or to the one above that ended
+    /// it, or else [`err`](Self::err).
     ///
     /// ```
     /// # use sync::context::Context;
@@ -470,7 +482,8 @@ impl Context {
 
     /// Runs `f` in a task of its own once the context is done, at once if it is.
     ///
-    /// The handle may be dropped; the call happens all the same. A context that is dropped without ever being done drops `f`.
+    /// The handle may be dropped; the call happens all the same. A context that is dropped without
+    /// ever being done drops `f`.
     ///
     /// # Panics
     ///
@@ -493,7 +506,8 @@ impl Context {
         AfterFunc::register(self.node.as_ref(), f)
     }
 
-    /// Runs `future` until it or the context ends; then the future is dropped, wherever it has got to.
+    /// Runs `future` until it or the context ends; then the future is dropped, wherever it has got
+    /// to.
     ///
     /// A context that is done wins, also if the future is ready: then it is not polled any more.
     ///
@@ -503,7 +517,8 @@ impl Context {
     ///
     /// # Cancel safety
     ///
-    /// That of `future`. What is not cancel safe should not be run like this; pass it the context instead.
+    /// That of `future`. What is not cancel safe should not be run like this; pass it the context
+    /// instead.
     ///
     /// ```
     /// # use sync::context::{Context, ContextError};

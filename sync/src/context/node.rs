@@ -4,20 +4,26 @@
 //!   live ──cancel──► canceled | exceeded      (for good; Node::state)
 //! ```
 //!
-//! A node knows its children weakly and its parents strongly, so that a context that nobody has any more is gone from the tree. Cancelling
-//! goes in two rounds. The first *marks* the node and everything below it, each under its own lock; the second wakes who waits, starts the
-//! functions that were registered, and takes the nodes out of their parents: the [wave](super::wave). So foreign code runs only when all are
-//! marked, under no lock.
+//! A node knows its children weakly and its parents strongly, so that a context that nobody has any
+//! more is gone from the tree. Cancelling goes in two rounds. The first *marks* the node and
+//! everything below it, each under its own lock; the second wakes who waits, starts the functions
+//! that were registered, and takes the nodes out of their parents: the [wave](super::wave). So
+//! foreign code runs only when all are marked, under no lock.
 //!
 //! Invariants:
 //!
-//! 1. State leaves `LIVE` once, under the node's lock, after the cause is in place. So who sees `err` finds the cause, and `done` ready.
-//! 2. A child is put into a live parent under the parent's lock: either the parent's marking finds it, or it finds the parent done.
-//! 3. A marked node keeps its children until all below is marked. A second canceller, who finds the node marked, goes down all the same,
-//!    so that for it, too, everything below is done when it returns.
-//! 4. No two locks of nodes are held at once, and under a lock no node, waker, timer or function is dropped.
+//! 1. State leaves `LIVE` once, under the node's lock, after the cause is in place. So who sees
+//!    `err` finds the cause, and `done` ready.
+//! 2. A child is put into a live parent under the parent's lock: either the parent's marking finds
+//!    it, or it finds the parent done.
+//! 3. A marked node keeps its children until all below is marked. A second canceller, who finds the
+//!    node marked, goes down all the same, so that for it, too, everything below is done when it
+//!    returns.
+//! 4. No two locks of nodes are held at once, and under a lock no node, waker, timer or function is
+//!    dropped.
 //!
-//! *Rejected*: holding the locks from the root of the cancelling down, as Go does. It needs a stack as deep as the tree is.
+//! *Rejected*: holding the locks from the root of the cancelling down, as Go does. It needs a stack
+//! as deep as the tree is.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashSet};
@@ -38,8 +44,9 @@ pub(super) struct Node {
     state: AtomicU8,
     deadline: Option<Instant>,
     pub(super) waiters: Waiters<Tree, ()>,
-    /// What stands for `done` in a `select!`; made under the lock when the first asks for it, so that either the marking comes later and
-    /// the wave finds it, or who asks finds the node marked.
+    /// What stands for `done` in a `select!`; made under the lock when the first asks for it, so
+    /// that either the marking comes later and the wave finds it, or who asks finds the node
+    /// marked.
     signal: OnceLock<Box<Channel<()>>>,
 }
 
@@ -101,7 +108,8 @@ impl Node {
         })
     }
 
-    /// The channel that the [arms](super::arm) of selects wait for. It closes after the node is marked.
+    /// The channel that the [arms](super::arm) of selects wait for. It closes after the node is
+    /// marked.
     #[inline]
     pub(super) fn signal(&self) -> &Channel<()> {
         match self.signal.get() {
@@ -117,7 +125,8 @@ impl Node {
         self.signal.get_or_init(|| fresh)
     }
 
-    /// Closes the signal of a marked node, and tells selects that wait for it, as many as the batch has room for. False once all know.
+    /// Closes the signal of a marked node, and tells selects that wait for it, as many as the batch
+    /// has room for. False once all know.
     pub(super) fn close_signal(&self, batch: &mut Batch) -> bool {
         self.signal
             .get()
@@ -216,8 +225,9 @@ impl Node {
         let mut marked = Vec::new();
         let mut visited = Vec::new();
         let mut ahead = vec![(self.clone(), End { err, cause })];
-        // Those that had ended when we came to them, perhaps by us, by way of another parent. Nobody goes down twice from there, or merged
-        // contexts that are merged again would be met as often as there are ways to them.
+        // Those that had ended when we came to them, perhaps by us, by way of another parent.
+        // Nobody goes down twice from there, or merged contexts that are merged again would be met
+        // as often as there are ways to them.
         let mut ended = HashSet::new();
         while let Some((node, end)) = ahead.pop() {
             let had_ended = node.err().is_some();
@@ -282,7 +292,8 @@ impl Link {
 }
 
 impl Drop for Node {
-    /// Leaves the tree. In a loop, as each parent may go with its last child, and a chain of them may be long.
+    /// Leaves the tree. In a loop, as each parent may go with its last child, and a chain of them
+    /// may be long.
     fn drop(&mut self) {
         let mut links = self.let_go();
         while let Some(link) = links.pop() {

@@ -1,4 +1,5 @@
-//! The values of a context: a list from the newest to the oldest, shared with the contexts that it was made of.
+//! The values of a context: a list from the newest to the oldest, shared with the contexts that it
+//! was made of.
 #![forbid(unsafe_code)]
 
 use std::any::{Any, TypeId};
@@ -60,8 +61,8 @@ impl Values {
     }
 }
 
-/// The newest value under `K`. With a stack of its own: lists may be long. And each merging is looked through once, by however many ways
-/// one comes to it.
+/// The newest value under `K`. With a stack of its own: lists may be long. And each merging is
+/// looked through once, by however many ways one comes to it.
 pub(super) fn find<K: Key>(values: Option<&Arc<Values>>) -> Option<&K::Value> {
     let mut next = values;
     let mut later = Vec::new();

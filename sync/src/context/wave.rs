@@ -1,10 +1,13 @@
-//! The second round of a cancelling: who waits is woken, what was registered is started, and the nodes leave their parents.
+//! The second round of a cancelling: who waits is woken, what was registered is started, and the
+//! nodes leave their parents.
 //!
-//! By then all nodes are marked, so nothing depends on when that happens, and it need not happen at once. Inside a task a wave does so much and
-//! leaves the rest to a task of its own, which lets others run in between. So a context for which a hundred thousand wait stops no worker for
-//! longer than some of them take.
+//! By then all nodes are marked, so nothing depends on when that happens, and it need not happen at
+//! once. Inside a task a wave does so much and leaves the rest to a task of its own, which lets
+//! others run in between. So a context for which a hundred thousand wait stops no worker for longer
+//! than some of them take.
 //!
-//! A wave that is dropped before its end, with the runtime of that task, ends there: those who wait may belong to another runtime.
+//! A wave that is dropped before its end, with the runtime of that task, ends there: those who wait
+//! may belong to another runtime.
 #![forbid(unsafe_code)]
 
 use std::mem;
@@ -12,7 +15,8 @@ use std::mem;
 use super::node::Marked;
 use crate::waiters::Batch;
 
-/// How many are woken, or started, before others get to run. At some hundred nanoseconds each, that is about a tenth of a millisecond.
+/// How many are woken, or started, before others get to run. At some hundred nanoseconds each, that
+/// is about a tenth of a millisecond.
 const AT_ONCE: usize = 1024;
 
 /// See the module.
@@ -74,8 +78,8 @@ impl Drop for Wave {
 }
 
 impl Marked {
-    /// Wakes those in `done`, as many as there are steps; selects first, for others may complete them otherwise until they are told. Says
-    /// whether nobody is left.
+    /// Wakes those in `done`, as many as there are steps; selects first, for others may complete
+    /// them otherwise until they are told. Says whether nobody is left.
     fn wake_some(&self, steps: &mut usize, batch: &mut Batch) -> bool {
         // Nobody gets in line any more, since the node is marked.
         while *steps > 0 {

@@ -1,14 +1,18 @@
-//! ⚠ Who holds a group: its handles, which are the [`Group`](super::Group) and its spawners, and its members.
+//! ⚠ Who holds a group: its handles, which are the [`Group`](super::Group) and its spawners, and
+//! its members.
 //!
-//! An `Arc` would count them in a word of its own, so that a member would take two atomic operations where it begins and two where it
-//! ends, on two words that all workers write. Here they are counted beside what runs, in [`Word`](super::word::Word), in the same step.
+//! An `Arc` would count them in a word of its own, so that a member would take two atomic
+//! operations where it begins and two where it ends, on two words that all workers write. Here they
+//! are counted beside what runs, in [`Word`](super::word::Word), in the same step.
 //!
-//! A member's future carries it as a [`Seat`], one word: what a member adds to the future decides which slot of the slab the task gets, and
-//! a word more took a third more memory for the smallest tasks. So the marks of a seat are in the pointer, and the group finds the waker of
-//! a member by where its seat is.
+//! A member's future carries it as a [`Seat`], one word: what a member adds to the future decides
+//! which slot of the slab the task gets, and a word more took a third more memory for the smallest
+//! tasks. So the marks of a seat are in the pointer, and the group finds the waker of a member by
+//! where its seat is.
 //!
-//! Invariant, which the SAFETY comments cite: each [`Handle`], each [`Member`], and each [`Seat`] that has not [`LEFT`] is one of the word's
-//! holders, and the group is freed by the one that gave up the last, after that; nobody else touches it.
+//! Invariant, which the SAFETY comments cite: each [`Handle`], each [`Member`], and each [`Seat`]
+//! that has not [`LEFT`] is one of the word's holders, and the group is freed by the one that gave
+//! up the last, after that; nobody else touches it.
 
 use std::mem;
 use std::ops::Deref;
@@ -106,7 +110,8 @@ impl<E> Member<E> {
         }
     }
 
-    /// Ends it well, in one step, unless somebody has to be told: then it comes back, and is still to end. It has never waited.
+    /// Ends it well, in one step, unless somebody has to be told: then it comes back, and is still
+    /// to end. It has never waited.
     #[inline]
     fn leave(self) -> Option<Self> {
         let Some(last) = self.word.try_leave() else {
@@ -129,7 +134,8 @@ impl<E> Member<E> {
         None
     }
 
-    /// Ends it where somebody has to be told. The drop of this one is what lets go, also if a waker panics.
+    /// Ends it where somebody has to be told. The drop of this one is what lets go, also if a waker
+    /// panics.
     #[inline(never)]
     fn end_told(self, place: Option<Place>, outcome: Outcome<E>) {
         self.end_slow(place, outcome);
@@ -208,7 +214,8 @@ impl<E> Seat<E> {
         unsafe { self.shared().as_ref() }
     }
 
-    /// Leaves the waker where the group finds it; once is enough, as a task has one waker all its life. Says no if the group has given up.
+    /// Leaves the waker where the group finds it; once is enough, as a task has one waker all its
+    /// life. Says no if the group has given up.
     #[inline]
     pub(super) fn waits(&mut self, waker: &Waker) -> bool {
         if !self.has(WAITED) && self.group().enter(Place::of(self), waker) {
@@ -217,7 +224,8 @@ impl<E> Seat<E> {
         self.has(WAITED)
     }
 
-    /// The member, which is to end, and where its waker is, if it has ever waited. `None` the second time.
+    /// The member, which is to end, and where its waker is, if it has ever waited. `None` the
+    /// second time.
     #[inline]
     pub(super) fn take(&mut self) -> Option<(Member<E>, Option<Place>)> {
         if self.has(LEFT) {

@@ -1,10 +1,12 @@
 //! A member: a future that was spawned into a group, and that tells how it ended.
 //!
-//! When the group gives up, members are told by its word, which each looks at before every poll, and those that wait for something are
-//! woken to look. For that a member leaves its waker the first time that it has to wait. One that never does costs the group two atomic
-//! operations and no lock.
+//! When the group gives up, members are told by its word, which each looks at before every poll,
+//! and those that wait for something are woken to look. For that a member leaves its waker the
+//! first time that it has to wait. One that never does costs the group two atomic operations and no
+//! lock.
 //!
-//! *Rejected*: an abort handle for each, as the runtime has them. To keep them all takes the lock three times a member.
+//! *Rejected*: an abort handle for each, as the runtime has them. To keep them all takes the lock
+//! three times a member.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -18,8 +20,8 @@ use super::handle::{self, Seat};
 use super::shared::Outcome;
 
 pin_project! {
-    /// One word more than the future: see `handle`. The fields are dropped in this order, so that the future's belongings are gone before
-    /// the member has ended.
+    /// One word more than the future: see `handle`. The fields are dropped in this order, so that
+    /// the future's belongings are gone before the member has ended.
     #[project = Stage]
     enum Member<F, E> {
         Running {
@@ -62,7 +64,8 @@ where
             return self.give_up();
         }
         let mut ending = None;
-        // A future that panicked is not polled again, and its drop is as safe as any drop while unwinding.
+        // A future that panicked is not polled again, and its drop is as safe as any drop while
+        // unwinding.
         let polled = catch_unwind(AssertUnwindSafe(|| {
             let polled = self.as_mut().running().0.poll(cx);
             if polled.is_ready() {
@@ -82,7 +85,8 @@ where
             Err(panic) => {
                 if ending.is_none() {
                     ending = self.as_mut().running().1.take();
-                    // What it owned goes before it counts as ended; a second panic is not worth more than the first.
+                    // What it owned goes before it counts as ended; a second panic is not worth
+                    // more than the first.
                     let _ = catch_unwind(AssertUnwindSafe(|| self.set(Self::Ended)));
                 }
                 Outcome::Panic(panic)
@@ -104,7 +108,8 @@ impl<F, E> Member<F, E> {
         }
     }
 
-    /// The group has given up: the future is dropped, and then the seat, which ends the member; also when the first panics.
+    /// The group has given up: the future is dropped, and then the seat, which ends the member;
+    /// also when the first panics.
     #[cold]
     fn give_up(mut self: Pin<&mut Self>) -> Poll<()> {
         self.set(Self::Ended);

@@ -1,10 +1,11 @@
 //! The members that wait for something, with the wakers by which they are told to give up.
 //!
-//! A member that ends in its first poll is never in here, and neither is one that has not had it: they look at the group's word before they
-//! begin, so that nobody has to tell them.
+//! A member that ends in its first poll is never in here, and neither is one that has not had it:
+//! they look at the group's word before they begin, so that nobody has to tell them.
 //!
-//! They are found by where they are in memory, which is theirs alone while they wait, so that a member has no number to remember. (A list of
-//! places with numbers was here before; the number made the smallest members too large for the slot that they would have alone.)
+//! They are found by where they are in memory, which is theirs alone while they wait, so that a
+//! member has no number to remember. (A list of places with numbers was here before; the number
+//! made the smallest members too large for the slot that they would have alone.)
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -46,7 +47,8 @@ impl Members {
     }
 }
 
-/// Addresses need no defence against who chooses them badly, only all their bits where the table looks: at the lowest and the highest.
+/// Addresses need no defence against who chooses them badly, only all their bits where the table
+/// looks: at the lowest and the highest.
 #[derive(Default)]
 struct Spread(u64);
 
@@ -59,7 +61,8 @@ impl Hasher for Spread {
 
     #[inline]
     fn write_usize(&mut self, address: usize) {
-        // A multiplication by the golden ratio (Knuth) carries all bits to the top; the fold brings them down again.
+        // A multiplication by the golden ratio (Knuth) carries all bits to the top; the fold brings
+        // them down again.
         let spread = (self.0 ^ address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         self.0 = spread ^ (spread >> 32);
     }
@@ -78,7 +81,8 @@ mod tests {
 
     #[test]
     fn neighbours_are_spread_over_the_table() {
-        // As slots of a slab are: every 96 bytes. A table of 1024 has as many of its buckets hit as at random, about 63 of 100.
+        // As slots of a slab are: every 96 bytes. A table of 1024 has as many of its buckets hit as
+        // at random, about 63 of 100.
         let hashes = (0..1024).map(|n| {
             let mut hasher = Spread::default();
             hasher.write_usize(0x7F00_0000_1000 + 96 * n);

@@ -4,15 +4,18 @@
 //!
 //! # How it works
 //!
-//! A [`Group`] is the right to wait for its members; what they share lies in `shared`. A `member` is a spawned task that tells how it
-//! ended, however that was. [`Spawn`] waits for a place when there is a limit. (Hence `location`, here alone, for where the program is.)
+//! A [`Group`] is the right to wait for its members; what they share lies in `shared`. A `member`
+//! is a spawned task that tells how it ended, however that was. [`Spawn`] waits for a place when
+//! there is a limit. (Hence `location`, here alone, for where the program is.)
 //!
-//! Where Go leaves it to the program, this one decides: nothing new starts after a failure, waiting for a place ends with the context, and
-//! a panic is an outcome as an error is, delivered as soon as it happens. (Go had propagated panics for a while, and took it back, as they
-//! came too late, after the last member, and without their stack; here they come at once, and the panic hook has seen the stack.)
+//! Where Go leaves it to the program, this one decides: nothing new starts after a failure, waiting
+//! for a place ends with the context, and a panic is an outcome as an error is, delivered as soon
+//! as it happens. (Go had propagated panics for a while, and took it back, as they came too late,
+//! after the last member, and without their stack; here they come at once, and the panic hook has
+//! seen the stack.)
 //!
-//! *Rejected*: a group that can be cloned. As it is, whoever has the group is its owner, and no member outlives it: dropping it aborts.
-//! Members that start others have a [`Spawner`].
+//! *Rejected*: a group that can be cloned. As it is, whoever has the group is its owner, and no
+//! member outlives it: dropping it aborts. Members that start others have a [`Spawner`].
 
 use std::fmt;
 use std::future::Future;
@@ -37,7 +40,8 @@ use crate::context::{Cause, Context};
 use handle::Handle;
 use shared::Shared;
 
-/// Tasks that work on one thing: the first error ends it, and [`wait`](Self::wait) returns it once all have ended.
+/// Tasks that work on one thing: the first error ends it, and [`wait`](Self::wait) returns it once
+/// all have ended.
 ///
 /// ```
 /// use sync::errgroup::Group;
@@ -99,9 +103,9 @@ impl<E: Send + 'static> Group<E> {
         }
     }
 
-    /// A group and a context below `parent` that is done at the first error or panic, with its text as the cause, when
-    /// [`wait`](Self::wait) returns, and when the group is dropped. Once the context has ended, be it by its parent, nothing new is
-    /// started.
+    /// A group and a context below `parent` that is done at the first error or panic, with its text
+    /// as the cause, when [`wait`](Self::wait) returns, and when the group is dropped. Once the
+    /// context has ended, be it by its parent, nothing new is started.
     ///
     /// ```
     /// # use sync::{context::Context, errgroup::Group};
@@ -124,7 +128,8 @@ impl<E: Send + 'static> Group<E> {
         })
     }
 
-    /// As [`with_context`](Self::with_context), with a cause made of the first error by `cause`: for who looks at more than its text.
+    /// As [`with_context`](Self::with_context), with a cause made of the first error by `cause`:
+    /// for who looks at more than its text.
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -171,7 +176,8 @@ impl<E: Send + 'static> Group<E> {
         }
     }
 
-    /// Aborts the other members at the first error or panic: each is dropped at its next suspension, without being asked.
+    /// Aborts the other members at the first error or panic: each is dropped at its next
+    /// suspension, without being asked.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -188,8 +194,8 @@ impl<E: Send + 'static> Group<E> {
         self.shared.abort_on_error();
     }
 
-    /// Keeps all errors, for [`wait_all`](Self::wait_all), and takes none of them for a failure of the group: the others go on, and new
-    /// ones start.
+    /// Keeps all errors, for [`wait_all`](Self::wait_all), and takes none of them for a failure of
+    /// the group: the others go on, and new ones start.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -209,8 +215,9 @@ impl<E: Send + 'static> Group<E> {
         self.shared.collect_errors();
     }
 
-    /// Starts a member; waits for a place if there is a limit. Its output says whether it was started: `false`, and the future is dropped,
-    /// after a failure, or when the group's context has ended, before or while it waits.
+    /// Starts a member; waits for a place if there is a limit. Its output says whether it was
+    /// started: `false`, and the future is dropped, after a failure, or when the group's context
+    /// has ended, before or while it waits.
     ///
     /// # Panics
     ///
@@ -218,7 +225,8 @@ impl<E: Send + 'static> Group<E> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping it either starts nothing, or it has been started. A place that it was just being given goes to the next.
+    /// Cancel safe: dropping it either starts nothing, or it has been started. A place that it was
+    /// just being given goes to the next.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -240,8 +248,8 @@ impl<E: Send + 'static> Group<E> {
         Spawn::new(&self.shared, future, Location::caller())
     }
 
-    /// Starts a member if that is possible at once, and says whether it did: not when the limit is reached, others wait for a place, or
-    /// [`spawn`](Self::spawn) would refuse.
+    /// Starts a member if that is possible at once, and says whether it did: not when the limit is
+    /// reached, others wait for a place, or [`spawn`](Self::spawn) would refuse.
     ///
     /// # Panics
     ///
@@ -266,7 +274,8 @@ impl<E: Send + 'static> Group<E> {
         spawn::try_spawn(&self.shared, future, Location::caller())
     }
 
-    /// Something that starts members and may be kept by members. It does not keep the group: when that is gone, it starts nothing.
+    /// Something that starts members and may be kept by members. It does not keep the group: when
+    /// that is gone, it starts nothing.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -287,7 +296,8 @@ impl<E: Send + 'static> Group<E> {
         Spawner::new(&self.shared)
     }
 
-    /// Waits until all members have ended, and returns the first error. Then the group is as new, but for its context, which is done.
+    /// Waits until all members have ended, and returns the first error. Then the group is as new,
+    /// but for its context, which is done.
     ///
     /// # Errors
     ///
@@ -295,8 +305,9 @@ impl<E: Send + 'static> Group<E> {
     ///
     /// # Panics
     ///
-    /// With the panic of a member, as soon as that happens, while others may still run: unwinding drops the group, and that aborts them.
-    /// And if a member was dropped with its runtime, before it ended.
+    /// With the panic of a member, as soon as that happens, while others may still run: unwinding
+    /// drops the group, and that aborts them. And if a member was dropped with its runtime, before
+    /// it ended.
     ///
     /// # Cancel safety
     ///
@@ -322,7 +333,8 @@ impl<E: Send + 'static> Group<E> {
         }
     }
 
-    /// As [`wait`](Self::wait), with all errors that were [collected](Self::collect_errors), in the order in which they happened.
+    /// As [`wait`](Self::wait), with all errors that were [collected](Self::collect_errors), in the
+    /// order in which they happened.
     ///
     /// # Errors
     ///
@@ -357,7 +369,8 @@ impl<E: Send + 'static> Group<E> {
         }
     }
 
-    /// Waits like [`wait_all`](Self::wait_all), blocking the thread. For threads outside the runtime.
+    /// Waits like [`wait_all`](Self::wait_all), blocking the thread. For threads outside the
+    /// runtime.
     ///
     /// # Errors
     ///

@@ -1,16 +1,21 @@
 //! What the group, its members and its spawners share: a word, and all the rest under one lock.
 //!
-//! In the plain case, no limit and no failure, starting a member and its good end are one atomic operation each, on the [`Word`], and the
-//! lock is taken only by the last to end, for the one who waits.
+//! In the plain case, no limit and no failure, starting a member and its good end are one atomic
+//! operation each, on the [`Word`], and the lock is taken only by the last to end, for the one who
+//! waits.
 //!
 //! Invariants:
 //!
-//! 1. The word's `running` counts the places that are taken: by members that have not ended, and by a [`Spawn`](super::Spawn) that was
-//!    granted one and has not seen it. Each gives its place back once, by [`Shared::end`], or passes it to the next who waits.
-//! 2. Somebody waits for a place only while the limit is reached and the group is open; what changes that calls all of them.
-//! 3. The waker of `wait` is called when `running` becomes zero, and when a panic is there to be delivered.
+//! 1. The word's `running` counts the places that are taken: by members that have not ended, and by
+//!    a [`Spawn`](super::Spawn) that was granted one and has not seen it. Each gives its place back
+//!    once, by [`Shared::end`], or passes it to the next who waits.
+//! 2. Somebody waits for a place only while the limit is reached and the group is open; what
+//!    changes that calls all of them.
+//! 3. The waker of `wait` is called when `running` becomes zero, and when a panic is there to be
+//!    delivered.
 //! 4. Members, errors and wakers are dropped, and the context is cancelled, when the lock is gone.
-//! 5. `aborting` changes only under the lock. A member enters [`Members`] only while it is false; who sets it wakes those who are in there.
+//! 5. `aborting` changes only under the lock. A member enters [`Members`] only while it is false;
+//!    who sets it wakes those who are in there.
 #![forbid(unsafe_code)]
 
 use std::any::Any;
@@ -30,8 +35,9 @@ use crate::waiters::{Batch, Locked, Ticket, Waiters};
 
 pub(super) type Panic = Box<dyn Any + Send>;
 
-/// In this order: what every member writes first, then what is mostly left alone, and at the end what every start and every poll of a member
-/// reads, so that this is on another cache line. Aligned, so that nothing that belongs to others is on the first one.
+/// In this order: what every member writes first, then what is mostly left alone, and at the end
+/// what every start and every poll of a member reads, so that this is on another cache line.
+/// Aligned, so that nothing that belongs to others is on the first one.
 #[repr(C, align(64))]
 pub(super) struct Shared<E> {
     pub(super) word: Word,
@@ -39,7 +45,8 @@ pub(super) struct Shared<E> {
     pub(super) waiters: Waiters<State<E>, Call>,
     _tracked: Tracked,
     tied: Option<Tied<E>>,
-    /// As the word's GATED is, or will be in a moment: under the lock. A hint for those who start members, who need not touch the word then.
+    /// As the word's GATED is, or will be in a moment: under the lock. A hint for those who start
+    /// members, who need not touch the word then.
     gated: AtomicBool,
     /// Members give up instead of going on (5).
     aborting: AtomicBool,
@@ -163,7 +170,8 @@ impl<E> Shared<E> {
         self.waiters.lock().collects = true;
     }
 
-    /// Whether members are to give up. Relaxed: those who must not miss it have been woken for it, or look again under the lock.
+    /// Whether members are to give up. Relaxed: those who must not miss it have been woken for it,
+    /// or look again under the lock.
     #[inline]
     pub(super) fn is_aborting(&self) -> bool {
         self.aborting.load(Ordering::Relaxed)
@@ -190,7 +198,8 @@ impl<E> Shared<E> {
         true
     }
 
-    /// A place is given back: `place` is `None` for a member that never waited, and for a place that nobody has used.
+    /// A place is given back: `place` is `None` for a member that never waited, and for a place
+    /// that nobody has used.
     #[inline]
     pub(super) fn end(&self, place: Option<Place>, outcome: Outcome<E>) {
         let plain = place.is_none() && matches!(outcome, Outcome::Ok);
@@ -265,8 +274,8 @@ impl<E> Shared<E> {
         }
     }
 
-    /// Tells all who wait for a place, and came before `until`, that there will be none. Those who come later may belong to the next use
-    /// of the group: by now, `wait` may have returned.
+    /// Tells all who wait for a place, and came before `until`, that there will be none. Those who
+    /// come later may belong to the next use of the group: by now, `wait` may have returned.
     fn refuse_all(&self, until: Ticket) {
         let state = self.waiters.lock();
         state.wake_until(until, |call| *call = Call::Refused, |_| {});
@@ -373,7 +382,8 @@ impl<E> Shared<E> {
         Some(waker)
     }
 
-    /// Keeps an outcome, or puts it aside; says whether it is the failure that ends the group's work.
+    /// Keeps an outcome, or puts it aside; says whether it is the failure that ends the group's
+    /// work.
     fn note(
         &self,
         state: &mut State<E>,
@@ -417,7 +427,8 @@ impl<E> State<E> {
         self.stopped
     }
 
-    /// Keeps the first panic for `wait`; another one, or one that nobody waits for, is carried on in its own task, which reports it.
+    /// Keeps the first panic for `wait`; another one, or one that nobody waits for, is carried on
+    /// in its own task, which reports it.
     fn note_panic(&mut self, panic: Panic, aftermath: &mut Aftermath<E>) {
         if self.closed || self.panic.is_some() {
             aftermath.panic = Some(panic);
@@ -446,7 +457,8 @@ struct Undelivered {
 }
 
 impl Undelivered {
-    /// Nobody waits for it any more: it is carried on in a task, so that the runtime does with it what it does with all of them.
+    /// Nobody waits for it any more: it is carried on in a task, so that the runtime does with it
+    /// what it does with all of them.
     fn report(self) {
         if let Some(runtime) = self.runtime {
             let payload = self.payload;

@@ -19,7 +19,8 @@ use crate::waiters::{Waiter, Withdrawn};
 
 pub(super) type Place<'a, E> = Waiter<'a, State<E>, Call>;
 
-/// Starts members of a group, also from inside a member. From [`Group::spawner`](super::Group::spawner).
+/// Starts members of a group, also from inside a member. From
+/// [`Group::spawner`](super::Group::spawner).
 ///
 /// ```
 /// # use sync::errgroup::{Group, Spawner};
@@ -43,8 +44,8 @@ impl<E: Send + 'static> Spawner<E> {
 
     /// Starts a member, as [`Group::spawn`](super::Group::spawn) does.
     ///
-    /// With a limit, a member that waits here for a place keeps its own: if all do, none ever ends. Give the work to a queue instead, or
-    /// use [`try_spawn`](Self::try_spawn).
+    /// With a limit, a member that waits here for a place keeps its own: if all do, none ever ends.
+    /// Give the work to a queue instead, or use [`try_spawn`](Self::try_spawn).
     ///
     /// # Panics
     ///
@@ -70,7 +71,8 @@ impl<E: Send + 'static> Spawner<E> {
         Spawn::new(&self.shared, future, Location::caller())
     }
 
-    /// Starts a member if that is possible at once, as [`Group::try_spawn`](super::Group::try_spawn) does.
+    /// Starts a member if that is possible at once, as
+    /// [`Group::try_spawn`](super::Group::try_spawn) does.
     ///
     /// # Panics
     ///

@@ -11,7 +11,8 @@ use runtime::task::{WaitReason, waiting};
 
 use super::shared::Shared;
 
-/// Completes with the errors of the members. There is one at a time, as the group is borrowed uniquely for it.
+/// Completes with the errors of the members. There is one at a time, as the group is borrowed
+/// uniquely for it.
 pub(super) struct Ended<'a, E> {
     shared: &'a Shared<E>,
     location: &'static Location<'static>,

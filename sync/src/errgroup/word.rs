@@ -1,4 +1,5 @@
-//! The word of a group: who holds it, what runs, and whether starting and ending is as simple as that.
+//! The word of a group: who holds it, what runs, and whether starting and ending is as simple as
+//! that.
 //!
 //! ```text
 //!  63            32 31             2    1        0
@@ -7,18 +8,19 @@
 //! └────────────────┴────────────────┴────────┴───────┘
 //! ```
 //!
-//! A member is counted and holds the group in one step, and mostly ends in one, too. All the rest is under the group's lock, and says in
-//! the two bits that it wants to be asked.
+//! A member is counted and holds the group in one step, and mostly ends in one, too. All the rest
+//! is under the group's lock, and says in the two bits that it wants to be asked.
 //!
 //! Invariants:
 //!
-//! 1. The two bits change only under the lock, and after it is released say: GATED, that there is a limit or the group is stopped; WAITED,
-//!    that the waker of `wait` is there.
-//! 2. While GATED is set, places are given back under the lock only, and taken there, but by who finds GATED in the step in which it takes
-//!    one: that one gives it back at once, and with it whatever was withheld from others meanwhile. While WAITED is set, the last place is
-//!    given back under the lock.
-//! 3. Holders are the handles and the members. They are given up by a step that makes the number less, and who has made it zero frees the
-//!    group.
+//! 1. The two bits change only under the lock, and after it is released say: GATED, that there is a
+//!    limit or the group is stopped; WAITED, that the waker of `wait` is there.
+//! 2. While GATED is set, places are given back under the lock only, and taken there, but by who
+//!    finds GATED in the step in which it takes one: that one gives it back at once, and with it
+//!    whatever was withheld from others meanwhile. While WAITED is set, the last place is given
+//!    back under the lock.
+//! 3. Holders are the handles and the members. They are given up by a step that makes the number
+//!    less, and who has made it zero frees the group.
 #![forbid(unsafe_code)]
 
 use crate::primitive::atomic::{AtomicU64, Ordering};
@@ -31,7 +33,8 @@ const WAITED: u64 = 1 << 1;
 const HOLDER: u64 = 1 << 2;
 /// One place that is taken, in the word.
 const ONE: u64 = 1 << 32;
-/// So many holders are refused: half of those that there is room for, so that those who find it out do not overflow it together.
+/// So many holders are refused: half of those that there is room for, so that those who find it out
+/// do not overflow it together.
 const TOO_MANY: u64 = 1 << 29;
 
 pub(super) struct Word(AtomicU64);
@@ -48,8 +51,8 @@ impl Word {
     pub(super) fn try_take_place(&self) -> bool {
         let mut word = self.0.load(Ordering::Relaxed);
         while word & GATED == 0 {
-            // Acquire: pairs with the `Release` in `renew`, so that what was reset for the next use is. Taking a place publishes nothing;
-            // the start of the member does.
+            // Acquire: pairs with the `Release` in `renew`, so that what was reset for the next use
+            // is. Taking a place publishes nothing; the start of the member does.
             match self.change(word, word + ONE, Ordering::Acquire) {
                 Ok(()) => return true,
                 Err(now) => word = now,
@@ -58,11 +61,11 @@ impl Word {
         false
     }
 
-    /// Takes a place for a new holder, and says whether nothing was in the way. If something was, the caller gives it back under the lock
-    /// (2).
+    /// Takes a place for a new holder, and says whether nothing was in the way. If something was,
+    /// the caller gives it back under the lock (2).
     ///
-    /// One addition, and no look before it: while members end on other threads, a look would fetch the word from there once, and an
-    /// exchange again.
+    /// One addition, and no look before it: while members end on other threads, a look would fetch
+    /// the word from there once, and an exchange again.
     #[inline]
     #[must_use]
     pub(super) fn enter(&self) -> bool {
@@ -77,7 +80,8 @@ impl Word {
         self.try_subtract(ONE).is_some()
     }
 
-    /// Gives a place back, and a holder up, where nobody waits for it (2). Then says whether that was the last holder.
+    /// Gives a place back, and a holder up, where nobody waits for it (2). Then says whether that
+    /// was the last holder.
     #[inline]
     pub(super) fn try_leave(&self) -> Option<bool> {
         let before = self.try_subtract(ONE + HOLDER)?;
@@ -88,7 +92,8 @@ impl Word {
     fn try_subtract(&self, what: u64) -> Option<u64> {
         let mut word = self.0.load(Ordering::Relaxed);
         while word & GATED == 0 && (word & WAITED == 0 || word >= 2 * ONE) {
-            // Release: pairs with the `Acquire` of who finds none running, in `give_back` and in `begin_wait`. AcqRel: as in `let_go`.
+            // Release: pairs with the `Acquire` of who finds none running, in `give_back` and in
+            // `begin_wait`. AcqRel: as in `let_go`.
             match self.change(word, word - what, Ordering::AcqRel) {
                 Ok(()) => return Some(word),
                 Err(now) => word = now,
@@ -104,7 +109,8 @@ impl Word {
             .map(drop)
     }
 
-    /// One holder more, who is made by another one. `false`, and nothing is done: there are too many.
+    /// One holder more, who is made by another one. `false`, and nothing is done: there are too
+    /// many.
     #[must_use]
     pub(super) fn hold(&self) -> bool {
         // Relaxed: the other one keeps the group meanwhile, as with an `Arc` that is cloned.
@@ -128,7 +134,8 @@ impl Word {
 
 /// Under the group's lock; Relaxed, where nothing else is said, because of that (1).
 impl Word {
-    /// How many places are taken: those that are given back at once included, and others may give theirs back meanwhile (2).
+    /// How many places are taken: those that are given back at once included, and others may give
+    /// theirs back meanwhile (2).
     pub(super) fn running(&self) -> usize {
         (self.0.load(Ordering::Relaxed) / ONE) as usize
     }
@@ -138,7 +145,8 @@ impl Word {
         self.0.fetch_add(ONE, Ordering::Relaxed);
     }
 
-    /// Gives a place back. AcqRel: whoever makes it none passes on, by waking, what the others released.
+    /// Gives a place back. AcqRel: whoever makes it none passes on, by waking, what the others
+    /// released.
     pub(super) fn give_back(&self) {
         self.0.fetch_sub(ONE, Ordering::AcqRel);
     }
@@ -163,8 +171,8 @@ impl Word {
         }
     }
 
-    /// Somebody waits from now on: the last one comes for the waker. Says whether anything runs. Acquire: if not, pairs with the `Release`
-    /// in `try_subtract`.
+    /// Somebody waits from now on: the last one comes for the waker. Says whether anything runs.
+    /// Acquire: if not, pairs with the `Release` in `try_subtract`.
     pub(super) fn begin_wait(&self) -> bool {
         self.0.fetch_or(WAITED, Ordering::Acquire) >= ONE
     }
@@ -174,7 +182,8 @@ impl Word {
         self.0.fetch_and(!WAITED, Ordering::Relaxed);
     }
 
-    /// The wait is over, and the group as new but for its limit. Release: pairs with the `Acquire` in `try_add`.
+    /// The wait is over, and the group as new but for its limit. Release: pairs with the `Acquire`
+    /// in `try_add`.
     pub(super) fn renew(&self, gated: bool) {
         let gate = if gated { GATED } else { 0 };
         (self.0).fetch_and(!(GATED | WAITED) | gate, Ordering::Release);

@@ -1,4 +1,5 @@
-//! `broadcast`: sending against receiving, lagging, going away and closing. Values are counted: none is lost, or dropped twice.
+//! `broadcast`: sending against receiving, lagging, going away and closing. Values are counted:
+//! none is lost, or dropped twice.
 //!
 //! Killed by: `remove_sender` without its acquire half.
 #![forbid(unsafe_code)]

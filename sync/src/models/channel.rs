@@ -120,7 +120,8 @@ fn value_of_a_dropped_receiver_goes_to_the_next() {
         });
         let stayed = block_on(rx.recv());
         let quit = quitting.join().unwrap();
-        // The channel may have been closed while the quitter held the value; then it is back in the channel by now.
+        // The channel may have been closed while the quitter held the value; then it is back in the
+        // channel by now.
         let left = rx.try_recv().ok();
         assert_eq!(
             [stayed, quit, left]

@@ -1,7 +1,9 @@
-//! The channel's own lock, which the other models replace by loom's: [`Lock`] itself, spinning, napping and taking.
+//! The channel's own lock, which the other models replace by loom's: [`Lock`] itself, spinning,
+//! napping and taking.
 //!
-//! Its naps end by themselves, so that nothing here depends on a wake; what is checked is that one at a time is inside and sees what those
-//! before it did, and that sleepers are counted right. Two threads only: with more, loom lets those that wait take turns for ever.
+//! Its naps end by themselves, so that nothing here depends on a wake; what is checked is that one
+//! at a time is inside and sees what those before it did, and that sleepers are counted right. Two
+//! threads only: with more, loom lets those that wait take turns for ever.
 //!
 //! Killed by: `try_take` relaxed. Not by `sleepers` relaxed, which may miss a sleeper for a nap.
 #![forbid(unsafe_code)]

@@ -4,7 +4,8 @@
 //! RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 CARGO_TARGET_DIR=target/loom cargo test --release -p weftline-sync --lib models
 //! ```
 //!
-//! Those of [`errgroup`](crate::errgroup) and [`singleflight`](crate::singleflight) are declared there, as they look inside.
+//! Those of [`errgroup`](crate::errgroup) and [`singleflight`](crate::singleflight) are declared
+//! there, as they look inside.
 #![forbid(unsafe_code)]
 
 mod barrier;
@@ -41,7 +42,8 @@ impl Wake for Unparker {
     }
 }
 
-/// Runs a future on a modelled thread, which sleeps between polls: a lost wake-up is a deadlock, and loom reports those.
+/// Runs a future on a modelled thread, which sleeps between polls: a lost wake-up is a deadlock,
+/// and loom reports those.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let unparker = Arc::new(Unparker(Notify::new()));
     let waker = Waker::from(unparker.clone());

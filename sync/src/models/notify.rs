@@ -1,6 +1,7 @@
 //! `Notify`: one call, one waiter; a call for all, all of them.
 //!
-//! Not killed by `notify_one` without its acquire half: calls that follow each other are one release sequence.
+//! Not killed by `notify_one` without its acquire half: calls that follow each other are one
+//! release sequence.
 #![forbid(unsafe_code)]
 
 use std::pin::pin;

@@ -11,8 +11,8 @@ use loom::thread;
 use super::{block_on, poll_once};
 use crate::once::OnceCell;
 
-/// How often it was made. Read by read-modify-writes, which see the newest: that std's `OnceLock` publishes is nothing that a model can
-/// see.
+/// How often it was made. Read by read-modify-writes, which see the newest: that std's `OnceLock`
+/// publishes is nothing that a model can see.
 type Made = Arc<AtomicUsize>;
 
 fn get(cell: &OnceCell<u32>, made: &Made, value: u32) -> u32 {

@@ -1,4 +1,5 @@
-//! `oneshot`: sending, receiving, closing and going away at the same time. The value is counted: it is dropped exactly once.
+//! `oneshot`: sending, receiving, closing and going away at the same time. The value is counted: it
+//! is dropped exactly once.
 //!
 //! Killed by: the exchange of `end` without its release half.
 #![forbid(unsafe_code)]

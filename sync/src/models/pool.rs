@@ -1,4 +1,5 @@
-//! `Pool`: an item is with one at a time, in whatever order they come, and none is lost but those that a pool says it drops.
+//! `Pool`: an item is with one at a time, in whatever order they come, and none is lost but those
+//! that a pool says it drops.
 #![forbid(unsafe_code)]
 
 use loom::sync::Arc;

@@ -206,7 +206,8 @@ fn an_upgrade_wins_against_the_reader_that_leaves_or_waits_for_it() {
     });
 }
 
-/// They are let in in batches; one that comes between two of them waits for no writer, and so need not wait for the others to leave.
+/// They are let in in batches; one that comes between two of them waits for no writer, and so need
+/// not wait for the others to leave.
 #[test]
 fn a_reader_that_comes_while_others_are_let_in_joins_them() {
     loom::model(|| {

@@ -1,6 +1,7 @@
 //! Selects against sends, receives, closes, drops, and each other.
 //!
-//! Not killed by `Claim::win` without its acquire half: the channel's lock, which the winner holds, orders as much.
+//! Not killed by `Claim::win` without its acquire half: the channel's lock, which the winner holds,
+//! orders as much.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -163,7 +164,8 @@ fn an_ordinary_future_beside_a_channel() {
         let sender = thread::spawn(move || block_on(tx.send(1)).is_ok());
         let other = thread::spawn(move || ready.try_send(()).unwrap());
         let received = block_on(async {
-            // Boxed, so that it is an ordinary future: polling it makes the select busy again and again.
+            // Boxed, so that it is an ordinary future: polling it makes the select busy again and
+            // again.
             let mut boxed = Box::pin(is_ready.recv());
             select! {
                 n = rx.recv() => n,
@@ -183,7 +185,8 @@ fn default_is_not_taken_while_one_of_two_is_ready_throughout() {
         let (tx2, rx2) = channel(1);
         let (rx1b, rx2b) = (rx1.clone(), rx2.clone());
         tx1.try_send(1).unwrap();
-        // The value hops from the first to the second; it is in one of them at any time, or in both.
+        // The value hops from the first to the second; it is in one of them at any time, or in
+        // both.
         let hopper = thread::spawn(move || {
             tx2.try_send(1).unwrap();
             rx1b.try_recv()

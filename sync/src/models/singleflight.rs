@@ -1,4 +1,5 @@
-//! `singleflight`: whoever asks gets the outcome of a call, whether it lands before or after it waits, and whoever else goes away.
+//! `singleflight`: whoever asks gets the outcome of a call, whether it lands before or after it
+//! waits, and whoever else goes away.
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
@@ -10,7 +11,8 @@ use loom::thread;
 use super::{Group, Landed, Outcome};
 use crate::models::{block_on, poll_once};
 
-/// What `run` does, with the work done by the one whom it falls to. Says what it got, and whether it did it.
+/// What `run` does, with the work done by the one whom it falls to. Says what it got, and whether
+/// it did it.
 fn run(group: &Group<u32, u32>, value: u32) -> (u32, bool) {
     let (call, landing) = group.enter(1);
     let works = landing.is_some();

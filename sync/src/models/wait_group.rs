@@ -13,7 +13,8 @@ use loom::thread::{self, Thread};
 
 use crate::wait_group::{Wait, WaitGroup};
 
-/// A waker that counts its calls. Its counter is not part of the model: it is read after the threads have been joined.
+/// A waker that counts its calls. Its counter is not part of the model: it is read after the
+/// threads have been joined.
 #[derive(Default)]
 struct Calls(StdAtomicUsize);
 
@@ -245,7 +246,8 @@ fn beside_the_last_done(met: &Met, count: impl FnOnce(&WaitGroup)) {
     nobody_counted(&group);
 }
 
-/// One `done` too many makes the counter negative for a moment. Who comes to wait just then is not left behind when it is taken back.
+/// One `done` too many makes the counter negative for a moment. Who comes to wait just then is not
+/// left behind when it is taken back.
 #[test]
 fn a_done_too_many_leaves_nobody_waiting() {
     loom::model(|| {
@@ -288,7 +290,8 @@ fn a_waker_replaced_during_the_last_done_is_the_old_or_the_new_one() {
     });
 }
 
-/// Loom's tracking of what is allocated tells whether the group is freed, and the queue's cell whether it is touched after that.
+/// Loom's tracking of what is allocated tells whether the group is freed, and the queue's cell
+/// whether it is touched after that.
 #[test]
 fn the_last_to_go_frees_the_group_whoever_it_is() {
     loom::model(|| {

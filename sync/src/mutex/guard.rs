@@ -1,6 +1,7 @@
 //! ⚠ The guards of a [`Mutex`]: the right to its value, until they are dropped.
 //!
-//! A guard is made only by who has just taken the raw lock, and its drop is the only thing that frees it: the invariant of [`super`].
+//! A guard is made only by who has just taken the raw lock, and its drop is the only thing that
+//! frees it: the invariant of [`super`].
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -26,7 +27,8 @@ pub struct MutexGuard<'a, T: ?Sized> {
     pub(super) mutex: &'a Mutex<T>,
 }
 
-// SAFETY: through a shared guard one gets `&T`. (It is `Send` by itself, if `Mutex<T>` is `Sync`, that is for `T: Send`.)
+// SAFETY: through a shared guard one gets `&T`. (It is `Send` by itself, if `Mutex<T>` is `Sync`,
+// that is for `T: Send`.)
 unsafe impl<T: ?Sized + Send + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {

@@ -1,8 +1,9 @@
 //! ⚠ Guards of a part of what a [`Mutex`] protects: from `map` and `try_map` of its guards.
 //!
-//! Such a guard has taken the right over from the guard that it was made of, which is forgotten; so the invariant of [`super`] holds for
-//! it: the raw lock is held exactly while it exists. Its pointer leads into the value, by way of that guard's unique borrow, and nobody
-//! else reaches the value before it is dropped.
+//! Such a guard has taken the right over from the guard that it was made of, which is forgotten; so
+//! the invariant of [`super`] holds for it: the raw lock is held exactly while it exists. Its
+//! pointer leads into the value, by way of that guard's unique borrow, and nobody else reaches the
+//! value before it is dropped.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -89,7 +90,8 @@ pub struct MappedMutexGuard<'a, U: ?Sized> {
     borrows: PhantomData<&'a mut U>,
 }
 
-// SAFETY: whoever has the guard has a `&mut U`, which may go to another thread if `U` may; the raw lock may be freed by any thread.
+// SAFETY: whoever has the guard has a `&mut U`, which may go to another thread if `U` may; the raw
+// lock may be freed by any thread.
 unsafe impl<U: ?Sized + Send> Send for MappedMutexGuard<'_, U> {}
 // SAFETY: through a shared guard one gets `&U`.
 unsafe impl<U: ?Sized + Sync> Sync for MappedMutexGuard<'_, U> {}

@@ -65,7 +65,8 @@ impl<T: ?Sized> OwnedMutexGuard<T> {
     }
 }
 
-/// A [`MappedMutexGuard`] that shares the lock instead of borrowing it. From [`OwnedMutexGuard::map`].
+/// A [`MappedMutexGuard`] that shares the lock instead of borrowing it. From
+/// [`OwnedMutexGuard::map`].
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -87,7 +88,8 @@ pub struct OwnedMappedMutexGuard<T: ?Sized, U: ?Sized> {
     invariant: PhantomData<*mut U>,
 }
 
-// SAFETY: with the guard go a share of the lock, and a `&mut U`, which may go to another thread if `U` may.
+// SAFETY: with the guard go a share of the lock, and a `&mut U`, which may go to another thread if
+// `U` may.
 unsafe impl<T: ?Sized + Send, U: ?Sized + Send> Send for OwnedMappedMutexGuard<T, U> {}
 // SAFETY: through a shared guard one gets `&U`, and nothing else.
 unsafe impl<T: ?Sized + Send, U: ?Sized + Sync> Sync for OwnedMappedMutexGuard<T, U> {}

@@ -1,11 +1,14 @@
 //! ⚠ `Mutex`: one at a time, across awaits.
 //!
-//! The lock itself is [`raw`]; here is the value that it protects; the guards are in [`guard`] and [`mapped`].
+//! The lock itself is [`raw`]; here is the value that it protects; the guards are in [`guard`] and
+//! [`mapped`].
 //!
-//! Invariant, which the SAFETY comments cite: the value is reached only by who holds the raw lock, by `&mut Mutex`, or by owning it. A
-//! guard exists exactly while the raw lock is held for it, and `raw` gives the lock to one at a time.
+//! Invariant, which the SAFETY comments cite: the value is reached only by who holds the raw lock,
+//! by `&mut Mutex`, or by owning it. A guard exists exactly while the raw lock is held for it, and
+//! `raw` gives the lock to one at a time.
 //!
-//! There is no poisoning: a panic while a guard is alive frees the lock, as in Go, and the value is as the panic left it.
+//! There is no poisoning: a panic while a guard is alive frees the lock, as in Go, and the value is
+//! as the panic left it.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -33,12 +36,13 @@ use crate::blocking;
 
 /// Mutual exclusion whose guard may be held across an `.await`.
 ///
-/// Waiting suspends the task, allocates nothing, and is first come, first served but for one thing: a task that finds the lock free takes
-/// it, even if another has just been woken for it. One that has waited for more than a millisecond is overtaken no more, so nobody starves.
-/// An uncontended lock and unlock are one atomic operation each.
+/// Waiting suspends the task, allocates nothing, and is first come, first served but for one thing:
+/// a task that finds the lock free takes it, even if another has just been woken for it. One that
+/// has waited for more than a millisecond is overtaken no more, so nobody starves. An uncontended
+/// lock and unlock are one atomic operation each.
 ///
-/// Where a critical section has no `.await` in it and is short, `std::sync::Mutex` does as well. A panic while it is locked does not poison
-/// it.
+/// Where a critical section has no `.await` in it and is short, `std::sync::Mutex` does as well. A
+/// panic while it is locked does not poison it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -56,7 +60,8 @@ use crate::blocking;
 /// # });
 /// ```
 ///
-/// The tempting wrong way is to lock twice in one task, as with a helper that locks again: it waits for itself.
+/// The tempting wrong way is to lock twice in one task, as with a helper that locks again: it waits
+/// for itself.
 ///
 /// ```
 /// # let mutex = sync::Mutex::new(1);
@@ -67,7 +72,8 @@ use crate::blocking;
 /// # });
 /// ```
 ///
-/// **Go:** `sync.Mutex`, with what it protects inside. Unlocking what is not locked, a fatal error there, cannot be written.
+/// **Go:** `sync.Mutex`, with what it protects inside. Unlocking what is not locked, a fatal error
+/// there, cannot be written.
 pub struct Mutex<T: ?Sized> {
     raw: RawMutex,
     /// Reached by who holds `raw`.
@@ -76,7 +82,8 @@ pub struct Mutex<T: ?Sized> {
 
 // SAFETY: with the mutex the value goes to the other thread.
 unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
-// SAFETY: threads that share it reach the value one at a time, by the invariant, so it needs to be `Send` only.
+// SAFETY: threads that share it reach the value one at a time, by the invariant, so it needs to be
+// `Send` only.
 unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
 
 impl<T: ?Sized> std::panic::UnwindSafe for Mutex<T> {}
@@ -129,7 +136,8 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping the future gives its place in the queue up, and a lock that it was just being given goes to the next.
+    /// Cancel safe: dropping the future gives its place in the queue up, and a lock that it was
+    /// just being given goes to the next.
     ///
     /// # Memory ordering
     ///
@@ -157,7 +165,8 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Locks if that is possible at once. `None` if it is locked, or owed to a task that has waited for long.
+    /// Locks if that is possible at once. `None` if it is locked, or owed to a task that has waited
+    /// for long.
     ///
     /// ```
     /// let mutex = sync::Mutex::new(1);

@@ -1,4 +1,5 @@
-//! The lock inside `Mutex`, without the value: one word and a queue. It follows Go's `internal/sync/mutex.go`.
+//! The lock inside `Mutex`, without the value: one word and a queue. It follows Go's
+//! `internal/sync/mutex.go`.
 //!
 //! ```text
 //!   …  3         2          1        0
@@ -7,11 +8,13 @@
 //! ────┴────────┴──────────┴────────┴────────┘
 //! ```
 //!
-//! Locking a free lock and unlocking one for which nobody waits is one atomic operation each. Who finds it locked queues up. An unlock
-//! wakes the first in the queue, which then *competes* with whoever comes along: a task that runs already takes the lock without waiting
-//! for another to be scheduled, and that is several times the throughput. One that loses the competition goes back to the front, and if it
-//! has waited for more than a millisecond it declares starvation: from then on each unlock *hands* the lock to the first in the queue, and
-//! nobody may overtake. The first to be served that had not waited that long ends it.
+//! Locking a free lock and unlocking one for which nobody waits is one atomic operation each. Who
+//! finds it locked queues up. An unlock wakes the first in the queue, which then *competes* with
+//! whoever comes along: a task that runs already takes the lock without waiting for another to be
+//! scheduled, and that is several times the throughput. One that loses the competition goes back to
+//! the front, and if it has waited for more than a millisecond it declares starvation: from then on
+//! each unlock *hands* the lock to the first in the queue, and nobody may overtake. The first to be
+//! served that had not waited that long ends it.
 //!
 //! | LOCKED | STARVING | a newcomer | an unlock |
 //! |---|---|---|---|
@@ -23,13 +26,17 @@
 //! Invariants:
 //!
 //! 1. QUEUED changes only under the queue's lock, and under it says whether the queue is empty.
-//! 2. WOKEN is set exactly while one waiter has been woken to compete and has not yet done so; it is cleared by that waiter.
+//! 2. WOKEN is set exactly while one waiter has been woken to compete and has not yet done so; it
+//!    is cleared by that waiter.
 //! 3. STARVING implies QUEUED, under the queue's lock; it excludes WOKEN.
-//! 4. Whoever makes the lock free while QUEUED and not WOKEN wakes the first or hands over; so does a woken waiter that goes away.
+//! 4. Whoever makes the lock free while QUEUED and not WOKEN wakes the first or hands over; so does
+//!    a woken waiter that goes away.
 //!
-//! So nobody is left behind: as long as somebody waits, either the lock is held, and its unlock falls under (4), or a waiter is awake (2).
+//! So nobody is left behind: as long as somebody waits, either the lock is held, and its unlock
+//! falls under (4), or a waiter is awake (2).
 //!
-//! *Rejected*: always handing over, as Tokio's does. It is fair by itself, but every contended lock then waits for a task to be scheduled.
+//! *Rejected*: always handing over, as Tokio's does. It is fair by itself, but every contended lock
+//! then waits for a task to be scheduled.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -154,7 +161,8 @@ impl RawMutex {
         }
     }
 
-    /// Acquire on success: who takes the lock, for itself or to hand it on, sees what happened under it.
+    /// Acquire on success: who takes the lock, for itself or to hand it on, sees what happened
+    /// under it.
     fn change(&self, from: usize, to: usize) -> Result<(), usize> {
         (self.state)
             .compare_exchange_weak(from, to, Ordering::Acquire, Ordering::Relaxed)
@@ -198,11 +206,12 @@ impl Owner for RawMutex {
 }
 
 pin_project! {
-    /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its drop, which most often are all there is to
-    /// it, are compiled where it is awaited, and become part of the code around.
+    /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its
+    /// drop, which most often are all there is to it, are compiled where it is awaited, and become
+    /// part of the code around.
     ///
-    /// What it needs to wait is made when it has to: each field that a new one writes is a store that the atomic operation of locking waits
-    /// for.
+    /// What it needs to wait is made when it has to: each field that a new one writes is a store
+    /// that the atomic operation of locking waits for.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless awaited"]
     pub(super) struct RawLock<'a, M>
@@ -363,7 +372,8 @@ impl RawMutex {
     }
 }
 
-/// Somebody was faster: back to the front of the queue, or the lock after all if it has just become free.
+/// Somebody was faster: back to the front of the queue, or the lock after all if it has just become
+/// free.
 #[cold]
 fn lose(
     mutex: &RawMutex,
@@ -392,7 +402,8 @@ fn lose(
     }
 }
 
-/// Takes a waiter back that is dropped before it has the lock, and passes on what it was called for.
+/// Takes a waiter back that is dropped before it has the lock, and passes on what it was called
+/// for.
 #[cold]
 fn give_up(mutex: &RawMutex, waiter: Pin<&mut Waiter<'_, (), Call>>) {
     let mut locked = mutex.waiters.lock();

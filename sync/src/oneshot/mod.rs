@@ -1,6 +1,7 @@
 //! `oneshot`: one value, from one to another.
 //!
-//! For an answer: whoever asks sends the [`Sender`] along with the question, and awaits the [`Receiver`].
+//! For an answer: whoever asks sends the [`Sender`] along with the question, and awaits the
+//! [`Receiver`].
 //!
 //! ```
 //! use sync::{channel, oneshot};
@@ -21,7 +22,8 @@
 //!
 //! # How it works
 //!
-//! The two ends share one allocation, `shared`, which has the protocol; `sender` and `receiver` are the ends themselves.
+//! The two ends share one allocation, `shared`, which has the protocol; `sender` and `receiver` are
+//! the ends themselves.
 //!
 //! *Rejected*: a channel of capacity 1, which does the same with a lock, a buffer and two queues.
 
@@ -47,8 +49,8 @@ use shared::Shared;
 ///
 /// **Go:** `make(chan T, 1)` for an answer.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    // Not `new`, which moves it there; that costs more than all the rest here, as the processor waits for what has just been written in
-    // parts to be read as a whole.
+    // Not `new`, which moves it there; that costs more than all the rest here, as the processor
+    // waits for what has just been written in parts to be read as a whole.
     let shared = Arc::<Shared<T>>::default();
     (Sender::new(shared.clone()), Receiver::new(shared))
 }

@@ -18,8 +18,8 @@ use crate::primitive::Arc;
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: awaiting `&mut receiver` may be given up and done again; the value stays where it is. Dropping the receiver itself closes
-/// it.
+/// Cancel safe: awaiting `&mut receiver` may be given up and done again; the value stays where it
+/// is. Dropping the receiver itself closes it.
 ///
 /// # Panics
 ///
@@ -101,7 +101,8 @@ impl<T> Receiver<T> {
         blocking::wait(self, "oneshot::Receiver::blocking_recv", "rx.await")
     }
 
-    /// Takes nothing any more: a later `send` fails, a value that was sent before can still be received.
+    /// Takes nothing any more: a later `send` fails, a value that was sent before can still be
+    /// received.
     ///
     /// ```
     /// let (tx, mut rx) = sync::oneshot::channel();

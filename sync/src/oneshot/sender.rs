@@ -76,7 +76,8 @@ impl<T> Sender<T> {
         (self.shared.as_ref()).is_some_and(|shared| shared.has_ended(End::Receiver))
     }
 
-    /// Waits until the receiver is gone or closed, so that nobody wants the value any more: the time to give up making it.
+    /// Waits until the receiver is gone or closed, so that nobody wants the value any more: the
+    /// time to give up making it.
     ///
     /// # Cancel safety
     ///

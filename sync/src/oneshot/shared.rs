@@ -1,6 +1,7 @@
 //! ⚠ What the two ends of a `oneshot` share: a word, the value, and a seat for the waker of each.
 //!
-//! The word says how far it has come; whoever sets a bit learns from the old word what the other has done, and so what is whose.
+//! The word says how far it has come; whoever sets a bit learns from the old word what the other
+//! has done, and so what is whose.
 //!
 //! ```text
 //!   …   3          2           1        0
@@ -9,19 +10,22 @@
 //! ────┴──────────┴───────────┴────────┴────────┘
 //! ```
 //!
-//! SENT is the sender's last word, CLOSED the receiver's. Each side has a seat, in which it leaves the waker to be called for the other's
-//! last word.
+//! SENT is the sender's last word, CLOSED the receiver's. Each side has a seat, in which it leaves
+//! the waker to be called for the other's last word.
 //!
 //! Invariants, which the SAFETY comments cite:
 //!
-//! 1. Before SENT the value is the sender's. After it, it is the receiver's if SENT came before CLOSED, and the sender's if not. Both bits
-//!    are set by a read-modify-write and never cleared, so that both sides agree on the order.
-//! 2. A seat is its side's while the bit for its waker is clear. While that is set nobody writes the seat; its side alone sets and clears
-//!    the bit. The other side, if it finds it set when it says its last word, *first* of the two, may look at the waker from then on; the
-//!    side itself, which finds that word, touches its seat no more.
-//! 3. Who finds that the other has said the last word before looks at no seat but its own; so a side that says its last word first may have
-//!    its own seat back.
-//! 4. The functions of one side are called by one thread at a time, since its end is borrowed uniquely for them.
+//! 1. Before SENT the value is the sender's. After it, it is the receiver's if SENT came before
+//!    CLOSED, and the sender's if not. Both bits are set by a read-modify-write and never cleared,
+//!    so that both sides agree on the order.
+//! 2. A seat is its side's while the bit for its waker is clear. While that is set nobody writes
+//!    the seat; its side alone sets and clears the bit. The other side, if it finds it set when it
+//!    says its last word, *first* of the two, may look at the waker from then on; the side itself,
+//!    which finds that word, touches its seat no more.
+//! 3. Who finds that the other has said the last word before looks at no seat but its own; so a
+//!    side that says its last word first may have its own seat back.
+//! 4. The functions of one side are called by one thread at a time, since its end is borrowed
+//!    uniquely for them.
 
 use std::task::{Context, Waker};
 
@@ -51,7 +55,8 @@ pub(super) struct Shared<T> {
 
 type Seat = UnsafeCell<Option<Waker>>;
 
-// SAFETY: the value goes from one thread to another, hence `T: Send`; at each moment it and the wakers are one side's (1, 2).
+// SAFETY: the value goes from one thread to another, hence `T: Send`; at each moment it and the
+// wakers are one side's (1, 2).
 unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above; nobody gets a `&T`.
 unsafe impl<T: Send> Sync for Shared<T> {}
@@ -135,8 +140,8 @@ impl<T> Shared<T> {
     /// The last word of `end`. Says whether it was the first of the two; then the other is woken.
     #[inline]
     pub(super) fn end(&self, end: End) -> bool {
-        // Release: pairs with the `Acquire` with which the other finds it. Acquire: with the `Release` with which it left its waker, or
-        // said its own.
+        // Release: pairs with the `Acquire` with which the other finds it. Acquire: with the
+        // `Release` with which it left its waker, or said its own.
         let before = self.state.fetch_or(end.last_word(), Ordering::AcqRel);
         if before & (SENT | CLOSED) != 0 {
             return false;
@@ -154,7 +159,8 @@ impl<T> Shared<T> {
 
     #[inline]
     fn wake(&self, end: End) {
-        // SAFETY: the bit was set when we said our last word, which was the first, so nobody writes the seat any more (2).
+        // SAFETY: the bit was set when we said our last word, which was the first, so nobody writes
+        // the seat any more (2).
         self.seat(end).with(|waker| unsafe {
             if let Some(waker) = &*waker {
                 waker.wake_by_ref();
@@ -198,7 +204,8 @@ impl<T> Shared<T> {
         let old =
             (self.seat(end)).with_mut(|waker| unsafe { std::mem::replace(&mut *waker, fresh) });
         drop(old);
-        // Release: pairs with the `Acquire` in `end`, which may call it. Acquire: if the last word is there.
+        // Release: pairs with the `Acquire` in `end`, which may call it. Acquire: if the last word
+        // is there.
         self.state.fetch_or(end.waker(), Ordering::AcqRel) & over == 0
     }
 

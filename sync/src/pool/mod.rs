@@ -1,24 +1,31 @@
 //! `Pool`: things that are costly to make and easy to use again, such as buffers.
 //!
-//! Each thread has a shard of its own, as nearly as that can be had: threads are numbered, and a shard serves those numbers that fall on
-//! it. An item is put into the shard of the thread that has it and taken from there, the newest first, since that is still in the cache.
-//! Who finds nothing in its shard takes the oldest item of another.
+//! Each thread has a shard of its own, as nearly as that can be had: threads are numbered, and a
+//! shard serves those numbers that fall on it. An item is put into the shard of the thread that has
+//! it and taken from there, the newest first, since that is still in the cache. Who finds nothing
+//! in its shard takes the oldest item of another.
 //!
-//! Nobody ever waits. A shard that somebody else is just inside of is passed over: who wants an item looks into the next shard, and makes
-//! one if all are busy or empty; who has one to put back tries the next, and drops the item if none takes it.
+//! Nobody ever waits. A shard that somebody else is just inside of is passed over: who wants an
+//! item looks into the next shard, and makes one if all are busy or empty; who has one to put back
+//! tries the next, and drops the item if none takes it.
 //!
-//! **Giving memory back.** A shard holds so many items at most. And it gives back what it does not need: it remembers how few items it had
-//! at the least within a [window](shard) of so many operations. So many lay untouched all the time, at the bottom, and half of them are
-//! dropped when the window ends. What a burst has left behind is gone after some windows of ordinary use. (Go clears its pools with the
-//! garbage collector, and has a victim cache to soften that. Here there is no such beat, and a clock or a thread for it would wake an idle
-//! program, which is not to happen. A pool that nobody uses keeps what it has; [`Pool::clear`] empties it.)
+//! **Giving memory back.** A shard holds so many items at most. And it gives back what it does not
+//! need: it remembers how few items it had at the least within a [window](shard) of so many
+//! operations. So many lay untouched all the time, at the bottom, and half of them are dropped when
+//! the window ends. What a burst has left behind is gone after some windows of ordinary use. (Go
+//! clears its pools with the garbage collector, and has a victim cache to soften that. Here there
+//! is no such beat, and a clock or a thread for it would wake an idle program, which is not to
+//! happen. A pool that nobody uses keeps what it has; [`Pool::clear`] empties it.)
 //!
 //! Invariants:
 //!
-//! 1. An item is in one shard, or with whoever got it, never both; what does not fit anywhere is dropped.
-//! 2. Under the lock of a shard no item is made, dropped or looked at; the lock is tried, never waited for.
+//! 1. An item is in one shard, or with whoever got it, never both; what does not fit anywhere is
+//!    dropped.
+//! 2. Under the lock of a shard no item is made, dropped or looked at; the lock is tried, never
+//!    waited for.
 //!
-//! *Rejected*: one list for all, whose line every core would fight over; time stamps, which ask the clock at each operation.
+//! *Rejected*: one list for all, whose line every core would fight over; time stamps, which ask the
+//! clock at each operation.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -32,15 +39,18 @@ use shard::Shard;
 
 use crate::primitive::pool_shards;
 
-/// How many items a pool keeps at most unless it is told otherwise. A guess: as many as tasks that are likely to be inside at once.
+/// How many items a pool keeps at most unless it is told otherwise. A guess: as many as tasks that
+/// are likely to be inside at once.
 const CAPACITY: usize = 1024;
 
 /// Things to use again, made by `new` when there is none.
 ///
-/// What is got from it comes back when its guard is dropped, in the state that it is left in: clear it when you get it. A guard that is
-/// dropped by a panic drops the item instead, since nobody knows what state that is in.
+/// What is got from it comes back when its guard is dropped, in the state that it is left in: clear
+/// it when you get it. A guard that is dropped by a panic drops the item instead, since nobody
+/// knows what state that is in.
 ///
-/// It never waits, and keeps a bounded number of items; those that lie unused while others come and go are dropped by and by.
+/// It never waits, and keeps a bounded number of items; those that lie unused while others come and
+/// go are dropped by and by.
 ///
 /// ```
 /// static BUFFERS: sync::Pool<Vec<u8>> = sync::Pool::new(Vec::new);
@@ -57,7 +67,8 @@ const CAPACITY: usize = 1024;
 /// assert_eq!(frame(b"you"), 5); // in the same memory
 /// ```
 ///
-/// **Go:** `sync.Pool`, with a guard for `defer pool.Put(x)`. There the garbage collector empties it.
+/// **Go:** `sync.Pool`, with a guard for `defer pool.Put(x)`. There the garbage collector empties
+/// it.
 pub struct Pool<T, F = fn() -> T> {
     new: F,
     capacity: usize,
@@ -66,7 +77,8 @@ pub struct Pool<T, F = fn() -> T> {
 }
 
 impl<T, F> Pool<T, F> {
-    /// An empty pool that makes items by `new`. It can be a `static`, and allocates nothing before the first item comes back.
+    /// An empty pool that makes items by `new`. It can be a `static`, and allocates nothing before
+    /// the first item comes back.
     ///
     /// ```
     /// static BUFFERS: sync::Pool<Vec<u8>> = sync::Pool::new(|| Vec::with_capacity(4096));
@@ -78,7 +90,8 @@ impl<T, F> Pool<T, F> {
         Self::with_capacity(CAPACITY, new)
     }
 
-    /// An empty pool that keeps at most about `capacity` items: each thread's shard keeps its part of them, rounded up.
+    /// An empty pool that keeps at most about `capacity` items: each thread's shard keeps its part
+    /// of them, rounded up.
     ///
     /// ```
     /// static BLOCKS: sync::Pool<Box<[u8; 65536]>> = sync::Pool::with_capacity(16, || Box::new([0; 65536]));
@@ -94,7 +107,8 @@ impl<T, F> Pool<T, F> {
         }
     }
 
-    /// An item of the pool, if there is one at hand; it is yours. Give it back by [`put`](Self::put), or keep it.
+    /// An item of the pool, if there is one at hand; it is yours. Give it back by
+    /// [`put`](Self::put), or keep it.
     ///
     /// ```
     /// let pool: sync::Pool<String> = sync::Pool::new(String::new);
@@ -117,7 +131,8 @@ impl<T, F> Pool<T, F> {
         popped.item.or_else(|| shards.find_map(Shard::steal))
     }
 
-    /// Puts an item into the pool. It is dropped if the pool is full, or others are busy with all of its shards.
+    /// Puts an item into the pool. It is dropped if the pool is full, or others are busy with all
+    /// of its shards.
     ///
     /// ```
     /// let pool: sync::Pool<Vec<u8>> = sync::Pool::new(Vec::new);
@@ -156,8 +171,8 @@ impl<T, F> Pool<T, F> {
         self.shards.get().expect("it has just been set")
     }
 
-    /// How many items are in the pool; by the time that the caller looks it may be otherwise. Shards that somebody is inside of count for
-    /// nothing.
+    /// How many items are in the pool; by the time that the caller looks it may be otherwise.
+    /// Shards that somebody is inside of count for nothing.
     ///
     /// ```
     /// let pool: sync::Pool<u32> = sync::Pool::new(|| 0);
@@ -182,7 +197,8 @@ impl<T, F> Pool<T, F> {
         self.len() == 0
     }
 
-    /// Drops the items that are in the pool, but for those in shards that somebody is just inside of. What is out still comes back.
+    /// Drops the items that are in the pool, but for those in shards that somebody is just inside
+    /// of. What is out still comes back.
     ///
     /// ```
     /// let pool: sync::Pool<u32> = sync::Pool::new(|| 0);
@@ -225,7 +241,8 @@ impl<T, F: Fn() -> T> Pool<T, F> {
         Pooled::new(self, self.take())
     }
 
-    /// An item as [`get`](Self::get) has it, with a guard that shares the pool: it may go into a task.
+    /// An item as [`get`](Self::get) has it, with a guard that shares the pool: it may go into a
+    /// task.
     ///
     /// # Panics
     ///
@@ -245,7 +262,8 @@ impl<T, F: Fn() -> T> Pool<T, F> {
         OwnedPooled::new(self, self.take())
     }
 
-    /// An item that is yours, made by `new` if there is none at hand. Give it back by [`put`](Self::put), or keep it.
+    /// An item that is yours, made by `new` if there is none at hand. Give it back by
+    /// [`put`](Self::put), or keep it.
     ///
     /// # Panics
     ///

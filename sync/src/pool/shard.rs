@@ -8,7 +8,8 @@ use std::sync::TryLockError;
 
 use crate::primitive::{Mutex, MutexGuard, POOL_WINDOW};
 
-/// Alone on its cache lines, two of which the processor fetches at a time: the shards of different threads share nothing.
+/// Alone on its cache lines, two of which the processor fetches at a time: the shards of different
+/// threads share nothing.
 #[repr(align(128))]
 pub(super) struct Shard<T> {
     items: Mutex<Items<T>>,
@@ -100,7 +101,8 @@ impl<T> Shard<T> {
 }
 
 impl<T> Items<T> {
-    /// One more operation. At the end of the window, half of what lay untouched, to be dropped when the lock is gone.
+    /// One more operation. At the end of the window, half of what lay untouched, to be dropped when
+    /// the lock is gone.
     fn count(&mut self) -> VecDeque<T> {
         self.low = self.low.min(self.stack.len());
         self.left -= 1;
@@ -133,7 +135,8 @@ pub(super) fn of_this_thread() -> usize {
     if number != usize::MAX {
         return number;
     }
-    // It wraps after as many threads as no machine will ever start; shards are found modulo their number anyway.
+    // It wraps after as many threads as no machine will ever start; shards are found modulo their
+    // number anyway.
     let number = NEXT.fetch_add(1, Relaxed) % (usize::MAX >> 1);
     NUMBER.set(number);
     number

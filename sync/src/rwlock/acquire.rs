@@ -45,8 +45,9 @@ impl OnSide for Write {
 }
 
 pin_project! {
-    /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its drop are compiled where it is awaited;
-    /// what it needs to wait is made when it has to. See the mutex', which does the same.
+    /// Completes with the lock held. Generic in whose lock it is, so that its first poll and its
+    /// drop are compiled where it is awaited; what it needs to wait is made when it has to. See the
+    /// mutex', which does the same.
     #[must_use = "futures do nothing unless awaited"]
     pub(super) struct RawAcquire<'a, L, S>
     where
@@ -112,8 +113,8 @@ impl<L: Owner + ?Sized, S: OnSide> Future for RawAcquire<'_, L, S> {
     }
 }
 
-/// It is taken, or this is not the first poll. Before it gets in line it lets others run, once: those who were handed the lock and have yet
-/// to run, most of all.
+/// It is taken, or this is not the first poll. Before it gets in line it lets others run, once:
+/// those who were handed the lock and have yet to run, most of all.
 #[cold]
 fn poll_slow<'a>(
     lock: &'a RawRwLock,
@@ -149,7 +150,8 @@ fn settle(
 }
 
 pin_project! {
-    /// Completes when the upgradable reader, whose owner has this, is the writer. Dropped before, it is an upgradable reader as before.
+    /// Completes when the upgradable reader, whose owner has this, is the writer. Dropped before,
+    /// it is an upgradable reader as before.
     #[must_use = "futures do nothing unless awaited"]
     pub(super) struct RawUpgrade<'a> {
         lock: &'a RawRwLock,

@@ -1,7 +1,8 @@
-//! ⚠ The guards of an [`RwLock`]: the right to read its value, or to write it, until they are dropped.
+//! ⚠ The guards of an [`RwLock`]: the right to read its value, or to write it, until they are
+//! dropped.
 //!
-//! A guard is made only by who has just taken the raw lock on its side, and its drop is the only thing that gives it back: the invariant of
-//! [`super`].
+//! A guard is made only by who has just taken the raw lock on its side, and its drop is the only
+//! thing that gives it back: the invariant of [`super`].
 
 use std::fmt;
 use std::mem::{self, ManuallyDrop};
@@ -120,7 +121,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         guard.lock
     }
 
-    /// Goes on as a reader, without letting another writer in between. Readers that wait by now join.
+    /// Goes on as a reader, without letting another writer in between. Readers that wait by now
+    /// join.
     ///
     /// # Memory ordering
     ///
@@ -147,7 +149,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         reader
     }
 
-    /// Goes on as the reader that may become the writer again, without letting another writer in between. Readers that wait by now join.
+    /// Goes on as the reader that may become the writer again, without letting another writer in
+    /// between. Readers that wait by now join.
     ///
     /// # Memory ordering
     ///
@@ -205,7 +208,8 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
     }
 }
 
-/// Access to the value of an [`RwLock`] for one of its readers, sharing the lock instead of borrowing it; dropping it unlocks.
+/// Access to the value of an [`RwLock`] for one of its readers, sharing the lock instead of
+/// borrowing it; dropping it unlocks.
 ///
 /// It may be held across an `.await`, and may go to another thread.
 ///
@@ -270,7 +274,8 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedRwLockReadGuard<T> {
     }
 }
 
-/// Access to the value of an [`RwLock`] for one writer, sharing the lock instead of borrowing it; dropping it unlocks.
+/// Access to the value of an [`RwLock`] for one writer, sharing the lock instead of borrowing it;
+/// dropping it unlocks.
 ///
 /// It may be held across an `.await`, and may go to another thread.
 ///

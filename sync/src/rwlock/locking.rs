@@ -1,4 +1,5 @@
-//! The futures of a [`RwLock`] that end with a guard: each waits by its [`RawAcquire`], and wraps what it then has.
+//! The futures of a [`RwLock`] that end with a guard: each waits by its [`RawAcquire`], and wraps
+//! what it then has.
 #![forbid(unsafe_code)]
 
 use std::fmt;

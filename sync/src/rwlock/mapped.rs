@@ -1,8 +1,9 @@
 //! ⚠ Guards of a part of what an [`RwLock`] protects: from `map` and `try_map` of its guards.
 //!
-//! Such a guard has taken the right over from the guard that it was made of, which is forgotten; so the invariant of [`super`] holds for
-//! it: the raw lock is held on its side exactly while it exists. Its pointer leads into the value, by way of that guard's borrow, a unique
-//! one for writing, and nobody else writes there before it is dropped.
+//! Such a guard has taken the right over from the guard that it was made of, which is forgotten; so
+//! the invariant of [`super`] holds for it: the raw lock is held on its side exactly while it
+//! exists. Its pointer leads into the value, by way of that guard's borrow, a unique one for
+//! writing, and nobody else writes there before it is dropped.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -89,7 +90,8 @@ pub struct MappedRwLockReadGuard<'a, U: ?Sized> {
     borrows: PhantomData<&'a U>,
 }
 
-// SAFETY: whoever has the guard has a `&U`, as others may at the same time; the raw lock may be freed by any thread.
+// SAFETY: whoever has the guard has a `&U`, as others may at the same time; the raw lock may be
+// freed by any thread.
 unsafe impl<U: ?Sized + Sync> Send for MappedRwLockReadGuard<'_, U> {}
 // SAFETY: through a shared guard one gets `&U`.
 unsafe impl<U: ?Sized + Sync> Sync for MappedRwLockReadGuard<'_, U> {}
@@ -266,7 +268,8 @@ pub struct MappedRwLockWriteGuard<'a, U: ?Sized> {
     borrows: PhantomData<&'a mut U>,
 }
 
-// SAFETY: whoever has the guard has a `&mut U`, which may go to another thread if `U` may; the raw lock may be freed by any thread.
+// SAFETY: whoever has the guard has a `&mut U`, which may go to another thread if `U` may; the raw
+// lock may be freed by any thread.
 unsafe impl<U: ?Sized + Send> Send for MappedRwLockWriteGuard<'_, U> {}
 // SAFETY: through a shared guard one gets `&U`.
 unsafe impl<U: ?Sized + Sync> Sync for MappedRwLockWriteGuard<'_, U> {}

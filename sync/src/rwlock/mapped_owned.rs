@@ -67,7 +67,8 @@ impl<T: ?Sized> OwnedRwLockReadGuard<T> {
     }
 }
 
-/// A [`MappedRwLockReadGuard`] that shares the lock instead of borrowing it. From [`OwnedRwLockReadGuard::map`].
+/// A [`MappedRwLockReadGuard`] that shares the lock instead of borrowing it. From
+/// [`OwnedRwLockReadGuard::map`].
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -239,7 +240,8 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
     }
 }
 
-/// A [`MappedRwLockWriteGuard`] that shares the lock instead of borrowing it. From [`OwnedRwLockWriteGuard::map`].
+/// A [`MappedRwLockWriteGuard`] that shares the lock instead of borrowing it. From
+/// [`OwnedRwLockWriteGuard::map`].
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -261,7 +263,8 @@ pub struct OwnedMappedRwLockWriteGuard<T: ?Sized, U: ?Sized> {
     invariant: PhantomData<*mut U>,
 }
 
-// SAFETY: with the guard go a share of the lock, and a `&mut U`, which may go to another thread if `U` may.
+// SAFETY: with the guard go a share of the lock, and a `&mut U`, which may go to another thread if
+// `U` may.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Send> Send for OwnedMappedRwLockWriteGuard<T, U> {}
 // SAFETY: through a shared guard one gets `&U`, and nothing else.
 unsafe impl<T: ?Sized + Send + Sync, U: ?Sized + Sync> Sync for OwnedMappedRwLockWriteGuard<T, U> {}

@@ -1,10 +1,12 @@
 //! ⚠ `RwLock`: many readers or one writer, across awaits.
 //!
-//! The lock itself is [`raw`], and [`acquire`] waits for it; here is the value that it protects. [`locking`] has the futures of its methods,
-//! and [`guard`], [`upgradable`] and [`mapped`] what they end with.
+//! The lock itself is [`raw`], and [`acquire`] waits for it; here is the value that it protects.
+//! [`locking`] has the futures of its methods, and [`guard`], [`upgradable`] and [`mapped`] what
+//! they end with.
 //!
-//! Invariant, which the SAFETY comments cite: the value is read only by who holds the raw lock on either side, and written only by who holds it
-//! for writing, by `&mut RwLock`, or by owning it. A guard exists exactly while the raw lock is held for it.
+//! Invariant, which the SAFETY comments cite: the value is read only by who holds the raw lock on
+//! either side, and written only by who holds it for writing, by `&mut RwLock`, or by owning it. A
+//! guard exists exactly while the raw lock is held for it.
 
 use std::cell::UnsafeCell;
 use std::fmt;
@@ -32,12 +34,14 @@ use crate::blocking;
 
 /// Many readers at a time, or one writer; the guards may be held across an `.await`.
 ///
-/// A writer that waits keeps new readers out. When a writer unlocks, all readers that wait by then go first, and then the next writer: the
-/// phases alternate, and neither side starves. One waits from its first poll on; in a task that has been at work in the same poll for a
-/// while, from the next: others run first, once ([`poll_give_way`](runtime::task::coop::poll_give_way)). Waiting allocates nothing. A
-/// panic under the lock does not poison it.
+/// A writer that waits keeps new readers out. When a writer unlocks, all readers that wait by then
+/// go first, and then the next writer: the phases alternate, and neither side starves. One waits
+/// from its first poll on; in a task that has been at work in the same poll for a while, from the
+/// next: others run first, once ([`poll_give_way`](runtime::task::coop::poll_give_way)). Waiting
+/// allocates nothing. A panic under the lock does not poison it.
 ///
-/// It pays where reading takes long and is done by many. For short sections a [`Mutex`](crate::Mutex) is faster.
+/// It pays where reading takes long and is done by many. For short sections a
+/// [`Mutex`](crate::Mutex) is faster.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -57,7 +61,8 @@ pub struct RwLock<T: ?Sized> {
 
 // SAFETY: with the lock the value goes to the other thread.
 unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
-// SAFETY: threads that share it read the value at the same time, hence `Sync`, and write it one at a time, hence `Send`.
+// SAFETY: threads that share it read the value at the same time, hence `Sync`, and write it one at
+// a time, hence `Send`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
 impl<T: ?Sized> std::panic::UnwindSafe for RwLock<T> {}
@@ -100,13 +105,16 @@ impl<T: ?Sized> Owner for RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    /// Locks for reading; waits while a writer holds the lock, or waits for it. It is unlocked when the guard is dropped.
+    /// Locks for reading; waits while a writer holds the lock, or waits for it. It is unlocked when
+    /// the guard is dropped.
     ///
-    /// Do not lock for reading again while holding a guard: if a writer has come meanwhile, both wait for each other.
+    /// Do not lock for reading again while holding a guard: if a writer has come meanwhile, both
+    /// wait for each other.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping the future gives its place in the queue up, and a lock that it was just being given goes on.
+    /// Cancel safe: dropping the future gives its place in the queue up, and a lock that it was
+    /// just being given goes on.
     ///
     /// # Memory ordering
     ///
@@ -127,7 +135,8 @@ impl<T: ?Sized> RwLock<T> {
         RwLockRead::new(self, Location::caller())
     }
 
-    /// Locks for reading if that is possible at once. `None` if a writer holds the lock, or others wait.
+    /// Locks for reading if that is possible at once. `None` if a writer holds the lock, or others
+    /// wait.
     ///
     /// ```
     /// assert!(sync::RwLock::new(1).try_read().is_some());
@@ -212,8 +221,9 @@ impl<T: ?Sized> RwLock<T> {
         )
     }
 
-    /// Locks for reading, with the right to become the writer: see [`RwLockUpgradableReadGuard`]. Others read beside it, but there is one
-    /// with this right at a time. Waits while a writer, or another of its kind, holds the lock, or others wait for it.
+    /// Locks for reading, with the right to become the writer: see [`RwLockUpgradableReadGuard`].
+    /// Others read beside it, but there is one with this right at a time. Waits while a writer, or
+    /// another of its kind, holds the lock, or others wait for it.
     ///
     /// # Cancel safety
     ///
@@ -256,7 +266,8 @@ impl<T: ?Sized> RwLock<T> {
         (self.raw.try_lock(Side::Upgradable)).then(|| RwLockUpgradableReadGuard::new(self))
     }
 
-    /// Locks like [`upgradable_read`](Self::upgradable_read), blocking the thread. For threads outside the runtime.
+    /// Locks like [`upgradable_read`](Self::upgradable_read), blocking the thread. For threads
+    /// outside the runtime.
     ///
     /// # Panics
     ///
@@ -276,11 +287,13 @@ impl<T: ?Sized> RwLock<T> {
         )
     }
 
-    /// Locks for writing; waits while anyone else holds the lock. It is unlocked when the guard is dropped.
+    /// Locks for writing; waits while anyone else holds the lock. It is unlocked when the guard is
+    /// dropped.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping the future gives its place in the queue up, and a lock that it was just being given goes on.
+    /// Cancel safe: dropping the future gives its place in the queue up, and a lock that it was
+    /// just being given goes on.
     ///
     /// # Memory ordering
     ///
@@ -301,7 +314,8 @@ impl<T: ?Sized> RwLock<T> {
         RwLockWrite::new(self, Location::caller())
     }
 
-    /// Locks for writing if that is possible at once. `None` if anyone holds the lock, or others wait.
+    /// Locks for writing if that is possible at once. `None` if anyone holds the lock, or others
+    /// wait.
     ///
     /// ```
     /// assert!(sync::RwLock::new(1).try_write().is_some());

@@ -7,13 +7,16 @@
 //! ─────────────┴────────────┴────────┴────────┘
 //! ```
 //!
-//! Locking and unlocking is one atomic operation while nobody waits. As soon as somebody does, QUEUED keeps newcomers of all kinds from
-//! taking the lock, and from then on it is handed over. The phases alternate, as in Go: a writer that unlocks lets in all readers that
-//! wait, also those that came after another writer; the last of these readers lets in the next writer. So neither kind starves the other.
+//! Locking and unlocking is one atomic operation while nobody waits. As soon as somebody does,
+//! QUEUED keeps newcomers of all kinds from taking the lock, and from then on it is handed over.
+//! The phases alternate, as in Go: a writer that unlocks lets in all readers that wait, also those
+//! that came after another writer; the last of these readers lets in the next writer. So neither
+//! kind starves the other.
 //!
-//! One of the readers may be *upgradable*: it can become the writer without letting another one in between, which is why there is one at
-//! most. Those who want to be it wait in the writers' queue, each for its turn, but share the lock with readers. While it waits to be
-//! alone, nobody else comes in.
+//! One of the readers may be *upgradable*: it can become the writer without letting another one in
+//! between, which is why there is one at most. Those who want to be it wait in the writers' queue,
+//! each for its turn, but share the lock with readers. While it waits to be alone, nobody else
+//! comes in.
 //!
 //! | who holds it | a reader | an upgradable reader | a writer | the upgrade |
 //! |---|---|---|---|---|
@@ -24,19 +27,21 @@
 //!
 //! Invariants:
 //!
-//! 1. QUEUED changes only under the lock of the readers' queue, and under it says whether anyone waits in any of the queues.
-//! 2. While QUEUED is set the lock is taken only under that lock, by [`RawRwLock::advance`] for one who waits, or by the upgradable reader
-//!    that is alone and becomes the writer.
-//! 3. Whoever makes room for another, by giving the lock back in whole or in part, or by giving up waiting, calls `advance` if QUEUED is
-//!    set.
+//! 1. QUEUED changes only under the lock of the readers' queue, and under it says whether anyone
+//!    waits in any of the queues.
+//! 2. While QUEUED is set the lock is taken only under that lock, by [`RawRwLock::advance`] for one
+//!    who waits, or by the upgradable reader that is alone and becomes the writer.
+//! 3. Whoever makes room for another, by giving the lock back in whole or in part, or by giving up
+//!    waiting, calls `advance` if QUEUED is set.
 //! 4. The lock of the readers' queue is taken before that of another one.
 //!
-//! Whoever finds the lock taken in the midst of other work lets others run before it gets in line, once (`poll_give_way`). Without
-//! that, tasks that meet here once come to a phase for each access, also on one core, where nobody need ever wait: a writer lets readers
-//! in, and wants to write again before these have run.
+//! Whoever finds the lock taken in the midst of other work lets others run before it gets in line,
+//! once (`poll_give_way`). Without that, tasks that meet here once come to a phase for each access,
+//! also on one core, where nobody need ever wait: a writer lets readers in, and wants to write
+//! again before these have run.
 //!
-//! *Rejected*: a semaphore with very many permits, of which a writer takes all, as Tokio does. First come, first served has readers wait
-//! between any two writers, one phase for each.
+//! *Rejected*: a semaphore with very many permits, of which a writer takes all, as Tokio does.
+//! First come, first served has readers wait between any two writers, one phase for each.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
@@ -132,8 +137,9 @@ impl RawRwLock {
 
     /// Takes the lock if it is free for `side` and nobody waits.
     ///
-    /// It guesses that nobody has it, since a look before would cost a quarter of it all: the compare-exchange would wait for it. Where
-    /// others read, the wrong guess brings what a look would have brought, and the line with it.
+    /// It guesses that nobody has it, since a look before would cost a quarter of it all: the
+    /// compare-exchange would wait for it. Where others read, the wrong guess brings what a look
+    /// would have brought, and the line with it.
     #[inline(always)]
     pub(super) fn try_lock(&self, side: Side) -> bool {
         // Acquire: as in `change`.
@@ -153,7 +159,8 @@ impl RawRwLock {
                 Ok(()) => return true,
                 Err(now) => state = now,
             }
-            // Between two instructions another core has changed the word, on which both count their readers.
+            // Between two instructions another core has changed the word, on which both count their
+            // readers.
             contended();
         }
         false
@@ -170,7 +177,8 @@ impl RawRwLock {
     /// Gives the lock back; the caller holds it on this side.
     #[inline]
     pub(super) fn unlock(&self, side: Side) {
-        // Release: pairs with the `Acquire` of the next who takes the lock. A reader's, too: the next writer comes after what it read.
+        // Release: pairs with the `Acquire` of the next who takes the lock. A reader's, too: the
+        // next writer comes after what it read.
         let before = self.state.fetch_sub(side.held(), Ordering::Release);
         if before & QUEUED != 0 {
             self.unlock_slow(side, before - side.held());
@@ -186,9 +194,11 @@ impl RawRwLock {
         }
     }
 
-    /// Goes from one side to a lesser one without letting go. As after any writer, all readers that wait are let in.
+    /// Goes from one side to a lesser one without letting go. As after any writer, all readers that
+    /// wait are let in.
     pub(super) fn downgrade(&self, from: Side, to: Side) {
-        // Release: pairs with the `Acquire` of the readers who join. What is added may be less than nothing, hence wrapping.
+        // Release: pairs with the `Acquire` of the readers who join. What is added may be less than
+        // nothing, hence wrapping.
         let change = to.held().wrapping_sub(from.held());
         let before = self.state.fetch_add(change, Ordering::Release);
         if before & QUEUED != 0 {
@@ -201,8 +211,9 @@ impl RawRwLock {
         let mut batch = Batch::default();
         batch.extend(self.admit_upgrade());
         batch.extend(self.admit_first(readers_first && !readers.is_empty()));
-        // After a writer, those who wait now; ones who queue up while we wake the first of them only if no writer waits. But then they,
-        // too: nobody else would let them in before the last of the others is gone.
+        // After a writer, those who wait now; ones who queue up while we wake the first of them
+        // only if no writer waits. But then they, too: nobody else would let them in before the
+        // last of the others is gone.
         let until = readers.ticket();
         while !readers.is_empty() && self.may_read(readers_first && readers.is_before(until)) {
             if batch.is_full() {
@@ -224,8 +235,8 @@ impl RawRwLock {
     /// Makes the upgradable reader the writer, if that is what it waits for, and it is alone.
     fn admit_upgrade(&self) -> Option<Waker> {
         let mut upgrading = self.upgrading.lock();
-        // Only who holds the lock changes it while QUEUED is set (2), and if this holds, that is one who waits here. Acquire: pairs with
-        // the `Release` in `unlock`.
+        // Only who holds the lock changes it while QUEUED is set (2), and if this holds, that is
+        // one who waits here. Acquire: pairs with the `Release` in `unlock`.
         if upgrading.is_empty() || self.state.load(Ordering::Acquire) & !QUEUED != UPGRADER {
             return None;
         }
@@ -233,11 +244,13 @@ impl RawRwLock {
         upgrading.take_front()
     }
 
-    /// Takes the lock for the first in the writers' queue, if it is free for it. The lock of the readers' queue is held.
+    /// Takes the lock for the first in the writers' queue, if it is free for it. The lock of the
+    /// readers' queue is held.
     fn admit_first(&self, readers_wait: bool) -> Option<Waker> {
         let mut writers = self.writers.lock();
         let side = *writers.front_mut()?;
-        // While QUEUED is set nobody else takes it (2). Acquire: pairs with the `Release` in `unlock`.
+        // While QUEUED is set nobody else takes it (2). Acquire: pairs with the `Release` in
+        // `unlock`.
         let state = self.state.load(Ordering::Acquire);
         if state & side.kept_out_by() != 0 || (side == Side::Write && readers_wait) {
             return None;
@@ -246,7 +259,8 @@ impl RawRwLock {
         writers.take_front()
     }
 
-    /// Whether the first reader that waits may join: if it waited for a writer that is gone, always; else if no writer waits.
+    /// Whether the first reader that waits may join: if it waited for a writer that is gone,
+    /// always; else if no writer waits.
     fn may_read(&self, readers_first: bool) -> bool {
         let free = self.state.load(Ordering::Relaxed) & WRITER == 0;
         free && self.upgrading.lock().is_empty()
@@ -308,7 +322,8 @@ impl RawRwLock {
         Poll::Pending
     }
 
-    /// Takes a waiter back that is dropped before it has the lock, or before it has seen that it has.
+    /// Takes a waiter back that is dropped before it has the lock, or before it has seen that it
+    /// has.
     #[cold]
     pub(super) fn give_up(&self, side: Side, turn: Pin<&mut Turn<'_>>) {
         if turn.is_idle() {
@@ -388,7 +403,8 @@ impl RawRwLock {
         Poll::Pending
     }
 
-    /// Takes one back that is dropped before it is the writer, or before it has seen that it is: it is an upgradable reader as before.
+    /// Takes one back that is dropped before it is the writer, or before it has seen that it is: it
+    /// is an upgradable reader as before.
     #[cold]
     pub(super) fn give_up_upgrade(&self, turn: Pin<&mut Turn<'_>>) {
         let readers = self.readers.lock();

@@ -1,6 +1,7 @@
 //! ⚠ The guard of an [`RwLock`]'s upgradable reader, and the future in which it becomes the writer.
 //!
-//! The invariant is that of [`super`]: the guard exists exactly while the raw lock is held for it as the upgradable reader.
+//! The invariant is that of [`super`]: the guard exists exactly while the raw lock is held for it
+//! as the upgradable reader.
 
 use std::fmt;
 use std::future::Future;
@@ -16,7 +17,8 @@ use super::acquire::RawUpgrade;
 use super::raw::Side;
 use super::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Access to the value of an [`RwLock`] for the one reader that may become the writer; dropping it unlocks.
+/// Access to the value of an [`RwLock`] for the one reader that may become the writer; dropping it
+/// unlocks.
 ///
 /// Others may read beside it. From [`RwLock::upgradable_read`].
 ///
@@ -45,8 +47,8 @@ pub struct RwLockUpgradableReadGuard<'a, T: ?Sized> {
     lock: &'a RwLock<T>,
 }
 
-// SAFETY: through a shared guard one gets `&T`. (It is `Send` by itself, if `RwLock<T>` is `Sync`; and then it may become a writer's, which
-// needs `T: Send`, as that does.)
+// SAFETY: through a shared guard one gets `&T`. (It is `Send` by itself, if `RwLock<T>` is `Sync`;
+// and then it may become a writer's, which needs `T: Send`, as that does.)
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLockUpgradableReadGuard<'_, T> {}
 
 impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
@@ -71,7 +73,8 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
         guard.lock
     }
 
-    /// Becomes the writer; waits until the other readers are gone. No other writer comes in between, and no new readers.
+    /// Becomes the writer; waits until the other readers are gone. No other writer comes in
+    /// between, and no new readers.
     ///
     /// # Cancel safety
     ///
@@ -192,7 +195,8 @@ pin_project! {
     /// **Go:** none.
     #[must_use = "futures do nothing unless awaited; dropping it unlocks"]
     pub struct RwLockUpgrade<'a, T: ?Sized> {
-        // Dropped in this order: first what waits, which leaves an upgradable reader, and then that.
+        // Dropped in this order: first what waits, which leaves an upgradable reader, and then
+        // that.
         #[pin]
         raw: RawUpgrade<'a>,
         // `None` once it is the writer.

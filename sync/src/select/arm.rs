@@ -1,7 +1,9 @@
-//! The arms of a select, as [`select!`](macro@crate::select) builds them: a list of typed arms, seen by the protocol as a slice.
+//! The arms of a select, as [`select!`](macro@crate::select) builds them: a list of typed arms,
+//! seen by the protocol as a slice.
 //!
-//! An arm is a channel operation or any other future; which of the two is decided by its type, when the program is compiled
-//! ([`tag`]). The end of a context counts as a channel operation, as in Go. An arm whose guard is false is empty.
+//! An arm is a channel operation or any other future; which of the two is decided by its type, when
+//! the program is compiled ([`tag`]). The end of a context counts as a channel operation, as in Go.
+//! An arm whose guard is false is empty.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -26,8 +28,8 @@ pub enum Arm<'a> {
     Future(Pin<&'a mut dyn PollArm>),
 }
 
-/// A channel operation: what it asks of the channel, and the channel's gate, through which the arms of a select are locked and looked at
-/// without a call for each.
+/// A channel operation: what it asks of the channel, and the channel's gate, through which the arms
+/// of a select are locked and looked at without a call for each.
 #[derive(Clone, Copy)]
 pub struct ChannelCase<'a> {
     pub(crate) gate: &'a Gate,
@@ -60,7 +62,8 @@ impl fmt::Debug for ChannelCase<'_> {
     }
 }
 
-/// A channel operation that a select can complete atomically. Only this crate can implement it, since only it has a case to return.
+/// A channel operation that a select can complete atomically. Only this crate can implement it,
+/// since only it has a case to return.
 pub trait ChannelOperation {
     /// What comes of it.
     type Output;
@@ -72,7 +75,8 @@ pub trait ChannelOperation {
     fn outcome(self: Pin<&mut Self>) -> Self::Output;
 }
 
-/// What a select takes for a channel operation: one, or what stands for one. Only this crate can implement it, as above.
+/// What a select takes for a channel operation: one, or what stands for one. Only this crate can
+/// implement it, as above.
 pub trait IntoOperation {
     /// The operation.
     type Operation: ChannelOperation;
@@ -140,8 +144,8 @@ impl<O: ChannelOperation> SelectArm for ChannelArm<O> {
 pin_project! {
     /// An arm with any other future.
     ///
-    /// It knows how to poll by a pointer instead of a bound on `F`, so that an expression which is no future is one error, at that
-    /// expression ([`candidate`]), and not ten.
+    /// It knows how to poll by a pointer instead of a bound on `F`, so that an expression which is
+    /// no future is one error, at that expression ([`candidate`]), and not ten.
     pub struct FutureArm<F, O> {
         #[pin]
         future: Option<F>,
@@ -275,7 +279,8 @@ pub fn candidate<F: IntoFuture>(future: F) -> Candidate<F::IntoFuture, F::Output
     }
 }
 
-/// The type of an arm's future, from which the compiler finds its kind: `(&tag(&candidate)).kind().arm(off, candidate)`.
+/// The type of an arm's future, from which the compiler finds its kind:
+/// `(&tag(&candidate)).kind().arm(off, candidate)`.
 #[derive(Debug)]
 pub struct Tag<F>(PhantomData<F>);
 

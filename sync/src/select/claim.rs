@@ -1,7 +1,8 @@
 //! ⚠ The claim word: who decides which arm of a `select!` takes effect.
 //!
-//! A `select!` puts one waiter into each of its channels. Whoever would complete one of them, under that channel's lock, must first
-//! win this word; it is won once. A plain `recv` or `send` needs no such word: it waits in a single channel, whose lock decides.
+//! A `select!` puts one waiter into each of its channels. Whoever would complete one of them, under
+//! that channel's lock, must first win this word; it is won once. A plain `recv` or `send` needs no
+//! such word: it waits in a single channel, whose lock decides.
 //!
 //! ```text
 //!            all locks held, nothing ready              a peer, one lock held
@@ -10,15 +11,18 @@
 //!    └──────── polled again ──────────────────┘ └──────── dropped ───────────► CANCELLED (for good)
 //! ```
 //!
-//! BUSY is also the start: while its arms are looked at, and while its ordinary futures are polled, a select can be neither completed
-//! nor overtaken. Peers that meet a busy waiter leave it where it is, so it loses no place in a queue; before it goes back to WAITING
-//! it looks again, under all locks, for the peers that came meanwhile.
+//! BUSY is also the start: while its arms are looked at, and while its ordinary futures are polled,
+//! a select can be neither completed nor overtaken. Peers that meet a busy waiter leave it where it
+//! is, so it loses no place in a queue; before it goes back to WAITING it looks again, under all
+//! locks, for the peers that came meanwhile.
 //!
 //! Invariants:
 //! 1. The waker belongs to the owner while the word is BUSY, and to the winner once it is won.
-//! 2. WAITING is entered only with the locks of all its channels held; so it is won only under the lock of a channel in which the
-//!    winner found the waiter linked, by a peer that took that lock later.
-//! 3. The winner touches the claim for the last time before it publishes the state of the waiter that won.
+//! 2. WAITING is entered only with the locks of all its channels held; so it is won only under the
+//!    lock of a channel in which the winner found the waiter linked, by a peer that took that lock
+//!    later.
+//! 3. The winner touches the claim for the last time before it publishes the state of the waiter
+//!    that won.
 
 use std::fmt;
 use std::marker::PhantomPinned;
@@ -70,8 +74,9 @@ impl Claim {
     /// A peer asks to complete arm `case`; it holds the lock of that arm's channel.
     #[inline]
     pub(crate) fn win(&self, case: u16) -> Result<(), Refused> {
-        // Acquire pairs with the release in `wait`: the waker that the owner stored is visible. Release pairs with the acquire in
-        // `begin`; the value itself is published by the waiter's state.
+        // Acquire pairs with the release in `wait`: the waker that the owner stored is visible.
+        // Release pairs with the acquire in `begin`; the value itself is published by the waiter's
+        // state.
         match self
             .word
             .compare_exchange(WAITING, u32::from(case), AcqRel, Acquire)
@@ -96,8 +101,9 @@ impl Claim {
     /// The owner begins to look at its arms; `Err` names the arm that has won already.
     #[inline]
     pub(crate) fn begin(&self) -> Result<(), u16> {
-        // Only the owner leaves BUSY, and nobody leaves a case: the exchange, which is dear, is for a select that was woken by something
-        // else. Relaxed: what a winner did is seen in the state of its arm's waiter.
+        // Only the owner leaves BUSY, and nobody leaves a case: the exchange, which is dear, is for
+        // a select that was woken by something else. Relaxed: what a winner did is seen in the
+        // state of its arm's waiter.
         let found = match self.word.load(Relaxed) {
             WAITING => self.word.compare_exchange(WAITING, BUSY, AcqRel, Acquire),
             other => Err(other),
@@ -108,16 +114,19 @@ impl Claim {
         }
     }
 
-    /// The owner has found nothing ready and waits; it holds the locks of all its channels, and the word is BUSY.
+    /// The owner has found nothing ready and waits; it holds the locks of all its channels, and the
+    /// word is BUSY.
     #[inline]
     pub(crate) fn wait(&self) {
         // Release pairs with the acquire in `win`.
         self.word.store(WAITING, Release);
     }
 
-    /// The owner gives up. Whether an arm had won before is seen in the state of that arm's waiter, under its channel's lock.
+    /// The owner gives up. Whether an arm had won before is seen in the state of that arm's waiter,
+    /// under its channel's lock.
     pub(crate) fn cancel(&self) {
-        // As in `begin`: one that was busy, or has been won, stays so. Relaxed: what the winner did is seen in its waiter's state.
+        // As in `begin`: one that was busy, or has been won, stays so. Relaxed: what the winner did
+        // is seen in its waiter's state.
         let waited = self.word.load(Relaxed) == WAITING
             && self
                 .word

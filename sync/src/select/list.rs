@@ -1,5 +1,5 @@
-//! ⚠ [`Select`]: a select over operations that are known only while the program runs. Same protocol as [`select!`](macro@crate::select),
-//! with the arms in boxes.
+//! ⚠ [`Select`]: a select over operations that are known only while the program runs. Same protocol
+//! as [`select!`](macro@crate::select), with the arms in boxes.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -23,9 +23,11 @@ const INLINE: usize = 16;
 
 /// A select over a list of operations that is made up while the program runs.
 ///
-/// Each operation comes with a closure that makes the result from its outcome, so that channels of different types mix. [`wait`](Self::wait)
-/// completes exactly one of them, with all that [`select!`](macro@crate::select) promises; ready ones are chosen uniformly, unless
-/// [`biased`](Self::biased). For a number of arms that is known when writing, `select!` is the better choice: it allocates nothing.
+/// Each operation comes with a closure that makes the result from its outcome, so that channels of
+/// different types mix. [`wait`](Self::wait) completes exactly one of them, with all that
+/// [`select!`](macro@crate::select) promises; ready ones are chosen uniformly, unless
+/// [`biased`](Self::biased). For a number of arms that is known when writing, `select!` is the
+/// better choice: it allocates nothing.
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -65,7 +67,8 @@ impl<'a, R> Select<'a, R> {
         }
     }
 
-    /// From now on the first of several ready operations is chosen, in the order in which they were added.
+    /// From now on the first of several ready operations is chosen, in the order in which they were
+    /// added.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -103,8 +106,8 @@ impl<'a, R> Select<'a, R> {
         self.push(IsChannel.arm(Some(candidate(receiver.recv()))), outcome)
     }
 
-    /// Adds a send; `outcome` gets what [`Sender::send`] would have returned. The value of a send that is not chosen is dropped; with
-    /// [`send_from`](Self::send_from) it is not.
+    /// Adds a send; `outcome` gets what [`Sender::send`] would have returned. The value of a send
+    /// that is not chosen is dropped; with [`send_from`](Self::send_from) it is not.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -126,7 +129,8 @@ impl<'a, R> Select<'a, R> {
         self.push(IsChannel.arm(Some(candidate(sender.send(value)))), outcome)
     }
 
-    /// Adds a send that leaves its value in the option unless it is chosen; see [`Sender::send_from`].
+    /// Adds a send that leaves its value in the option unless it is chosen; see
+    /// [`Sender::send_from`].
     ///
     /// # Panics
     ///
@@ -161,8 +165,9 @@ impl<'a, R> Select<'a, R> {
         )
     }
 
-    /// Adds the end of a context; `outcome` gets how it ended. Unlike with [`future`](Self::future), a context that ends while the select
-    /// waits decides it: nobody completes another operation afterwards.
+    /// Adds the end of a context; `outcome` gets how it ended. Unlike with
+    /// [`future`](Self::future), a context that ends while the select waits decides it: nobody
+    /// completes another operation afterwards.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -186,7 +191,8 @@ impl<'a, R> Select<'a, R> {
         self.push(IsChannel.arm(Some(candidate(context.done()))), outcome)
     }
 
-    /// Adds any other future: a timer, the end of a task. It is dropped if another operation is chosen.
+    /// Adds any other future: a timer, the end of a task. It is dropped if another operation is
+    /// chosen.
     ///
     /// ```
     /// # runtime::block_on(async {
@@ -232,7 +238,8 @@ impl<'a, R> Select<'a, R> {
         self.arms.is_empty()
     }
 
-    /// Waits until one operation has taken effect, and returns what its closure makes of the outcome.
+    /// Waits until one operation has taken effect, and returns what its closure makes of the
+    /// outcome.
     ///
     /// # Cancel safety
     ///
@@ -364,7 +371,8 @@ where
 
 /// The future: `None` for the default.
 ///
-/// The arms are in boxes, the claim is pinned with it. The arms are dropped first, because their waiters point to the claim.
+/// The arms are in boxes, the claim is pinned with it. The arms are dropped first, because their
+/// waiters point to the claim.
 struct ListSelecting<'a, R> {
     arms: Vec<BoxedArm<'a, R>>,
     /// An arm has been chosen, or the default: there is nothing left to poll.
@@ -377,7 +385,8 @@ struct ListSelecting<'a, R> {
 
 impl<R> Drop for ListSelecting<'_, R> {
     fn drop(&mut self) {
-        // From here on nobody completes an arm; one that was completed before gives its value back when it is dropped.
+        // From here on nobody completes an arm; one that was completed before gives its value back
+        // when it is dropped.
         self.claim.cancel();
     }
 }
@@ -410,7 +419,8 @@ impl<R> Future for ListSelecting<'_, R> {
 }
 
 impl<R> ListSelecting<'_, R> {
-    /// The result. Those that lost go first, as in `select!`: a closure may well wait for what they hold.
+    /// The result. Those that lost go first, as in `select!`: a closure may well wait for what they
+    /// hold.
     fn conclude(&mut self, choice: Choice) -> Option<R> {
         self.over = true;
         let mut arms = std::mem::take(&mut self.arms);
@@ -435,7 +445,8 @@ impl<R> ListSelecting<'_, R> {
             by_address: &mut by_address[..n],
             held: &mut held[..n],
         };
-        // SAFETY: the claim is pinned, and the arms, which are always the same, are dropped before it.
+        // SAFETY: the claim is pinned, and the arms, which are always the same, are dropped before
+        // it.
         let choice =
             unsafe { protocol::poll(&self.claim, &mut arms[..n], scratch, self.policy, cx) };
         if choice.is_pending() {

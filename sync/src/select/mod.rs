@@ -1,8 +1,8 @@
 //! `select!`, and [`Select`] for operations that are known only while the program runs.
 //!
-//! In reading order: [`claim`], the one word that decides who completes what; [`case`], what is asked of a channel operation; `protocol`,
-//! the three passes; `arm` and `selecting`, how [`select!`](macro@crate::select) lays its arms out; `list`, the same in boxes; `order`,
-//! chance.
+//! In reading order: [`claim`], the one word that decides who completes what; [`case`], what is
+//! asked of a channel operation; `protocol`, the three passes; `arm` and `selecting`, how
+//! [`select!`](macro@crate::select) lays its arms out; `list`, the same in boxes; `order`, chance.
 
 pub(crate) mod claim;
 

@@ -1,7 +1,8 @@
 //! In which order arms are looked at: uniformly random, so that no ready arm is favoured.
 //!
-//! Starting at a random arm and going round is not enough: of two ready neighbours the first would win far more often. The words are
-//! the runtime's, so that one with a seed makes the same choices again.
+//! Starting at a random arm and going round is not enough: of two ready neighbours the first would
+//! win far more often. The words are the runtime's, so that one with a seed makes the same choices
+//! again.
 #![forbid(unsafe_code)]
 
 use runtime::task::random;
@@ -14,7 +15,8 @@ pub(crate) fn shuffle(indices: &mut [u16]) {
     }
 }
 
-/// A random number below `bound`, which is at most 65,536: the bias of this multiplication is below one in 65,000 (Lemire).
+/// A random number below `bound`, which is at most 65,536: the bias of this multiplication is below
+/// one in 65,000 (Lemire).
 #[inline]
 fn below(bound: usize) -> usize {
     (((random() >> 32) * bound as u64) >> 32) as usize

@@ -1,18 +1,23 @@
 //! ⚠ How a select is decided, in at most three passes.
 //!
-//! 1. Each arm that looks ready is tried alone, in random order: an ordinary future is polled, a channel is locked and asked. What
-//!    completes wins. Nothing of ours can be completed by others meanwhile, because the claim is busy.
-//! 2. If nothing was ready, all channels are locked, in the order of their addresses, and asked again. This makes the decision to
-//!    wait, or to take `default`, one atomic look at all of them. To wait, each channel arm gets in line, and the claim goes to
-//!    waiting before the first lock is released.
-//! 3. When the task is woken, the claim says whether an arm has won. If none has, the claim goes back to busy and all begins anew,
-//!    with the waiters keeping their places. Waiters of arms that lost are taken out when the arms are dropped.
+//! 1. Each arm that looks ready is tried alone, in random order: an ordinary future is polled, a
+//!    channel is locked and asked. What completes wins. Nothing of ours can be completed by others
+//!    meanwhile, because the claim is busy.
+//! 2. If nothing was ready, all channels are locked, in the order of their addresses, and asked
+//!    again. This makes the decision to wait, or to take `default`, one atomic look at all of them.
+//!    To wait, each channel arm gets in line, and the claim goes to waiting before the first lock
+//!    is released.
+//! 3. When the task is woken, the claim says whether an arm has won. If none has, the claim goes
+//!    back to busy and all begins anew, with the waiters keeping their places. Waiters of arms that
+//!    lost are taken out when the arms are dropped.
 //!
-//! So at no time are two claims needed at once: a select that looks at its arms cannot be claimed, and while it holds all its locks
-//! its peers can be neither. Of two selects that meet, the one that gets the lock second finds the other waiting, or both see each
-//! other busy; then the one that is later back in pass 2 finds the other.
+//! So at no time are two claims needed at once: a select that looks at its arms cannot be claimed,
+//! and while it holds all its locks its peers can be neither. Of two selects that meet, the one
+//! that gets the lock second finds the other waiting, or both see each other busy; then the one
+//! that is later back in pass 2 finds the other.
 //!
-//! A select never matches itself: whenever it looks for peers its own waiters are busy, and busy waiters are passed over.
+//! A select never matches itself: whenever it looks for peers its own waiters are busy, and busy
+//! waiters are passed over.
 //!
 //! Lock order: channels by address, each once. Nobody else ever holds two channels' locks.
 
@@ -132,7 +137,8 @@ fn attempt_alone(ChannelCase { gate, case, .. }: ChannelCase<'_>) -> bool {
     }
 }
 
-/// The arms worth looking at, in the order in which to do it: channels that may be ready and, in pass 1, all ordinary futures.
+/// The arms worth looking at, in the order in which to do it: channels that may be ready and, in
+/// pass 1, all ordinary futures.
 fn candidates<'s>(
     arms: &[Arm<'_>],
     order: &'s mut [u16],
@@ -211,8 +217,8 @@ impl<'s, 'a> AllLocked<'s, 'a> {
 
     /// Gets in line everywhere and lets peers claim.
     ///
-    /// Arms of one channel stand in its queue one behind the other, and a peer takes the first: so that none of them is favoured, the
-    /// order is random then.
+    /// Arms of one channel stand in its queue one behind the other, and a peer takes the first: so
+    /// that none of them is favoured, the order is random then.
     ///
     /// # Safety
     ///
@@ -225,7 +231,8 @@ impl<'s, 'a> AllLocked<'s, 'a> {
         }
         for &index in order.iter() {
             let case = channel(&self.arms[usize::from(index)]).case;
-            // SAFETY: all locks are held, the claim is busy, and it lives long enough by the caller's promise.
+            // SAFETY: all locks are held, the claim is busy, and it lives long enough by the
+            // caller's promise.
             unsafe { case.link(ptr::from_ref(claim), index) };
         }
         claim.wait();
@@ -240,8 +247,8 @@ impl Drop for AllLocked<'_, '_> {
     }
 }
 
-/// The channel arms in the order of their channels' addresses, and those of one channel in their own. By insertion, because most often
-/// there are two or three.
+/// The channel arms in the order of their channels' addresses, and those of one channel in their
+/// own. By insertion, because most often there are two or three.
 fn sort<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
     if arms.len() > FEW {
         return sort_many(arms, places);
@@ -262,7 +269,8 @@ fn sort<'s>(arms: &[Arm<'_>], places: &'s mut [u16]) -> &'s [u16] {
     &places[..count]
 }
 
-/// More arms than this are not inserted one by one, which takes the square of their number. A guess.
+/// More arms than this are not inserted one by one, which takes the square of their number. A
+/// guess.
 const FEW: usize = 24;
 
 #[cold]

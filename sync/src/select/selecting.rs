@@ -1,4 +1,5 @@
-//! ⚠ [`Selecting`], the future of a [`select!`](macro@crate::select): its arms and its claim, in one pinned place.
+//! ⚠ [`Selecting`], the future of a [`select!`](macro@crate::select): its arms and its claim, in
+//! one pinned place.
 
 use std::fmt;
 use std::future::Future;
@@ -12,9 +13,11 @@ use super::arm::{Arm, ArmList};
 use super::claim::Claim;
 use super::protocol::{self, Choice, Policy, Scratch};
 
-/// Future of a `select!` with `N` arms: the number of the arm that has taken effect, or `N` for `default`.
+/// Future of a `select!` with `N` arms: the number of the arm that has taken effect, or `N` for
+/// `default`.
 ///
-/// Arms and claim are pinned with it. The arms are dropped first, because their waiters point to the claim.
+/// Arms and claim are pinned with it. The arms are dropped first, because their waiters point to
+/// the claim.
 pub struct Selecting<L, const N: usize> {
     arms: L,
     claim: Claim,
@@ -24,7 +27,8 @@ pub struct Selecting<L, const N: usize> {
 
 impl<L, const N: usize> Drop for Selecting<L, N> {
     fn drop(&mut self) {
-        // From here on nobody completes an arm; one that was completed before gives its value back when it is dropped.
+        // From here on nobody completes an arm; one that was completed before gives its value back
+        // when it is dropped.
         self.claim.cancel();
     }
 }
@@ -66,7 +70,8 @@ impl<L: ArmList, const N: usize> Future for Selecting<L, N> {
             by_address: &mut [0; N],
             held: &mut [const { None }; N],
         };
-        // SAFETY: the claim is pinned beside the arms, which are always the same and dropped before it.
+        // SAFETY: the claim is pinned beside the arms, which are always the same and dropped before
+        // it.
         match unsafe { protocol::poll(&this.claim, &mut arms, scratch, policy, cx) } {
             Poll::Ready(choice) => {
                 proceed.made_progress();

@@ -14,7 +14,8 @@ use runtime::task::{WaitReason, waiting};
 use super::raw::{Ask, Turn};
 use super::{Semaphore, SemaphorePermit};
 
-/// The semaphore has been closed, and gives no permits any more. From [`Semaphore::checked_acquire`].
+/// The semaphore has been closed, and gives no permits any more. From
+/// [`Semaphore::checked_acquire`].
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -38,7 +39,8 @@ impl fmt::Display for SemaphoreClosed {
 impl std::error::Error for SemaphoreClosed {}
 
 pin_project! {
-    /// Completes with the permits taken, or not to be had. What it needs to wait is made when it has to, as the mutex does it.
+    /// Completes with the permits taken, or not to be had. What it needs to wait is made when it
+    /// has to, as the mutex does it.
     #[must_use = "futures do nothing unless awaited"]
     pub(super) struct Take<'a> {
         semaphore: &'a Semaphore,

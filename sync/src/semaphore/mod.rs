@@ -1,10 +1,12 @@
 //! `Semaphore`: a number of permits, taken some at a time, first come, first served.
 //!
-//! Here is what its users see. [`raw`] has the word that counts, and the queue; [`acquire`] the futures, [`permit`] the guards.
+//! Here is what its users see. [`raw`] has the word that counts, and the queue; [`acquire`] the
+//! futures, [`permit`] the guards.
 //!
-//! *Rejected*: `add_permits`, as Tokio has it. With a fixed size a request that can never be met is a mistake that is seen at once. Who
-//! wants to wait for events takes a channel or a `Notify`. And an `acquire` that everybody has to unwrap, for the sake of the few who close
-//! their semaphore: these take `checked_acquire`.
+//! *Rejected*: `add_permits`, as Tokio has it. With a fixed size a request that can never be met is
+//! a mistake that is seen at once. Who wants to wait for events takes a channel or a `Notify`. And
+//! an `acquire` that everybody has to unwrap, for the sake of the few who close their semaphore:
+//! these take `checked_acquire`.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -24,9 +26,11 @@ use crate::blocking;
 
 /// A number of permits that tasks take and give back: at most so many of something at once.
 ///
-/// Requests are served in the order in which they came, each with the number of permits that it wants; a large one is not overtaken by
-/// small ones. A request comes when it is first polled; in a task that has been at work in the same poll for a while, and finds too few
-/// permits, at the next poll: others run first, once ([`poll_give_way`](runtime::task::coop::poll_give_way)). Waiting allocates nothing.
+/// Requests are served in the order in which they came, each with the number of permits that it
+/// wants; a large one is not overtaken by small ones. A request comes when it is first polled; in a
+/// task that has been at work in the same poll for a while, and finds too few permits, at the next
+/// poll: others run first, once ([`poll_give_way`](runtime::task::coop::poll_give_way)). Waiting
+/// allocates nothing.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -80,11 +84,13 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// If the semaphore has no permits at all: it would wait for ever. The future panics if the semaphore is [closed](Self::close).
+    /// If the semaphore has no permits at all: it would wait for ever. The future panics if the
+    /// semaphore is [closed](Self::close).
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: dropping the future gives its place up, and a permit that it was just being given goes to the next.
+    /// Cancel safe: dropping the future gives its place up, and a permit that it was just being
+    /// given goes to the next.
     ///
     /// # Memory ordering
     ///
@@ -106,12 +112,13 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
-    /// Takes `n` permits at once; waits until it is its turn and so many are free. Zero permits are taken in turn, too.
+    /// Takes `n` permits at once; waits until it is its turn and so many are free. Zero permits are
+    /// taken in turn, too.
     ///
     /// # Panics
     ///
-    /// If `n` is more than [`size`](Self::size): it would wait for ever. Ask first, where `n` comes from elsewhere. The future panics if
-    /// the semaphore is [closed](Self::close).
+    /// If `n` is more than [`size`](Self::size): it would wait for ever. Ask first, where `n` comes
+    /// from elsewhere. The future panics if the semaphore is [closed](Self::close).
     ///
     /// # Cancel safety
     ///
@@ -133,7 +140,8 @@ impl Semaphore {
         Acquire::new(self, n, Location::caller())
     }
 
-    /// Takes `n` permits as [`acquire_many`](Self::acquire_many) does, unless the semaphore is [closed](Self::close) before it has them.
+    /// Takes `n` permits as [`acquire_many`](Self::acquire_many) does, unless the semaphore is
+    /// [closed](Self::close) before it has them.
     ///
     /// # Errors
     ///
@@ -229,7 +237,8 @@ impl Semaphore {
         self.raw.try_take(n).then(|| SemaphorePermit::new(self, n))
     }
 
-    /// Takes one permit as [`acquire`](Self::acquire) does, and borrows nothing: it may go into a task.
+    /// Takes one permit as [`acquire`](Self::acquire) does, and borrows nothing: it may go into a
+    /// task.
     ///
     /// # Panics
     ///
@@ -318,7 +327,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// As [`acquire`](Self::acquire), and inside a task or the body of `block_on`, which it would hold up.
+    /// As [`acquire`](Self::acquire), and inside a task or the body of `block_on`, which it would
+    /// hold up.
     ///
     /// ```
     /// let semaphore = sync::Semaphore::new(1);
@@ -335,11 +345,13 @@ impl Semaphore {
         )
     }
 
-    /// Takes `n` permits, blocking the thread, and borrows nothing. For threads outside the runtime.
+    /// Takes `n` permits, blocking the thread, and borrows nothing. For threads outside the
+    /// runtime.
     ///
     /// # Panics
     ///
-    /// As [`acquire_many`](Self::acquire_many), and inside a task or the body of `block_on`, which it would hold up.
+    /// As [`acquire_many`](Self::acquire_many), and inside a task or the body of `block_on`, which
+    /// it would hold up.
     ///
     /// ```
     /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));
@@ -361,7 +373,8 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// As [`acquire_many`](Self::acquire_many), and inside a task or the body of `block_on`, which it would hold up.
+    /// As [`acquire_many`](Self::acquire_many), and inside a task or the body of `block_on`, which
+    /// it would hold up.
     ///
     /// ```
     /// let semaphore = sync::Semaphore::new(3);
@@ -425,10 +438,12 @@ impl Semaphore {
         self.raw.look().available
     }
 
-    /// Ends the waiting: whoever waits now, or comes later, gets no permit. Says whether it was this call that did it.
+    /// Ends the waiting: whoever waits now, or comes later, gets no permit. Says whether it was
+    /// this call that did it.
     ///
-    /// [`checked_acquire`](Self::checked_acquire) fails from now on, [`try_acquire`](Self::try_acquire) returns `None`, and
-    /// [`acquire`](Self::acquire) panics, since it has no other way to tell. Permits that are out stay so, and can be given back.
+    /// [`checked_acquire`](Self::checked_acquire) fails from now on,
+    /// [`try_acquire`](Self::try_acquire) returns `None`, and [`acquire`](Self::acquire) panics,
+    /// since it has no other way to tell. Permits that are out stay so, and can be given back.
     ///
     /// # Memory ordering
     ///

@@ -14,7 +14,8 @@ fn give_back(semaphore: &Semaphore, count: usize) {
     }
 }
 
-/// Only a `release` of too many can bring us here. A second panic would end the process and hide the first.
+/// Only a `release` of too many can bring us here. A second panic would end the process and hide
+/// the first.
 #[cold]
 fn complain() {
     if !thread::panicking() {
@@ -70,7 +71,8 @@ impl<'a> SemaphorePermit<'a> {
         self.count = 0;
     }
 
-    /// Takes `n` of these permits off, as a guard of their own. `None`, and nothing has changed, if there are fewer.
+    /// Takes `n` of these permits off, as a guard of their own. `None`, and nothing has changed, if
+    /// there are fewer.
     ///
     /// ```
     /// let semaphore = sync::Semaphore::new(3);
@@ -128,7 +130,8 @@ impl fmt::Debug for SemaphorePermit<'_> {
     }
 }
 
-/// A [`SemaphorePermit`] that shares the semaphore instead of borrowing it. From [`Semaphore::acquire_owned`].
+/// A [`SemaphorePermit`] that shares the semaphore instead of borrowing it. From
+/// [`Semaphore::acquire_owned`].
 ///
 /// ```
 /// # runtime::block_on(async {
@@ -175,7 +178,8 @@ impl OwnedSemaphorePermit {
         self.count = 0;
     }
 
-    /// Takes `n` of these permits off, as a guard of their own. `None`, and nothing has changed, if there are fewer.
+    /// Takes `n` of these permits off, as a guard of their own. `None`, and nothing has changed, if
+    /// there are fewer.
     ///
     /// ```
     /// let semaphore = std::sync::Arc::new(sync::Semaphore::new(3));

@@ -7,20 +7,25 @@
 //! ──────────────────┴────────┴────────┘
 //! ```
 //!
-//! The permits that are free and a bit that says whether anyone waits are one word, so that taking and giving back is one atomic operation
-//! while nobody waits. As soon as somebody does, the bit keeps everyone else from taking, and permits that come back are handed to the
-//! first in the queue; one that wants many holds up those behind it until it has them. That is on purpose, as in Go: small requests would
-//! otherwise starve a large one for ever. Since permits are handed over, whoever is to wait in the midst of other work lets others run
-//! first, once (`poll_give_way`): those who were handed some and have yet to run give them back, and nobody need wait.
+//! The permits that are free and a bit that says whether anyone waits are one word, so that taking
+//! and giving back is one atomic operation while nobody waits. As soon as somebody does, the bit
+//! keeps everyone else from taking, and permits that come back are handed to the first in the
+//! queue; one that wants many holds up those behind it until it has them. That is on purpose, as in
+//! Go: small requests would otherwise starve a large one for ever. Since permits are handed over,
+//! whoever is to wait in the midst of other work lets others run first, once (`poll_give_way`):
+//! those who were handed some and have yet to run give them back, and nobody need wait.
 //!
 //! Invariants:
 //!
-//! 1. QUEUED changes only under the queue's lock, and under it says whether the queue is empty. CLOSED is set under it.
-//! 2. While QUEUED is set, the word changes only under the lock: permits are taken for the first in the queue, and given back by
-//!    [`RawSemaphore::hand_out`], which needs no atomic operation but the lock's.
+//! 1. QUEUED changes only under the queue's lock, and under it says whether the queue is empty.
+//!    CLOSED is set under it.
+//! 2. While QUEUED is set, the word changes only under the lock: permits are taken for the first in
+//!    the queue, and given back by [`RawSemaphore::hand_out`], which needs no atomic operation but
+//!    the lock's.
 //! 3. Whoever adds permits while it is set, or changes who is first, calls `hand_out`.
 //! 4. The free permits and those that somebody holds are `size` together.
-//! 5. While CLOSED is set nobody takes permits or queues up; who was in the queue before is being told.
+//! 5. While CLOSED is set nobody takes permits or queues up; who was in the queue before is being
+//!    told.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
@@ -94,7 +99,8 @@ impl RawSemaphore {
     }
 
     pub(super) fn look(&self) -> Look {
-        // Acquire: who finds it closed sees what happened before; pairs with the `Release` in `close`.
+        // Acquire: who finds it closed sees what happened before; pairs with the `Release` in
+        // `close`.
         let state = self.state.load(Ordering::Acquire);
         Look {
             available: state / ONE,
@@ -135,7 +141,8 @@ impl RawSemaphore {
         false
     }
 
-    /// Acquire on success: pairs with the `Release` in `give_back`, for who takes permits, or queues up and has them handed out.
+    /// Acquire on success: pairs with the `Release` in `give_back`, for who takes permits, or
+    /// queues up and has them handed out.
     #[inline]
     fn change(&self, from: usize, to: usize) -> Result<(), usize> {
         (self.state)
@@ -201,12 +208,15 @@ impl RawSemaphore {
         true
     }
 
-    /// Adds permits, while QUEUED is set, and serves those in front as long as there are enough (invariant 3).
+    /// Adds permits, while QUEUED is set, and serves those in front as long as there are enough
+    /// (invariant 3).
     fn hand_out<'a>(&'a self, mut locked: Locked<'a, (), Ask>, n: usize) {
         let mut batch = Batch::default();
-        // Acquire: pairs with the `Release` of those who gave these permits back; the notifications, and the store, pass it on.
+        // Acquire: pairs with the `Release` of those who gave these permits back; the
+        // notifications, and the store, pass it on.
         let mut state = self.state.load(Ordering::Acquire);
-        // Not more than there are: a `release` of too many may have been quicker than the one whose permits these were.
+        // Not more than there are: a `release` of too many may have been quicker than the one whose
+        // permits these were.
         let mut free = (state / ONE + n).min(self.size);
         loop {
             let closed = state & CLOSED;
@@ -233,7 +243,8 @@ impl RawSemaphore {
     /// Refuses all who wait, and all who come; says whether it had not been done before.
     pub(super) fn close(&self) -> bool {
         let locked = self.waiters.lock();
-        // Release: pairs with the `Acquire` of who finds it closed. Acquire: what was done before an earlier `close` passes through.
+        // Release: pairs with the `Acquire` of who finds it closed. Acquire: what was done before
+        // an earlier `close` passes through.
         if self.state.fetch_or(CLOSED, Ordering::AcqRel) & CLOSED != 0 {
             return false;
         }
@@ -325,7 +336,8 @@ impl RawSemaphore {
         let state = self.state.load(Ordering::Relaxed);
         if state & QUEUED == 0 {
             drop(locked);
-            // There is room for them, unless somebody has released what was not his, and then he was told.
+            // There is room for them, unless somebody has released what was not his, and then he
+            // was told.
             self.give_back(n);
         } else {
             // There may be enough now for who is first now (3).

@@ -1,9 +1,11 @@
 //! `WaitGroup`: wait until a number of things are done.
 //!
-//! Here is what its users see; [`shared`] has the word that counts, and who keeps it alive, [`wait`] the future of those who wait.
+//! Here is what its users see; [`shared`] has the word that counts, and who keeps it alive,
+//! [`wait`] the future of those who wait.
 //!
-//! *Rejected*: Go's rule that a task whose `Go` function panics is never done. There the program dies; here the panic belongs to the
-//! handle, and a group that never reached zero would hang those who wait.
+//! *Rejected*: Go's rule that a task whose `Go` function panics is never done. There the program
+//! dies; here the panic belongs to the handle, and a group that never reached zero would hang those
+//! who wait.
 
 use std::fmt;
 use std::future::Future;
@@ -23,8 +25,9 @@ pub use wait::Wait;
 
 /// Waits for a number of tasks, or of anything else, to be done.
 ///
-/// A counter that [`add`](Self::add) and [`guard`](Self::guard) raise and [`done`](Self::done) lowers; [`wait`](Self::wait) returns when it
-/// is zero. Clones count together. Once `wait` has returned, the group can be used again.
+/// A counter that [`add`](Self::add) and [`guard`](Self::guard) raise and [`done`](Self::done)
+/// lowers; [`wait`](Self::wait) returns when it is zero. Clones count together. Once `wait` has
+/// returned, the group can be used again.
 ///
 /// Most often [`spawn`](Self::spawn) is all that is needed: it does the counting.
 ///
@@ -46,7 +49,8 @@ pub use wait::Wait;
 /// # });
 /// ```
 ///
-/// The tempting wrong way is to count inside the task: `wait` may well come before the task first runs, find zero, and return.
+/// The tempting wrong way is to count inside the task: `wait` may well come before the task first
+/// runs, find zero, and return.
 ///
 /// ```
 /// # use sync::WaitGroup;
@@ -84,12 +88,14 @@ impl WaitGroup {
 
     /// Raises the counter by `n`.
     ///
-    /// Call it before the tasks that call [`done`](Self::done) start, and, when the counter may be zero, not while anyone is waiting.
+    /// Call it before the tasks that call [`done`](Self::done) start, and, when the counter may be
+    /// zero, not while anyone is waiting.
     ///
     /// # Panics
     ///
-    /// - With Go's `sync: WaitGroup misuse: Add called concurrently with Wait` if the counter has just become zero and those who waited for
-    ///   that are still being woken. The counter stays as it was.
+    /// - With Go's `sync: WaitGroup misuse: Add called concurrently with Wait` if the counter has
+    ///   just become zero and those who waited for that are still being woken. The counter stays as
+    ///   it was.
     /// - If the counter would exceed `i32::MAX`.
     ///
     /// # Memory ordering
@@ -116,8 +122,8 @@ impl WaitGroup {
     ///
     /// # Panics
     ///
-    /// With Go's `sync: negative WaitGroup counter` if the counter is zero already: there were more calls of `done` than were added. The
-    /// counter stays zero.
+    /// With Go's `sync: negative WaitGroup counter` if the counter is zero already: there were more
+    /// calls of `done` than were added. The counter stays zero.
     ///
     /// # Memory ordering
     ///
@@ -145,8 +151,8 @@ impl WaitGroup {
     ///
     /// # Panics
     ///
-    /// With Go's `sync: WaitGroup is reused before previous Wait has returned` if the counter was zero and has been raised again by the
-    /// time that this task gets to see it.
+    /// With Go's `sync: WaitGroup is reused before previous Wait has returned` if the counter was
+    /// zero and has been raised again by the time that this task gets to see it.
     ///
     /// # Cancel safety
     ///
@@ -170,7 +176,8 @@ impl WaitGroup {
         Wait::new(&self.handle, Location::caller())
     }
 
-    /// Waits like [`wait`](Self::wait), blocking the thread. For threads outside the runtime, such as a plain `fn main`.
+    /// Waits like [`wait`](Self::wait), blocking the thread. For threads outside the runtime, such
+    /// as a plain `fn main`.
     ///
     /// # Panics
     ///
@@ -191,8 +198,9 @@ impl WaitGroup {
 
     /// Spawns a task that counts until it ends.
     ///
-    /// It ends by returning, by a panic, which its handle delivers, or by being aborted; each is done here, once everything that the future
-    /// owned has been dropped. The handle may be dropped: the task goes on.
+    /// It ends by returning, by a panic, which its handle delivers, or by being aborted; each is
+    /// done here, once everything that the future owned has been dropped. The handle may be
+    /// dropped: the task goes on.
     ///
     /// # Panics
     ///
@@ -298,8 +306,9 @@ impl fmt::Debug for WaitGroupGuard {
 }
 
 pin_project! {
-    /// A task of the group. The fields are dropped in this order, so that the future's belongings are gone before it counts as done. (An
-    /// `async` block would do the same, but hold the future twice.)
+    /// A task of the group. The fields are dropped in this order, so that the future's belongings
+    /// are gone before it counts as done. (An `async` block would do the same, but hold the future
+    /// twice.)
     struct Counted<F> {
         #[pin]
         future: F,

@@ -1,4 +1,5 @@
-//! ⚠ What a `WaitGroup`'s handles, guards and tasks share: the word that counts, and those who wait.
+//! ⚠ What a `WaitGroup`'s handles, guards and tasks share: the word that counts, and those who
+//! wait.
 //!
 //! ```text
 //!  63            32 31               1     0
@@ -7,29 +8,35 @@
 //! └────────────────┴──────────────────┴────────┘
 //! ```
 //!
-//! The counter and WAITED are one word, as in Go, so that the last `done` learns in the very step that makes the counter zero whether
-//! anyone has to be woken. `add`, `done` and a `wait` that finds zero are one atomic operation each; a lock is taken only to wait and to
-//! wake those who wait. The counter is signed only to tell too many `done`s from very many `add`s, as in Go; who makes it negative takes
-//! that back.
+//! The counter and WAITED are one word, as in Go, so that the last `done` learns in the very step
+//! that makes the counter zero whether anyone has to be woken. `add`, `done` and a `wait` that
+//! finds zero are one atomic operation each; a lock is taken only to wait and to wake those who
+//! wait. The counter is signed only to tell too many `done`s from very many `add`s, as in Go; who
+//! makes it negative takes that back.
 //!
-//! *Holders* are the handles and the members, and the last of them frees the group. A member, which is a guard or a task, is counted and
-//! holds the group in the same step, and mostly ends in one, too: with an `Arc` around the word each would be two. All that a task of a
-//! group costs beside the task is these two atomic operations.
+//! *Holders* are the handles and the members, and the last of them frees the group. A member, which
+//! is a guard or a task, is counted and holds the group in the same step, and mostly ends in one,
+//! too: with an `Arc` around the word each would be two. All that a task of a group costs beside
+//! the task is these two atomic operations.
 //!
 //! Invariants, which the SAFETY comments cite:
 //!
-//! 1. WAITED changes only under the queue's lock, and under it says whether [`Released::waiting`] is not zero, which is the number of nodes
-//!    in the queue, less those before [`Released::until`], who are about to be woken.
-//! 2. Nobody queues up while the counter is zero: it is looked at under the lock when WAITED is set already, and in the step that sets it
-//!    when not.
-//! 3. Whoever makes the counter zero while WAITED is set calls [`Shared::release`], and holds the group until that is done. It looks again
-//!    under the lock, because meanwhile the waiters may have gone and others come who wait for a later zero.
-//! 4. WAITED is off before the first of them is notified, so that one who has returned can use the group again.
-//! 5. Each [`Handle`] and each [`Member`] is one of the holders. Holders are given up by a step that makes the number less, and by the last
-//!    of these the group is freed; nobody but holders touches it.
+//! 1. WAITED changes only under the queue's lock, and under it says whether [`Released::waiting`]
+//!    is not zero, which is the number of nodes in the queue, less those before
+//!    [`Released::until`], who are about to be woken.
+//! 2. Nobody queues up while the counter is zero: it is looked at under the lock when WAITED is set
+//!    already, and in the step that sets it when not.
+//! 3. Whoever makes the counter zero while WAITED is set calls [`Shared::release`], and holds the
+//!    group until that is done. It looks again under the lock, because meanwhile the waiters may
+//!    have gone and others come who wait for a later zero.
+//! 4. WAITED is off before the first of them is notified, so that one who has returned can use the
+//!    group again.
+//! 5. Each [`Handle`] and each [`Member`] is one of the holders. Holders are given up by a step
+//!    that makes the number less, and by the last of these the group is freed; nobody but holders
+//!    touches it.
 //!
-//! So no waiter is left behind: one that queued up before the last `done` has set the bit that it sees (2), and is in the queue by the time
-//! `release` has the lock (1).
+//! So no waiter is left behind: one that queued up before the last `done` has set the bit that it
+//! sees (2), and is in the queue by the time `release` has the lock (1).
 
 use std::fmt;
 use std::ops::Deref;
@@ -51,7 +58,8 @@ const WAITED: u64 = 1;
 const HOLDER: u64 = 2;
 /// One more to be done, in the word.
 const ONE: u64 = 1 << 32;
-/// So many holders are refused: half of those that there is room for, so that those who find it out do not overflow it together.
+/// So many holders are refused: half of those that there is room for, so that those who find it out
+/// do not overflow it together.
 const TOO_MANY: u32 = 1 << 30;
 
 impl State {
@@ -113,7 +121,8 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Aligned, so that nothing that belongs to others is on the cache line of the word, which all who begin and end write.
+/// Aligned, so that nothing that belongs to others is on the cache line of the word, which all who
+/// begin and end write.
 #[repr(align(64))]
 pub(super) struct Shared {
     /// Atomic; see the drawing.
@@ -124,7 +133,8 @@ pub(super) struct Shared {
 
 /// Under the queue's lock.
 pub(super) struct Released {
-    /// All waiters before this ticket are counted no more; their `wait` is over, and they are being woken.
+    /// All waiters before this ticket are counted no more; their `wait` is over, and they are being
+    /// woken.
     until: Ticket,
     /// Those who are counted.
     waiting: u32,
@@ -133,7 +143,8 @@ pub(super) struct Released {
 /// Keeps the group, as [`Arc`](std::sync::Arc) would.
 pub(super) struct Handle(NonNull<Shared>);
 
-// SAFETY: it leads to a `Shared`, which threads may share, as its parts say; and any thread may free it (5).
+// SAFETY: it leads to a `Shared`, which threads may share, as its parts say; and any thread may
+// free it (5).
 unsafe impl Send for Handle {}
 // SAFETY: as above.
 unsafe impl Sync for Handle {}
@@ -159,7 +170,8 @@ impl Handle {
     /// Raises the counter by one for what is returned.
     #[inline]
     pub(super) fn enter(&self) -> Result<Member, Mistake> {
-        // Relaxed: as in `add`; and the handle keeps the group until the member is there, as an `Arc` does that is cloned.
+        // Relaxed: as in `add`; and the handle keeps the group until the member is there, as an
+        // `Arc` does that is cloned.
         let before = State(self.state.fetch_add(ONE + HOLDER, Ordering::Relaxed));
         if before.counter() == i32::MAX || before.is_due() || before.holders() >= TOO_MANY {
             return Err(self.refuse(before));
@@ -328,8 +340,8 @@ impl Shared {
             .ok()
             .filter(|&n| n <= i32::MAX as u32)
             .ok_or(Mistake::Overflow)?;
-        // Relaxed: raising the counter publishes nothing, and what earlier `done`s published passes through it all the same, because a
-        // read-modify-write continues their release sequence.
+        // Relaxed: raising the counter publishes nothing, and what earlier `done`s published passes
+        // through it all the same, because a read-modify-write continues their release sequence.
         let before = State(self.state.fetch_add(u64::from(n) * ONE, Ordering::Relaxed));
         if before.plus(n).counter() < 0 && before.counter() >= 0 {
             self.take_back(n);
@@ -344,8 +356,9 @@ impl Shared {
 
     #[inline]
     pub(super) fn done(&self) -> Result<(), Mistake> {
-        // Release: pairs with the `Acquire` of those who find zero, here, in `release` and in `wait`. Acquire: whoever makes it zero passes
-        // on, by waking, what the `done`s before it released.
+        // Release: pairs with the `Acquire` of those who find zero, here, in `release` and in
+        // `wait`. Acquire: whoever makes it zero passes on, by waking, what the `done`s before it
+        // released.
         let before = State(self.state.fetch_sub(ONE, Ordering::AcqRel));
         let after = before.minus(1);
         if after.counter() <= 0 {
@@ -357,8 +370,8 @@ impl Shared {
     #[cold]
     fn done_slow(&self, after: State) -> Result<(), Mistake> {
         if after.counter() < 0 {
-            // What another thread sees meanwhile is a negative counter, which nobody takes for zero; so if it becomes zero by this, and
-            // somebody has come to wait, it falls to us.
+            // What another thread sees meanwhile is a negative counter, which nobody takes for
+            // zero; so if it becomes zero by this, and somebody has come to wait, it falls to us.
             let before = State(self.state.fetch_add(ONE, Ordering::AcqRel));
             if before.plus(1).is_due() {
                 self.release();
@@ -371,7 +384,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Undoes an `add`. Those who were being woken may have been passed over because of it, so it falls to us to look after them.
+    /// Undoes an `add`. Those who were being woken may have been passed over because of it, so it
+    /// falls to us to look after them.
     #[cold]
     fn take_back(&self, n: u32) {
         let before = State(self.state.fetch_sub(u64::from(n) * ONE, Ordering::AcqRel));
@@ -384,11 +398,13 @@ impl Shared {
     #[cold]
     fn release(&self) {
         let mut locked = self.waiters.lock();
-        // Acquire: if this is a later zero than the one that brought us here, its `done`s are passed on too.
+        // Acquire: if this is a later zero than the one that brought us here, its `done`s are
+        // passed on too.
         if !State(self.state.load(Ordering::Acquire)).is_due() {
             return;
         }
-        // Relaxed: the notifications below publish it to those for whom it matters (4). It cannot have changed since (1).
+        // Relaxed: the notifications below publish it to those for whom it matters (4). It cannot
+        // have changed since (1).
         self.state.fetch_and(!WAITED, Ordering::Relaxed);
         let until = locked.ticket();
         *locked = Released { until, waiting: 0 };
@@ -416,9 +432,11 @@ impl Shared {
         }
     }
 
-    /// Counts a waiter, who then queues up; `false`, and it is not counted, if the counter is zero (2).
+    /// Counts a waiter, who then queues up; `false`, and it is not counted, if the counter is zero
+    /// (2).
     pub(super) fn count_waiter(&self, locked: &mut Locked<'_, Released, ()>) -> bool {
-        // Acquire: finding zero is returning from `wait`, so it pairs with the `Release` of every `done`.
+        // Acquire: finding zero is returning from `wait`, so it pairs with the `Release` of every
+        // `done`.
         let mut state = State(self.state.load(Ordering::Acquire));
         loop {
             if state.counter() == 0 {

@@ -1,6 +1,7 @@
 //! ⚠ Wakers on their way from the queue to being called.
 //!
-//! They are collected under the lock and called after it. Most often there is one, so that the room for the others is not even zeroed.
+//! They are collected under the lock and called after it. Most often there is one, so that the room
+//! for the others is not even zeroed.
 //!
 //! Invariant: exactly the places from `first` to `len` hold a waker.
 
@@ -14,7 +15,8 @@ use crate::primitive::WAKE_BATCH;
 
 /// Some wakers, oldest first.
 ///
-/// A waker that panics does not keep the others from being called: the first panic is carried on when all is done.
+/// A waker that panics does not keep the others from being called: the first panic is carried on
+/// when all is done.
 pub(crate) struct Batch {
     wakers: [MaybeUninit<Waker>; WAKE_BATCH],
     first: usize,
@@ -67,7 +69,8 @@ impl Batch {
         Some(unsafe { place.assume_init_read() })
     }
 
-    /// Carries on the first panic of a waker, if there was one. Not by value, which would be a copy of half a kilobyte.
+    /// Carries on the first panic of a waker, if there was one. Not by value, which would be a copy
+    /// of half a kilobyte.
     #[inline]
     pub(crate) fn finish(&mut self) {
         if let Some(panic) = self.panic.take() {

@@ -29,11 +29,11 @@ impl<'a, S, T> Locked<'a, S, T> {
         }
     }
 
-    /// Notifies and wakes those who arrived before `until`, oldest first. The lock is released to wake them, and for a moment between one
-    /// batch and the next.
+    /// Notifies and wakes those who arrived before `until`, oldest first. The lock is released to
+    /// wake them, and for a moment between one batch and the next.
     ///
-    /// Under the lock, `prepare` sees the note of each before it is notified, and `settle` the queue after each batch: there a primitive
-    /// brings its state in line with it.
+    /// Under the lock, `prepare` sees the note of each before it is notified, and `settle` the
+    /// queue after each batch: there a primitive brings its state in line with it.
     pub(crate) fn wake_until(
         mut self,
         until: Ticket,
@@ -74,7 +74,8 @@ impl<'a, S, T> Locked<'a, S, T> {
     }
 
     pub(super) fn queue_mut(&mut self) -> &mut Queue<S, T> {
-        // SAFETY: the lock is held (6), and the unique borrow of `self` keeps any other reference away.
+        // SAFETY: the lock is held (6), and the unique borrow of `self` keeps any other reference
+        // away.
         self.waiters.queue.with_mut(|queue| unsafe { &mut *queue })
     }
 
@@ -97,7 +98,8 @@ impl<'a, S, T> Locked<'a, S, T> {
     /// The note of the one who has waited longest.
     pub(crate) fn front_mut(&mut self) -> Option<&mut T> {
         let front = self.queue().front?;
-        // SAFETY: in the queue, so alive (3), and touched under the lock (1), which the returned borrow of `self` keeps.
+        // SAFETY: in the queue, so alive (3), and touched under the lock (1), which the returned
+        // borrow of `self` keeps.
         unsafe {
             front
                 .as_ref()
@@ -106,21 +108,23 @@ impl<'a, S, T> Locked<'a, S, T> {
         }
     }
 
-    /// Notifies the one who has waited longest, and hands over its waker, to be woken once the lock is gone.
+    /// Notifies the one who has waited longest, and hands over its waker, to be woken once the lock
+    /// is gone.
     #[must_use = "the waiter has to be woken"]
     pub(crate) fn take_front(&mut self) -> Option<Waker> {
         let queue = self.queue_mut();
         let front = queue.front?;
         // SAFETY: `front` is in this queue and the lock is held.
         let waker = unsafe { queue.unlink(front) };
-        // SAFETY: nobody but us has turned it from `WAITING`, which takes the lock (2), so its owner has not let it go (3). `Release`:
-        // pairs with the `Acquire` in `Waiter::status`, so that the owner sees what happened before the notification; it is our last
-        // access (4).
+        // SAFETY: nobody but us has turned it from `WAITING`, which takes the lock (2), so its
+        // owner has not let it go (3). `Release`: pairs with the `Acquire` in `Waiter::status`, so
+        // that the owner sees what happened before the notification; it is our last access (4).
         unsafe { front.as_ref().status.store(NOTIFIED, Ordering::Release) };
         Some(waker)
     }
 
-    /// Notifies those who arrived before `until`, oldest first, as many as the batch has room for. Says whether some are left.
+    /// Notifies those who arrived before `until`, oldest first, as many as the batch has room for.
+    /// Says whether some are left.
     pub(crate) fn take_until(&mut self, until: Ticket, batch: &mut Batch) -> bool {
         while self.is_before(until) {
             if batch.is_full() {
@@ -143,17 +147,18 @@ impl<'a, S, T> Locked<'a, S, T> {
     }
 }
 
-/// A queue whose state is the ticket of the next to arrive when all were called: those before it are being woken, some at a time, and are
-/// in the queue only until the caller comes to them.
+/// A queue whose state is the ticket of the next to arrive when all were called: those before it
+/// are being woken, some at a time, and are in the queue only until the caller comes to them.
 impl<T> Locked<'_, Ticket, T> {
-    /// Whether the first in the queue has been called with all others, and is not to be taken for a later call.
+    /// Whether the first in the queue has been called with all others, and is not to be taken for a
+    /// later call.
     #[inline]
     pub(crate) fn is_called(&self) -> bool {
         self.is_before(**self)
     }
 
-    /// Notifies those whom that caller has not come to yet, as it would. The lock is released to wake them; what is left of them is in the
-    /// batch.
+    /// Notifies those whom that caller has not come to yet, as it would. The lock is released to
+    /// wake them; what is left of them is in the batch.
     pub(crate) fn pass_called(mut self, batch: &mut Batch) -> Self {
         let waiters = self.waiters;
         loop {

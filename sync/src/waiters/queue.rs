@@ -20,8 +20,8 @@ pub(super) struct Queue<S, T> {
     pub(super) next_ticket: u64,
 }
 
-// SAFETY: the pointers lead to nodes inside `Waiter`s, which are `Send` for these `T`; they are followed only under the lock (1), and a
-// `Waker` may be used from any thread.
+// SAFETY: the pointers lead to nodes inside `Waiter`s, which are `Send` for these `T`; they are
+// followed only under the lock (1), and a `Waker` may be used from any thread.
 unsafe impl<S: Send, T: Send> Send for Queue<S, T> {}
 impl<S, T> Queue<S, T> {
     constant! {
@@ -39,16 +39,19 @@ impl<S, T> Queue<S, T> {
     ///
     /// # Safety
     ///
-    /// The lock is held; `node` belongs to a pinned waiter of this queue, has been in it, and is in no queue.
+    /// The lock is held; `node` belongs to a pinned waiter of this queue, has been in it, and is in
+    /// no queue.
     pub(super) unsafe fn push_front(&mut self, node: NonNull<Node<T>>, waker: Waker) {
         let next = self.front.replace(node);
-        // SAFETY: by the caller, `node` is alive and the lock is held (1); it has been in the queue, so it has a ticket (5).
+        // SAFETY: by the caller, `node` is alive and the lock is held (1); it has been in the
+        // queue, so it has a ticket (5).
         unsafe {
             let ticket = node.as_ref().ticket();
             node.as_ref().settle(None, next, ticket, waker);
         }
         match next {
-            // SAFETY: `next` was the front of the queue, so it is alive (3), and the lock is held (1).
+            // SAFETY: `next` was the front of the queue, so it is alive (3), and the lock is held
+            // (1).
             Some(next) => unsafe { next.as_ref().with_place(|place| place.prev = Some(node)) },
             None => self.back = Some(node),
         }
@@ -64,7 +67,8 @@ impl<S, T> Queue<S, T> {
         // SAFETY: by the caller, `node` is alive and the lock is held (1).
         unsafe { node.as_ref().settle(prev, None, ticket, waker) };
         match prev {
-            // SAFETY: `prev` was the back of the queue, so it is alive (3), and the lock is held (1).
+            // SAFETY: `prev` was the back of the queue, so it is alive (3), and the lock is held
+            // (1).
             Some(prev) => unsafe { prev.as_ref().with_place(|place| place.next = Some(node)) },
             None => self.front = Some(node),
         }
@@ -76,8 +80,8 @@ impl<S, T> Queue<S, T> {
     ///
     /// The lock is held and `node` is in this queue.
     pub(super) unsafe fn unlink(&mut self, node: NonNull<Node<T>>) -> Waker {
-        // SAFETY: in the queue, so alive (3), and the lock is held (1). The waker is there (5), and is taken once, as the node is out of
-        // the queue from now on.
+        // SAFETY: in the queue, so alive (3), and the lock is held (1). The waker is there (5), and
+        // is taken once, as the node is out of the queue from now on.
         let (prev, next, waker) = unsafe {
             (node.as_ref()).with_place(|place| {
                 let waker = ManuallyDrop::take(&mut place.waker);
@@ -85,7 +89,8 @@ impl<S, T> Queue<S, T> {
             })
         };
         match prev {
-            // SAFETY: a neighbour of a node in the queue is in the queue, so alive (3), and the lock is held (1).
+            // SAFETY: a neighbour of a node in the queue is in the queue, so alive (3), and the
+            // lock is held (1).
             Some(prev) => unsafe { prev.as_ref().with_place(|place| place.next = next) },
             None => self.front = next,
         }
@@ -102,7 +107,8 @@ impl<S, T> Queue<S, T> {
 pub(super) struct Node<T> {
     /// Under the lock (1).
     pub(super) links: UnsafeCell<Links<T>>,
-    /// Atomic: [`IDLE`], [`WAITING`](super::waiter::WAITING) or [`NOTIFIED`](super::waiter::NOTIFIED); see the drawing in [`super`].
+    /// Atomic: [`IDLE`], [`WAITING`](super::waiter::WAITING) or
+    /// [`NOTIFIED`](super::waiter::NOTIFIED); see the drawing in [`super`].
     pub(super) status: AtomicU8,
     _pinned: PhantomPinned,
 }

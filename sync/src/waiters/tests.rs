@@ -162,7 +162,8 @@ fn a_waker_that_panics_keeps_no_other_from_being_called() {
     );
 }
 
-/// A waker that takes the queue's lock whenever it is cloned, called or dropped would hang if that happened under the lock.
+/// A waker that takes the queue's lock whenever it is cloned, called or dropped would hang if that
+/// happened under the lock.
 #[test]
 fn no_waker_is_touched_under_the_lock() {
     struct Locks(&'static Queue, &'static AtomicUsize);

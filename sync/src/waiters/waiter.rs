@@ -26,7 +26,8 @@ pub(super) const WAITING: u8 = 1;
 /// Taken out by somebody else, whose waker call follows.
 pub(super) const NOTIFIED: u8 = 2;
 
-// SAFETY: what the node shares with others is touched under the lock (1) or atomic; the note moves with the waiter, hence `T: Send`.
+// SAFETY: what the node shares with others is touched under the lock (1) or atomic; the note moves
+// with the waiter, hence `T: Send`.
 unsafe impl<S: Send, T: Send> Send for Waiter<'_, S, T> {}
 // SAFETY: through `&Waiter` only the atomic status can be read.
 unsafe impl<S: Send, T: Send> Sync for Waiter<'_, S, T> {}
@@ -37,7 +38,8 @@ unsafe impl<S: Send, T: Send> Sync for Waiter<'_, S, T> {}
 pub(crate) enum Withdrawn {
     /// Never in the queue.
     Idle,
-    /// In the queue, with this ticket, and now no longer. The waker is to be dropped after the lock.
+    /// In the queue, with this ticket, and now no longer. The waker is to be dropped after the
+    /// lock.
     Waiting(
         Ticket,
         #[expect(dead_code, reason = "kept only to be dropped in the right place")] Waker,
@@ -62,7 +64,8 @@ impl<'a, S, T> Waiter<'a, S, T> {
         self.status() == IDLE
     }
 
-    /// Whether it is in the queue; another thread may take it out the next moment, but only its owner puts it in.
+    /// Whether it is in the queue; another thread may take it out the next moment, but only its
+    /// owner puts it in.
     #[inline]
     pub(crate) fn is_waiting(&self) -> bool {
         self.status() == WAITING
@@ -82,12 +85,13 @@ impl<'a, S, T> Waiter<'a, S, T> {
         if self.is_waiting() {
             return None;
         }
-        // SAFETY: not in the queue, where nobody else finds it (2), and only its owner puts it there; who took it out was done with it when
-        // the status said so (4).
+        // SAFETY: not in the queue, where nobody else finds it (2), and only its owner puts it
+        // there; who took it out was done with it when the status said so (4).
         Some(unsafe { self.node.links.with(|links| (*links).note) })
     }
 
-    /// Takes its place at the front again, for one that was notified and found nothing left. The note is `note` from now on.
+    /// Takes its place at the front again, for one that was notified and found nothing left. The
+    /// note is `note` from now on.
     ///
     /// # Panics
     ///
@@ -106,7 +110,8 @@ impl<'a, S, T> Waiter<'a, S, T> {
         // SAFETY: notified, so in no queue (2), and nobody but us touches it (4).
         unsafe { self.node.links.with_mut(|links| (*links).note = note) };
         let node = NonNull::from(&self.node);
-        // SAFETY: the lock is held; the waiter is pinned and, as its status says, has been taken out of the queue (2).
+        // SAFETY: the lock is held; the waiter is pinned and, as its status says, has been taken
+        // out of the queue (2).
         unsafe { locked.queue_mut().push_front(node, waker) };
         // Relaxed: whoever takes the node out holds the lock that we hold now.
         self.node.status.store(WAITING, Ordering::Relaxed);
@@ -141,7 +146,8 @@ impl<'a, S, T> Waiter<'a, S, T> {
         self.node.status.store(WAITING, Ordering::Relaxed);
     }
 
-    /// Ready once notified. While it waits it makes sure that the waker to be called is that of `cx`.
+    /// Ready once notified. While it waits it makes sure that the waker to be called is that of
+    /// `cx`.
     ///
     /// # Panics
     ///
@@ -212,7 +218,8 @@ impl<'a, S, T> Waiter<'a, S, T> {
 }
 
 impl<S, T> Drop for Waiter<'_, S, T> {
-    /// Keeps invariant 3 whatever the primitive does; it will have withdrawn before if it has anything to put right.
+    /// Keeps invariant 3 whatever the primitive does; it will have withdrawn before if it has
+    /// anything to put right.
     #[inline]
     fn drop(&mut self) {
         if self.is_waiting() {

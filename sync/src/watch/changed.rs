@@ -85,7 +85,8 @@ fn queue_up<T>(
         if let Some(changed) = shared.news(seen) {
             return Some(changed);
         }
-        // Woken for a version that it had seen before it queued up: the sender had raised it, but not come to the queue yet.
+        // Woken for a version that it had seen before it queued up: the sender had raised it, but
+        // not come to the queue yet.
         waiter.as_mut().reset();
     }
     let waker = cx.waker().clone();

@@ -1,7 +1,8 @@
 //! `watch`: one value that changes, and tasks that want to know the newest.
 //!
-//! For what has a present state: settings, whether a server is ready, how far a copy has come. Whoever looks sees the newest value; values
-//! in between may be missed. Where every value counts, and for everybody, take [`broadcast`](crate::broadcast).
+//! For what has a present state: settings, whether a server is ready, how far a copy has come.
+//! Whoever looks sees the newest value; values in between may be missed. Where every value counts,
+//! and for everybody, take [`broadcast`](crate::broadcast).
 //!
 //! ```
 //! # runtime::block_on(async {
@@ -22,14 +23,16 @@
 //!
 //! # How it works
 //!
-//! The value lies under std's `RwLock`, held only while it is looked at or replaced. Beside it a word counts its versions and says whether all
-//! senders are gone. A receiver remembers the version that it saw last, so that "is there anything new?" is one load.
+//! The value lies under std's `RwLock`, held only while it is looked at or replaced. Beside it a
+//! word counts its versions and says whether all senders are gone. A receiver remembers the version
+//! that it saw last, so that "is there anything new?" is one load.
 //!
 //! Invariants:
 //!
-//! 1. The version is raised after the value has changed and before those who wait are woken; who queues up looks at it again under the
-//!    queue's lock. So nobody waits for a version that is there. A waking may come late, to one who has seen its version already and waits
-//!    for the next; it queues up again.
+//! 1. The version is raised after the value has changed and before those who wait are woken; who
+//!    queues up looks at it again under the queue's lock. So nobody waits for a version that is
+//!    there. A waking may come late, to one who has seen its version already and waits for the
+//!    next; it queues up again.
 //! 2. Old values are dropped, and wakers called, under no lock.
 #![forbid(unsafe_code)]
 

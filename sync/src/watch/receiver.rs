@@ -35,7 +35,8 @@ impl<T> Receiver<T> {
 
     /// Looks at the newest value, without taking note of having seen it.
     ///
-    /// Senders wait as long as the guard lives: look, or clone, and let go. It cannot be held across an `.await` in a task.
+    /// Senders wait as long as the guard lives: look, or clone, and let go. It cannot be held
+    /// across an `.await` in a task.
     ///
     /// ```
     /// let (tx, rx) = sync::watch::channel(1);
@@ -92,7 +93,8 @@ impl<T> Receiver<T> {
         self.shared.version() != self.seen
     }
 
-    /// Waits until there is a value that has not been seen, and counts it as seen. `false` if there is none and all senders are gone.
+    /// Waits until there is a value that has not been seen, and counts it as seen. `false` if there
+    /// is none and all senders are gone.
     ///
     /// Values between may be missed; the newest never is.
     ///
@@ -116,7 +118,8 @@ impl<T> Receiver<T> {
         Changed::new(&self.shared, &mut self.seen, Location::caller())
     }
 
-    /// Waits until the value, as it is or as it becomes, is one that `accepts` says yes to. `false` if all senders are gone before.
+    /// Waits until the value, as it is or as it becomes, is one that `accepts` says yes to. `false`
+    /// if all senders are gone before.
     ///
     /// By the time that one looks, it may have changed again; `accepts` can keep what it needs.
     ///
@@ -171,7 +174,8 @@ impl<T> Receiver<T> {
         )
     }
 
-    /// Waits like [`wait_for`](Self::wait_for), blocking the thread. For threads outside the runtime.
+    /// Waits like [`wait_for`](Self::wait_for), blocking the thread. For threads outside the
+    /// runtime.
     ///
     /// # Panics
     ///

@@ -28,8 +28,8 @@ impl<T> Sender<T> {
         Self { shared }
     }
 
-    /// Replaces the value and wakes all who wait for a change. Never waits for receivers, only, shortly, for one that
-    /// [looks](Receiver::borrow) just now.
+    /// Replaces the value and wakes all who wait for a change. Never waits for receivers, only,
+    /// shortly, for one that [looks](Receiver::borrow) just now.
     ///
     /// # Errors
     ///
@@ -72,8 +72,8 @@ impl<T> Sender<T> {
         value
     }
 
-    /// Changes the value in place by `change`, which says whether it did; wakes all who wait if so. Receivers and other senders wait
-    /// meanwhile, so it should be short.
+    /// Changes the value in place by `change`, which says whether it did; wakes all who wait if so.
+    /// Receivers and other senders wait meanwhile, so it should be short.
     ///
     /// # Panics
     ///
@@ -143,7 +143,8 @@ impl<T> Sender<T> {
         self.receivers() == 0
     }
 
-    /// Waits until there is no receiver: nobody wants to know the value any more. By the time that one looks, there may be one again.
+    /// Waits until there is no receiver: nobody wants to know the value any more. By the time that
+    /// one looks, there may be one again.
     ///
     /// # Cancel safety
     ///

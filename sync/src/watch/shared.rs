@@ -1,4 +1,5 @@
-//! What the two ends of a `watch` share: the value, and the word that counts its versions. The invariants are those of the module above.
+//! What the two ends of a `watch` share: the value, and the word that counts its versions. The
+//! invariants are those of the module above.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -55,7 +56,8 @@ impl<T> Shared<T> {
         let mut value = self.value.write().unwrap_or_else(PoisonError::into_inner);
         let changed = change(&mut value);
         if changed {
-            // Release pairs with the Acquire in `look`. Under the value's lock, so that versions rise in the order of the values.
+            // Release pairs with the Acquire in `look`. Under the value's lock, so that versions
+            // rise in the order of the values.
             self.state.fetch_add(VERSION, Ordering::Release);
         }
         drop(value);
@@ -105,7 +107,8 @@ impl<T> Shared<T> {
     }
 
     pub(super) fn receivers(&self) -> usize {
-        // Acquire: pairs with the `Release` of the last receiver, whose end is what `closed` waits for.
+        // Acquire: pairs with the `Release` of the last receiver, whose end is what `closed` waits
+        // for.
         self.receivers.load(Ordering::Acquire)
     }
 

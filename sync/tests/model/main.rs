@@ -1,5 +1,6 @@
-//! Channels and selects against a reference model, step by step on one thread: what each operation yields, who is served first, who
-//! is woken and who is not, and where a value goes when the future that had it is dropped.
+//! Channels and selects against a reference model, step by step on one thread: what each operation
+//! yields, who is served first, who is woken and who is not, and where a value goes when the future
+//! that had it is dropped.
 #![cfg(not(loom))]
 
 #[path = "../support/mod.rs"]

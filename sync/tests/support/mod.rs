@@ -11,7 +11,8 @@ use std::time::Duration;
 /// How long a test may take before it counts as hung; nothing here needs a tenth of it.
 const WATCHDOG: Duration = Duration::from_secs(if cfg!(miri) { 36_000 } else { 300 });
 
-/// How many times a test does something: as often as it says, and under Miri, where everything takes a thousand times as long, a few times.
+/// How many times a test does something: as often as it says, and under Miri, where everything
+/// takes a thousand times as long, a few times.
 pub(crate) const fn times(n: usize) -> usize {
     match cfg!(miri) {
         true if n > 2 => n / 200 + 2,
@@ -38,7 +39,8 @@ where
     run(runtime::Builder::new().max_procs(workers), task)
 }
 
-/// Runs a task on one worker, for which nobody steps in however long a poll lasts: only the budget lets others run.
+/// Runs a task on one worker, for which nobody steps in however long a poll lasts: only the budget
+/// lets others run.
 pub(crate) fn on_one_alone<F>(task: F) -> F::Output
 where
     F: Future + Send + 'static,
@@ -129,12 +131,14 @@ impl Random {
     }
 }
 
-/// Runs `round` with many seeds, or with the one in the environment variable `SEED`; names the seed of a round that fails.
+/// Runs `round` with many seeds, or with the one in the environment variable `SEED`; names the seed
+/// of a round that fails.
 pub(crate) fn with_seeds(rounds: u64, mut round: impl FnMut(u64)) {
     if let Ok(seed) = std::env::var("SEED") {
         return round(seed.parse().expect("SEED is a number"));
     }
-    // Random keys of std's, which follow from Miri's own seed there; it has no clock that tells the date.
+    // Random keys of std's, which follow from Miri's own seed there; it has no clock that tells the
+    // date.
     let start = RandomState::new().build_hasher().finish() >> 10;
     for seed in start..start + if cfg!(miri) { 1 } else { rounds } {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| round(seed)));
@@ -145,7 +149,8 @@ pub(crate) fn with_seeds(rounds: u64, mut round: impl FnMut(u64)) {
     }
 }
 
-/// Polls again and again, whether woken or not, and drops the future after so many polls; `usize::MAX` leaves it to the waker.
+/// Polls again and again, whether woken or not, and drops the future after so many polls;
+/// `usize::MAX` leaves it to the waker.
 pub(crate) async fn give_up_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
@@ -174,12 +179,14 @@ pub(crate) async fn poll_as_task<F: Future>(mut future: std::pin::Pin<&mut F>) -
     std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
-/// Polls once with what the calling task has left of its budget, and a waker that is not the task's.
+/// Polls once with what the calling task has left of its budget, and a waker that is not the
+/// task's.
 pub(crate) fn poll_with_budget<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }
 
-/// One poll by hand, with a waker that nobody listens to, and without a budget, whose end would look like waiting.
+/// One poll by hand, with a waker that nobody listens to, and without a budget, whose end would
+/// look like waiting.
 pub(crate) fn poll_once<F: Future + ?Sized>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     let future = pin!(runtime::task::coop::unconstrained(future));
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))

@@ -1,13 +1,14 @@
 //! A service with a database: a guest book in PostgreSQL, over HTTP.
 //!
-//! tokio-postgres asks for a stream with Tokio's I/O traits and a task for its connection, and gets both from Weftline: no Tokio runtime is
-//! there. One connection serves all requests: the client pipelines their queries. When it breaks the program ends, and whoever runs it
-//! starts it again.
+//! tokio-postgres asks for a stream with Tokio's I/O traits and a task for its connection, and gets
+//! both from Weftline: no Tokio runtime is there. One connection serves all requests: the client
+//! pipelines their queries. When it breaks the program ends, and whoever runs it starts it again.
 //!
 //! Go: `sql.Open("postgres", …)`, `db.QueryContext(ctx, …)`.
 //!
-//! Run: `cargo run --release -p weftline-servers --bin guestbook -- 127.0.0.1:8080 'host=127.0.0.1 port=5432 user=postgres'`, then
-//! `curl -d 'Ada was here' http://127.0.0.1:8080/` and `curl http://127.0.0.1:8080/`.
+//! Run:
+//! `cargo run --release -p weftline-servers --bin guestbook -- 127.0.0.1:8080 'host=127.0.0.1 port=5432 user=postgres'`,
+//! then `curl -d 'Ada was here' http://127.0.0.1:8080/` and `curl http://127.0.0.1:8080/`.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

@@ -1,13 +1,16 @@
-//! HTTP with axum: routes, JSON, state, a limit of time and of size, and a graceful end. No part of Tokio runs.
+//! HTTP with axum: routes, JSON, state, a limit of time and of size, and a graceful end. No part of
+//! Tokio runs.
 //!
-//! `net::hyper::serve` takes the `Router` as it is. A request that takes too long is answered with 504 by a few lines of middleware; slow
-//! senders of headers, idle connections, clients that do not read and crowds are the server's own business. SIGTERM or Ctrl-C: no new connections, those that answer a
-//! request finish it.
+//! `net::hyper::serve` takes the `Router` as it is. A request that takes too long is answered with
+//! 504 by a few lines of middleware; slow senders of headers, idle connections, clients that do not
+//! read and crowds are the server's own business. SIGTERM or Ctrl-C: no new connections, those that
+//! answer a request finish it.
 //!
 //! Go: `http.Server{Handler: mux}` with `Shutdown`.
 //!
 //! Run: `cargo run --release -p weftline-servers --bin http -- 127.0.0.1:8080`, then
-//! `curl http://127.0.0.1:8080/hello/Ada`, `curl -d '[1,2,3]' -H 'content-type: application/json' http://127.0.0.1:8080/sum`,
+//! `curl http://127.0.0.1:8080/hello/Ada`,
+//! `curl -d '[1,2,3]' -H 'content-type: application/json' http://127.0.0.1:8080/sum`,
 //! `wrk -c 64 http://127.0.0.1:8080/`.
 #![forbid(unsafe_code)]
 

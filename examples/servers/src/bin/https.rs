@@ -1,12 +1,15 @@
 //! HTTPS with rustls, in HTTP/1 and HTTP/2 (ALPN), over the same `Router` and the same server.
 //!
-//! tokio-rustls asks for Tokio's I/O traits and no more; `weftline-net` has them by feature `tokio-io`. The handshake is done in the
-//! connection's own task, within the header timeout, so that a client that stalls in it holds up nobody.
+//! tokio-rustls asks for Tokio's I/O traits and no more; `weftline-net` has them by feature
+//! `tokio-io`. The handshake is done in the connection's own task, within the header timeout, so
+//! that a client that stalls in it holds up nobody.
 //!
 //! Go: `http.ServeTLS(ln, mux, "cert.pem", "key.pem")`.
 //!
-//! Run: `openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 30 -subj /CN=localhost`, then
-//! `cargo run --release -p weftline-servers --bin https -- 127.0.0.1:8443 cert.pem key.pem`, and `curl -k https://127.0.0.1:8443/`.
+//! Run:
+//! `openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 30 -subj /CN=localhost`,
+//! then `cargo run --release -p weftline-servers --bin https -- 127.0.0.1:8443 cert.pem key.pem`,
+//! and `curl -k https://127.0.0.1:8443/`.
 #![forbid(unsafe_code)]
 
 use std::error::Error;

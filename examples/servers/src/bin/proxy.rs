@@ -1,11 +1,13 @@
-//! A TCP proxy: what comes in on one side goes out on the other, both ways, until both have finished.
+//! A TCP proxy: what comes in on one side goes out on the other, both ways, until both have
+//! finished.
 //!
-//! `net::copy_bidirectional` passes on the half-close of either side, and holds a sender back whose receiver is slow. A target that
-//! does not answer in three seconds is given up.
+//! `net::copy_bidirectional` passes on the half-close of either side, and holds a sender back whose
+//! receiver is slow. A target that does not answer in three seconds is given up.
 //!
 //! Go: two goroutines with `io.Copy` and `CloseWrite` a connection.
 //!
-//! Run: `cargo run --release -p weftline-servers --bin proxy -- 127.0.0.1:9000 127.0.0.1:8080`, then `curl http://127.0.0.1:9000/`.
+//! Run: `cargo run --release -p weftline-servers --bin proxy -- 127.0.0.1:9000 127.0.0.1:8080`,
+//! then `curl http://127.0.0.1:9000/`.
 #![forbid(unsafe_code)]
 
 use std::io;

@@ -1,11 +1,12 @@
 //! UDP echo: each datagram goes back to where it came from, as it was.
 //!
-//! One task does it all: a datagram is received and sent without waiting for anyone. A datagram that cannot be sent (its sender is gone,
-//! its port is closed) is nobody's loss.
+//! One task does it all: a datagram is received and sent without waiting for anyone. A datagram
+//! that cannot be sent (its sender is gone, its port is closed) is nobody's loss.
 //!
 //! Go: `conn.ReadFromUDP`, `conn.WriteToUDP` in a loop.
 //!
-//! Run: `cargo run --release -p weftline-servers --bin udp_echo -- 127.0.0.1:7007`, then `echo hello | socat - UDP:127.0.0.1:7007`.
+//! Run: `cargo run --release -p weftline-servers --bin udp_echo -- 127.0.0.1:7007`, then
+//! `echo hello | socat - UDP:127.0.0.1:7007`.
 #![forbid(unsafe_code)]
 
 use std::io;

@@ -1,4 +1,5 @@
-//! HTTP on a Unix socket: a service for this machine alone, such as the agent behind a command line tool.
+//! HTTP on a Unix socket: a service for this machine alone, such as the agent behind a command line
+//! tool.
 //!
 //! The same `serve`, on a `UnixListener`. The socket's file goes away with the server.
 //!

@@ -1,13 +1,16 @@
 //! A room over WebSockets: what one says, all hear, whoever has said it too.
 //!
-//! tungstenite speaks the protocol (handshake, pings, fragments, the closing handshake) over this project's streams, which have the traits of
-//! `futures_io`; a connection is one task. The room is a `sync::broadcast` channel: nobody is waited for, and who falls behind is told how much
-//! was missed. A client has five seconds for its handshake, and to take a message; what is longer than 64 KiB is refused.
+//! tungstenite speaks the protocol (handshake, pings, fragments, the closing handshake) over this
+//! project's streams, which have the traits of `futures_io`; a connection is one task. The room is
+//! a `sync::broadcast` channel: nobody is waited for, and who falls behind is told how much was
+//! missed. A client has five seconds for its handshake, and to take a message; what is longer than
+//! 64 KiB is refused.
 //!
 //! Go: gorilla/websocket or nhooyr.io/websocket with a goroutine for each direction.
 //!
-//! Run: `cargo run --release -p weftline-servers --bin websocket -- 127.0.0.1:9001`, then `python3 -m websockets ws://127.0.0.1:9001/`, or
-//! `new WebSocket("ws://127.0.0.1:9001/")` in a browser.
+//! Run: `cargo run --release -p weftline-servers --bin websocket -- 127.0.0.1:9001`, then
+//! `python3 -m websockets ws://127.0.0.1:9001/`, or `new WebSocket("ws://127.0.0.1:9001/")` in a
+//! browser.
 #![forbid(unsafe_code)]
 
 use std::io;

@@ -1,11 +1,13 @@
 //! Threads for code that blocks: `spawn_blocking`.
 //!
-//! A job is a task like any other, one allocation with a handle, but it is run here and its only poll runs to the end. Threads are
-//! started when no idle one is left, up to a bound, and end after some idle seconds. Beyond the bound jobs wait in line.
+//! A job is a task like any other, one allocation with a handle, but it is run here and its only
+//! poll runs to the end. Threads are started when no idle one is left, up to a bound, and end after
+//! some idle seconds. Beyond the bound jobs wait in line.
 //!
-//! [`pool`] is the line of jobs and the count of the threads, and says who ends; here is how a thread lives. One that ends leaves its handle
-//! behind and takes the one of the thread that ended before, which it joins: so the end of the runtime waits until the system has taken every
-//! thread back.
+//! [`pool`] is the line of jobs and the count of the threads, and says who ends; here is how a
+//! thread lives. One that ends leaves its handle behind and takes the one of the thread that ended
+//! before, which it joins: so the end of the runtime waits until the system has taken every thread
+//! back.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -97,7 +99,8 @@ impl Blocking {
         builder.spawn(move || run_jobs(scheduler, number))
     }
 
-    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a job and there is none.
+    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a
+    /// job and there is none.
     pub(crate) fn idle(&self) -> Option<(u64, Vec<ThreadNumber>)> {
         self.pool.idle()
     }
@@ -111,7 +114,8 @@ impl Blocking {
         self.pool.gauges()
     }
 
-    /// No more jobs. Those that have not started are cancelled by the walk over all tasks that follows; here they only leave the line.
+    /// No more jobs. Those that have not started are cancelled by the walk over all tasks that
+    /// follows; here they only leave the line.
     pub(crate) fn close(&self) {
         self.pool.close();
     }
@@ -132,19 +136,22 @@ thread_local! {
     static POOL_OF: Cell<*const Scheduler> = const { Cell::new(ptr::null()) };
 }
 
-/// Whether the calling thread is one of this scheduler's pool, and so cannot wait for the pool's end.
+/// Whether the calling thread is one of this scheduler's pool, and so cannot wait for the pool's
+/// end.
 pub(crate) fn is_pool_thread_of(scheduler: &Arc<Scheduler>) -> bool {
     ptr::eq(POOL_OF.get(), Arc::as_ptr(scheduler))
 }
 
-/// A pool thread's life. Its count on the scheduler is no cycle: every end of a runtime calls `close`, which ends the thread.
+/// A pool thread's life. Its count on the scheduler is no cycle: every end of a runtime calls
+/// `close`, which ends the thread.
 fn run_jobs(scheduler: Arc<Scheduler>, number: usize) {
     POOL_OF.set(Arc::as_ptr(&scheduler));
     let pool = &scheduler.blocking.pool;
     pool.thread_begins(threads::current());
     while let Some(job) = pool.next_job() {
         {
-            // Anew for each job: one that leaves a guard of its own behind does not put the next one into another runtime.
+            // Anew for each job: one that leaves a guard of its own behind does not put the next
+            // one into another runtime.
             let _entered = current::enter(scheduler.clone());
             // A job ends in its one poll; a panic is in its handle.
             let _ = job.run(ptr::null());
@@ -180,7 +187,8 @@ where
 
     fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<T> {
         let f = self.0.take().expect("a job is polled once");
-        // It is a task for its handle's sake only: inside, `block_on` is allowed and there is no budget.
+        // It is a task for its handle's sake only: inside, `block_on` is allowed and there is no
+        // budget.
         let _task = current::leave_task();
         let _budget = coop::stop();
         Poll::Ready(f())

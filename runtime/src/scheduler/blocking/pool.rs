@@ -1,17 +1,21 @@
 //! [`Pool`]: who takes which job, who is started, who ends; everything under one lock.
 //!
-//! **Promises.** A job that finds a thread waiting is promised to one: that thread counts as idle no more, so that the next job does not rely on it, too. It is
-//! not said which thread: the first that comes takes the promise, be it the one that was notified or one whose time was just over. Nor is it
-//! said which job: a thread that was busy may take it before; then the promise is kept by looking once more.
+//! **Promises.** A job that finds a thread waiting is promised to one: that thread counts as idle
+//! no more, so that the next job does not rely on it, too. It is not said which thread: the first
+//! that comes takes the promise, be it the one that was notified or one whose time was just over.
+//! Nor is it said which job: a thread that was busy may take it before; then the promise is kept by
+//! looking once more.
 //!
 //! Invariants, whenever the lock is free:
 //!
-//! 1. While a thread is idle there are no more jobs than promises: a job comes without a promise only when nobody is idle, and a thread
-//!    becomes idle only when there is no job. So a thread whose time is over, and which finds no promise, leaves no job behind.
-//! 2. `serving` threads will look for a job before they end; one that ends leaves that number under the lock in which it saw that there is
-//!    none, so that the next job does not count on it.
-//! 3. A thread's handle is in `threads` until the thread has ended all but itself; then in `ended`, until the next one to end takes it along
-//!    and joins it. So one handle at most is kept for all that are gone.
+//! 1. While a thread is idle there are no more jobs than promises: a job comes without a promise
+//!    only when nobody is idle, and a thread becomes idle only when there is no job. So a thread
+//!    whose time is over, and which finds no promise, leaves no job behind.
+//! 2. `serving` threads will look for a job before they end; one that ends leaves that number under
+//!    the lock in which it saw that there is none, so that the next job does not count on it.
+//! 3. A thread's handle is in `threads` until the thread has ended all but itself; then in `ended`,
+//!    until the next one to end takes it along and joins it. So one handle at most is kept for all
+//!    that are gone.
 #![forbid(unsafe_code)]
 
 use std::collections::{HashMap, VecDeque};
@@ -30,7 +34,8 @@ pub(crate) struct Pool<J, H> {
     max_threads: usize,
     keep_alive: Duration,
     shared: Mutex<Shared<J, H>>,
-    /// Jobs that were submitted and have not ended. SeqCst: what a job wakes is queued before it counts as ended.
+    /// Jobs that were submitted and have not ended. SeqCst: what a job wakes is queued before it
+    /// counts as ended.
     unfinished: AtomicUsize,
     /// A job is there, or the pool closes.
     work: Condvar,
@@ -82,7 +87,8 @@ impl<J, H> Pool<J, H> {
         }
     }
 
-    /// Puts a job in line, and sees to a thread for it. `start` starts the thread of this number, which is to serve from then on.
+    /// Puts a job in line, and sees to a thread for it. `start` starts the thread of this number,
+    /// which is to serve from then on.
     ///
     /// # Errors
     ///
@@ -161,7 +167,8 @@ impl<J, H> Pool<J, H> {
         self.unfinished.fetch_sub(1, SeqCst);
     }
 
-    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a job and there is none.
+    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a
+    /// job and there is none.
     pub(crate) fn idle(&self) -> Option<(u64, Vec<ThreadNumber>)> {
         let shared = self.lock();
         let threads = shared.threads.len();
@@ -189,7 +196,8 @@ impl<J, H> Pool<J, H> {
         self.lock().numbers.extend(number);
     }
 
-    /// A thread is through, but for giving itself back to the system. Returns the one before it, to be joined.
+    /// A thread is through, but for giving itself back to the system. Returns the one before it, to
+    /// be joined.
     pub(crate) fn thread_ends(&self, thread: usize, number: Option<ThreadNumber>) -> Option<H> {
         let mut shared = self.lock();
         shared.numbers.retain(|&other| Some(other) != number);
@@ -200,7 +208,8 @@ impl<J, H> Pool<J, H> {
         before
     }
 
-    /// No more jobs. Those that have not started are cancelled by the walk over all tasks that follows; here they only leave the line.
+    /// No more jobs. Those that have not started are cancelled by the walk over all tasks that
+    /// follows; here they only leave the line.
     pub(crate) fn close(&self) {
         let mut shared = self.lock();
         shared.closed = true;
@@ -210,7 +219,8 @@ impl<J, H> Pool<J, H> {
         drop(left);
     }
 
-    /// Waits until every thread has ended. Returns how many are still busy when the time is over, and the one that ended last, to be joined.
+    /// Waits until every thread has ended. Returns how many are still busy when the time is over,
+    /// and the one that ended last, to be joined.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> (usize, Option<H>) {
         let time = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let patience = Limit::after(time);

@@ -1,8 +1,9 @@
 //! One look at all workers: what each of them is in, and what follows for all.
 //!
-//! A look goes through the slots once and gathers in a `Round` what it finds there; a worker whose poll lasts is attended to on the way. What
-//! concerns all of them follows: whether more may be awake, whether another one is started, and when to look again. `Notes` go from one look
-//! to the next.
+//! A look goes through the slots once and gathers in a `Round` what it finds there; a worker whose
+//! poll lasts is attended to on the way. What concerns all of them follows: whether more may be
+//! awake, whether another one is started, and when to look again. `Notes` go from one look to the
+//! next.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -18,18 +19,20 @@ use crate::metrics::count;
 use crate::scheduler::kernel::Slice;
 use crate::scheduler::{Scheduler, Slot};
 
-/// Polls that take less than this on average, in nanoseconds, are short: about what it costs to wake a worker, as for `LONG` in
-/// `worker/pace.rs`.
+/// Polls that take less than this on average, in nanoseconds, are short: about what it costs to
+/// wake a worker, as for `LONG` in `worker/pace.rs`.
 const BRISK: u64 = 5_000;
 
 /// Timers that one look fires for a stuck worker at the most.
 const TIMER_BATCH: usize = 1024;
 
-/// For so long, in nanoseconds, more workers may be awake after some were found to block: until those that took over have been looked at.
+/// For so long, in nanoseconds, more workers may be awake after some were found to block: until
+/// those that took over have been looked at.
 const BOOST: u64 = 2_000_000;
 
-/// A poll that is named because it lasts has computed for one part in this many of the limit, if it does not block: a thread gets that much
-/// even on a machine with several times as many threads as cores.
+/// A poll that is named because it lasts has computed for one part in this many of the limit, if it
+/// does not block: a thread gets that much even on a machine with several times as many threads as
+/// cores.
 const OWN: u64 = 8;
 
 thread_local! {
@@ -37,7 +40,8 @@ thread_local! {
     static DELIVERS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether the calling thread is a monitor that delivers events or timers: what it wakes has waited longer than what is in the shared queue.
+/// Whether the calling thread is a monitor that delivers events or timers: what it wakes has waited
+/// longer than what is in the shared queue.
 pub(crate) fn delivers() -> bool {
     DELIVERS.get()
 }
@@ -52,7 +56,8 @@ pub(super) struct Notes {
     parks: u64,
     /// Polls that compute and whose workers have been replaced.
     computing: u64,
-    /// From then on another poll may be suspected before it has lasted from one look to the next: seldom, unless it was right.
+    /// From then on another poll may be suspected before it has lasted from one look to the next:
+    /// seldom, unless it was right.
     suspect_from: u64,
     /// How many workers may be awake, and until when.
     boost: usize,
@@ -155,8 +160,8 @@ impl Round {
         self.next = Some(self.next.map_or(after, |next| next.min(after)));
     }
 
-    /// Whether those who are awake are soon through with what waits: no poll lasts, none looks as if it would, and a worker has been without
-    /// work since the last look.
+    /// Whether those who are awake are soon through with what waits: no poll lasts, none looks as
+    /// if it would, and a worker has been without work since the last look.
     fn is_passing(&self) -> bool {
         self.rested && self.next.is_none() && !self.suspicious
     }
@@ -210,11 +215,13 @@ impl Scheduler {
             }
             return;
         }
-        // A thread more would take the CPU from somebody, perhaps from those for whom these tasks work.
+        // A thread more would take the CPU from somebody, perhaps from those for whom these tasks
+        // work.
         if round.is_passing() && self.idle.running() > 0 && self.idle.has_sleeper() {
             return;
         }
-        // One worker made way for another, and that one is through with its tasks before a second could help.
+        // One worker made way for another, and that one is through with its tasks before a second
+        // could help.
         if round.next.is_none()
             && self.contention.is_recent(round.now)
             && round.is_brisk(self.idle.running())
@@ -343,8 +350,8 @@ impl Scheduler {
         self.idle.remove_running();
         slot.set_slice(Slice::Longest);
         count(&self.tally.handoffs);
-        // Into the order of the shared queue, where each that takes over takes one: in a ring half of them would go to the first, which may be
-        // stuck next. Announced at the end of the look.
+        // Into the order of the shared queue, where each that takes over takes one: in a ring half
+        // of them would go to the first, which may be stuck next. Announced at the end of the look.
         let mut tasks: Vec<_> = std::iter::from_fn(|| slot.queue.pop()).collect();
         tasks.extend(slot.queue.take_next());
         if !tasks.is_empty() {
@@ -352,7 +359,8 @@ impl Scheduler {
         }
     }
 
-    /// Whether a heavy poll keeps others from beginning; it does not any longer if it blocks, or goes on for ever.
+    /// Whether a heavy poll keeps others from beginning; it does not any longer if it blocks, or
+    /// goes on for ever.
     fn reconsider_admission(&self, slot: &Slot, stay: Stay) -> bool {
         if !slot.poll.is_admitted() {
             return false;
@@ -364,7 +372,8 @@ impl Scheduler {
         !past
     }
 
-    /// Names a task that stays for too long by its own doing. One that is there still because the machine has no CPU left is not to blame.
+    /// Names a task that stays for too long by its own doing. One that is there still because the
+    /// machine has no CPU left is not to blame.
     fn report(&self, slot: &Slot, watched: &mut Watched, stay: Stay) {
         let own = |limit| stay.blocks || stay.computed >= limit / OWN;
         let remarkable =

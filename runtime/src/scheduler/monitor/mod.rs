@@ -1,22 +1,26 @@
 //! The monitor: a thread that watches the workers, as Go's `sysmon` does.
 //!
-//! A task is a future, and nothing can interrupt its poll. So what happens around a poll that does not return is this thread's business:
+//! A task is a future, and nothing can interrupt its poll. So what happens around a poll that does
+//! not return is this thread's business:
 //!
 //! 1. the task is asked to yield at its next operation (the preempt flag in `coop`);
-//! 2. if it does not, its worker is marked as stuck, counts as running no more, and another one is woken or started in its place. What
-//!    the stuck worker owns needs no hand-over: ring and run-next can be taken by anybody, its timers are fired from here;
-//! 3. when the poll returns at last, the worker finds itself marked; if it is one too many now, it sleeps until it is needed, and ends
-//!    if it is not needed for a second.
+//! 2. if it does not, its worker is marked as stuck, counts as running no more, and another one is
+//!    woken or started in its place. What the stuck worker owns needs no hand-over: ring and
+//!    run-next can be taken by anybody, its timers are fired from here;
+//! 3. when the poll returns at last, the worker finds itself marked; if it is one too many now, it
+//!    sleeps until it is needed, and ends if it is not needed for a second.
 //!
-//! [`look`] is what it does when it is awake, [`watched`] what it remembers of a worker's poll and how it tells one that blocks from one that
-//! computes, [`spares`] how soon it loses patience with either and how many it has take over. [`rhythm`] is how often it looks, [`rest`] what it
-//! asks before it sleeps, [`alarm`] how it waits for either.
+//! [`look`] is what it does when it is awake, [`watched`] what it remembers of a worker's poll and
+//! how it tells one that blocks from one that computes, [`spares`] how soon it loses patience with
+//! either and how many it has take over. [`rhythm`] is how often it looks, [`rest`] what it asks
+//! before it sleeps, [`alarm`] how it waits for either.
 //!
-//! It also repairs what the workers leave undone for speed's sake: a run-next that nobody was woken for, a reactor that nobody looks at
-//! because all workers are in long polls.
+//! It also repairs what the workers leave undone for speed's sake: a run-next that nobody was woken
+//! for, a reactor that nobody looks at because all workers are in long polls.
 //!
-//! It costs nothing when there is nothing to watch: after [`CALM`](rhythm::CALM) without a worker awake it sleeps until one wakes it, and while all
-//! polls are short it looks every [`SLOW`](rhythm::SLOW). On the workers' hot path there are two plain stores a poll.
+//! It costs nothing when there is nothing to watch: after [`CALM`](rhythm::CALM) without a worker
+//! awake it sleeps until one wakes it, and while all polls are short it looks every
+//! [`SLOW`](rhythm::SLOW). On the workers' hot path there are two plain stores a poll.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -65,7 +69,8 @@ pub(crate) struct Monitor {
     alarm: Alarm,
     /// Some worker was marked as stuck a slice ago at the most.
     strained: AtomicBool,
-    /// No worker could be added when it was last tried, since there are as many as may be. Used by the monitor alone.
+    /// No worker could be added when it was last tried, since there are as many as may be. Used by
+    /// the monitor alone.
     exhausted: AtomicBool,
     /// Odd while it looks: one more with each beginning and end.
     looks: AtomicU64,
@@ -101,8 +106,8 @@ impl Monitor {
         self.alarm.stop();
     }
 
-    /// Sleeps until a worker or a `block_on` wakes it, which is `true`, or until the time is over. `seen`: the sleeps in `block_on` that
-    /// were counted before the last look at everything.
+    /// Sleeps until a worker or a `block_on` wakes it, which is `true`, or until the time is over.
+    /// `seen`: the sleeps in `block_on` that were counted before the last look at everything.
     fn sleep(&self, scheduler: &Scheduler, seen: u64, time: Option<Duration>) -> bool {
         let moves = || !scheduler.idle.is_quiet() || scheduler.sleepers().epoch() != seen;
         self.alarm.sleep(time, moves)

@@ -1,4 +1,5 @@
-//! What the monitor does when nothing moves: it asks whether anything ever will, and sleeps. And what it prints.
+//! What the monitor does when nothing moves: it asks whether anything ever will, and sleeps. And
+//! what it prints.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -10,12 +11,12 @@ use crate::scheduler::Scheduler;
 use crate::stderr::say;
 use crate::time::clock;
 
-/// When to say that a paused clock stands although it is waited for. Longer than what a test usually waits for, short for a person who
-/// believes that the test hangs.
+/// When to say that a paused clock stands although it is waited for. Longer than what a test
+/// usually waits for, short for a person who believes that the test hangs.
 const STANDSTILL: Duration = Duration::from_secs(5);
 
-/// When to say that a test waits for threads that are no runtime's, if it waits for anything. Longer than most of what helpers do, and than
-/// most tests beside it.
+/// When to say that a test waits for threads that are no runtime's, if it waits for anything.
+/// Longer than most of what helpers do, and than most tests beside it.
 const STRANGERS: Duration = Duration::from_secs(10);
 
 /// When the runtime began, and when the last line about it was printed.
@@ -42,7 +43,8 @@ impl Scheduler {
         }
     }
 
-    /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something does.
+    /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something
+    /// does.
     pub(super) fn rest(&self) {
         let in_test = self.detects_deadlock().is_some_and(Harness::is_there);
         let mut doubt = FIRST_DOUBT;

@@ -1,7 +1,8 @@
 //! How often the monitor looks.
 //!
-//! Every [`SLOW`] while all polls are short; every [`FAST`] for a while after one was long, or sooner, where a poll or a timer asks for that;
-//! and not at all once nobody has been awake for [`CALM`].
+//! Every [`SLOW`] while all polls are short; every [`FAST`] for a while after one was long, or
+//! sooner, where a poll or a timer asks for that; and not at all once nobody has been awake for
+//! [`CALM`].
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -15,11 +16,12 @@ pub(super) const SLOW: Duration = Duration::from_millis(5);
 /// Between two looks while some poll is long.
 pub(super) const FAST: Duration = Duration::from_millis(1);
 
-/// After a long poll the next one is expected: for so long the monitor looks every [`FAST`], and so sees it within two milliseconds.
+/// After a long poll the next one is expected: for so long the monitor looks every [`FAST`], and so
+/// sees it within two milliseconds.
 const ALERT: Duration = Duration::from_millis(300);
 
-/// Without a worker awake for so long, the monitor sleeps until it is woken. Long enough that a program with a request now and then does
-/// not pay a wake-up of the monitor for each.
+/// Without a worker awake for so long, the monitor sleeps until it is woken. Long enough that a
+/// program with a request now and then does not pay a wake-up of the monitor for each.
 pub(super) const CALM: Duration = Duration::from_millis(100);
 
 /// See the module. Times in nanoseconds.

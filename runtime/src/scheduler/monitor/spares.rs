@@ -2,11 +2,13 @@
 //!
 //! Where ready tasks wait and no worker is free, it depends on what the poll does:
 //!
-//! - one that **blocks** leaves its CPU to others, so that another worker costs nothing: it takes over within a fraction of a millisecond. Where
-//!   many tasks block, so will the next ones: of those that were found to block in one look, twice as many take over, and so on.
-//! - one that **computes** has to share its CPU with whoever takes over. It may use a part of its slice up, *in CPU time*; a larger
-//!   part the more threads compete already. So a few such tasks delay the others by a millisecond or two, while a hundred of
-//!   them do not come to a hundred threads: where each takes `L` slices, there are some `L` threads a worker.
+//! - one that **blocks** leaves its CPU to others, so that another worker costs nothing: it takes
+//!   over within a fraction of a millisecond. Where many tasks block, so will the next ones: of
+//!   those that were found to block in one look, twice as many take over, and so on.
+//! - one that **computes** has to share its CPU with whoever takes over. It may use a part of its
+//!   slice up, *in CPU time*; a larger part the more threads compete already. So a few such tasks
+//!   delay the others by a millisecond or two, while a hundred of them do not come to a hundred
+//!   threads: where each takes `L` slices, there are some `L` threads a worker.
 //!
 //! Where nobody waits a poll may use the whole slice up.
 #![forbid(unsafe_code)]
@@ -21,8 +23,9 @@ use super::watched::Stay;
 use crate::scheduler::{NotStarted, Scheduler};
 use crate::stderr::say;
 
-/// The part of its slice that a poll which computes may use up where ready tasks wait, and as much again for each set of `max_procs` that compute
-/// already, up to the whole. A guess: short beside what a person or a peer notices, long beside what a thread costs to start.
+/// The part of its slice that a poll which computes may use up where ready tasks wait, and as much
+/// again for each set of `max_procs` that compute already, up to the whole. A guess: short beside
+/// what a person or a peer notices, long beside what a thread costs to start.
 const IMPATIENT: u64 = 8;
 
 /// The part of the slice that one may block for.
@@ -31,11 +34,12 @@ const PROMPT: u64 = 64;
 /// But no less than this, in nanoseconds: what it takes to start a thread, and some.
 const LEAST_PATIENCE: u64 = 150_000;
 
-/// A poll that is still there after so many slices is replaced though it has had no CPU time, and did not block: the machine has none left,
-/// and another thread gets a share of its own.
+/// A poll that is still there after so many slices is replaced though it has had no CPU time, and
+/// did not block: the machine has none left, and another thread gets a share of its own.
 const STARVED: u64 = 100;
 
-/// A heavy poll that has computed for so many slices does not keep others from beginning any longer.
+/// A heavy poll that has computed for so many slices does not keep others from beginning any
+/// longer.
 const ADMITTED: u64 = 10;
 
 /// How long a poll may last. In nanoseconds.
@@ -52,7 +56,8 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// With a slice of so many nanoseconds, and `crowd` computing polls a worker that have been replaced already.
+    /// With a slice of so many nanoseconds, and `crowd` computing polls a worker that have been
+    /// replaced already.
     pub(super) fn new(slice: u64, pressed: bool, crowd: u64) -> Self {
         let starve = slice.saturating_mul(STARVED);
         if !pressed {
@@ -77,7 +82,8 @@ impl Patience {
         stay.time >= self.compute
     }
 
-    /// Whether the worker is to be replaced; `asked`: the task was asked to yield before, and has had its chance.
+    /// Whether the worker is to be replaced; `asked`: the task was asked to yield before, and has
+    /// had its chance.
     pub(super) fn ends(self, stay: Stay, asked: bool) -> bool {
         if stay.blocks {
             return stay.time >= self.block;
@@ -105,14 +111,16 @@ impl Scheduler {
         stay.blocks || stay.computed >= self.monitor.slice.saturating_mul(ADMITTED)
     }
 
-    /// Sets how many workers may be awake: more than `max_procs` while those that take over block as well.
+    /// Sets how many workers may be awake: more than `max_procs` while those that take over block
+    /// as well.
     pub(super) fn set_limit(&self, notes: &Notes, now: u64) {
         let procs = self.max_procs();
         let boost = notes.boost(now).min(self.slots.len());
         self.idle.set_limit(procs.max(boost));
     }
 
-    /// Ready tasks, fewer workers awake than there should be, and none to wake: some more are started.
+    /// Ready tasks, fewer workers awake than there should be, and none to wake: some more are
+    /// started.
     pub(super) fn replace_stuck(self: &Arc<Self>) {
         // More than usual only if each finds a task.
         let wanted = self.idle.limit().min(self.waiting());
@@ -140,7 +148,8 @@ impl Scheduler {
         self.monitor.exhausted.store(false, Relaxed);
     }
 
-    /// Every worker is stuck, and no task waits; but descriptors may bring some at any moment, and somebody has to sleep there.
+    /// Every worker is stuck, and no task waits; but descriptors may bring some at any moment, and
+    /// somebody has to sleep there.
     pub(super) fn man_reactor(self: &Arc<Self>) {
         if self.idle.is_deserted() && self.driver.registered() > 0 {
             // If there cannot be one, the monitor looks now and then.
@@ -154,7 +163,8 @@ impl Scheduler {
         self.injector.len() + self.heavy.len() + rings.sum::<usize>()
     }
 
-    /// `Builder::max_threads` are there, and all are stuck: counted each time that it comes to this, and said the first time.
+    /// `Builder::max_threads` are there, and all are stuck: counted each time that it comes to
+    /// this, and said the first time.
     fn no_thread_left(&self) {
         if self.monitor.exhausted.swap(true, Relaxed) {
             return;

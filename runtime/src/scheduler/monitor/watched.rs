@@ -1,14 +1,16 @@
-//! What the monitor remembers of a worker between two looks, and what it concludes: whether a poll lasts, and whether it blocks or
-//! computes.
+//! What the monitor remembers of a worker between two looks, and what it concludes: whether a poll
+//! lasts, and whether it blocks or computes.
 //!
-//! A thread that blocks gets no CPU time. Neither does one that waits for a CPU; so where the clock stood from one look to the next, the
-//! kernel is asked for the thread's state, which costs more, but only once for a poll that blocks. Where the kernel says nothing, a poll
-//! is taken to compute all the time.
+//! A thread that blocks gets no CPU time. Neither does one that waits for a CPU; so where the clock
+//! stood from one look to the next, the kernel is asked for the thread's state, which costs more,
+//! but only once for a poll that blocks. Where the kernel says nothing, a poll is taken to compute
+//! all the time.
 #![forbid(unsafe_code)]
 
 use crate::scheduler::Slot;
 
-/// Two looks that are closer than this, in nanoseconds, say nothing about what was done between them.
+/// Two looks that are closer than this, in nanoseconds, say nothing about what was done between
+/// them.
 const MOMENT: u64 = 50_000;
 
 /// A thread that had less than one part in this many of the time did not compute.
@@ -58,13 +60,14 @@ pub(super) struct Stay {
 }
 
 impl Stay {
-    /// Whether the poll is there still because its thread has had hardly any CPU, which says nothing about the task. After a slice it does
-    /// not matter why: others wait.
+    /// Whether the poll is there still because its thread has had hardly any CPU, which says
+    /// nothing about the task. After a slice it does not matter why: others wait.
     pub(super) fn starves(self, slice: u64) -> bool {
         !self.blocks && self.time < slice && self.computed < self.time / PART
     }
 
-    /// Whether the task itself takes long. Where threads share a CPU, a short poll is there for a while, too.
+    /// Whether the task itself takes long. Where threads share a CPU, a short poll is there for a
+    /// while, too.
     pub(super) fn is_long(self) -> bool {
         self.blocks || self.computed >= LONG
     }
@@ -76,7 +79,8 @@ impl Watched {
         slot.poll.sequence().wrapping_sub(self.sequence) / 2
     }
 
-    /// Whether a poll that has just been seen for the first time may last, after so many others in so many nanoseconds.
+    /// Whether a poll that has just been seen for the first time may last, after so many others in
+    /// so many nanoseconds.
     pub(super) fn is_suspicious(polls: u64, time: u64) -> bool {
         polls.saturating_mul(SUSPECT) < time
     }
@@ -142,7 +146,8 @@ impl Watched {
             .zip(before)
             .map(|(cpu, before)| cpu.saturating_sub(before));
         let stood = ran.is_some_and(|ran| ran < time / PART);
-        // Without /proc we cannot tell it from one that waits for a CPU, and it is no worse to replace that.
+        // Without /proc we cannot tell it from one that waits for a CPU, and it is no worse to
+        // replace that.
         self.blocks = stood && (self.blocks || slot.waits().unwrap_or(true));
         self.stay(now)
     }

@@ -1,5 +1,5 @@
-//! Where a worker finds the next task, in the order of Go's `findRunnable`: run-next, the own ring, the shared queue, the others' rings,
-//! and last another one's run-next.
+//! Where a worker finds the next task, in the order of Go's `findRunnable`: run-next, the own ring,
+//! the shared queue, the others' rings, and last another one's run-next.
 #![forbid(unsafe_code)]
 
 use std::hint;
@@ -13,8 +13,9 @@ use crate::task::Runnable;
 /// Tasks that one visit takes from the shared queue at the most, as Go does: half a ring.
 const INJECTED_BATCH: usize = CAPACITY as usize / 2;
 
-/// Turns of a thief's wait before it takes the run-next of a worker that seems stuck in a poll: about two microseconds, many times a
-/// channel operation, so that a worker that is about to run it itself gets the chance.
+/// Turns of a thief's wait before it takes the run-next of a worker that seems stuck in a poll:
+/// about two microseconds, many times a channel operation, so that a worker that is about to run it
+/// itself gets the chance.
 const STEAL_NEXT_SPINS: u32 = 100;
 
 impl Worker {

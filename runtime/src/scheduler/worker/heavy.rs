@@ -1,12 +1,14 @@
-//! Tasks that hold their worker up, time and again: a task whose poll was long, and which is runnable still, will be long again.
+//! Tasks that hold their worker up, time and again: a task whose poll was long, and which is
+//! runnable still, will be long again.
 //!
-//! Such a task waits in queues of its own ([`Heavy`](crate::scheduler::heavy::Heavy)), and whoever takes it steps aside first, as for
-//! `block_in_place`: another worker is woken for all else before the poll begins, and not when the monitor has noticed, some milliseconds
-//! later. So tasks that compute for long, and yield now and then, delay the others once, and not each time. A poll that turns out to be
-//! short puts the task back among the others.
+//! Such a task waits in queues of its own ([`Heavy`](crate::scheduler::heavy::Heavy)), and whoever
+//! takes it steps aside first, as for `block_in_place`: another worker is woken for all else before
+//! the poll begins, and not when the monitor has noticed, some milliseconds later. So tasks that
+//! compute for long, and yield now and then, delay the others once, and not each time. A poll that
+//! turns out to be short puts the task back among the others.
 //!
-//! A worker takes a heavy task when it has nothing else to do, and at each `maintain`, so that heavy tasks starve no more than those that
-//! come through the shared queue do.
+//! A worker takes a heavy task when it has nothing else to do, and at each `maintain`, so that
+//! heavy tasks starve no more than those that come through the shared queue do.
 #![forbid(unsafe_code)]
 
 use super::{Mode, Worker};
@@ -17,7 +19,8 @@ use crate::scheduler::{Slot, current};
 use crate::task::Runnable;
 use crate::time::clock;
 
-/// A poll that takes so long, in nanoseconds, is worth the wake-up of another worker and a few system calls by far.
+/// A poll that takes so long, in nanoseconds, is worth the wake-up of another worker and a few
+/// system calls by far.
 const LONG: u64 = 1_000_000;
 
 /// A timer that is due so soon, in nanoseconds, does not wait for the monitor to come by.
@@ -130,7 +133,8 @@ impl Worker {
         }
     }
 
-    /// The task that runs here is about to block the thread: another worker takes this one's place at once, until the poll returns.
+    /// The task that runs here is about to block the thread: another worker takes this one's place
+    /// at once, until the poll returns.
     ///
     /// `false`: it does so already.
     pub(crate) fn go_away(&self) -> bool {

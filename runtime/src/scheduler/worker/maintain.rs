@@ -1,4 +1,5 @@
-//! What a worker that always has work would forget: the shared queue, timers, the reactor, and that there may be too many workers.
+//! What a worker that always has work would forget: the shared queue, timers, the reactor, and that
+//! there may be too many workers.
 #![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,21 +11,24 @@ use crate::scheduler::contention;
 use crate::task::Runnable;
 use crate::time::clock;
 
-/// How long the reactor may wait for tasks that it has woken before, in nanoseconds. They come first, or else connections that are quick to
-/// come back would keep those in the shared queue, or in the kernel's, waiting. Ten milliseconds, as Go's `sysmon` looks at the poller.
+/// How long the reactor may wait for tasks that it has woken before, in nanoseconds. They come
+/// first, or else connections that are quick to come back would keep those in the shared queue, or
+/// in the kernel's, waiting. Ten milliseconds, as Go's `sysmon` looks at the poller.
 const REACTOR_PATIENCE: u64 = 10_000_000;
 
 /// Timers that one call fires at the most, so that tasks get their turn in between.
 const TIMER_BATCH: usize = 256;
 
-/// A batch of ready tasks that takes this worker longer, in nanoseconds, is worth another one. A compromise: waking it costs some
-/// microseconds, and where it pushes another thread from its core, as much time as it then has, so that with a quarter of this a server that
-/// shares two cores with its clients does a tenth less; where cores are idle, the last task of a batch waits for up to this long
-/// behind the others.
+/// A batch of ready tasks that takes this worker longer, in nanoseconds, is worth another one. A
+/// compromise: waking it costs some microseconds, and where it pushes another thread from its core,
+/// as much time as it then has, so that with a quarter of this a server that shares two cores with
+/// its clients does a tenth less; where cores are idle, the last task of a batch waits for up to
+/// this long behind the others.
 const SHARED: u64 = 500_000;
 
 impl Worker {
-    /// Looks at what a busy worker would forget, and returns the task to run next if one was found in the shared queue.
+    /// Looks at what a busy worker would forget, and returns the task to run next if one was found
+    /// in the shared queue.
     #[cold]
     pub(super) fn maintain(&self) -> Option<Runnable> {
         if self.scheduler.seed().is_some() {
@@ -58,8 +62,8 @@ impl Worker {
         None
     }
 
-    /// With a seed: called before each look for a task, and does what `maintain` does after so many of them. Nothing depends on how fast
-    /// this machine is.
+    /// With a seed: called before each look for a task, and does what `maintain` does after so many
+    /// of them. Nothing depends on how fast this machine is.
     fn maintain_by_count(&self) -> Option<Runnable> {
         self.shuffle();
         let left = self.until_maintain.get() - 1;
@@ -110,7 +114,8 @@ impl Worker {
         }
     }
 
-    /// Whether to look at the reactor. A worker that has slept there has just seen it, and the time counts from its first question.
+    /// Whether to look at the reactor. A worker that has slept there has just seen it, and the time
+    /// counts from its first question.
     fn is_reactor_due(&self, now: u64) -> bool {
         let Some(seen) = self.reactor_seen.get() else {
             self.reactor_seen.set(Some(now));
@@ -134,7 +139,8 @@ impl Worker {
 
     /// Runs `f`, which wakes tasks, so that they land in the ring.
     ///
-    /// A waker may be anybody's code. If one panics, that is said where it happens, and this worker goes on.
+    /// A waker may be anybody's code. If one panics, that is said where it happens, and this worker
+    /// goes on.
     pub(super) fn deliver<R: Default>(&self, f: impl FnOnce() -> R) -> R {
         self.mode.set(Mode::Delivering);
         let result = catch_unwind(AssertUnwindSafe(f));
@@ -142,7 +148,8 @@ impl Worker {
         result.unwrap_or_default()
     }
 
-    /// A batch of tasks was woken into the ring: one that keeps this worker busy for long is shared.
+    /// A batch of tasks was woken into the ring: one that keeps this worker busy for long is
+    /// shared.
     pub(super) fn share(&self, woken: usize) {
         if woken > 1 && self.pace.time_for(woken) >= SHARED {
             self.scheduler.notify();

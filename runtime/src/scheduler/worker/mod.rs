@@ -1,13 +1,15 @@
 //! A worker: a thread that runs tasks from its slot, and finds or waits for more.
 //!
-//! The order of looking ([`find`]) is Go's `findRunnable`: what the current task woke (run-next), the own ring, the shared queue, the others'
-//! rings; then sleep ([`sleep`]), in the reactor if nobody is there, else on a futex. Every so often [`maintain`] looks at the shared queue,
-//! the timers and the reactor first, so that a worker that always has work does not starve them; how often, and whether what waits is worth
-//! another worker, [`pace`] tells. [`heavy`] is about tasks that hold a worker up, [`sampling`] about how long woken tasks wait, [`retire`]
-//! about a worker's end.
+//! The order of looking ([`find`]) is Go's `findRunnable`: what the current task woke (run-next),
+//! the own ring, the shared queue, the others' rings; then sleep ([`sleep`]), in the reactor if
+//! nobody is there, else on a futex. Every so often [`maintain`] looks at the shared queue, the
+//! timers and the reactor first, so that a worker that always has work does not starve them; how
+//! often, and whether what waits is worth another worker, [`pace`] tells. [`heavy`] is about tasks
+//! that hold a worker up, [`sampling`] about how long woken tasks wait, [`retire`] about a worker's
+//! end.
 //!
-//! Run-next inherits its waker's time slice: two tasks that wake each other run back to back, but only until the next `maintain`, which
-//! puts run-next to the end of the ring.
+//! Run-next inherits its waker's time slice: two tasks that wake each other run back to back, but
+//! only until the next `maintain`, which puts run-next to the end of the ring.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -29,7 +31,8 @@ mod retire;
 mod sampling;
 mod sleep;
 
-/// With a seed: among how many tasks at the head of the ring the next is chosen. Each that is passed over goes to the ring's end.
+/// With a seed: among how many tasks at the head of the ring the next is chosen. Each that is
+/// passed over goes to the ring's end.
 const CHOICE: usize = 8;
 
 /// So many tasks that wait in the ring are worth another worker, however short their polls.
@@ -46,7 +49,8 @@ pub(crate) struct Worker {
     pace: Pace,
     /// With a seed, where the interval stays 1: polls until the next real `maintain`.
     until_maintain: Cell<u32>,
-    /// When this worker last looked at the reactor, in nanoseconds of the system's clock; `None`: just now, when it slept there.
+    /// When this worker last looked at the reactor, in nanoseconds of the system's clock; `None`:
+    /// just now, when it slept there.
     reactor_seen: Cell<Option<u64>>,
     /// The ring's end when the reactor had last been looked at.
     delivered: Cell<u32>,
@@ -69,7 +73,8 @@ enum Mode {
     Watched,
     /// It polls a task, with a seed: what that wakes runs next, or goes to the end of the ring.
     Shuffling,
-    /// It delivers events or fires timers: what they wake goes into the ring, and others are woken once at the end.
+    /// It delivers events or fires timers: what they wake goes into the ring, and others are woken
+    /// once at the end.
     Delivering,
     /// It blocks, inside `block_in_place`: what it wakes is for others.
     Away,
@@ -99,7 +104,8 @@ impl Worker {
         }
     }
 
-    /// Runs tasks until the runtime stops, or until this worker has not been needed for a while, which is `true`.
+    /// Runs tasks until the runtime stops, or until this worker has not been needed for a while,
+    /// which is `true`.
     pub(crate) fn run(&self) -> bool {
         current::with_worker_set(self, || {
             let seed = self.scheduler.seed();
@@ -177,7 +183,8 @@ impl Worker {
 
     // ---- running ----
 
-    /// Polls a task once. `WATCHED`: see [`sampling`]; a constant, so that a poll that is not watched asks nothing.
+    /// Polls a task once. `WATCHED`: see [`sampling`]; a constant, so that a poll that is not
+    /// watched asks nothing.
     #[inline(always)] // Twice: into the loop, and into `run_watched`.
     fn run_task<const WATCHED: bool>(&self, task: Runnable) {
         let poll = &self.slot.poll;
@@ -201,7 +208,8 @@ impl Worker {
         }
     }
 
-    /// The poll that was given up has returned. While it lasted another worker was woken or started in place of this one.
+    /// The poll that was given up has returned. While it lasted another worker was woken or started
+    /// in place of this one.
     #[cold]
     fn back_from_stuck(&self) {
         self.slot.poll.set_blocks(false);
@@ -239,8 +247,8 @@ impl Worker {
             // Nobody looks at this worker's queue until the call returns.
             Mode::Away => return self.scheduler.inject(task),
         }
-        // The waker goes on with its poll and then runs this task, so pushing into an empty slot wakes nobody. What it displaces waits
-        // longer.
+        // The waker goes on with its poll and then runs this task, so pushing into an empty slot
+        // wakes nobody. What it displaces waits longer.
         if let Some(displaced) = self.slot.queue.replace_next(task) {
             self.push(displaced);
             if self.is_worth_a_worker() {
@@ -249,11 +257,13 @@ impl Worker {
         }
     }
 
-    /// Whether what waits in the ring takes longer than waking another worker, which costs some microseconds and moves what the tasks
-    /// share from one core to the other: it does if polls are not short, or if many tasks wait.
+    /// Whether what waits in the ring takes longer than waking another worker, which costs some
+    /// microseconds and moves what the tasks share from one core to the other: it does if polls are
+    /// not short, or if many tasks wait.
     ///
-    /// A guess from the polls so far. Where it is wrong, because a short poll is followed by a long one, the monitor sees work beside a
-    /// sleeping worker at its next look, within some milliseconds, and wakes it.
+    /// A guess from the polls so far. Where it is wrong, because a short poll is followed by a long
+    /// one, the monitor sees work beside a sleeping worker at its next look, within some
+    /// milliseconds, and wakes it.
     #[inline]
     fn is_worth_a_worker(&self) -> bool {
         let long = self.pace.is_slow() || self.slot.queue.len() >= CROWD;

@@ -1,36 +1,41 @@
-//! How long the polls of a worker take, and what follows from that: how often it calls `maintain`, and whether what waits here is worth
-//! waking another worker.
+//! How long the polls of a worker take, and what follows from that: how often it calls `maintain`,
+//! and whether what waits here is worth waking another worker.
 //!
-//! Measured between two looks at the clock that there are anyway, one `maintain` and the next. A worker that has little to do may never
-//! come to a second `maintain` between two sleeps; of it one time in a few that it is awake is measured: a server that handles a request in
-//! two milliseconds, and sleeps between, has long polls too.
+//! Measured between two looks at the clock that there are anyway, one `maintain` and the next. A
+//! worker that has little to do may never come to a second `maintain` between two sleeps; of it one
+//! time in a few that it is awake is measured: a server that handles a request in two milliseconds,
+//! and sleeps between, has long polls too.
 //!
-//! The average follows a faster pace at once and a slower one with hesitation: where the kernel takes the CPU away for a moment, a short
-//! poll looks long. A guess that is too low costs the tasks that wait some milliseconds, until the monitor sees them; one that is too high
-//! wakes threads for nothing, time and again.
+//! The average follows a faster pace at once and a slower one with hesitation: where the kernel
+//! takes the CPU away for a moment, a short poll looks long. A guess that is too low costs the
+//! tasks that wait some milliseconds, until the monitor sees them; one that is too high wakes
+//! threads for nothing, time and again.
 //!
-//! Rejected: *counting the tasks that wait*, whatever they do: sixteen are too many to leave to one worker where each takes a millisecond,
-//! and not worth a second one where they are gone in a tenth of that.
+//! Rejected: *counting the tasks that wait*, whatever they do: sixteen are too many to leave to one
+//! worker where each takes a millisecond, and not worth a second one where they are gone in a tenth
+//! of that.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
 
-/// How long a worker with work may go without `maintain`, in nanoseconds: long polls shorten the interval accordingly. A compromise: a
-/// look at the clock and the reactor costs some hundred nanoseconds.
+/// How long a worker with work may go without `maintain`, in nanoseconds: long polls shorten the
+/// interval accordingly. A compromise: a look at the clock and the reactor costs some hundred
+/// nanoseconds.
 pub(super) const MAINTAIN_EVERY: u64 = 50_000;
 
-/// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that no periodic pattern of tasks can
-/// always be at the same place when it comes.
+/// Polls between two calls of `maintain`, at the most. Go's number (`schedtick%61`): prime, so that
+/// no periodic pattern of tasks can always be at the same place when it comes.
 pub(super) const MAX_INTERVAL: u32 = 61;
 
-/// Above this polls are long, in nanoseconds: about what waking another worker costs. A task that spends its whole budget on channel
-/// operations takes one or two microseconds.
+/// Above this polls are long, in nanoseconds: about what waking another worker costs. A task that
+/// spends its whole budget on channel operations takes one or two microseconds.
 const LONG: u64 = 5_000;
 
 /// So many polls weigh as much as all that were before them.
 const INERTIA: u64 = 16;
 
-/// After so many sleeps one time awake is measured: two looks at the clock, of some 30 ns each, beside as many sleeps of some microseconds.
+/// After so many sleeps one time awake is measured: two looks at the clock, of some 30 ns each,
+/// beside as many sleeps of some microseconds.
 const SLEEPS: u8 = 8;
 
 /// In the place of a time: nothing is measured.
@@ -39,7 +44,8 @@ const UNKNOWN: u64 = u64::MAX;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// The last look at the clock, in nanoseconds, and the polls until then. `UNKNOWN`: the worker has slept since.
+    /// The last look at the clock, in nanoseconds, and the polls until then. `UNKNOWN`: the worker
+    /// has slept since.
     since: Cell<u64>,
     polls: Cell<u64>,
     /// Nanoseconds a poll.
@@ -62,7 +68,8 @@ impl Pace {
         }
     }
 
-    /// One that never changes, for what must not depend on how fast the machine is: all polls are long.
+    /// One that never changes, for what must not depend on how fast the machine is: all polls are
+    /// long.
     pub(super) fn fixed() -> Self {
         Self {
             average: Cell::new(u64::MAX),
@@ -92,7 +99,8 @@ impl Pace {
         }
     }
 
-    /// The worker has made so many polls by now. Returns how long ago the last look was, if it has not slept since.
+    /// The worker has made so many polls by now. Returns how long ago the last look was, if it has
+    /// not slept since.
     pub(super) fn note(&self, now: u64, polls: u64) -> Option<u64> {
         let since = self.since.replace(now);
         let new = polls - self.polls.replace(polls);
@@ -140,7 +148,8 @@ fn next_average(average: u64, time: u64, polls: u64) -> u64 {
     (average * INERTIA + time) / (INERTIA + polls)
 }
 
-/// Aims at one `maintain` every `MAINTAIN_EVERY`, or every `MAX_INTERVAL` polls where that is more often.
+/// Aims at one `maintain` every `MAINTAIN_EVERY`, or every `MAX_INTERVAL` polls where that is more
+/// often.
 fn interval(average: u64) -> u32 {
     u32::try_from(MAINTAIN_EVERY / average.max(1))
         .unwrap_or(MAX_INTERVAL)

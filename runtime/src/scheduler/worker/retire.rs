@@ -1,15 +1,18 @@
 //! The end of a worker that is not needed any more.
 //!
-//! When a stuck worker's poll returns there is a thread too many; so there is after `set_max_procs` to a lower number. A worker that sleeps
-//! then does so for a second at the most, and if nobody has chosen it in that time, and there is still one too many, its thread ends. So a
-//! program that blocks now and then keeps its spares between, and one that has done so once gives them back.
+//! When a stuck worker's poll returns there is a thread too many; so there is after `set_max_procs`
+//! to a lower number. A worker that sleeps then does so for a second at the most, and if nobody has
+//! chosen it in that time, and there is still one too many, its thread ends. So a program that
+//! blocks now and then keeps its spares between, and one that has done so once gives them back.
 //!
-//! It ends as it would fall asleep, but without a bit: what was pushed before it left the counts it sees, and comes back; what is pushed
-//! later, the pusher finds room for another worker. Its slot stays, with the tasks' memory and the timers in it, which the monitor fires
-//! until another thread takes the slot over.
+//! It ends as it would fall asleep, but without a bit: what was pushed before it left the counts it
+//! sees, and comes back; what is pushed later, the pusher finds room for another worker. Its slot
+//! stays, with the tasks' memory and the timers in it, which the monitor fires until another thread
+//! takes the slot over.
 //!
-//! The slots with the lowest numbers keep their threads, so that those with one are found at the front. A worker of these that notices
-//! the surplus tells the others, who may have gone to sleep when there was none.
+//! The slots with the lowest numbers keep their threads, so that those with one are found at the
+//! front. A worker of these that notices the surplus tells the others, who may have gone to sleep
+//! when there was none.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -19,15 +22,16 @@ use crate::scheduler::idle::Retire;
 use crate::task::{self, ArenaIndex};
 use crate::time::clock;
 
-/// A worker that was not needed for so long ends. A thread costs some 50 µs to start again, so that this is little even where it happens
-/// each time.
+/// A worker that was not needed for so long ends. A thread costs some 50 µs to start again, so that
+/// this is little even where it happens each time.
 const UNNEEDED: u64 = 1_000_000_000;
 
 /// For `Worker::unneeded_since`.
 pub(super) const NEEDED: u64 = u64::MAX;
 
 impl Worker {
-    /// For how long to sleep with this deadline: a worker that is one too many sleeps no longer than [`UNNEEDED`], of the system's time.
+    /// For how long to sleep with this deadline: a worker that is one too many sleeps no longer
+    /// than [`UNNEEDED`], of the system's time.
     pub(super) fn nap(&self, deadline: u64) -> Option<Duration> {
         let wait = self.until(deadline);
         let idle = &self.scheduler.idle;
@@ -61,7 +65,8 @@ impl Worker {
             && !self.scheduler.timeline.is_paused()
     }
 
-    /// Ends this worker if it is due. `true`: it counts no more, has nothing, and its thread is to end.
+    /// Ends this worker if it is due. `true`: it counts no more, has nothing, and its thread is to
+    /// end.
     pub(super) fn retire(&self) -> bool {
         if !self.is_due_to_retire() {
             return false;

@@ -1,9 +1,12 @@
-//! Which wakes note the time, so that the runtime can tell how long woken tasks wait for their turn.
+//! Which wakes note the time, so that the runtime can tell how long woken tasks wait for their
+//! turn.
 //!
-//! To note the time at each wake would cost too much (`task/latency.rs` has how a note travels, and what it costs), so a few stand for all:
+//! To note the time at each wake would cost too much (`task/latency.rs` has how a note travels, and
+//! what it costs), so a few stand for all:
 //!
-//! - of the polls, one in some five hundred is *watched*: what it wakes, and the task itself if it yields, is stamped with the time and with
-//!   the number of polls since the last one that was watched, for which it stands;
+//! - of the polls, one in some five hundred is *watched*: what it wakes, and the task itself if it
+//!   yields, is stamped with the time and with the number of polls since the last one that was
+//!   watched, for which it stands;
 //! - of the *deliveries*, which are wakes by a timer or by the reactor, one in sixteen.
 #![forbid(unsafe_code)]
 
@@ -12,8 +15,8 @@ use std::cell::Cell;
 use super::{Mode, Worker};
 use crate::task::{Runnable, Stamp};
 
-/// Of so many calls of `maintain` one is followed by a watched poll: of some 500 polls in all, so that the looks at the clock cost less
-/// than a hundredth of the cheapest operations.
+/// Of so many calls of `maintain` one is followed by a watched poll: of some 500 polls in all, so
+/// that the looks at the clock cost less than a hundredth of the cheapest operations.
 const MAINTAINS: u8 = 8;
 
 /// Of so many deliveries one is stamped: some nanoseconds an event. A guess.
@@ -39,7 +42,8 @@ impl Sampling {
         }
     }
 
-    /// Counts a `maintain`. `true`: the poll that follows is to be watched, if that is `possible`; else it stays due.
+    /// Counts a `maintain`. `true`: the poll that follows is to be watched, if that is `possible`;
+    /// else it stays due.
     pub(super) fn is_poll_due(&self, possible: bool) -> bool {
         let left = self.maintains.get() - 1;
         if left > 0 || !possible {
@@ -50,7 +54,8 @@ impl Sampling {
         true
     }
 
-    /// For a task that is queued in a watched poll, or right after one; `sequence` has gone up by two with each poll until then.
+    /// For a task that is queued in a watched poll, or right after one; `sequence` has gone up by
+    /// two with each poll until then.
     fn stamp(&self, sequence: u64) -> Stamp {
         let polls = (sequence - self.watched.get()) / 2;
         Stamp::now(polls.max(1))
@@ -71,7 +76,8 @@ impl Sampling {
 impl Worker {
     /// Runs a task in a poll that is watched.
     ///
-    /// Off the loop, since watching then costs nothing in all other polls: the mode is asked at each wake anyway.
+    /// Off the loop, since watching then costs nothing in all other polls: the mode is asked at
+    /// each wake anyway.
     #[cold]
     pub(super) fn run_watched(&self, task: Runnable) {
         self.mode.set(Mode::Watched);

@@ -1,4 +1,5 @@
-//! How a worker falls asleep and wakes, and how it makes room for others. The protocol is in `scheduler/README.md`.
+//! How a worker falls asleep and wakes, and how it makes room for others. The protocol is in
+//! `scheduler/README.md`.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -20,7 +21,8 @@ impl Worker {
             // Marked a moment too late: the poll had ended.
             return self.back_from_stuck();
         }
-        // The clock is read only where it matters: a worker that finds work again at once comes through here once a task.
+        // The clock is read only where it matters: a worker that finds work again at once comes
+        // through here once a task.
         let deadline = self.timers().next_deadline();
         if deadline != u64::MAX {
             let now = clock::now();
@@ -41,7 +43,8 @@ impl Worker {
         }
         self.awake();
         if found && searched && !self.searching.replace(true) {
-            // Whoever pushed it may have counted on our search, which therefore goes on: the next is woken when we have taken it.
+            // Whoever pushed it may have counted on our search, which therefore goes on: the next
+            // is woken when we have taken it.
             scheduler.idle.resume_searching();
         }
         self.share(woken);
@@ -63,15 +66,17 @@ impl Worker {
             self.searching.set(true);
             self.unneeded_since.set(retire::NEEDED);
         }
-        // The countdown goes on, so that a worker that seldom has much to do is watched, too. With a seed it begins anew,
-        // for how often a worker sleeps and wakes depends on the machine.
+        // The countdown goes on, so that a worker that seldom has much to do is watched, too. With
+        // a seed it begins anew, for how often a worker sleeps and wakes depends on the machine.
         self.until_maintain.set(MAX_INTERVAL);
         self.scheduler.monitor.wake();
     }
 
-    /// If more workers are awake than there are meant to be, one of them sleeps until it is chosen again: this one.
+    /// If more workers are awake than there are meant to be, one of them sleeps until it is chosen
+    /// again: this one.
     ///
-    /// What it has goes to the shared queue; its timers stay, and wake it for as long as it takes to pass their tasks on.
+    /// What it has goes to the shared queue; its timers stay, and wake it for as long as it takes
+    /// to pass their tasks on.
     pub(super) fn make_room(&self) {
         let idle = &self.scheduler.idle;
         while idle.is_crowded() && !self.scheduler.is_stopping() {
@@ -85,7 +90,8 @@ impl Worker {
         }
     }
 
-    /// This worker and another one spend their time on each other's locks: it leaves its tasks to the other. See `contention`.
+    /// This worker and another one spend their time on each other's locks: it leaves its tasks to
+    /// the other. See `contention`.
     #[cold]
     pub(super) fn make_way(&self, now: u64) {
         if self.scheduler.idle.running() > 1 && !self.scheduler.is_stopping() {
@@ -127,7 +133,8 @@ impl Worker {
         some
     }
 
-    /// How long to sleep for a deadline in nanoseconds, of which `u64::MAX` is none. While the clock stands no sleep brings it nearer.
+    /// How long to sleep for a deadline in nanoseconds, of which `u64::MAX` is none. While the
+    /// clock stands no sleep brings it nearer.
     pub(super) fn until(&self, deadline: u64) -> Option<Duration> {
         (deadline != u64::MAX && !self.scheduler.timeline.is_paused())
             .then(|| Duration::from_nanos(deadline.saturating_sub(clock::now())))

@@ -17,7 +17,8 @@ fn measure() {
     // Each round's slab is fresh, as malloc's heap is not: that is in malloc's favour.
     // SAFETY: arena 0 is this thread's.
     let ours = |slab: &Slab<usize>| unsafe { slab.alloc(0, SIZE) };
-    // SAFETY: `pairs`, `burst` and `stream` give each slot back once; this is called by the owner of arena 0, who says so.
+    // SAFETY: `pairs`, `burst` and `stream` give each slot back once; this is called by the owner
+    // of arena 0, who says so.
     let owned = |slab: &Slab<usize>, slot| unsafe { Slab::<usize>::free(slot, slab.arena(0)) };
     // SAFETY: the same, by whoever owns no arena.
     let remote = |_: &Slab<usize>, slot| unsafe { Slab::<usize>::free(slot, ptr::null()) };
@@ -89,7 +90,8 @@ fn pairs(
     start.elapsed().as_nanos() as f64 / TIMES as f64
 }
 
-/// Takes 100,000 slots and writes to each, then frees them all, in order, here or in another thread; ns a slot.
+/// Takes 100,000 slots and writes to each, then frees them all, in order, here or in another
+/// thread; ns a slot.
 fn burst(
     slab: &Slab<usize>,
     elsewhere: bool,
@@ -102,7 +104,8 @@ fn burst(
     let start = std::time::Instant::now();
     for place in &mut held {
         let slot = take(slab);
-        // SAFETY: the slot is ours; as a task does, each of its lines is written, but not the first word.
+        // SAFETY: the slot is ours; as a task does, each of its lines is written, but not the first
+        // word.
         unsafe { slot.cast::<[u64; 2]>().add(1).write([1; 2]) };
         // SAFETY: as above.
         unsafe { slot.cast::<u64>().add(8).write(1) };
@@ -119,7 +122,8 @@ fn burst(
     start.elapsed().as_nanos() as f64 / SLOTS as f64
 }
 
-/// Takes slots and hands them in batches of 64 to another thread, which frees them at the same time; ns a slot.
+/// Takes slots and hands them in batches of 64 to another thread, which frees them at the same
+/// time; ns a slot.
 fn stream(
     slab: &Slab<usize>,
     take: impl Fn(&Slab<usize>) -> NonNull<u8>,

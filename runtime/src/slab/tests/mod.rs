@@ -1,8 +1,9 @@
-//! A slot behaves as a task would: its first word counts references, 0 when vacant, and the rest is filled with a pattern that must still
-//! be there when the last reference goes.
+//! A slot behaves as a task would: its first word counts references, 0 when vacant, and the rest is
+//! filled with a pattern that must still be there when the last reference goes.
 //!
-//! The duty that stands behind nearly every unsafe block here is that an arena has one owner: it is the test's thread, or the one that the
-//! test gave that arena to; `drop_at(None)` is what all others say.
+//! The duty that stands behind nearly every unsafe block here is that an arena has one owner: it is
+//! the test's thread, or the one that the test gave that arena to; `drop_at(None)` is what all
+//! others say.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering::Relaxed;
@@ -16,7 +17,8 @@ mod measure;
 mod stress;
 mod support;
 
-/// Bytes of the slots that most tests take: 340 to a chunk; under Miri 63, since each costs it a millisecond.
+/// Bytes of the slots that most tests take: 340 to a chunk; under Miri 63, since each costs it a
+/// millisecond.
 const SIZE: usize = if cfg!(miri) { 1024 } else { 192 };
 
 /// Enough slots for some tens of chunks; under Miri for four.
@@ -73,7 +75,8 @@ fn an_unused_slab_has_no_chunks_and_an_arena_is_a_pointer() {
     assert!(!unsafe { slab.collect(7) });
 }
 
-/// Many slots of arena 0, in the order in which they are to be freed: the first first, the last first, or any.
+/// Many slots of arena 0, in the order in which they are to be freed: the first first, the last
+/// first, or any.
 fn burst(slab: &Slab<usize>, order: u32, seed: u64) -> Vec<Cell> {
     let mut cells: Vec<_> = (0..MANY)
         // SAFETY: the arena is this thread's.
@@ -115,15 +118,16 @@ fn a_burst_freed_by_others_is_given_back_when_the_owner_collects() {
                 let half = half.to_vec();
                 scope.spawn(move || {
                     half.into_iter()
-                        // SAFETY: the cell is this thread's; by `None` it says that it owns no arena.
+                        // SAFETY: the cell is this thread's; by `None` it says that it owns no
+                        // arena.
                         .for_each(|cell| unsafe { cell.drop_at(None) })
                 });
             }
         });
         // SAFETY: the arena is this thread's.
         while unsafe { slab.collect(0) } {}
-        // One call for a part of the chunk, answered now; another for all of it may have been asked for only then.
-        // SAFETY: as above.
+        // One call for a part of the chunk, answered now; another for all of it may have been asked
+        // for only then. SAFETY: as above.
         while unsafe { slab.collect(0) } {}
         let (chunks, spare) = slab.chunks();
         assert_eq!(chunks, 1, "order {order}");

@@ -5,8 +5,8 @@ use std::thread;
 use super::super::{MAX_SIZE, Slab};
 use super::support::{Cell, Random, within_minutes};
 
-/// Owners allocate, pass tasks around, free their own and each other's; a visitor takes references meanwhile; then the slab is abandoned
-/// while outsiders free what is left.
+/// Owners allocate, pass tasks around, free their own and each other's; a visitor takes references
+/// meanwhile; then the slab is abandoned while outsiders free what is left.
 #[test]
 fn stress() {
     let seed = Random::seed();
@@ -30,7 +30,8 @@ fn stress() {
             while working.iter().any(|thread| !thread.is_finished()) {
                 slab.for_each(&mut |slot| {
                     if let Some(cell) = Cell::upgrade(slot) {
-                        // SAFETY: the cell is this thread's; by `None` it says that it owns no arena.
+                        // SAFETY: the cell is this thread's; by `None` it says that it owns no
+                        // arena.
                         unsafe { cell.drop_at(None) };
                     }
                 });
@@ -44,7 +45,8 @@ fn stress() {
             for part in left.chunks(left.len() / 3 + 1).map(<[Cell]>::to_vec) {
                 scope.spawn(move || {
                     part.into_iter()
-                        // SAFETY: the cell is this thread's; by `None` it says that it owns no arena.
+                        // SAFETY: the cell is this thread's; by `None` it says that it owns no
+                        // arena.
                         .for_each(|cell| unsafe { cell.drop_at(None) })
                 });
             }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use super::super::Slab;
 
-/// How far apart the words are that are written and checked: all of a slot; under Miri, which looks itself, a few.
+/// How far apart the words are that are written and checked: all of a slot; under Miri, which looks
+/// itself, a few.
 const STRIDE: usize = if cfg!(miri) { 40 } else { 1 };
 
 /// A slot that a thread holds a reference to.
@@ -81,7 +82,8 @@ impl Cell {
             ptr::from_ref(slab.arena(arena))
         });
         self.check();
-        // The last one stores the 0 by itself: nobody takes a reference from a count of 1 down to 0 but through `upgrade`.
+        // The last one stores the 0 by itself: nobody takes a reference from a count of 1 down to 0
+        // but through `upgrade`.
         if self.state().fetch_sub(1, AcqRel) == 1 {
             // SAFETY: by contract.
             unsafe { Slab::<usize>::free(self.0, here) };
@@ -115,7 +117,8 @@ impl Random {
         let seed = std::env::var("SEED")
             .ok()
             .and_then(|seed| seed.parse().ok());
-        // Random keys of std's, which follow from Miri's own seed there; it has no clock that tells the date.
+        // Random keys of std's, which follow from Miri's own seed there; it has no clock that tells
+        // the date.
         let any = || RandomState::new().build_hasher().finish();
         let seed = seed.unwrap_or_else(any) | 1;
         println!("SEED={seed}");

@@ -23,7 +23,8 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The next line without its end; `None` at the end of the stream. Dropping the future loses nothing: what has been read stays here.
+    /// The next line without its end; `None` at the end of the stream. Dropping the future loses
+    /// nothing: what has been read stays here.
     pub(crate) async fn next(&mut self) -> io::Result<Option<String>> {
         loop {
             if let Some(end) = self.buffer.iter().position(|&byte| byte == b'\n') {

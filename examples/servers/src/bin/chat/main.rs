@@ -1,13 +1,15 @@
 //! A chat room by lines, for thousands: what one says, all others read.
 //!
-//! Each member has a channel of lines that wait to be sent; a line is shared, not copied. Whoever reads so slowly that the channel is
-//! full is shown out, as otherwise one stalled terminal would hold up the room, or fill the memory. A member is two tasks, one reads and
-//! one writes; when either ends, the other does.
+//! Each member has a channel of lines that wait to be sent; a line is shared, not copied. Whoever
+//! reads so slowly that the channel is full is shown out, as otherwise one stalled terminal would
+//! hold up the room, or fill the memory. A member is two tasks, one reads and one writes; when
+//! either ends, the other does.
 //!
-//! Go: a goroutine for each direction, a `chan string` a member, `select` with `default` to see who is slow.
+//! Go: a goroutine for each direction, a `chan string` a member, `select` with `default` to see who
+//! is slow.
 //!
-//! Run: `cargo run --release -p weftline-servers --bin chat -- 127.0.0.1:7000`, then `nc 127.0.0.1 7000` in several terminals: the first
-//! line is the name.
+//! Run: `cargo run --release -p weftline-servers --bin chat -- 127.0.0.1:7000`, then
+//! `nc 127.0.0.1 7000` in several terminals: the first line is the name.
 #![forbid(unsafe_code)]
 
 mod lines;

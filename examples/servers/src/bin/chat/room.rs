@@ -10,7 +10,8 @@ use sync::{Receiver, Sender, channel};
 /// Lines that may wait for one member. A guess: some seconds of a lively room.
 const WAITING: usize = 256;
 
-/// In a crowd nobody is told who comes and goes: with thousands that is all one would read, and the work grows with their square.
+/// In a crowd nobody is told who comes and goes: with thousands that is all one would read, and the
+/// work grows with their square.
 const CROWD: usize = 100;
 
 /// See the story of this file.
@@ -35,8 +36,8 @@ pub(crate) struct Seat {
 }
 
 impl Room {
-    /// An empty room, open until `closing` is done. From then on all leave, each at a moment of their own, and nobody is told of the
-    /// others.
+    /// An empty room, open until `closing` is done. From then on all leave, each at a moment of
+    /// their own, and nobody is told of the others.
     pub(crate) fn new(closing: Context) -> Self {
         Self {
             members: Mutex::default(),
@@ -72,7 +73,8 @@ impl Room {
 
 // cookbook: say
 impl Seat {
-    /// Puts a line into the inboxes of all others. Nobody is waited for: who has no room for it loses the seat.
+    /// Puts a line into the inboxes of all others. Nobody is waited for: who has no room for it
+    /// loses the seat.
     pub(crate) fn say(&self, line: String) {
         let line: Arc<str> = line.into();
         // Copied, for sending wakes tasks, and a lock is not held for that.

@@ -1,9 +1,11 @@
-//! A small store that speaks Redis' protocol: strings, counters, expiry, lists, sets and hashes, for `redis-cli` and Redis' own clients.
+//! A small store that speaks Redis' protocol: strings, counters, expiry, lists, sets and hashes,
+//! for `redis-cli` and Redis' own clients.
 //!
-//! One task a connection. It reads what has come, runs every command in it, and answers all of them with one write, so that a client that
-//! sends a hundred commands at once (pipelining) costs two system calls. Keys are spread over shards, each behind a lock of the
-//! standard library that is held for microseconds and never across an `.await`. Memory is bounded a connection: a command that is too long
-//! ends it, and nothing more is read while its answers are not taken.
+//! One task a connection. It reads what has come, runs every command in it, and answers all of them
+//! with one write, so that a client that sends a hundred commands at once (pipelining) costs two
+//! system calls. Keys are spread over shards, each behind a lock of the standard library that is
+//! held for microseconds and never across an `.await`. Memory is bounded a connection: a command
+//! that is too long ends it, and nothing more is read while its answers are not taken.
 //!
 //! Go: `bufio.Reader` and `bufio.Writer` around the connection, a `sync.Mutex` a shard.
 //!
@@ -34,7 +36,8 @@ async fn client(stream: TcpStream, store: Arc<Store>, stopping: Stopping) -> io:
     let (mut input, mut output) = (Vec::new(), Vec::new());
     let mut chunk = vec![0; CHUNK];
     loop {
-        // Putting a deadline off costs nothing; a silent client, or one that takes no answers, runs into it.
+        // Putting a deadline off costs nothing; a silent client, or one that takes no answers, runs
+        // into it.
         stream.set_deadline(Instant::now() + IDLE)?;
         let n = match stopping.unless(stream.read(&mut chunk)).await {
             None | Some(Ok(0)) => return Ok(()),

@@ -1,9 +1,11 @@
-//! Redis' protocol, RESP2: commands come as arrays of byte strings, or as a line of words; answers are one of five kinds.
+//! Redis' protocol, RESP2: commands come as arrays of byte strings, or as a line of words; answers
+//! are one of five kinds.
 #![forbid(unsafe_code)]
 
 use std::io::{self, Write};
 
-/// The longest command, and the largest number of its arguments. (Redis allows more. A server that is no cache of films does not need it.)
+/// The longest command, and the largest number of its arguments. (Redis allows more. A server that
+/// is no cache of films does not need it.)
 const LONGEST: usize = 8 << 20;
 const MOST: usize = 1024;
 
@@ -13,7 +15,8 @@ const LINE: usize = 64 * 1024;
 /// The arguments of a command; the first is its name.
 pub(crate) type Arguments<'a> = Vec<&'a [u8]>;
 
-/// Takes a command from the front: its arguments, and how many bytes it was. `None`: it has not come in full.
+/// Takes a command from the front: its arguments, and how many bytes it was. `None`: it has not
+/// come in full.
 ///
 /// A command without arguments is an empty line, which is nothing.
 pub(crate) fn parse(input: &[u8]) -> io::Result<Option<(Arguments<'_>, usize)>> {

@@ -68,7 +68,8 @@ impl Store {
         }
     }
 
-    /// Calls `f` with the value of a key, which is made if there is none. A collection that is empty afterwards is removed.
+    /// Calls `f` with the value of a key, which is made if there is none. A collection that is
+    /// empty afterwards is removed.
     pub(crate) fn edit<R>(
         &self,
         key: &[u8],
