@@ -16,8 +16,8 @@
 //! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the
 //!   system for that);
 //! - [`blocking`]: threads for code that blocks;
-//! - [`sleepers`], [`threads`]: who else sleeps, and which threads there are, for the deadlock
-//!   check;
+//! - [`sleepers`], [`threads`], [`strangers`]: who else sleeps, which threads there are, and
+//!   whether those of nobody here sleep, too, for the deadlock check;
 //! - [`stillness`]: whether no task can run, and what a paused clock does then; [`paused`] is the
 //!   clock's owner;
 //! - [`current`]: what the calling thread is in;
