@@ -117,7 +117,7 @@ unsafe extern "C" fn connect(fd: c_int, address: *const sockaddr, length: sockle
     -1
 }
 
-const ALL: [&Turn; 15] = [
+static ALL: [&Turn; 15] = [
     &ACCEPT,
     &CONNECT,
     &RECV,
@@ -160,7 +160,7 @@ fn bytes(random: &mut Random, n: usize) -> Vec<u8> {
 }
 
 /// What a signal may interrupt, if not on each system and each kind of socket.
-const INTERRUPTIBLE: [&Turn; 14] = [
+static INTERRUPTIBLE: [&Turn; 14] = [
     &ACCEPT,
     &CONNECT,
     &RECV,
