@@ -93,7 +93,7 @@ impl Builder {
             time_slice: None,
             report_stuck: Some(REPORT_STUCK),
             detect_deadlock: true,
-            harness: Harness::none(),
+            harness: Harness::Absent,
             dump_on_sigquit: false,
             unhandled_panic: UnhandledPanic::Report,
             start_paused: false,

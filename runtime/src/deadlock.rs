@@ -93,29 +93,33 @@ pub(crate) struct Still {
     pub(crate) threads: Vec<ThreadNumber>,
 }
 
-/// The thread that waits for the end of a test, if this is one.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Harness(Option<ThreadNumber>);
+/// Who waits for the end of a test, if this is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Harness {
+    /// This is no test.
+    Absent,
+    /// A thread of its own, with which the process began.
+    Apart(ThreadNumber),
+    /// The test's own thread, as with `--test-threads=1`; which counts.
+    Same,
+}
 
 impl Harness {
-    /// This is no test.
-    pub(crate) fn none() -> Self {
-        Self(None)
-    }
-
-    /// This is one: the process began with the harness.
+    /// The harness of a test that the calling thread begins.
     pub(crate) fn of_tests() -> Self {
-        // Where the system does not tell, it tells of no deadlock either. With `--test-threads=1`
-        // the thread is the test's own, and counts.
-        Self(threads::first().filter(|&first| Some(first) != threads::current()))
+        match threads::first() {
+            Some(first) if Some(first) != threads::current() => Self::Apart(first),
+            // Or the system does not tell; then it tells of no deadlock either.
+            _ => Self::Same,
+        }
     }
 
     pub(crate) fn is_there(self) -> bool {
-        self.0.is_some()
+        self != Self::Absent
     }
 
     fn is(self, thread: ThreadNumber) -> bool {
-        self.0 == Some(thread)
+        self == Self::Apart(thread)
     }
 }
 
