@@ -170,6 +170,7 @@ impl<T> OnceCell<T> {
         Asked {
             cell: self,
             make: Some(make),
+            begun: false,
         }
     }
 
@@ -297,10 +298,10 @@ pin_project! {
     /// which is most often, no more is done than to look.
     struct Asked<'a, T, M> {
         cell: &'a OnceCell<T>,
-        // `None` once another has made it. It may have been called to take the lock, and the next
-        // in line is called when it is dropped.
         #[pin]
         make: Option<M>,
+        // It has been polled, and may have a place in line.
+        begun: bool,
     }
 }
 
@@ -315,12 +316,17 @@ where
         let mut this = self.project();
         match this.cell.value.get() {
             Some(value) => {
-                this.make.set(None);
+                if *this.begun {
+                    // Another has made it. We may have been called to take the lock: the next in
+                    // line is called when this goes, and that is not when its owner likes.
+                    this.make.set(None);
+                }
                 // A loop of these lets others run, as one of any operation does.
                 ready!(poll_proceed(cx)).made_progress();
                 Poll::Ready(Ok(value))
             }
             None => {
+                *this.begun = true;
                 let make = this.make.as_pin_mut();
                 make.expect("there until there is a value").poll(cx)
             }
