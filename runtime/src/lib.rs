@@ -97,6 +97,8 @@ mod unhandled_panic;
 
 #[doc(hidden)]
 pub mod __private;
+#[doc(hidden)]
+pub mod asymmetric;
 
 #[cfg(all(test, loom))]
 mod models;

@@ -38,6 +38,33 @@ pub(crate) const LOCK_SPINS: u32 = 100;
 #[cfg(loom)]
 pub(crate) const LOCK_SPINS: u32 = 1;
 
+/// How often a mutex is freed with nobody waiting for it before its unlock becomes a plain store:
+/// so often that the barrier which takes it back, some microseconds, is nothing beside that.
+#[cfg(not(loom))]
+pub(crate) const PATIENCE: u32 = 1_000;
+
+/// At once, so that models have both kinds of unlock.
+#[cfg(loom)]
+pub(crate) const PATIENCE: u32 = 1;
+
+/// Stores what replaces all that is there, and all that others have put there by an exchange.
+///
+/// Under loom it is an exchange itself: loom may put a plain store before an exchange of another
+/// thread which has read what the store replaces, and that no order of modification allows.
+#[cfg(not(loom))]
+macro_rules! overwrite {
+    ($atomic:expr, $value:expr, $ordering:expr) => {
+        $atomic.store($value, $ordering)
+    };
+}
+
+#[cfg(loom)]
+macro_rules! overwrite {
+    ($atomic:expr, $value:expr, $ordering:expr) => {
+        _ = $atomic.swap($value, $ordering)
+    };
+}
+
 /// A lock that blocks in loom's own way, for all models but that of [`crate::lock`], since each
 /// round of waiting there is another interleaving; and the bed for the latter.
 #[cfg(loom)]

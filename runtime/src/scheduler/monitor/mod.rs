@@ -56,6 +56,7 @@ use rhythm::Rhythm;
 use super::Scheduler;
 use super::kernel::{self, KernelThread, Slice};
 use super::threads::{self, ThreadNumber};
+use crate::asymmetric;
 use crate::time::clock;
 
 /// Between two looks at what the process may use of the CPUs, as in Go.
@@ -145,6 +146,8 @@ impl Scheduler {
     fn watch(self: Arc<Self>) {
         self.monitor.thread.get_or_init(threads::current);
         kernel::set_slice(KernelThread::current(), Slice::Shortest);
+        // Here, since it may take milliseconds, and nobody waits for this thread.
+        asymmetric::register();
         let begin = clock::real();
         clock::advance_coarse(begin);
         let mut notes = Notes::new(self.slots.len(), begin);

@@ -1,0 +1,162 @@
+//! ⚠ A barrier in two halves of unequal price: one that the processor never sees, for those who
+//! come a million times, and one that costs a system call, for those who come once in a while.
+//!
+//! Two threads that each write one variable and then read the other's, as in Dekker's algorithm,
+//! may both read what was there before, unless there is a full barrier in between on both sides.
+//! With `membarrier(2)` one of them can pay for both: [`heavy`] has every running thread of the
+//! process pass through a full barrier, wherever it happens to be; threads that do not run have
+//! passed through one when they were taken off their core. So of a thread that comes to [`light`],
+//! which only keeps the compiler from moving things across, what was written before it is seen by
+//! whoever comes out of `heavy`, or else what was written before `heavy` is seen by what it reads
+//! after.
+//!
+//! The system has to be told beforehand, which can take it milliseconds once there are several
+//! threads. The first runtime's monitor does it, whom nobody waits for; until then, and where the
+//! system has no such call, [`is_there`] is `false`, and whoever would like to use `light` has to
+//! do with an atomic operation.
+//!
+//! Hidden, for the crate `sync`. In models both halves are ordinary fences.
+//!
+//! Source: the same is in the kernel's `Documentation/scheduler/membarrier.rst` and, as
+//! `asymmetric_thread_fence`, in Folly and in the C++ proposal P1202.
+
+#[cfg(not(loom))]
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// What [`register`] has found out. Relaxed: it says that a later call will work, and guards
+/// nothing.
+#[cfg(not(loom))]
+static THERE: AtomicBool = AtomicBool::new(false);
+
+/// Asks the system for its half, once for the process.
+#[cfg(not(loom))]
+pub(crate) fn register() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| THERE.store(system::register(), Relaxed));
+}
+
+/// Whether [`heavy`] may be called: one relaxed load.
+///
+/// ```
+/// // On Linux, a moment after the first runtime of the process has started.
+/// let _ = runtime::asymmetric::is_there();
+/// ```
+///
+/// **Go:** none.
+#[cfg(not(loom))]
+#[inline]
+pub fn is_there() -> bool {
+    THERE.load(Relaxed)
+}
+
+/// The half that costs nothing: what the thread wrote before is in memory when it reads what comes
+/// after, as far as somebody in [`heavy`] can tell.
+///
+/// ```
+/// runtime::asymmetric::light();
+/// ```
+///
+/// # Memory ordering
+///
+/// A sequentially consistent fence, towards those who come through [`heavy`]; towards all others
+/// nothing at all.
+///
+/// **Go:** none.
+#[cfg(not(loom))]
+#[inline(always)]
+pub fn light() {
+    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+}
+
+/// The half that pays for both: some microseconds, and a short interruption of every thread of the
+/// process that runs just now.
+///
+/// ```
+/// if runtime::asymmetric::is_there() {
+///     runtime::asymmetric::heavy();
+/// }
+/// ```
+///
+/// # Memory ordering
+///
+/// A sequentially consistent fence, towards all others and those who come through [`light`].
+///
+/// # Panics
+///
+/// If the system refuses what it had granted, as it does when a filter of system calls is put in
+/// place later on that does not know the call.
+///
+/// **Go:** none.
+#[cfg(not(loom))]
+#[cold]
+pub fn heavy() {
+    debug_assert!(is_there(), "heavy barrier without registration");
+    if let Err(error) = system::heavy() {
+        panic!(
+            "membarrier(2) worked when the runtime started and fails now ({error}): \
+             allow it in the filter of system calls (seccomp), or put the filter in place before \
+             the runtime starts"
+        );
+    }
+}
+
+#[cfg(all(target_os = "linux", not(miri), not(loom)))]
+mod system {
+    use std::io;
+
+    /// `MEMBARRIER_CMD_PRIVATE_EXPEDITED`: all running threads of this process, at once.
+    const BARRIER: libc::c_int = 1 << 3;
+    /// `MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED`.
+    const REGISTER: libc::c_int = 1 << 4;
+
+    pub(super) fn register() -> bool {
+        call(REGISTER).and_then(|()| heavy()).is_ok()
+    }
+
+    pub(super) fn heavy() -> io::Result<()> {
+        call(BARRIER)
+    }
+
+    fn call(command: libc::c_int) -> io::Result<()> {
+        let no_flags: libc::c_uint = 0;
+        let any_cpu: libc::c_int = 0;
+        // SAFETY: the call takes three numbers and touches no memory of ours.
+        let done = unsafe { libc::syscall(libc::SYS_membarrier, command, no_flags, any_cpu) };
+        match done {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+}
+
+/// Other systems, and Miri, have no such call.
+#[cfg(all(any(not(target_os = "linux"), miri), not(loom)))]
+mod system {
+    use std::io;
+
+    pub(super) fn register() -> bool {
+        false
+    }
+
+    pub(super) fn heavy() -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(loom)]
+pub(crate) fn register() {}
+
+#[cfg(loom)]
+pub fn is_there() -> bool {
+    true
+}
+
+#[cfg(loom)]
+pub fn light() {
+    loom::sync::atomic::fence(loom::sync::atomic::Ordering::SeqCst);
+}
+
+#[cfg(loom)]
+pub fn heavy() {
+    light();
+}
