@@ -1,6 +1,11 @@
 //! `Mutex`: locking against unlocking, giving up at every moment, and the hand-over.
 //!
-//! Killed by: `unlock` relaxed.
+//! A lock is light from its first unlock on, and again after two more (`PATIENCE`), so that both
+//! kinds of unlock meet everything else.
+//!
+//! Killed by: either unlock relaxed; a light unlock without its barrier, without its second look at
+//! `quiet`, or whose `recover` does not restore QUEUED; a waiter that does not revoke, or without
+//! the barrier; a lock that becomes light although somebody is queued, or while somebody is awake.
 #![forbid(unsafe_code)]
 
 use std::pin::pin;
@@ -97,9 +102,38 @@ fn a_try_lock_in_between_loses_nobody() {
             let mutex = mutex.clone();
             thread::spawn(move || add_one(&mutex))
         };
-        for _ in 0..2 {
+        for _ in 0..3 {
             drop(mutex.try_lock());
         }
+        waiter.join().unwrap();
+        is_idle(&mutex);
+    });
+}
+
+/// Its store may have wiped out QUEUED, and until it has put that right, others come and go, as
+/// often as it takes for the lock to become light again.
+#[test]
+fn a_light_unlock_that_is_late_loses_nobody() {
+    // One for the unlock, two for those who come meanwhile.
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let mutex = shared();
+        drop(mutex.try_lock());
+        let waiter = {
+            let mutex = mutex.clone();
+            thread::spawn(move || add_one(&mutex))
+        };
+        let passer_by = {
+            let mutex = mutex.clone();
+            thread::spawn(move || {
+                for _ in 0..3 {
+                    drop(mutex.try_lock());
+                }
+            })
+        };
+        drop(mutex.try_lock());
+        passer_by.join().unwrap();
         waiter.join().unwrap();
         is_idle(&mutex);
     });
