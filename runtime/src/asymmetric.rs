@@ -160,3 +160,57 @@ pub fn light() {
 pub fn heavy() {
     light();
 }
+
+#[cfg(all(test, target_os = "linux", not(miri), not(loom)))]
+mod tests {
+    use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
+    use std::thread;
+
+    use super::*;
+
+    /// One side writes and reads, over and over; the other writes once, and reads. What the first
+    /// wrote before a read that did not see the other's, the other must see. Without `heavy` it
+    /// does not, within a few rounds.
+    #[test]
+    fn who_is_not_seen_sees() {
+        const ROUNDS: u32 = 2_000;
+        register();
+        if !is_there() {
+            eprintln!("skipped: this system has no membarrier(2)");
+            return;
+        }
+        let (count, round) = (AtomicU64::new(0), AtomicU32::new(0));
+        // The count of the read that first saw the round, for the other side to look at.
+        let seen_at: Vec<_> = (0..=ROUNDS).map(|_| AtomicU64::new(0)).collect();
+        let mut missed = Vec::new();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for (wanted, seen_at) in seen_at.iter().enumerate().skip(1) {
+                    loop {
+                        let next = count.load(Relaxed) + 1;
+                        count.store(next, Relaxed);
+                        light();
+                        if round.load(Relaxed) == wanted as u32 {
+                            seen_at.store(next, SeqCst);
+                            break;
+                        }
+                    }
+                }
+            });
+            for now in 1..=ROUNDS {
+                round.store(now, Relaxed);
+                heavy();
+                let counted = count.load(Relaxed);
+                while seen_at[now as usize].load(SeqCst) == 0 {
+                    thread::yield_now();
+                }
+                let unseen = seen_at[now as usize].load(SeqCst) - 1;
+                // Said at the end, since the other side goes on until then.
+                if counted < unseen {
+                    missed.push((now, unseen, counted));
+                }
+            }
+        });
+        assert_eq!(missed, [], "(round, not seen at, saw)");
+    }
+}

@@ -22,6 +22,7 @@ use pin_project_lite::pin_project;
 use runtime::task::WaitReason;
 
 mod guard;
+mod light;
 mod mapped;
 mod mapped_owned;
 mod raw;
@@ -39,7 +40,8 @@ use crate::blocking;
 /// Waiting suspends the task, allocates nothing, and is first come, first served but for one thing:
 /// a task that finds the lock free takes it, even if another has just been woken for it. One that
 /// has waited for more than a millisecond is overtaken no more, so nobody starves. An uncontended
-/// lock and unlock are one atomic operation each.
+/// lock and unlock are one atomic operation each, and soon, while that stays so, an unlock is a
+/// plain store.
 ///
 /// Where a critical section has no `.await` in it and is short, `std::sync::Mutex` does as well. A
 /// panic while it is locked does not poison it.

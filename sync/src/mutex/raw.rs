@@ -35,20 +35,7 @@
 //! So nobody is left behind: as long as somebody waits, either the lock is held, and its unlock
 //! falls under (4), or a waiter is awake (2).
 //!
-//! **The light mode.** A lock that was freed a thousand times in a row without anybody waiting for
-//! it is from then on freed by a plain store, which takes half of the time off a lock that nobody
-//! contends for. The first to find it taken afterwards ends that ([`RawMutex::revoke`]): it says so
-//! in `quiet`, pays for the [barrier](runtime::asymmetric) that the unlocks have gone without, and
-//! only then looks at the lock again and queues up. An unlock looks at `quiet` after its store. So
-//! either the newcomer finds the lock free, or the unlock finds that the mode has ended; then its
-//! store may have wiped out the newcomer's QUEUED, the only bit that can have been set meanwhile,
-//! and it puts that right ([`RawMutex::recover`]). Each return to the old ways doubles what it
-//! takes to leave them again, so a lock pays for a handful of barriers in its life.
-//!
-//! 5. `quiet` becomes `LIGHT` only under the queue's lock, by the holder, with nobody queued and no
-//!    other bit set; it leaves `LIGHT` only under the queue's lock, and before anybody is queued.
-//! 6. Between a revocation and the store of an unlock that has not seen it, (1) may be broken:
-//!    QUEUED may be missing. That unlock restores it before it passes the lock on.
+//! A lock that nobody contends for is freed by a plain store, see [`light`](super::light).
 //!
 //! *Rejected*: always handing over, as Tokio's does. It is fair by itself, but every contended lock
 //! then waits for a task to be scheduled.
@@ -61,30 +48,27 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
-use runtime::asymmetric;
 use runtime::leaks::trial;
 use runtime::task::coop::poll_proceed;
 use runtime::task::{WaitReason, waiting};
 
+use super::light::{LIGHT, Patience};
 use crate::primitive::atomic::{AtomicU32, AtomicUsize, Ordering};
 use crate::primitive::{PATIENCE, Since};
 use crate::waiters::{Locked, Waiter, Waiters, Withdrawn};
 
 /// Somebody holds the lock.
-const LOCKED: usize = 1;
+pub(super) const LOCKED: usize = 1;
 /// A waiter has been woken to compete.
 const WOKEN: usize = 1 << 1;
 /// The lock goes to the first in the queue and to nobody else.
 const STARVING: usize = 1 << 2;
 /// The queue is not empty.
-const QUEUED: usize = 1 << 3;
-
-/// What `quiet` is where an unlock is a plain store.
-const LIGHT: u32 = 0;
+pub(super) const QUEUED: usize = 1 << 3;
 
 /// Why a waiter was taken out of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
+pub(super) enum Call {
     /// To compete for the lock.
     Compete,
     /// It has the lock.
@@ -93,16 +77,12 @@ enum Call {
 
 pub(crate) struct RawMutex {
     /// Atomic; see the drawing.
-    state: AtomicUsize,
+    pub(super) state: AtomicUsize,
     /// How many times more it has to be freed without a newcomer to become `LIGHT`. The holder
     /// counts, by plain loads and stores, so that a count may be lost.
-    quiet: AtomicU32,
-    waiters: Waiters<Patience, Call>,
+    pub(super) quiet: AtomicU32,
+    pub(super) waiters: Waiters<Patience, Call>,
 }
-
-/// Where `quiet` starts from when somebody has queued up.
-#[derive(Clone, Copy, Debug)]
-struct Patience(u32);
 
 impl RawMutex {
     constant! {
@@ -110,7 +90,7 @@ impl RawMutex {
             Self {
                 state: AtomicUsize::new(0),
                 quiet: AtomicU32::new(PATIENCE),
-                waiters: Waiters::new(Patience(PATIENCE)),
+                waiters: Waiters::new(Patience::new()),
             }
         }
     }
@@ -142,43 +122,15 @@ impl RawMutex {
     #[inline]
     pub(crate) fn unlock(&self) {
         // Relaxed: only the holder makes it `LIGHT`, and of its end we hear below.
-        match self.quiet.load(Ordering::Relaxed) {
-            LIGHT => self.unlock_light(),
-            quiet => self.unlock_counted(quiet),
+        let quiet = self.quiet.load(Ordering::Relaxed);
+        if quiet == LIGHT {
+            self.unlock_light();
+        } else {
+            self.unlock_counted(quiet);
         }
     }
 
-    /// Frees a lock that nobody has queued up for since it became light.
-    #[inline(always)]
-    fn unlock_light(&self) {
-        debug_assert!(self.is_locked(), "unlock of unlocked mutex");
-        // Release: pairs with the `Acquire` of the next who takes it. No other bit is set (5), or
-        // else `recover` sets it again.
-        overwrite!(self.state, 0, Ordering::Release);
-        // Pairs with `heavy` in `revoke`: if that one did not see the store, we see its `quiet`.
-        asymmetric::light();
-        if self.quiet.load(Ordering::Relaxed) != LIGHT {
-            self.recover();
-        }
-    }
-
-    /// Somebody has queued up while we took the lock to be light.
-    #[cold]
-    fn recover(&self) {
-        if trial::is_on() {
-            return;
-        }
-        let mut locked = self.waiters.lock();
-        if !locked.is_empty() {
-            // Relaxed: under the queue's lock (6).
-            self.state.fetch_or(QUEUED, Ordering::Relaxed);
-        }
-        let next = self.pass_on(&mut locked);
-        drop(locked);
-        next.into_iter().for_each(Waker::wake);
-    }
-
-    #[inline(always)]
+    #[inline(never)]
     fn unlock_counted(&self, quiet: u32) {
         match quiet {
             1 => self.become_light(),
@@ -190,32 +142,6 @@ impl RawMutex {
         if before & (QUEUED | WOKEN) == QUEUED {
             self.unlock_slow();
         }
-    }
-
-    /// From the next unlock on, if nobody waits (5). The caller holds the lock.
-    #[cold]
-    fn become_light(&self) {
-        let locked = self.waiters.lock();
-        let alone = locked.is_empty() && self.state.load(Ordering::Relaxed) == LOCKED;
-        let next = match alone && asymmetric::is_there() {
-            true => LIGHT,
-            false => locked.0,
-        };
-        self.quiet.store(next, Ordering::Relaxed);
-    }
-
-    /// Somebody is about to queue up: no unlock that comes may be a plain store.
-    fn revoke(&self, locked: &mut Locked<'_, Patience, Call>) {
-        // Relaxed: under the queue's lock it cannot change from or to `LIGHT` (5).
-        if self.quiet.load(Ordering::Relaxed) != LIGHT {
-            self.quiet.store(locked.0, Ordering::Relaxed);
-            return;
-        }
-        locked.0 = locked.0.saturating_mul(2);
-        self.quiet.store(locked.0, Ordering::Relaxed);
-        // Pairs with `light` in `unlock_light`: what we see of the lock from here on is what such
-        // an unlock has left, or it sees that it was one too many.
-        asymmetric::heavy();
     }
 
     #[cold]
@@ -231,7 +157,7 @@ impl RawMutex {
     }
 
     /// Calls the first in the queue if the lock is free and nobody else is called (invariant 4).
-    fn pass_on(&self, locked: &mut Locked<'_, Patience, Call>) -> Option<Waker> {
+    pub(super) fn pass_on(&self, locked: &mut Locked<'_, Patience, Call>) -> Option<Waker> {
         // Relaxed: `change` is what counts.
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
