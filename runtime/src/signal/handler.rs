@@ -28,6 +28,9 @@ use crate::sigquit;
 /// Signals have numbers from 1 to 64, so that a word holds a bit for each.
 const MOST: usize = 64;
 
+/// The bit of the highest: after it, it is the lowest's turn.
+pub(super) const HIGHEST: u32 = MOST as u32 - 1;
+
 /// Listeners of each signal, by its number. SeqCst: an installed action and this count are read
 /// together by [`unheard`].
 static LISTENERS: [AtomicUsize; MOST + 1] = [const { AtomicUsize::new(0) }; MOST + 1];
@@ -66,10 +69,11 @@ impl Bell {
         }
     }
 
-    /// Takes one of the signals that have come, the one of the lowest number.
-    pub(super) fn take(&self) -> Option<SignalKind> {
-        let lowest = self.pending.take_lowest()?;
-        Some(SignalKind::from_raw(lowest as libc::c_int + 1))
+    /// Takes one of the signals that have come: the one whose turn it is after `last`, which is then
+    /// the one taken.
+    pub(super) fn take(&self, last: &mut u32) -> Option<SignalKind> {
+        *last = self.pending.take_after(*last)?;
+        Some(SignalKind::from_raw(*last as libc::c_int + 1))
     }
 }
 
