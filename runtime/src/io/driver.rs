@@ -30,6 +30,7 @@ use super::records::{Page, Records, Token};
 use super::state::{Ready, Stop};
 use super::wait;
 use super::woken::Woken;
+use crate::scheduler::life::Life;
 use crate::task::call_waker;
 
 /// Events a turn takes in at most; what is left is reported by the next one, in the order in which
@@ -72,6 +73,9 @@ struct Poller {
 pub(super) struct Shared {
     registry: RwLock<Option<mio::Registry>>,
     records: Records,
+    /// A child that was made by `fork` has the parent's poller: what it changed there would be
+    /// changed for the parent.
+    life: Life,
 }
 
 impl Driver {
@@ -93,6 +97,7 @@ impl Driver {
             shared: Arc::new(Shared {
                 registry: RwLock::new(Some(registry)),
                 records: Records::new(),
+                life: Life::new(),
             }),
         })
     }
@@ -254,6 +259,9 @@ impl Shared {
     }
 
     fn with_registry<R>(&self, f: impl FnOnce(Option<&mio::Registry>) -> R) -> R {
+        if self.life.is_in_child() {
+            return f(None);
+        }
         let registry = self.registry.read();
         f(registry.unwrap_or_else(PoisonError::into_inner).as_ref())
     }

@@ -2,11 +2,12 @@
 //! whether anything moves, who has it ask, and what users do to the clock.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::Scheduler;
 use super::stillness::{Facts, Next, Obstacle, look_around, move_clock};
-use super::{Relaxed, Scheduler};
 use crate::task::call_waker;
 use crate::time::{Resolution, Timeline};
 

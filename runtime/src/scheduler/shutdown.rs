@@ -211,7 +211,7 @@ impl Scheduler {
         {
             // Under this lock, so that no worker is started any more.
             let _starting = self.starting();
-            self.stopping.store(true, SeqCst);
+            self.life.stop();
         }
         self.injector.close();
         self.heavy.close();

@@ -52,6 +52,7 @@ impl Scheduler {
         })
     }
 
+    #[track_caller]
     fn spawn_outside<F>(
         self: &Arc<Self>,
         id: Option<Id>,
@@ -74,6 +75,7 @@ impl Scheduler {
 
     /// Makes a task on a thread that is no worker. If the runtime has ended, the future is dropped
     /// and the handle says "cancelled".
+    #[track_caller]
     fn create_outside<F>(
         &self,
         id: Option<Id>,
@@ -84,6 +86,7 @@ impl Scheduler {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.forbid_in_child();
         let parent = current::task_id();
         let mut outside = self.outside();
         let id = id.unwrap_or_else(|| outside.ids.next());

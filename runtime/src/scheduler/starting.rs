@@ -10,7 +10,7 @@
 
 use std::io;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
+    AtomicU64, AtomicUsize,
     Ordering::{Relaxed, Release},
 };
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -22,6 +22,7 @@ use super::contention::Contention;
 use super::heavy::Heavy;
 use super::idle::Idle;
 use super::injector::Injector;
+use super::life::Life;
 use super::monitor::Monitor;
 use super::shutdown::{self, Ending};
 use super::sleepers::Sleepers;
@@ -62,7 +63,7 @@ impl Scheduler {
             limits: Mutex::new(config.limits.clone()),
             names: Arc::default(),
             timeline: Timeline::new(config.start_paused),
-            stopping: AtomicBool::new(false),
+            life: Life::new(),
             ending: Ending::new(),
             downfall: Downfall::default(),
             config,
