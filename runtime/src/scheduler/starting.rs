@@ -29,7 +29,7 @@ use super::sleepers::Sleepers;
 use super::spawning::Outside;
 use super::vacancy::Keeper;
 use super::worker::Worker;
-use super::{Config, Scheduler, Slot};
+use super::{Config, Scheduler, Slot, current};
 use crate::deadlock;
 use crate::io::Driver;
 use crate::metrics::Tally;
@@ -147,6 +147,7 @@ impl Scheduler {
         self.ending.worker_starts();
         self.idle.add_running();
         let started = builder.spawn(move || {
+            current::begin_thread(&scheduler);
             let ended = WorkerEnds(&scheduler);
             let retired = Worker::new(scheduler.clone(), index).run();
             drop(ended);
