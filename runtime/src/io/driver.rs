@@ -20,7 +20,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError, Weak};
 use std::task::Waker;
 use std::thread;
 use std::time::Duration;
@@ -30,6 +30,7 @@ use super::records::{Page, Records, Token};
 use super::state::{Ready, Stop};
 use super::wait;
 use super::woken::Woken;
+use crate::scheduler::Scheduler;
 use crate::scheduler::life::Life;
 use crate::task::call_waker;
 
@@ -76,6 +77,8 @@ pub(super) struct Shared {
     /// A child that was made by `fork` has the parent's poller: what it changed there would be
     /// changed for the parent.
     life: Life,
+    /// Whose this is; in some tests nobody's.
+    home: OnceLock<Weak<Scheduler>>,
 }
 
 impl Driver {
@@ -98,8 +101,14 @@ impl Driver {
                 registry: RwLock::new(Some(registry)),
                 records: Records::new(),
                 life: Life::new(),
+                home: OnceLock::new(),
             }),
         })
+    }
+
+    /// Says whose it is, once.
+    pub(crate) fn belong_to(&self, scheduler: &Arc<Scheduler>) {
+        self.shared.home.get_or_init(|| Arc::downgrade(scheduler));
     }
 
     /// The right to poll, if nobody has it now, and the driver is not closed. Never blocks.
@@ -209,6 +218,11 @@ impl Driver {
 }
 
 impl Shared {
+    /// The runtime, if it is still there.
+    pub(super) fn home(&self) -> Option<Arc<Scheduler>> {
+        self.home.get()?.upgrade()
+    }
+
     /// Opens a record and registers the source under its token, edge-triggered.
     pub(super) fn register<S>(
         self: &Arc<Self>,

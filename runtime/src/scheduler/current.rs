@@ -289,6 +289,14 @@ impl Drop for Entered {
     }
 }
 
+/// A wheel of this scheduler: the calling thread's own, if that is one of its workers.
+pub(crate) fn timers_of(scheduler: &Scheduler) -> &'static Timers {
+    with_worker(|worker| match worker {
+        Some(worker) if ptr::eq(Arc::as_ptr(worker.scheduler()), scheduler) => worker.timers(),
+        _ => scheduler.timers_for_outsiders(),
+    })
+}
+
 /// The wheel to register a timer with, and whether the calling thread owns it.
 pub(crate) fn timers() -> Option<(&'static Timers, bool)> {
     with_worker(|worker| match worker {

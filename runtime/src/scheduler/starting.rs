@@ -34,7 +34,7 @@ use crate::deadlock;
 use crate::io::Driver;
 use crate::metrics::Tally;
 use crate::task::{Cookie, Slab};
-use crate::time::Timeline;
+use crate::time::{Timeline, lasting};
 use crate::unhandled_panic::Downfall;
 
 impl Scheduler {
@@ -68,6 +68,7 @@ impl Scheduler {
             downfall: Downfall::default(),
             config,
         });
+        scheduler.driver.belong_to(&scheduler);
         for _ in 0..workers {
             if let Err(error) = scheduler.start_worker() {
                 scheduler.shut_down(None);
@@ -81,6 +82,7 @@ impl Scheduler {
             }
         }
         deadlock::enter(&scheduler);
+        lasting::adopt();
         Ok(scheduler)
     }
 
