@@ -66,7 +66,7 @@ impl Scheduler {
         match self.create_outside(id, future, place) {
             Ok((task, handle)) => {
                 self.outside_spawned.fetch_add(1, Relaxed);
-                self.inject(task);
+                self.inject_new(task);
                 handle
             }
             Err(refused) => refused,
