@@ -22,6 +22,7 @@
 //!
 //! Invariant: a word is used by one runtime at a time, and never goes away.
 
+use std::panic::Location;
 use std::process;
 use std::sync::atomic::{
     AtomicBool, AtomicU32,
@@ -120,6 +121,13 @@ impl Scheduler {
     pub(crate) fn forbid_in_child(&self) {
         if self.life.is_in_child() {
             panic!("{IN_CHILD}");
+        }
+    }
+
+    /// The same for whoever has noted the caller's line.
+    pub(super) fn forbid_spawning_in_child(&self, place: &Location<'_>) {
+        if self.life.is_in_child() {
+            panic!("spawn at {place}: {IN_CHILD}");
         }
     }
 

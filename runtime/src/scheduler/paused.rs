@@ -149,9 +149,8 @@ impl Scheduler {
 
     /// Lets it run.
     pub(crate) fn resume_clock(&self) {
-        for waker in self.timeline.resume() {
-            waker.wake();
-        }
+        // One that panics takes neither the others along nor the workers that are to be told.
+        self.timeline.resume().into_iter().for_each(call_waker);
         // They sleep without a limit.
         for (index, _) in self.started_slots().enumerate() {
             self.unpark(index);

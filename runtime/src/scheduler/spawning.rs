@@ -52,7 +52,6 @@ impl Scheduler {
         })
     }
 
-    #[track_caller]
     fn spawn_outside<F>(
         self: &Arc<Self>,
         id: Option<Id>,
@@ -75,7 +74,6 @@ impl Scheduler {
 
     /// Makes a task on a thread that is no worker. If the runtime has ended, the future is dropped
     /// and the handle says "cancelled".
-    #[track_caller]
     fn create_outside<F>(
         &self,
         id: Option<Id>,
@@ -86,7 +84,7 @@ impl Scheduler {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.forbid_in_child();
+        self.forbid_spawning_in_child(place);
         let parent = current::task_id();
         let mut outside = self.outside();
         let id = id.unwrap_or_else(|| outside.ids.next());

@@ -40,7 +40,7 @@ use crate::unhandled_panic::Downfall;
 impl Scheduler {
     /// Builds a scheduler and starts its workers.
     pub(crate) fn start(config: Config) -> io::Result<Arc<Self>> {
-        let driver = Arc::new(Driver::new()?);
+        let driver = Arc::new(Driver::new().map_err(no_reactor)?);
         let workers = config.max_procs;
         let slots = config.max_threads.max(workers);
         let scheduler = Arc::new_cyclic(|this: &Weak<Self>| Self {
@@ -170,6 +170,11 @@ impl Scheduler {
             }
         }
     }
+}
+
+fn no_reactor(error: io::Error) -> io::Error {
+    let hint = "cannot open the reactor's descriptors: raise the limit of open files (ulimit -n), and let epoll and eventfd through where system calls are filtered";
+    io::Error::new(error.kind(), format!("{hint}: {error}"))
 }
 
 /// Why there is no further worker.
