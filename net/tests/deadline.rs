@@ -6,8 +6,9 @@ use std::io;
 use std::time::Duration;
 
 use net::{TcpListener, TcpStream, is_deadline};
+use runtime::Runtime;
 use runtime::time::{Instant, sleep};
-use support::{pair, run, run_on};
+use support::{pair, run, run_on, watched};
 
 /// Long enough to never be reached here.
 const FAR: Duration = Duration::from_secs(3600);
@@ -211,5 +212,26 @@ fn accept_has_a_deadline_too() {
         assert!(is_deadline(&listener.accept().await.unwrap_err()));
         listener.set_deadline(None)?;
         listener.accept().await.map(drop)
+    });
+}
+
+#[test]
+fn a_deadline_that_another_runtime_sets_outlives_that_one() {
+    watched(|| {
+        let (one, two) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+        let (client, _server) = one.block_on(pair()).unwrap();
+        let deadline = Instant::now() + Duration::from_millis(200);
+        let sets = client.clone();
+        let set = two.spawn(async move { sets.set_read_deadline(deadline) });
+        two.block_on(set).unwrap().unwrap();
+        drop(two);
+        let error = one.block_on(client.read(&mut [0; 8])).unwrap_err();
+        assert!(is_deadline(&error), "{error}");
+        assert!(Instant::now() >= deadline);
+        // Where there is no runtime at all it is the same.
+        let deadline = Instant::now() + SOON;
+        client.set_read_deadline(deadline).unwrap();
+        let error = one.block_on(client.read(&mut [0; 8])).unwrap_err();
+        assert!(is_deadline(&error) && Instant::now() >= deadline, "{error}");
     });
 }

@@ -22,6 +22,7 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
              use .await instead, or call it inside spawn_blocking"
         );
     }
+    scheduler.forbid_in_child();
     let _entered = current::enter(scheduler.clone());
     let _inside = Inside::new(scheduler);
     let sleeper = Arc::new(Sleeper::new(scheduler.sleepers(), Location::caller()));
@@ -36,6 +37,8 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
             return output;
         }
         listed.get_or_insert_with(|| scheduler.sleepers().enter(&sleeper));
+        // It may be the future that has forked.
+        scheduler.forbid_in_child();
         // Being listed, it is told of what happens from here on.
         if let Some(reason) = scheduler.downfall().reason() {
             panic!("{reason}");

@@ -37,6 +37,7 @@
 //! earlier test has used.
 #![forbid(unsafe_code)]
 
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -125,8 +126,16 @@ impl Harness {
 
 /// Makes a runtime known to the checks of others.
 pub(crate) fn enter(scheduler: &Arc<Scheduler>) {
+    // In a child those of the parent stay behind: there is nobody in them.
+    let mut inherited = all_runtimes();
+    inherited.retain(|runtime| runtime.is_in_child());
+    let is_inherited = |one: &Weak<_>| {
+        inherited
+            .iter()
+            .any(|it| ptr::eq(Arc::as_ptr(it), one.as_ptr()))
+    };
     let mut runtimes = runtimes();
-    runtimes.retain(|runtime| runtime.strong_count() > 0);
+    runtimes.retain(|runtime| runtime.strong_count() > 0 && !is_inherited(runtime));
     runtimes.push(Arc::downgrade(scheduler));
 }
 
@@ -137,7 +146,7 @@ pub(crate) fn leave(scheduler: &Arc<Scheduler>) {
     let _check = CHECK
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    runtimes().retain(|runtime| !std::ptr::eq(runtime.as_ptr(), Arc::as_ptr(scheduler)));
+    runtimes().retain(|runtime| !ptr::eq(runtime.as_ptr(), Arc::as_ptr(scheduler)));
 }
 
 /// All that are not shut down.

@@ -23,6 +23,10 @@ use crate::task::JoinHandle;
 /// thread and no descriptor stays behind. [`shutdown`](Self::shutdown) does the same with a
 /// deadline.
 ///
+/// A child that is made by `fork` has none of its parent's threads: a runtime that it has inherited
+/// panics there where it is used, and says so, and dropping it does nothing. It may build one of its
+/// own. Children made by `std::process::Command` are not concerned.
+///
 /// ```
 /// let rt = runtime::Runtime::new()?;
 /// let answer = rt.block_on(async { runtime::spawn(async { 42 }).await });
@@ -178,8 +182,15 @@ impl Runtime {
     }
 }
 
+/// Ends a runtime.
+///
 /// On one of its own threads a runtime cannot wait for its own end: another thread does.
 fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
+    if scheduler.is_in_child() {
+        // The threads are the parent's, and so is the descriptors' registration. Tasks may be in
+        // the middle of a poll that nobody will end: all stays as it is.
+        return false;
+    }
     // Whatever runtime the task has entered.
     let own_worker = crate::scheduler::current::with_own_worker(|worker| {
         worker.is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler))

@@ -12,8 +12,9 @@
 
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::process;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use crate::deadlock;
@@ -24,8 +25,9 @@ use crate::stderr;
 /// Whether the handler is there.
 static INSTALLED: Mutex<bool> = Mutex::new(false);
 
-/// The same, for handlers.
-static IN_FORCE: AtomicBool = AtomicBool::new(false);
+/// The process that it was installed in, for handlers; 0: none. A child that was made by `fork` has
+/// the handler, and its parent's thread at the other end.
+static IN_FORCE: AtomicU32 = AtomicU32::new(0);
 
 /// Go's status.
 const STATUS: i32 = 2;
@@ -53,22 +55,31 @@ pub(crate) fn install() -> io::Result<()> {
         threads::handler_wakes_nobody(libc::SIGQUIT);
     }
     let action = move || {
-        if !signal::has_listener(libc::SIGQUIT) {
+        if signal::has_listener(libc::SIGQUIT) {
+            return;
+        }
+        if is_installed() {
             let _ = (&tell).write(&[0]);
+        } else {
+            signal::act_by_default(libc::SIGQUIT);
         }
     };
-    // SAFETY: the action makes one `write` system call on a descriptor that stays open, which is
-    // allowed in a handler; it neither allocates, locks nor panics.
-    unsafe { signal_hook_registry::register(libc::SIGQUIT, action) }?;
+    // Before the handler, which asks. Relaxed: a number and nothing more.
+    IN_FORCE.store(process::id(), Ordering::Relaxed);
+    // SAFETY: the action makes one `write` system call on a descriptor that stays open, or does what
+    // handlers of signals do; it neither allocates, locks nor panics.
+    let registered = unsafe { signal_hook_registry::register(libc::SIGQUIT, action) };
+    if let Err(error) = registered {
+        IN_FORCE.store(0, Ordering::Relaxed);
+        return Err(error);
+    }
     *installed = true;
-    // Relaxed: a flag and nothing more.
-    IN_FORCE.store(true, Ordering::Relaxed);
     Ok(())
 }
 
 /// Whether SIGQUIT prints the tasks, unless somebody listens for it. Callable inside a handler.
 pub(crate) fn is_installed() -> bool {
-    IN_FORCE.load(Ordering::Relaxed)
+    IN_FORCE.load(Ordering::Relaxed) == process::id()
 }
 
 /// The life of the thread.

@@ -144,7 +144,7 @@ fn a_guard_that_outlives_its_worker_in_a_thread_local_brings_nothing_back() {
         rt.block_on(task).unwrap();
         drop(rt);
         let found: Vec<_> = in_the_end.iter().collect();
-        assert_eq!(found, [None, None], "the thread is in no runtime any more");
+        assert_eq!(found, [Some(3), Some(3)], "its own, though that has ended");
     }
 }
 
@@ -182,4 +182,85 @@ fn a_task_that_has_entered_another_runtime_steps_aside_for_block_in_place() {
         });
     });
     one.block_on(task).unwrap();
+}
+
+thread_local! {
+    static LAST_ACT: RefCell<Option<LastAct>> = const { RefCell::new(None) };
+}
+
+/// Calls a function when it is dropped.
+struct LastAct(Box<dyn FnMut()>);
+
+impl Drop for LastAct {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// The thread spawns a task while its locals are destroyed, which sends; and says whether it was
+/// spawned, and what became of it as far as is known.
+fn spawn_at_the_end(spawned: Sender<runtime::JoinHandle<()>>, ran: Sender<usize>) {
+    LAST_ACT.with(|act| {
+        let at_the_end = move || {
+            let ran = ran.clone();
+            let task = runtime::spawn(async move {
+                let _ = ran.send(runtime::max_procs());
+            });
+            let _ = spawned.send(task);
+        };
+        act.replace(Some(LastAct(Box::new(at_the_end))));
+    });
+}
+
+#[test]
+fn a_worker_that_is_not_needed_any_more_is_in_its_runtime_to_the_end() {
+    let _watchdog = watchdog("");
+    let rt = runtime(1);
+    let ((spawned, tasks), (ran, runs)) = (channel(), channel());
+    let all = std::sync::Arc::new(std::sync::Barrier::new(3));
+    let blocked: Vec<_> = (0..3)
+        .map(|_| {
+            let (all, spawned, ran) = (all.clone(), spawned.clone(), ran.clone());
+            rt.spawn(async move {
+                // Each on a thread of its own: two end when it is over.
+                all.wait();
+                spawn_at_the_end(spawned, ran);
+            })
+        })
+        .collect();
+    for task in blocked {
+        rt.block_on(task).unwrap();
+    }
+    for _ in 0..2 {
+        assert_eq!(runs.recv().unwrap(), 1);
+        rt.block_on(tasks.recv().unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn a_pool_thread_is_in_its_runtime_to_the_end() {
+    let _watchdog = watchdog("");
+    let mut builder = Builder::new();
+    let builder = builder
+        .max_procs(2)
+        .blocking_keep_alive(Duration::from_millis(1));
+    let rt = builder.build().unwrap();
+    let ((spawned, tasks), (ran, runs)) = (channel(), channel());
+    rt.block_on(rt.spawn_blocking(|| spawn_at_the_end(spawned, ran)))
+        .unwrap();
+    assert_eq!(runs.recv().unwrap(), 2);
+    rt.block_on(tasks.recv().unwrap()).unwrap();
+}
+
+#[test]
+fn what_a_worker_spawns_while_it_ends_with_its_runtime_is_cancelled() {
+    let _watchdog = watchdog("");
+    let rt = runtime(1);
+    let ((spawned, tasks), (ran, runs)) = (channel(), channel());
+    rt.block_on(rt.spawn(async { spawn_at_the_end(spawned, ran) }))
+        .unwrap();
+    drop(rt);
+    let error = runtime::block_on(tasks.recv().unwrap()).unwrap_err();
+    assert!(error.is_cancelled());
+    assert!(runs.recv().is_err(), "it never ran");
 }

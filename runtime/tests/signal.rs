@@ -120,6 +120,28 @@ fn signals_of_one_kind_coalesce_and_those_of_two_kinds_do_not() {
 }
 
 #[test]
+fn a_signal_that_comes_all_the_time_keeps_no_other_waiting() {
+    alone(
+        "a_signal_that_comes_all_the_time_keeps_no_other_waiting",
+        || {
+            runtime(1).block_on(async {
+                let kinds = [SignalKind::hangup(), USR1, USR2];
+                let mut signals = signal::notify(kinds).unwrap();
+                kinds.into_iter().for_each(raise);
+                // The lowest comes again before each look.
+                let mut received = Vec::new();
+                for _ in 0..6 {
+                    raise(SignalKind::hangup());
+                    received.push(signals.recv().await.unwrap());
+                }
+                let hup = SignalKind::hangup();
+                assert_eq!(received, [hup, USR1, USR2, hup, hup, hup]);
+            });
+        },
+    );
+}
+
+#[test]
 fn every_listener_of_every_runtime_receives_each_signal() {
     alone(
         "every_listener_of_every_runtime_receives_each_signal",

@@ -11,6 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
+use std::time::Duration;
+
+use runtime::time::Instant;
 
 /// Wakes one thread. The flag tells our wake from any other `unpark`.
 struct Unparker {
@@ -40,6 +43,18 @@ thread_local! {
 /// write instead inside a task.
 #[track_caller]
 pub(crate) fn wait<F: Future>(operation: F, name: &str, cure: &str) -> F::Output {
+    wait_until(operation, None, name, cure)
+}
+
+/// The same for an operation that is also ready at some time: where there is no runtime any more
+/// whose timer would say so, this thread does.
+#[track_caller]
+pub(crate) fn wait_until<F: Future>(
+    operation: F,
+    mut limit: Option<Instant>,
+    name: &str,
+    cure: &str,
+) -> F::Output {
     if runtime::task::id().is_some() {
         panic!(
             "{name} called inside a task: it would block the worker and every task on it; \
@@ -68,7 +83,18 @@ pub(crate) fn wait<F: Future>(operation: F, name: &str, cure: &str) -> F::Output
         }
         // Acquire pairs with the release above.
         while !unparker.woken.swap(false, Acquire) {
-            thread::park();
+            let Some(at) = limit else {
+                thread::park();
+                continue;
+            };
+            match at.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => {
+                    // A runtime's timer will wake it, or has ended it, or the next poll does.
+                    limit = None;
+                    break;
+                }
+                left => thread::park_timeout(left),
+            }
         }
     };
     drop(waker);

@@ -13,8 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::time::Duration;
 
+use runtime::Runtime;
 use runtime::time::Instant;
-use support::{Random, WORKERS, blocks, give_up_after, on, on_each, pause, poll_once, with_seeds};
+use support::{
+    Random, WORKERS, blocks, give_up_after, on, on_each, pause, poll_once, with_seeds,
+    within_a_minute,
+};
 use sync::context::{CancelFunc, Context, ContextError, Key};
 use sync::{WaitGroup, channel, select};
 
@@ -1018,5 +1022,35 @@ fn what_is_offered_to_a_select_goes_through_or_its_context_has_ended() {
                 assert_eq!(got, if before { vec![1] } else { vec![] });
             }
         });
+    });
+}
+
+#[test]
+fn a_deadline_outlives_the_runtime_that_it_was_made_on() {
+    within_a_minute(|| {
+        let (one, two) = (Runtime::new().unwrap(), Runtime::new().unwrap());
+        let made = two.spawn(async {
+            let (above, keep) =
+                Context::background().with_timeout_cause(Duration::from_millis(200), "too slow");
+            let (below, keep_below) = above.with_cancel();
+            (above, below, (keep, keep_below))
+        });
+        let (above, below, _keep) = two.block_on(made).unwrap();
+        let waits = {
+            let below = below.clone();
+            one.spawn(async move { below.done().await })
+        };
+        let selects = one.spawn(async move {
+            let (_tx, rx) = channel::<()>(0);
+            select! {
+                _ = rx.recv() => unreachable!(),
+                err = below.done() => err,
+            }
+        });
+        drop(two);
+        for task in [waits, selects] {
+            assert_eq!(one.block_on(task).unwrap(), ContextError::DeadlineExceeded);
+        }
+        assert_eq!(cause_of(&above).unwrap(), "too slow");
     });
 }

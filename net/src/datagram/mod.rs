@@ -54,10 +54,6 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// It has been closed.
     ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
-    ///
     /// ```
     /// use runtime::time::Instant;
     ///
@@ -83,10 +79,6 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// It has been closed.
     ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
-    ///
     /// ```
     /// use runtime::time::Instant;
     ///
@@ -109,10 +101,6 @@ impl<K: DatagramKind> Datagram<K> {
     /// # Errors
     ///
     /// It has been closed.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
     ///
     /// ```
     /// use runtime::time::Instant;

@@ -75,10 +75,6 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// It has been closed.
     ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
-    ///
     /// ```
     /// # use std::time::Duration;
     /// use runtime::time::Instant;
@@ -107,10 +103,6 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// It has been closed.
     ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
-    ///
     /// ```
     /// use runtime::time::Instant;
     ///
@@ -133,10 +125,6 @@ impl<K: StreamKind> Stream<K> {
     /// # Errors
     ///
     /// It has been closed.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
     ///
     /// ```
     /// use runtime::time::Instant;

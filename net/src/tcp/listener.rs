@@ -263,10 +263,6 @@ impl TcpListener {
     ///
     /// It has been closed.
     ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
-    ///
     /// ```
     /// use runtime::time::Instant;
     ///

@@ -237,10 +237,6 @@ impl UnixListener {
     ///
     /// It has been closed.
     ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
-    ///
     /// ```
     /// use runtime::time::Instant;
     ///

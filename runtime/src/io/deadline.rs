@@ -1,6 +1,9 @@
 //! Deadlines of a descriptor, as Go has them: absolute times, one a direction, that end operations
 //! under way and to come.
 //!
+//! They are kept by the runtime that the descriptor is registered with, on its clock and by its
+//! timers, from wherever they are set: with that runtime all waiting for the descriptor ends anyway.
+//!
 //! A record without deadlines has none of this. The first deadline makes one timer for its
 //! direction; it is set again only for an earlier time. When it fires before the deadline, because
 //! that was put off meanwhile, it sets itself for the rest. So a server that puts its deadline off
@@ -18,12 +21,14 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::records::{Page, Token};
 use super::state::Direction;
+use crate::handle::Handle;
 use crate::task::call_waker;
-use crate::time::{Instant, Timer, after_func};
+use crate::time::{Instant, Timer, clock};
 
 /// Both directions of one registration.
 #[derive(Default)]
@@ -41,6 +46,12 @@ struct Deadline {
     timer: Option<Timer>,
 }
 
+/// The runtime that keeps a deadline, and what time it is there.
+struct Clock {
+    home: Handle,
+    now: Instant,
+}
+
 impl Deadlines {
     #[track_caller]
     pub(super) fn set(
@@ -50,14 +61,23 @@ impl Deadlines {
         direction: Direction,
         at: Option<Instant>,
     ) {
-        let now = Instant::now();
+        let home = page.driver().and_then(|driver| driver.home());
+        let timeline = home.as_ref().map(|home| home.timeline());
+        let (now, at) = clock::translate(at.map(Instant::as_nanos), timeline);
+        let (now, at) = (Instant::from_nanos(now), at.map(Instant::from_nanos));
         let mut woken = Vec::new();
         let mut deadline = self.lock(direction);
         deadline.at = at;
         let passed = at.is_some_and(|at| at <= now);
         if let Some(at) = at.filter(|_| !passed) {
             if deadline.armed.is_none_or(|armed| armed > at) {
-                self.arm(&mut deadline, page, token, direction, at, now);
+                if let Some(home) = home {
+                    let clock = Clock {
+                        home: Handle::from_scheduler(home),
+                        now,
+                    };
+                    self.arm(&mut deadline, clock, page, token, direction, at);
+                }
             }
         }
         let record = page.record(token);
@@ -70,13 +90,13 @@ impl Deadlines {
     fn arm(
         self: &Arc<Self>,
         deadline: &mut Deadline,
+        clock: Clock,
         page: &Arc<Page>,
         token: Token,
         direction: Direction,
         at: Instant,
-        now: Instant,
     ) {
-        let delay = at.saturating_duration_since(now);
+        let delay = at.saturating_duration_since(clock.now);
         match &deadline.timer {
             Some(timer) => {
                 timer.reset(delay);
@@ -84,12 +104,18 @@ impl Deadlines {
             None => {
                 // A weak reference: the timer is ours, and lives in the wheel as long as it is set.
                 let (this, page) = (Arc::downgrade(self), Arc::clone(page));
-                let timer = after_func(delay, move || {
+                let fire = move || {
                     if let Some(this) = this.upgrade() {
                         this.fire(&page, token, direction);
                     }
-                });
-                deadline.timer = Some(timer);
+                };
+                deadline.timer = Some(Timer::start(
+                    clock.home,
+                    delay,
+                    fire,
+                    false,
+                    Location::caller(),
+                ));
             }
         }
         deadline.armed = Some(at);
@@ -135,8 +161,7 @@ impl Deadlines {
         }
     }
 
-    /// Nothing is half done where this could be poisoned: by a missing runtime, before anything was
-    /// set.
+    /// Nothing is half done where this could be poisoned: by an allocation that failed.
     fn lock(&self, direction: Direction) -> MutexGuard<'_, Deadline> {
         self.sides[direction.index()]
             .lock()

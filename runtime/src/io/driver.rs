@@ -20,7 +20,7 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError, Weak};
 use std::task::Waker;
 use std::thread;
 use std::time::Duration;
@@ -30,6 +30,8 @@ use super::records::{Page, Records, Token};
 use super::state::{Ready, Stop};
 use super::wait;
 use super::woken::Woken;
+use crate::scheduler::Scheduler;
+use crate::scheduler::life::Life;
 use crate::task::call_waker;
 
 /// Events a turn takes in at most; what is left is reported by the next one, in the order in which
@@ -72,6 +74,11 @@ struct Poller {
 pub(super) struct Shared {
     registry: RwLock<Option<mio::Registry>>,
     records: Records,
+    /// A child that was made by `fork` has the parent's poller: what it changed there would be
+    /// changed for the parent.
+    life: Life,
+    /// Whose this is; in some tests nobody's.
+    home: OnceLock<Weak<Scheduler>>,
 }
 
 impl Driver {
@@ -93,8 +100,15 @@ impl Driver {
             shared: Arc::new(Shared {
                 registry: RwLock::new(Some(registry)),
                 records: Records::new(),
+                life: Life::new(),
+                home: OnceLock::new(),
             }),
         })
+    }
+
+    /// Says whose it is, once.
+    pub(crate) fn belong_to(&self, scheduler: &Arc<Scheduler>) {
+        self.shared.home.get_or_init(|| Arc::downgrade(scheduler));
     }
 
     /// The right to poll, if nobody has it now, and the driver is not closed. Never blocks.
@@ -204,6 +218,11 @@ impl Driver {
 }
 
 impl Shared {
+    /// The runtime, if it is still there.
+    pub(super) fn home(&self) -> Option<Arc<Scheduler>> {
+        self.home.get()?.upgrade()
+    }
+
     /// Opens a record and registers the source under its token, edge-triggered.
     pub(super) fn register<S>(
         self: &Arc<Self>,
@@ -254,6 +273,9 @@ impl Shared {
     }
 
     fn with_registry<R>(&self, f: impl FnOnce(Option<&mio::Registry>) -> R) -> R {
+        if self.life.is_in_child() {
+            return f(None);
+        }
         let registry = self.registry.read();
         f(registry.unwrap_or_else(PoisonError::into_inner).as_ref())
     }

@@ -63,7 +63,10 @@ use crate::handle::NO_RUNTIME;
 #[track_caller]
 fn current_driver() -> Arc<Driver> {
     match crate::Handle::try_current() {
-        Ok(handle) => Arc::clone(handle.driver()),
+        Ok(handle) => {
+            handle.scheduler().forbid_in_child();
+            Arc::clone(handle.driver())
+        }
         Err(_) => panic!("a socket or another descriptor: {NO_RUNTIME}"),
     }
 }

@@ -298,9 +298,7 @@ impl Registration {
     /// Putting a deadline off, as for each request, takes two locks and sets no timer: the one that
     /// is set looks again when it fires. A registration without a deadline pays nothing for this.
     ///
-    /// # Panics
-    ///
-    /// Outside a runtime, when the deadline needs a timer.
+    /// It is kept by the runtime of the registration, from wherever it is set.
     ///
     /// ```
     /// use runtime::io::{Direction, Registration, mio};

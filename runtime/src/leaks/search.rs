@@ -11,7 +11,7 @@ use super::evidence::{Subject, judge};
 use super::wire::{Entry, Notebook, Transcript};
 use super::{Leaks, sandbox, trial};
 use crate::dump::TaskInfo;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, life};
 use crate::spawn::block_in_place;
 use crate::task::visit::{self, Kept};
 use crate::task::{Header, WaitReason};
@@ -144,6 +144,7 @@ fn perform(
     mut tell: &File,
     inside: &sandbox::Inside,
 ) -> io::Result<()> {
+    life::rehearse();
     trial::begin();
     // All are stopped before the first is dropped, so that nobody is queued who is woken by that.
     let parked: Vec<_> = (0..candidates.len())

@@ -5,9 +5,9 @@
 //! Each kind of signal is received after it came last, with all that was done before; a lost one
 //! leaves the listener waiting, which loom reports.
 //!
-//! Killed by: `add` without Release; `take_lowest` without the Acquire of its exchange, with a
+//! Killed by: `add` without Release; `take_after` without the Acquire of its exchange, with a
 //! store in its place, or with an exchange that clears all bits. Not by Relaxed for the first load
-//! of `take_lowest`, which ships; nor by a handler that rings also where another bit is set.
+//! of `take_after`, which ships; nor by a handler that rings also where another bit is set.
 
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -47,7 +47,7 @@ impl Listener {
     /// `Signal::recv`.
     fn receive(&self) -> usize {
         loop {
-            if let Some(kind) = self.pending.take_lowest() {
+            if let Some(kind) = self.pending.take_after(63) {
                 return kind as usize;
             }
             self.pipe.wait();
@@ -86,7 +86,7 @@ fn signals_of_two_kinds_are_both_received() {
             let kind = listener.receive();
             assert_eq!(listener.sent[kind].load(Relaxed), 1, "what came before");
         }
-        assert_eq!(listener.pending.take_lowest(), None);
+        assert_eq!(listener.pending.take_after(63), None);
         for sender in senders {
             sender.join().unwrap();
         }

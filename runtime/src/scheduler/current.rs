@@ -6,12 +6,16 @@
 //! guard leaves nothing dangling. A guard may also outlive the worker that it was made on, in a
 //! thread-local of the same thread: it knows no worker, but only whether there was one to be seen,
 //! and [`HOME`] knows which, while there is one.
+//!
+//! A thread of a runtime's own is inside it until its end: also while its thread-locals are
+//! destroyed, some of which tasks may have put there, when it is neither worker nor entered any
+//! more. That is [`OWNER`], the last that is asked.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::Scheduler;
 use super::sleepers::Sleeper;
@@ -28,8 +32,20 @@ thread_local! {
     /// The innermost `block_on` that the thread is in.
     static BLOCK_ON: Cell<*const Sleeper> = const { Cell::new(ptr::null()) };
     static ENTERED: RefCell<Option<Arc<Scheduler>>> = const { RefCell::new(None) };
+    /// Whose thread this is. Weakly: the thread may be the last to be taken back, and leaves nothing
+    /// to be done then.
+    static OWNER: RefCell<Weak<Scheduler>> = const { RefCell::new(Weak::new()) };
     /// How many [`Entered`] the thread is in.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The calling thread, which begins, is the scheduler's own.
+///
+/// Thread-locals are destroyed in the opposite order of their first use: those that are used here
+/// outlast what comes later.
+pub(crate) fn begin_thread(of: &Arc<Scheduler>) {
+    OWNER.with(|owner| owner.replace(Arc::downgrade(of)));
+    ENTERED.with(|entered| debug_assert!(entered.borrow().is_none()));
 }
 
 /// Runs the worker's loop with the worker as the thread's current one. Called once a thread, which
@@ -197,8 +213,15 @@ pub(crate) fn scheduler() -> Option<Arc<Scheduler>> {
         None => ENTERED
             .try_with(|entered| entered.borrow().clone())
             .ok()
-            .flatten(),
+            .flatten()
+            .or_else(owner),
     })
+}
+
+#[cold]
+fn owner() -> Option<Arc<Scheduler>> {
+    let upgrade = |owner: &RefCell<Weak<Scheduler>>| owner.borrow().upgrade();
+    OWNER.try_with(upgrade).ok().flatten()
 }
 
 /// The current runtime's clock.
@@ -264,6 +287,14 @@ impl Drop for Entered {
         let current = ENTERED.try_with(|entered| entered.replace(before));
         drop(current);
     }
+}
+
+/// A wheel of this scheduler: the calling thread's own, if that is one of its workers.
+pub(crate) fn timers_of(scheduler: &Scheduler) -> &'static Timers {
+    with_worker(|worker| match worker {
+        Some(worker) if ptr::eq(Arc::as_ptr(worker.scheduler()), scheduler) => worker.timers(),
+        _ => scheduler.timers_for_outsiders(),
+    })
 }
 
 /// The wheel to register a timer with, and whether the calling thread owns it.

@@ -15,6 +15,7 @@
 //!   folder);
 //! - [`monitor`]: who notices a task that holds its worker up ([`kernel`]: what it asks of the
 //!   system for that);
+//! - [`life`]: whether the runtime runs, and in this process;
 //! - [`blocking`]: threads for code that blocks;
 //! - [`sleepers`], [`threads`], [`strangers`]: who else sleeps, which threads there are, and
 //!   whether those of nobody here sleep, too, for the deadlock check;
@@ -26,8 +27,8 @@
 use std::fmt;
 use std::io;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
-    Ordering::{Acquire, Relaxed, SeqCst},
+    AtomicU64, AtomicUsize,
+    Ordering::{Acquire, SeqCst},
 };
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub(crate) mod heavy;
 pub(crate) mod idle;
 pub(crate) mod injector;
 mod kernel;
+pub(crate) mod life;
 pub(crate) mod mark;
 mod max_procs;
 pub(crate) mod monitor;
@@ -66,6 +68,7 @@ use contention::Contention;
 use heavy::Heavy;
 use idle::Idle;
 use injector::Injector;
+use life::Life;
 use monitor::Monitor;
 use rand::Rng;
 use shutdown::Ending;
@@ -140,8 +143,8 @@ pub(crate) struct Scheduler {
     limits: Mutex<Option<CpuLimits>>,
     names: Arc<Names>,
     timeline: Timeline,
-    /// Set once, at shutdown; workers look at it before each task.
-    stopping: AtomicBool,
+    /// Stopped once, at shutdown; workers look at it before each task.
+    life: Life,
     ending: Ending,
     downfall: Downfall,
 }
@@ -183,7 +186,7 @@ impl Scheduler {
 
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
-        self.stopping.load(Relaxed)
+        self.life.is_over()
     }
 
     pub(crate) fn on_unhandled_panic(&self) -> UnhandledPanic {

@@ -2,11 +2,12 @@
 //! whether anything moves, who has it ask, and what users do to the clock.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::Scheduler;
 use super::stillness::{Facts, Next, Obstacle, look_around, move_clock};
-use super::{Relaxed, Scheduler};
 use crate::task::call_waker;
 use crate::time::{Resolution, Timeline};
 
@@ -148,9 +149,8 @@ impl Scheduler {
 
     /// Lets it run.
     pub(crate) fn resume_clock(&self) {
-        for waker in self.timeline.resume() {
-            waker.wake();
-        }
+        // One that panics takes neither the others along nor the workers that are to be told.
+        self.timeline.resume().into_iter().for_each(call_waker);
         // They sleep without a limit.
         for (index, _) in self.started_slots().enumerate() {
             self.unpark(index);

@@ -33,9 +33,27 @@ pub(crate) fn schedule(task: Runnable) {
 }
 
 impl Scheduler {
-    /// Queues a task from a thread that is no worker of this scheduler. The caller keeps the
+    /// Queues a task that a thread wakes which is no worker of this scheduler. The caller keeps the
     /// scheduler alive.
+    ///
+    /// One that comes too late is left to the end of the runtime, which cancels it where it lies.
+    /// Not here: whoever wakes may hold a lock that the task's destructors want.
     pub(crate) fn inject(&self, task: Runnable) {
+        if let Err(task) = self.try_inject(task) {
+            // The queue's reference.
+            drop(task);
+            self.has_refused();
+        }
+    }
+
+    /// Queues a new task from such a thread.
+    pub(super) fn inject_new(&self, task: Runnable) {
+        if let Err(task) = self.try_inject(task) {
+            refuse(task);
+        }
+    }
+
+    fn try_inject(&self, task: Runnable) -> Result<(), Runnable> {
         if self.tally.injected.fetch_add(1, Relaxed) % INJECTIONS_STAMPED == 0 {
             task.header().stamp(Stamp::now(INJECTIONS_STAMPED));
         }
@@ -44,10 +62,7 @@ impl Scheduler {
         } else {
             self.injector.push(task)
         };
-        match queued {
-            Ok(()) => self.notify(),
-            Err(task) => refuse(task),
-        }
+        queued.map(|()| self.notify())
     }
 
     /// Wakes a worker to look for work, if one sleeps and nobody searches.

@@ -3,9 +3,10 @@
 //! In this order: workers stop after the poll they are in; blocking jobs that have not started are
 //! forgotten, those that run are waited for; then every task that is left is cancelled where it
 //! lies, so that its destructors run and its handle learns of it; timers and reactor are closed;
-//! the slab is given up. A task that is woken meanwhile is refused by the queue, and cancelled by
-//! who woke it ([`refused`](super::refused)): that is waited for, too, so that all destructors have
-//! run when the runtime is gone.
+//! the slab is given up. A task that is woken meanwhile is refused by the queue, and stays where it
+//! lies; one that is spawned meanwhile is cancelled by who spawns it
+//! ([`refused`](super::refused)). That is waited for, too, so that all destructors have run when the
+//! runtime is gone.
 //!
 //! With a deadline, threads that are still busy then are left to themselves. What they share stays
 //! alive until the last of them ends, and that one does the rest.
@@ -211,7 +212,7 @@ impl Scheduler {
         {
             // Under this lock, so that no worker is started any more.
             let _starting = self.starting();
-            self.stopping.store(true, SeqCst);
+            self.life.stop();
         }
         self.injector.close();
         self.heavy.close();
@@ -236,7 +237,7 @@ impl Scheduler {
         unsafe { self.slab.abandon(self.clone()) };
     }
 
-    /// A task was ended by who brought it too late to be run.
+    /// A task came too late to be run, and was ended, or is to be.
     pub(crate) fn has_refused(&self) {
         drop(self.ending.lock());
         self.ending.ended.notify_all();

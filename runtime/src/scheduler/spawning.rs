@@ -65,7 +65,7 @@ impl Scheduler {
         match self.create_outside(id, future, place) {
             Ok((task, handle)) => {
                 self.outside_spawned.fetch_add(1, Relaxed);
-                self.inject(task);
+                self.inject_new(task);
                 handle
             }
             Err(refused) => refused,
@@ -84,6 +84,7 @@ impl Scheduler {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.forbid_spawning_in_child(place);
         let parent = current::task_id();
         let mut outside = self.outside();
         let id = id.unwrap_or_else(|| outside.ids.next());

@@ -10,7 +10,7 @@
 
 use std::io;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
+    AtomicU64, AtomicUsize,
     Ordering::{Relaxed, Release},
 };
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -22,24 +22,25 @@ use super::contention::Contention;
 use super::heavy::Heavy;
 use super::idle::Idle;
 use super::injector::Injector;
+use super::life::Life;
 use super::monitor::Monitor;
 use super::shutdown::{self, Ending};
 use super::sleepers::Sleepers;
 use super::spawning::Outside;
 use super::vacancy::Keeper;
 use super::worker::Worker;
-use super::{Config, Scheduler, Slot};
+use super::{Config, Scheduler, Slot, current};
 use crate::deadlock;
 use crate::io::Driver;
 use crate::metrics::Tally;
 use crate::task::{Cookie, Slab};
-use crate::time::Timeline;
+use crate::time::{Timeline, lasting};
 use crate::unhandled_panic::Downfall;
 
 impl Scheduler {
     /// Builds a scheduler and starts its workers.
     pub(crate) fn start(config: Config) -> io::Result<Arc<Self>> {
-        let driver = Arc::new(Driver::new()?);
+        let driver = Arc::new(Driver::new().map_err(no_reactor)?);
         let workers = config.max_procs;
         let slots = config.max_threads.max(workers);
         let scheduler = Arc::new_cyclic(|this: &Weak<Self>| Self {
@@ -62,11 +63,12 @@ impl Scheduler {
             limits: Mutex::new(config.limits.clone()),
             names: Arc::default(),
             timeline: Timeline::new(config.start_paused),
-            stopping: AtomicBool::new(false),
+            life: Life::new(),
             ending: Ending::new(),
             downfall: Downfall::default(),
             config,
         });
+        scheduler.driver.belong_to(&scheduler);
         for _ in 0..workers {
             if let Err(error) = scheduler.start_worker() {
                 scheduler.shut_down(None);
@@ -80,6 +82,7 @@ impl Scheduler {
             }
         }
         deadlock::enter(&scheduler);
+        lasting::adopt();
         Ok(scheduler)
     }
 
@@ -146,6 +149,7 @@ impl Scheduler {
         self.ending.worker_starts();
         self.idle.add_running();
         let started = builder.spawn(move || {
+            current::begin_thread(&scheduler);
             let ended = WorkerEnds(&scheduler);
             let retired = Worker::new(scheduler.clone(), index).run();
             drop(ended);
@@ -166,6 +170,11 @@ impl Scheduler {
             }
         }
     }
+}
+
+fn no_reactor(error: io::Error) -> io::Error {
+    let hint = "cannot open the reactor's descriptors: raise the limit of open files (ulimit -n), and let epoll and eventfd through where system calls are filtered";
+    io::Error::new(error.kind(), format!("{hint}: {error}"))
 }
 
 /// Why there is no further worker.

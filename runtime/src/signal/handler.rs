@@ -13,8 +13,9 @@
 
 use std::io::{self, Read, Write};
 use std::mem::MaybeUninit;
+use std::process;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use mio::unix::pipe;
@@ -28,6 +29,9 @@ use crate::sigquit;
 /// Signals have numbers from 1 to 64, so that a word holds a bit for each.
 const MOST: usize = 64;
 
+/// The bit of the highest: after it, it is the lowest's turn.
+pub(super) const HIGHEST: u32 = MOST as u32 - 1;
+
 /// Listeners of each signal, by its number. SeqCst: an installed action and this count are read
 /// together by [`unheard`].
 static LISTENERS: [AtomicUsize; MOST + 1] = [const { AtomicUsize::new(0) }; MOST + 1];
@@ -35,12 +39,17 @@ static LISTENERS: [AtomicUsize; MOST + 1] = [const { AtomicUsize::new(0) }; MOST
 /// Signals, as bits, that [`unheard`] looks after or that need no looking after: set once for each.
 static PREPARED: Mutex<u64> = Mutex::new(0);
 
-/// Whether somebody listens for the signal now.
+/// The process that they are counted for; 0: none yet. A child that was made by `fork` has the
+/// counts of its parent, and none of the listeners.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether somebody listens for the signal now, in this process.
 pub(crate) fn has_listener(signal: libc::c_int) -> bool {
     let count = usize::try_from(signal)
         .ok()
         .and_then(|at| LISTENERS.get(at));
     count.is_some_and(|count| count.load(Ordering::SeqCst) > 0)
+        && PROCESS.load(Ordering::SeqCst) == process::id()
 }
 
 /// What handlers ring and a listener hears.
@@ -66,10 +75,11 @@ impl Bell {
         }
     }
 
-    /// Takes one of the signals that have come, the one of the lowest number.
-    pub(super) fn take(&self) -> Option<SignalKind> {
-        let lowest = self.pending.take_lowest()?;
-        Some(SignalKind::from_raw(lowest as libc::c_int + 1))
+    /// Takes one of the signals that have come: the one whose turn it is after `last`, which is then
+    /// the one taken.
+    pub(super) fn take(&self, last: &mut u32) -> Option<SignalKind> {
+        *last = self.pending.take_after(*last)?;
+        Some(SignalKind::from_raw(*last as libc::c_int + 1))
     }
 }
 
@@ -84,6 +94,8 @@ pub(super) fn silence(receiver: &pipe::Receiver) -> io::Result<()> {
 pub(super) struct Hung {
     kind: SignalKind,
     id: SigId,
+    /// In which it counts.
+    process: u32,
 }
 
 impl Hung {
@@ -96,7 +108,11 @@ impl Hung {
         let bell = Arc::clone(bell);
         // SAFETY: `ring` does what a handler may do: see the story of this file.
         match unsafe { signal_hook_registry::register(signal, move || bell.ring(bit)) } {
-            Ok(id) => Ok(Self { kind, id }),
+            Ok(id) => Ok(Self {
+                kind,
+                id,
+                process: process::id(),
+            }),
             Err(error) => {
                 count(signal).fetch_sub(1, Ordering::SeqCst);
                 Err(error)
@@ -113,7 +129,9 @@ impl Drop for Hung {
     fn drop(&mut self) {
         // Returns when no handler runs that might still ring the bell.
         signal_hook_registry::unregister(self.id);
-        count(self.kind.as_raw()).fetch_sub(1, Ordering::SeqCst);
+        if PROCESS.load(Ordering::SeqCst) == self.process {
+            count(self.kind.as_raw()).fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -141,6 +159,13 @@ fn bit_of(kind: SignalKind) -> io::Result<u64> {
 /// there is none.
 fn prepare(signal: libc::c_int, bit: u64) -> io::Result<()> {
     let mut prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner);
+    let process = process::id();
+    if PROCESS.load(Ordering::SeqCst) != process {
+        for count in &LISTENERS {
+            count.store(0, Ordering::SeqCst);
+        }
+        PROCESS.store(process, Ordering::SeqCst);
+    }
     if *prepared & bit != 0 {
         return Ok(());
     }
@@ -172,7 +197,14 @@ fn disposition(signal: libc::c_int) -> io::Result<libc::sighandler_t> {
 /// Called by handlers: does what the signal does without a handler, if nobody listens for it.
 fn unheard(signal: libc::c_int) {
     let dumps = signal == libc::SIGQUIT && sigquit::is_installed();
-    if has_listener(signal) || dumps || HARMLESS.contains(&signal) {
+    if !has_listener(signal) && !dumps {
+        act_by_default(signal);
+    }
+}
+
+/// Called by handlers: does what the signal does where nobody handles it.
+pub(crate) fn act_by_default(signal: libc::c_int) {
+    if HARMLESS.contains(&signal) {
         return;
     }
     if [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU].contains(&signal) {

@@ -13,7 +13,7 @@ use futures_core::Stream;
 use mio::unix::pipe;
 
 use super::SignalKind;
-use super::handler::{Bell, Hung, silence};
+use super::handler::{Bell, HIGHEST, Hung, silence};
 use crate::io::{Direction, Registration};
 use crate::task::{WaitReason, coop, waiting};
 
@@ -25,7 +25,8 @@ use crate::task::{WaitReason, coop, waiting};
 ///
 /// Signals that come while none is awaited are kept, one of each kind: two of a kind in quick
 /// succession may be received as one, but never as none. So a signal says "look", and not "one
-/// more". Each listener receives each signal.
+/// more". Each listener receives each signal. Where several kinds have come they are received in
+/// turn, so that one that comes all the time keeps no other waiting.
 ///
 /// ```
 /// use runtime::signal::{self, SignalKind};
@@ -46,6 +47,8 @@ pub struct Signal {
     // In this order: no handler rings any more, then the pipe goes, then its place in the reactor.
     hung: Vec<Hung>,
     bell: Arc<Bell>,
+    /// The bit of the signal that was received last: then it is the others' turn.
+    last: u32,
     receiver: pipe::Receiver,
     registration: Registration,
 }
@@ -67,6 +70,7 @@ impl Signal {
         Ok(Self {
             hung,
             bell,
+            last: HIGHEST,
             receiver,
             registration,
         })
@@ -114,7 +118,7 @@ impl Signal {
         async move {
             loop {
                 coop::consume_budget().await;
-                if let Some(kind) = self.bell.take() {
+                if let Some(kind) = self.bell.take(&mut self.last) {
                     return Some(kind);
                 }
                 let receiver = &self.receiver;
@@ -155,7 +159,7 @@ impl Signal {
     ) -> Poll<io::Result<SignalKind>> {
         let proceed = ready!(coop::poll_proceed(cx));
         loop {
-            if let Some(kind) = self.bell.take() {
+            if let Some(kind) = self.bell.take(&mut self.last) {
                 proceed.made_progress();
                 return Poll::Ready(Ok(kind));
             }

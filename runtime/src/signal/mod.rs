@@ -56,7 +56,7 @@ use std::task::{Context, Poll};
 pub use self::kind::SignalKind;
 pub use self::listener::Signal;
 
-pub(crate) use self::handler::has_listener;
+pub(crate) use self::handler::{act_by_default, has_listener};
 
 /// Listens for one kind of signal.
 ///

@@ -1,6 +1,7 @@
 //! [`Pending`]: the signals that have come to a listener and were not received, a bit each.
 //!
-//! Handlers set bits, the listener takes them, the lowest first. Who sets the first bit goes on to
+//! Handlers set bits, the listener takes them in turn: after a signal those with higher numbers,
+//! then again from the lowest on. So one that comes all the time keeps no other waiting. Who sets the first bit goes on to
 //! ring: he writes a byte to the listener's pipe, after the bit, so that whoever is woken by the
 //! byte finds it. Who finds some bit set need not: whoever set that rings, or has rung, and the
 //! listener waits for no byte before it has found all bits taken.
@@ -28,21 +29,24 @@ impl Pending {
     /// A signal has come. `true`: none was there, and the listener is to be rung up. Called by
     /// handlers.
     pub(crate) fn add(&self, bit: u64) -> bool {
-        // Release pairs with the exchange in `take_lowest`.
+        // Release pairs with the exchange in `take_after`.
         self.0.fetch_or(bit, Release) == 0
     }
 
-    /// Takes the lowest bit, and returns its place. Called by the listener alone.
-    pub(crate) fn take_lowest(&self) -> Option<u32> {
+    /// Takes the first bit above the place `last`, or else the lowest, and returns its place. Called
+    /// by the listener alone.
+    pub(crate) fn take_after(&self, last: u32) -> Option<u32> {
         // Relaxed: it says which one to take; the exchange acquires. Bits are taken by the listener
         // alone: this one is still there then.
         let pending = self.0.load(Relaxed);
         if pending == 0 {
             return None;
         }
-        let lowest = pending.trailing_zeros();
+        // No shift by all 64 bits, above the highest signal.
+        let above = pending & (u64::MAX << last << 1);
+        let next = if above == 0 { pending } else { above }.trailing_zeros();
         // Acquire pairs with the exchanges in `add`.
-        self.0.fetch_and(!(1 << lowest), Acquire);
-        Some(lowest)
+        self.0.fetch_and(!(1 << next), Acquire);
+        Some(next)
     }
 }

@@ -146,7 +146,7 @@ impl Queued for Runnable {
 }
 
 impl Drop for Runnable {
-    /// A task that will not be run: the queue is closed.
+    /// A task that will not be run: the queue is closed, and the end of the runtime cancels it.
     fn drop(&mut self) {
         // SAFETY: the queue's reference ends here.
         unsafe { release(self.0, 1, std::ptr::null()) };

@@ -10,6 +10,9 @@
 //!            entry ┘   └── Run (at most one)
 //! ```
 //!
+//! A timer lives and ends with the runtime that it was made on, or for; but for one that
+//! [lasts](super::lasting), which goes on in another.
+//!
 //! # Invariants
 //!
 //! 1. Each firing is counted once, by whoever first sees the entry fired: its waker on the way in,
@@ -19,6 +22,8 @@
 //! 3. Lock order: `state`, then the wheel's lock. `f` is locked by the one `Run` only, never waited
 //!    for, and held with neither.
 //! 4. No waker is called or dropped under `state`.
+//! 5. `deadline` is not [`NEVER`] while the timer is set: the wheel has it then, or it has fired and
+//!    nobody has counted that, or its runtime is gone. The last is the state of [`CoreState::is_lost`].
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -29,8 +34,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use super::clock;
+use super::clock::{self, NEVER};
 use super::entry::{Alert, Entry, NotArmed, State};
+use super::lasting;
 use super::timers::Timers;
 use super::wheel::IDLE;
 use crate::handle::{Handle, NO_RUNTIME};
@@ -67,24 +73,10 @@ pub fn after_func<F>(delay: Duration, f: F) -> Timer
 where
     F: FnMut() + Send + 'static,
 {
-    let (Ok(handle), Some((home, _))) = (Handle::try_current(), current::timers()) else {
+    let Ok(handle) = Handle::try_current() else {
         panic!("time::after_func: {NO_RUNTIME}");
     };
-    let core = Arc::new(Core {
-        state: Mutex::new(CoreState {
-            entry: Box::pin(Entry::new()),
-            for_never: false,
-            due: 0,
-            running: false,
-        }),
-        f: Mutex::new(Box::new(f)),
-        handle,
-        home,
-        made_at: Location::caller(),
-    });
-    let timer = Timer { core };
-    timer.reset(delay);
-    timer
+    Timer::start(handle, delay, f, false, Location::caller())
 }
 
 /// A call to come; made by [`after_func()`]. Its clones are the same timer. Dropping it changes
@@ -108,6 +100,36 @@ pub struct Timer {
 }
 
 impl Timer {
+    /// A timer of this runtime, whatever runtime the thread is in.
+    pub(crate) fn start<F>(
+        handle: Handle,
+        delay: Duration,
+        f: F,
+        lasts: bool,
+        made_at: &'static Location<'static>,
+    ) -> Self
+    where
+        F: FnMut() + Send + 'static,
+    {
+        let core = Arc::new(Core {
+            state: Mutex::new(CoreState {
+                entry: Box::pin(Entry::new()),
+                for_never: false,
+                deadline: NEVER,
+                due: 0,
+                running: false,
+                home: home_on(&handle),
+                handle,
+            }),
+            f: Mutex::new(Box::new(f)),
+            lasts,
+            made_at,
+        });
+        let timer = Self { core };
+        timer.reset(delay);
+        timer
+    }
+
     /// Prevents the call, and returns whether it did: `true` means that the function will not be
     /// called for the time that was set, `false` that its run has begun or is about to, or that the
     /// timer had been stopped.
@@ -151,9 +173,6 @@ impl Timer {
     ///
     /// **Go:** `t.Reset(d)`.
     pub fn reset(&self, delay: Duration) -> bool {
-        // The clock of its own runtime, from wherever it is set.
-        let now = self.core.now();
-        let deadline = now.saturating_add(clock::nanos(delay));
         // Cloned and called out of the lock (invariant 4).
         let waker = Waker::from(self.core.clone());
         let (was_set, old_waker, armed, run) = {
@@ -162,14 +181,21 @@ impl Timer {
             // Fired, and its waker not here yet: we count for it, and it will find nothing to count
             // (invariant 1).
             state.count_firing();
-            let armed = self.core.arm(&mut state, deadline, now, waker);
+            // The clock of its own runtime, from wherever it is set.
+            let now = state.now();
+            let deadline = now.saturating_add(clock::nanos(delay));
+            let armed = state.arm(deadline, now, waker);
             // Over already: the wheel did not take it, and so will not wake it.
             state.count_firing();
             (was_set, old_waker, armed, state.next_run())
         };
         drop(old_waker);
-        if let Ok(alert) = armed {
-            alert.ring();
+        match armed {
+            Ok(alert) => alert.ring(),
+            Err(waker) => {
+                drop(waker);
+                self.core.clone().move_on();
+            }
         }
         if run {
             self.core.clone().spawn_run();
@@ -188,22 +214,25 @@ impl fmt::Debug for Timer {
 }
 
 /// The timer: shared by its handles, by the wheel's waker while armed, and by a run.
-struct Core {
+pub(super) struct Core {
     state: Mutex<CoreState>,
     /// The function. Locked by the one [`Run`].
     f: Mutex<Box<dyn FnMut() + Send>>,
-    /// Where it runs.
-    handle: Handle,
-    /// The wheel of the runtime that it was made on: it lives and ends with that one, from wherever
-    /// it is reset.
-    home: &'static Timers,
+    /// Whether it outlives its runtime.
+    lasts: bool,
     made_at: &'static Location<'static>,
 }
 
-struct CoreState {
+pub(super) struct CoreState {
     entry: Pin<Box<Entry>>,
     /// Set for a time that the clock cannot express: the wheel does not have it.
     for_never: bool,
+    /// When it fires, on the clock of its runtime, while it is set; else [`NEVER`].
+    deadline: u64,
+    /// Where it runs.
+    handle: Handle,
+    /// A wheel of that runtime.
+    home: &'static Timers,
     /// Firings whose run has not begun.
     due: usize,
     running: bool,
@@ -218,54 +247,46 @@ impl CoreState {
     /// waker, to be dropped under no lock.
     fn unset(&mut self) -> (bool, Option<Waker>) {
         let waker = self.entry.as_mut().cancel();
-        let was_for_never = mem::take(&mut self.for_never);
-        (was_for_never || waker.is_some(), waker)
+        let was_set = mem::take(&mut self.for_never) || self.is_lost();
+        self.deadline = NEVER;
+        (was_set || waker.is_some(), waker)
     }
 
-    /// Counts a firing that nobody has counted.
-    fn count_firing(&mut self) {
-        if self.entry.state() == State::Fired {
-            self.entry.as_mut().acknowledge();
-            self.due += 1;
-        }
+    /// Whether it is set, and its runtime is gone.
+    pub(super) fn is_lost(&self) -> bool {
+        self.deadline != NEVER && self.entry.state() == State::Idle
     }
 
-    /// Whether the caller has to start a run.
-    #[must_use]
-    fn next_run(&mut self) -> bool {
-        if self.running || self.due == 0 {
-            return false;
-        }
-        self.due -= 1;
-        self.running = true;
-        true
-    }
-}
-
-impl Core {
-    fn lock(&self) -> MutexGuard<'_, CoreState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long it still has, of its runtime's time.
+    pub(super) fn left(&self) -> u64 {
+        self.deadline.saturating_sub(self.now())
     }
 
-    /// The time on the clock of the runtime that it was made on.
+    /// The time on the clock of its runtime.
     fn now(&self) -> u64 {
         self.handle.scheduler().timeline().now()
     }
 
+    /// Goes to another runtime; returns the one before, to be dropped under no lock. To be armed
+    /// then, if it was set.
+    #[must_use]
+    pub(super) fn go_to(&mut self, handle: Handle) -> Handle {
+        let left = self.left();
+        self.home = home_on(&handle);
+        let before = mem::replace(&mut self.handle, handle);
+        self.deadline = self.now().saturating_add(left);
+        before
+    }
+
     /// Arms the entry, or marks it fired if `deadline` has passed. The waker comes back when it is
     /// not needed.
-    fn arm(
-        &self,
-        state: &mut CoreState,
-        deadline: u64,
-        now: u64,
-        waker: Waker,
-    ) -> Result<Alert, Waker> {
+    fn arm(&mut self, deadline: u64, now: u64, waker: Waker) -> Result<Alert, Waker> {
         if deadline >= IDLE {
-            state.for_never = true;
+            self.for_never = true;
             return Err(waker);
         }
-        let entry = state.entry.as_mut();
+        self.deadline = deadline;
+        let entry = self.entry.as_mut();
         if now >= deadline {
             entry.expire();
             return Err(waker);
@@ -277,10 +298,69 @@ impl Core {
             .map_err(|(NotArmed::Due(waker) | NotArmed::Closed(waker))| waker)
     }
 
-    fn spawn_run(self: Arc<Self>) {
-        let run = Run(self.clone());
+    /// The same for one that is set.
+    pub(super) fn arm_again(&mut self, waker: Waker) -> Result<Alert, Waker> {
+        let armed = self.arm(self.deadline, self.now(), waker);
+        self.count_firing();
+        armed
+    }
+
+    /// What is set has been done, or will be, by the caller.
+    pub(super) fn take_over(&mut self) {
+        self.deadline = NEVER;
+        self.due += 1;
+    }
+
+    /// Counts a firing that nobody has counted.
+    fn count_firing(&mut self) {
+        if self.entry.state() == State::Fired {
+            self.entry.as_mut().acknowledge();
+            self.deadline = NEVER;
+            self.due += 1;
+        }
+    }
+
+    /// Whether the caller has to start a run.
+    #[must_use]
+    pub(super) fn next_run(&mut self) -> bool {
+        if self.running || self.due == 0 {
+            return false;
+        }
+        self.due -= 1;
+        self.running = true;
+        true
+    }
+}
+
+impl Core {
+    pub(super) fn lock(&self) -> MutexGuard<'_, CoreState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn spawn_run(self: Arc<Self>) {
+        let run = Run::new(self.clone());
+        let handle = self.lock().handle.clone();
         // Of the user's line: a dump, or the report of a panic, is to name that and not this.
-        let _detached = (self.handle.scheduler()).spawn(async move { run.call() }, self.made_at);
+        let _detached = handle.spawn_at(async move { run.call() }, self.made_at);
+    }
+
+    /// Calls the function here and now; the caller has been told to by `next_run`.
+    pub(super) fn run_here(self: Arc<Self>) {
+        Run::new(self).call();
+    }
+
+    /// If its runtime is gone: goes on in another one, or is set no more.
+    fn move_on(self: Arc<Self>) {
+        if !self.lock().is_lost() {
+            return;
+        }
+        if self.lasts {
+            return lasting::move_on(self);
+        }
+        let mut state = self.lock();
+        if state.is_lost() {
+            state.deadline = NEVER;
+        }
     }
 }
 
@@ -294,18 +374,35 @@ impl Wake for Core {
             state.next_run()
         };
         if run {
-            self.spawn_run();
+            return self.spawn_run();
         }
+        self.move_on();
     }
 }
 
+/// A wheel of that runtime: the thread's own, if it is one of its workers.
+fn home_on(handle: &Handle) -> &'static Timers {
+    current::timers_of(handle.scheduler())
+}
+
 /// The right to call the function, once; passed on to the next run when dropped, also by a panic or
-/// by a shutdown.
-struct Run(Arc<Core>);
+/// by a shutdown. A timer that lasts is still to be called after that.
+struct Run {
+    core: Arc<Core>,
+    called: bool,
+}
 
 impl Run {
-    fn call(self) {
-        let mut f = self.0.f.lock().unwrap_or_else(PoisonError::into_inner);
+    fn new(core: Arc<Core>) -> Self {
+        Self {
+            core,
+            called: false,
+        }
+    }
+
+    fn call(mut self) {
+        self.called = true;
+        let mut f = self.core.f.lock().unwrap_or_else(PoisonError::into_inner);
         f();
     }
 }
@@ -313,12 +410,16 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         let next = {
-            let mut state = self.0.lock();
+            let mut state = self.core.lock();
             state.running = false;
+            if !self.called && self.core.lasts && !state.is_set() {
+                state.deadline = state.now();
+            }
             state.next_run()
         };
         if next {
-            self.0.clone().spawn_run();
+            return self.core.clone().spawn_run();
         }
+        self.core.clone().move_on();
     }
 }

@@ -83,6 +83,19 @@ pub(crate) fn in_reach(at: u64) -> u64 {
     if at >= RELATIVE { NEVER } else { at }
 }
 
+/// A moment of the calling thread's clock on another one, and the time there. Without another one,
+/// as it is. One that has passed is now.
+pub(crate) fn translate(at: Option<u64>, to: Option<&super::Timeline>) -> (u64, Option<u64>) {
+    let real = real();
+    if !DIVERGED.load(Relaxed) {
+        return (real, at);
+    }
+    let here = current::with_timeline(|timeline| timeline.map_or(real, |it| it.at(real)));
+    let there = to.map_or(here, |timeline| timeline.at(real));
+    let translated = |at: u64| there.saturating_add(at.saturating_sub(here));
+    (there, at.map(translated))
+}
+
 /// How far the current runtime's clock was ahead of the system's when the runtime began; wraps.
 fn lead() -> u64 {
     if DIVERGED.load(Relaxed) {

@@ -45,6 +45,8 @@ mod dial;
 mod entry;
 mod in_turn;
 mod instant;
+#[doc(hidden)]
+pub mod lasting;
 mod pause;
 mod sleep;
 mod ticker;

@@ -48,7 +48,7 @@ impl ChannelOperation for DoneArm<'_> {
 
     fn case(self: Pin<&Self>) -> ChannelCase<'_> {
         let this = self.project_ref();
-        if this.node.err().is_some() {
+        if this.node.ask().is_some() {
             this.receiving.channel().shut();
         }
         this.receiving.as_case()

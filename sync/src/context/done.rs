@@ -90,7 +90,7 @@ impl Entry<'_> {
     /// How the context ended, or a place in the queue.
     fn look(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Option<ContextError> {
         let mut this = self.project();
-        if let Some(err) = this.node.err() {
+        if let Some(err) = this.node.ask() {
             return Some(err);
         }
         if !this.waiter.is_idle() {

@@ -223,6 +223,9 @@ impl Context {
     /// A context below this one that is done at `deadline`, if it is not cancelled before. One that
     /// is already past makes it done on return; one later than the parent's changes nothing.
     ///
+    /// The deadline holds in every runtime, and when the one of this call has ended, too: then
+    /// another one keeps the time, and without any it is seen by whoever asks or blocks for it.
+    ///
     /// # Panics
     ///
     /// If there is no runtime, whose timer it needs.
@@ -422,7 +425,8 @@ impl Context {
     /// **Go:** `<-ctx.Done()` on a thread of one's own.
     #[track_caller]
     pub fn blocking_done(&self) -> ContextError {
-        blocking::wait(self.done(), "Context::blocking_done", "done().await")
+        let limit = self.deadline();
+        blocking::wait_until(self.done(), limit, "Context::blocking_done", "done().await")
     }
 
     /// Whether the context is done: one load.
@@ -450,7 +454,7 @@ impl Context {
     /// **Go:** `ctx.Err()`.
     #[inline]
     pub fn err(&self) -> Option<ContextError> {
-        self.node.as_ref()?.err()
+        self.node.as_ref()?.ask()
     }
 
     /// Why the context ended: what was given to its cancel function, or to the one above that ended
@@ -547,7 +551,7 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("cancellable", &self.node.is_some())
-            .field("err", &self.err())
+            .field("err", &self.node.as_ref().and_then(|node| node.err()))
             .field("deadline", &self.deadline())
             .finish_non_exhaustive()
     }

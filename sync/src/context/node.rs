@@ -30,7 +30,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::mem;
 use std::sync::{Arc, OnceLock, Weak};
 
-use runtime::time::{Instant, Timer, after_func};
+use runtime::time::{Instant, Timer, lasting};
 
 use super::after::Job;
 use super::error::{Cause, ContextError};
@@ -133,6 +133,18 @@ impl Node {
             .is_some_and(|signal| signal.close_some(batch))
     }
 
+    /// How it ended, for whoever holds no lock: where there is no runtime any more, nobody else would
+    /// see that the time is over.
+    #[inline]
+    pub(super) fn ask(&self) -> Option<ContextError> {
+        let err = self.err();
+        if err.is_some() || self.deadline.is_none() {
+            return err;
+        }
+        lasting::run_due();
+        self.err()
+    }
+
     #[inline]
     pub(super) fn err(&self) -> Option<ContextError> {
         // Acquire: pairs with the `Release` in `mark`.
@@ -144,7 +156,7 @@ impl Node {
     }
 
     pub(super) fn cause(&self) -> Option<Cause> {
-        let err = self.err()?;
+        let err = self.ask()?;
         let given = self.waiters.lock().cause.clone();
         Some(given.unwrap_or_else(|| Arc::new(err)))
     }
@@ -185,7 +197,8 @@ impl Node {
             return self.cancel(ContextError::DeadlineExceeded, cause);
         }
         let node = Arc::downgrade(self);
-        let timer = after_func(deadline - now, move || {
+        // It belongs to no runtime: those who wait, and those who ask, may be in another one.
+        let timer = lasting::after_func(deadline - now, move || {
             if let Some(node) = node.upgrade() {
                 node.cancel(ContextError::DeadlineExceeded, cause.clone());
             }

@@ -145,6 +145,7 @@ pub(crate) fn is_pool_thread_of(scheduler: &Arc<Scheduler>) -> bool {
 /// A pool thread's life. Its count on the scheduler is no cycle: every end of a runtime calls
 /// `close`, which ends the thread.
 fn run_jobs(scheduler: Arc<Scheduler>, number: usize) {
+    current::begin_thread(&scheduler);
     POOL_OF.set(Arc::as_ptr(&scheduler));
     let pool = &scheduler.blocking.pool;
     pool.thread_begins(threads::current());

@@ -137,7 +137,11 @@ impl Scheduler {
         let name = format!("{}-monitor", self.config.thread_name);
         let thread = thread::Builder::new()
             .name(name)
-            .spawn(move || scheduler.watch())?;
+            .spawn(move || scheduler.watch())
+            .map_err(|error| {
+                let hint = "cannot start the monitor's thread: lower max_procs or raise the limit of processes (ulimit -u)";
+                io::Error::new(error.kind(), format!("{hint}: {error}"))
+            })?;
         self.ending.keep(thread);
         Ok(())
     }

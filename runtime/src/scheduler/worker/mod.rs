@@ -119,6 +119,7 @@ impl Worker {
                     None => self.sleep(),
                 }
             }
+            self.scheduler.end_child();
             if self.searching.replace(false) {
                 let _ = self.scheduler.idle.stop_searching();
             }
