@@ -165,8 +165,7 @@ where
         match received {
             Received::Value(value, waker) => {
                 self.waiter.set_state(state::FINISHED);
-                wake(waker);
-                Some(Some(value))
+                Some(Some(self.channel.wake_keeping(waker, value)))
             }
             Received::Closed => {
                 self.waiter.set_state(state::FINISHED);
@@ -181,19 +180,17 @@ where
     fn register(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let waker = cx.waker().clone();
         let mut core = self.channel.lock();
-        let (value, peer) = match core.receive() {
-            Received::Value(value, waker) => (Some(value), waker),
-            Received::Closed => (None, None),
-            Received::Empty => {
-                // SAFETY: not linked (IDLE, STALE or CLOSED), and `Drop` withdraws it.
-                unsafe { Queue::Receivers.push(&mut core, self.waiter(), Owner::Task(waker)) };
-                return Poll::Pending;
-            }
-        };
+        let received = core.receive();
+        if let Received::Empty = received {
+            // SAFETY: not linked (IDLE, STALE or CLOSED), and `Drop` withdraws it.
+            unsafe { Queue::Receivers.push(&mut core, self.waiter(), Owner::Task(waker)) };
+            return Poll::Pending;
+        }
         drop(core);
-        self.waiter.set_state(state::FINISHED);
-        wake(peer);
-        Poll::Ready(value)
+        match self.conclude(received) {
+            Some(outcome) => Poll::Ready(outcome),
+            None => unreachable!("an empty channel was dealt with"),
+        }
     }
 
     /// Takes what was handed over.
