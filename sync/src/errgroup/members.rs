@@ -198,7 +198,7 @@ mod tests {
             members.enter(old, waker.clone());
         }
         let most = members.buckets;
-        assert!(most >= MANY / FULL && most <= MANY / FULL + 1);
+        assert!((MANY / FULL..=MANY / FULL + 1).contains(&most));
         for n in 0..MANY {
             let n = if n % 2 == 0 { n / 2 } else { MANY - 1 - n / 2 };
             assert!(members.ended(place(n)).is_some(), "{n}");
