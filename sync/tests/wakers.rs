@@ -471,3 +471,36 @@ fn a_value_that_was_not_taken_for_a_panic_goes_to_who_waits_meanwhile() {
     let waits = asks.1.lock().unwrap().take();
     assert!(poll_once(waits.unwrap().as_mut()).is_ready());
 }
+
+/// What a select has taken, and cannot return for a panic, goes back after what was handed to others
+/// before, and before what came after it.
+#[test]
+fn a_value_that_a_select_took_goes_back_to_its_place() {
+    let (tx, rx) = channel(0);
+    let mut early = [Box::pin(rx.recv()), Box::pin(rx.recv())];
+    for (n, recv) in early.iter_mut().enumerate() {
+        assert!(poll_once(recv.as_mut()).is_pending());
+        tx.try_send(n).unwrap();
+    }
+    let mad = Waker::from(Arc::new(Mad));
+    let (mut third, mut last) = (Box::pin(tx.send(2)), Box::pin(tx.send(3)));
+    assert!(
+        third
+            .as_mut()
+            .poll(&mut Context::from_waker(&mad))
+            .is_pending()
+    );
+    assert!(poll_once(last.as_mut()).is_pending());
+    let select = || {
+        poll_once(pin!(async {
+            select! {
+                _ = rx.recv() => {}
+                _ = std::future::pending::<()>() => {}
+            }
+        }))
+    };
+    assert!(catch_unwind(AssertUnwindSafe(select)).is_err());
+    drop(early);
+    let all: Vec<_> = std::iter::from_fn(|| rx.try_recv().ok()).collect();
+    assert_eq!(all, [0, 1, 2, 3]);
+}

@@ -261,6 +261,7 @@ where
     unsafe fn attempt(&self) -> Attempt {
         // SAFETY: the caller holds the lock.
         let mut core = unsafe { self.channel.open() };
+        let ticket = core.ticket();
         let (outcome, peer): (_, Option<Waker>) = match core.receive() {
             Received::Value(value, peer) => (Some(value), peer),
             Received::Closed => (None, None),
@@ -274,7 +275,7 @@ where
         self.waiter.set_state(match outcome {
             Some(value) => {
                 // SAFETY: not linked, so the slot is ours; empty, since this waiter was not DONE.
-                unsafe { self.waiter.put_value(value, 0) };
+                unsafe { self.waiter.put_value(value, ticket) };
                 state::DONE
             }
             None => state::CLOSED,
