@@ -291,8 +291,9 @@ impl<T> Receiver<T> {
         self.channel.lock().is_full()
     }
 
-    /// How many handles of the sending end there are: [`Sender`](super::Sender)s, not [`WeakSender`](super::WeakSender)s. By the time
-    /// that one looks there may be more or fewer, unless it is zero: then none comes any more.
+    /// How many handles of the sending end there are: senders, not
+    /// [weak ones](super::WeakSender). By the time that one looks there may be more or fewer,
+    /// unless it is zero: then none comes any more.
     ///
     /// ```
     /// let (tx, rx) = sync::channel::<u8>(1);
@@ -306,8 +307,8 @@ impl<T> Receiver<T> {
         self.channel.sender_count()
     }
 
-    /// How many handles of the receiving end there are: [`Receiver`]s. By the time that one looks
-    /// there may be more or fewer, unless it is zero: then none comes any more.
+    /// How many handles of the receiving end there are. By the time that one looks there may be
+    /// more or fewer, unless it is zero: then none comes any more.
     ///
     /// ```
     /// let (tx, rx) = sync::channel::<u8>(1);
