@@ -51,6 +51,7 @@
 //! | tell all every value | [`broadcast`] |
 //! | protect data over an `.await` | [`Mutex`], [`RwLock`], with [`Cond`]; where there is no `.await`, std's |
 //! | have at most so many at once | [`Semaphore`] |
+//! | do something at most so often | [`rate`] |
 //! | do something once | [`Once`], [`OnceCell`]; once at a time for each key: [`singleflight`] |
 //! | wait for each other, or be woken | [`Barrier`], [`Notify`] |
 //! | use buffers again | [`Pool`] |
@@ -86,6 +87,7 @@ mod notify;
 mod once;
 pub mod oneshot;
 mod pool;
+pub mod rate;
 mod rwlock;
 mod semaphore;
 pub mod singleflight;

@@ -11,8 +11,8 @@
 //! 1. QUEUED changes only under the queue's lock, and under it says whether the queue is empty.
 //! 2. PERMIT is never set while QUEUED is: who would set it hands it to the first in the queue, and
 //!    nobody queues up over a permit.
-//! 3. A waiter that was notified by `notify_one` and goes away without having seen it passes the
-//!    notification on.
+//! 3. A waiter that was notified by `notify_one` or `notify_last` and goes away without having seen
+//!    it passes the notification on, in the same way.
 //! 4. The queue's state is the ticket of the next to arrive at the last `notify_waiters`. Whoever
 //!    is before it in the queue has been notified by that, though its turn is still to come, since
 //!    the lock is let go to wake them: a `notify_one` is never spent on it.
@@ -43,8 +43,15 @@ const ROUND: usize = 4;
 /// Who notified a waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Call {
-    One,
+    One(End),
     All,
+}
+
+/// Whose turn it is of those who wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
 }
 
 /// Wakes tasks that wait for something to happen; carries no value.
@@ -137,6 +144,46 @@ impl Notify {
     /// **Go:** `select { case c <- struct{}{}: default: }`.
     #[inline]
     pub fn notify_one(&self) {
+        if !self.leave_permit() {
+            self.notify_slow(End::First);
+        }
+    }
+
+    /// As [`notify_one`](Self::notify_one), but wakes the task that came last: for workers of which
+    /// the one whose caches are warm is to go on, and those that have nothing to do may see by a
+    /// timeout that they are too many.
+    ///
+    /// A notification that a task was being given when it went away goes to the one that then came
+    /// last.
+    ///
+    /// # Memory ordering
+    ///
+    /// As `notify_one`.
+    ///
+    /// ```
+    /// use std::pin::pin;
+    ///
+    /// # runtime::block_on(async {
+    /// let notify = sync::Notify::new();
+    /// let (mut first, mut last) = (pin!(notify.notified()), pin!(notify.notified()));
+    /// first.as_mut().enable();
+    /// last.as_mut().enable();
+    /// notify.notify_last();
+    /// assert!(last.as_mut().enable() && !first.as_mut().enable());
+    /// # });
+    /// ```
+    ///
+    /// **Go:** none: channels are first come, first served.
+    #[inline]
+    pub fn notify_last(&self) {
+        if !self.leave_permit() {
+            self.notify_slow(End::Last);
+        }
+    }
+
+    /// Leaves a permit, unless somebody waits.
+    #[inline]
+    fn leave_permit(&self) -> bool {
         let mut state = self.state.load(Ordering::Relaxed);
         while state & QUEUED == 0 {
             // Release: pairs with the `Acquire` in `take_permit`. It is done also when the permit
@@ -147,45 +194,53 @@ impl Notify {
                 Ordering::AcqRel,
                 Ordering::Relaxed,
             ) {
-                Ok(_) => return,
+                Ok(_) => return true,
                 Err(now) => state = now,
             }
         }
-        self.notify_one_slow();
+        false
     }
 
     #[cold]
-    fn notify_one_slow(&self) {
+    fn notify_slow(&self, end: End) {
         let mut locked = self.waiters.lock();
         if locked.is_called() {
-            return self.notify_one_behind(locked);
+            return self.notify_behind(locked, end);
         }
-        let waker = self.pass_on(&mut locked);
+        let waker = self.pass_on(&mut locked, end);
         drop(locked);
         waker.into_iter().for_each(Waker::wake);
     }
 
     /// A `notify_waiters` is under way, and those in front are its own (4).
     #[cold]
-    fn notify_one_behind(&self, locked: Locked<'_, Ticket, Call>) {
+    fn notify_behind(&self, locked: Locked<'_, Ticket, Call>, end: End) {
         let mut batch = Batch::default();
         let mut locked = locked.pass_called(&mut batch);
         self.note_if_empty(&locked);
-        batch.extend(self.pass_on(&mut locked));
+        batch.extend(self.pass_on(&mut locked, end));
         drop(locked);
         batch.wake();
         batch.finish();
     }
 
-    /// Notifies the first in the queue, who has not been called with others, or leaves a permit.
-    fn pass_on(&self, locked: &mut Locked<'_, Ticket, Call>) -> Option<Waker> {
-        let Some(call) = locked.front_mut() else {
+    /// Notifies the one at that end of the queue, in which nobody has been called with others, or
+    /// leaves a permit.
+    fn pass_on(&self, locked: &mut Locked<'_, Ticket, Call>, end: End) -> Option<Waker> {
+        let call = match end {
+            End::First => locked.front_mut(),
+            End::Last => locked.back_mut(),
+        };
+        let Some(call) = call else {
             // Release: as above.
             self.state.fetch_or(PERMIT, Ordering::AcqRel);
             return None;
         };
-        *call = Call::One;
-        let waker = locked.take_front();
+        *call = Call::One(end);
+        let waker = match end {
+            End::First => locked.take_front(),
+            End::Last => locked.take_back(),
+        };
         self.note_if_empty(locked);
         waker
     }
@@ -514,8 +569,10 @@ fn give_up(notify: &Notify, waiter: Pin<&mut Option<Waiter<'_, Ticket, Call>>>) 
         notify.note_if_empty(&locked);
     }
     drop(locked);
-    if let (Withdrawn::Notified, Some(Call::One)) = (&withdrawn, note) {
-        notify.notify_one();
+    match (&withdrawn, note) {
+        (Withdrawn::Notified, Some(Call::One(End::First))) => notify.notify_one(),
+        (Withdrawn::Notified, Some(Call::One(End::Last))) => notify.notify_last(),
+        _ => {}
     }
     drop(withdrawn);
 }

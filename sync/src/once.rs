@@ -110,6 +110,7 @@ impl<T> OnceCell<T> {
     ///
     /// **Go:** the function that `sync.OnceValue(f)` returns; a panic of `f` is repeated there on
     /// each call.
+    #[inline]
     #[track_caller]
     pub fn get_or_init<F, Fut>(&self, init: F) -> impl Future<Output = &T>
     where
@@ -145,6 +146,7 @@ impl<T> OnceCell<T> {
     /// ```
     ///
     /// **Go:** `sync.OnceValues(f)`, which keeps the error for good.
+    #[inline]
     #[track_caller]
     pub fn get_or_try_init<F, Fut, E>(&self, init: F) -> impl Future<Output = Result<&T, E>>
     where
@@ -312,25 +314,39 @@ where
     type Output = Result<&'a T, E>;
 
     #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        match this.cell.value.get() {
-            Some(value) => {
-                if *this.begun {
-                    // Another has made it. We may have been called to take the lock: the next in
-                    // line is called when this goes, and that is not when its owner likes.
-                    this.make.set(None);
-                }
-                // A loop of these lets others run, as one of any operation does.
-                ready!(poll_proceed(cx)).made_progress();
-                Poll::Ready(Ok(value))
-            }
-            None => {
-                *this.begun = true;
-                let make = this.make.as_pin_mut();
-                make.expect("there until there is a value").poll(cx)
-            }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(value) = self.cell.value.get() else {
+            return self.make(cx);
+        };
+        if self.begun {
+            self.as_mut().withdraw();
         }
+        // A loop of these lets others run, as one of any operation does.
+        ready!(poll_proceed(cx)).made_progress();
+        Poll::Ready(Ok(value))
+    }
+}
+
+/// Apart from the poll, which is little without it, and inlined for that.
+impl<'a, T, M, E> Asked<'a, T, M>
+where
+    M: Future<Output = Result<&'a T, E>>,
+{
+    #[cold]
+    #[inline(never)]
+    fn make(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<&'a T, E>> {
+        let this = self.project();
+        *this.begun = true;
+        let make = this.make.as_pin_mut();
+        make.expect("there until there is a value").poll(cx)
+    }
+
+    /// Another has made it. We may have been called to take the lock: the next in line is called
+    /// when this goes, and that is not when its owner likes.
+    #[cold]
+    #[inline(never)]
+    fn withdraw(self: Pin<&mut Self>) {
+        self.project().make.set(None);
     }
 }
 

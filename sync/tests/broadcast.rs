@@ -12,12 +12,48 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use futures_util::StreamExt;
-use runtime::spawn;
+use runtime::{spawn, yield_now};
 use support::{
-    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, pause, poll_once, with_seeds,
+    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, pause, poll_once, times,
+    with_seeds,
 };
 use sync::broadcast::{self, Lagged, Receiver, RecvError, Sender, TryRecvError};
 use sync::{WaitGroup, select};
+
+#[test]
+fn a_weak_sender_keeps_nobody_waiting_for_more() {
+    on_each(WORKERS, || async {
+        let (tx, mut rx) = broadcast::channel(4);
+        let (weak, other) = (tx.downgrade(), tx.downgrade().clone());
+        assert_eq!(tx.senders(), 1);
+        let made = weak.upgrade().unwrap();
+        assert_eq!((rx.senders(), made.same_channel(&tx)), (2, true));
+        drop(tx);
+        made.send(1).unwrap();
+        assert_eq!(rx.recv().await, Ok(1));
+        let waits = spawn(async move { rx.recv().await });
+        yield_now().await;
+        drop(made);
+        assert_eq!(waits.await.unwrap(), Err(RecvError::Closed));
+        assert!(weak.upgrade().is_none() && other.upgrade().is_none());
+    });
+}
+
+/// None is made after the last has gone, however close the two come.
+#[test]
+fn a_sender_is_made_before_the_last_has_gone_or_never() {
+    for _ in 0..times(2_000) {
+        let (tx, mut rx) = broadcast::channel(1);
+        let weak = tx.downgrade();
+        let thread = thread::spawn(move || drop(tx));
+        match weak.upgrade() {
+            Some(made) => assert_eq!(made.send(1).ok(), Some(1)),
+            None => assert_eq!(rx.try_recv(), Err(TryRecvError::Closed)),
+        }
+        thread.join().unwrap();
+        assert!(weak.upgrade().is_none());
+    }
+}
 
 #[test]
 fn every_receiver_gets_every_value_in_order() {

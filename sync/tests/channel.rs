@@ -50,6 +50,25 @@ fn a_weak_sender_keeps_nothing_open() {
 }
 
 #[test]
+fn each_end_counts_the_handles_of_both() {
+    let (tx, rx) = channel::<u8>(1);
+    let (weak, other) = (tx.downgrade(), tx.clone());
+    let both = (rx.clone(), rx.clone());
+    assert_eq!((tx.sender_count(), tx.receiver_count()), (2, 3));
+    assert_eq!((rx.sender_count(), rx.receiver_count()), (2, 3));
+    let made = weak.upgrade();
+    assert_eq!(rx.sender_count(), 3);
+    drop((tx, other, made));
+    assert_eq!((rx.sender_count(), rx.receiver_count()), (0, 3));
+    drop(both);
+    assert_eq!(rx.receiver_count(), 1);
+    assert_eq!(
+        (never::<u8>().sender_count(), never::<u8>().receiver_count()),
+        (0, 1)
+    );
+}
+
+#[test]
 fn a_sender_made_of_a_weak_one_is_as_good_as_any() {
     on_each(WORKERS, || async {
         let (tx, rx) = channel(1);

@@ -3,9 +3,11 @@
 
 mod support;
 
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
 
 use support::{Random, WORKERS, blocks, give_up_after, on, on_each, pause, poll_once, with_seeds};
 use sync::{Notify, WaitGroup, select};
@@ -182,4 +184,68 @@ async fn random_cancellation(seed: u64) {
         pause(random.below(3)).await;
     }
     group.wait().await;
+}
+
+/// Some that wait, in the order in which they came.
+macro_rules! line {
+    ($notify:ident: $($name:ident),*) => {
+        $(let mut $name = Box::pin($notify.notified());
+        assert!(poll_once($name.as_mut()).is_pending());)*
+    };
+}
+
+#[test]
+fn notify_last_takes_the_one_that_came_last_and_then_the_one_before() {
+    let notify = Notify::new();
+    line!(notify: first, second, third);
+    notify.notify_last();
+    assert!(poll_once(third.as_mut()).is_ready());
+    notify.notify_last();
+    assert!(poll_once(second.as_mut()).is_ready());
+    notify.notify_one();
+    assert!(poll_once(first.as_mut()).is_ready());
+    // Nobody waits: it is kept, once.
+    notify.notify_last();
+    notify.notify_last();
+    assert!(poll_once(pin!(notify.notified())).is_ready());
+    assert!(poll_once(pin!(notify.notified())).is_pending());
+}
+
+#[test]
+fn what_notify_last_gave_goes_to_the_one_that_then_came_last() {
+    let notify = Notify::new();
+    line!(notify: first, second, third);
+    notify.notify_last();
+    drop(third);
+    assert!(poll_once(first.as_mut()).is_pending());
+    assert!(poll_once(second.as_mut()).is_ready());
+    notify.notify_last();
+    drop(first);
+    assert!(poll_once(pin!(notify.notified())).is_ready(), "kept");
+    assert!(poll_once(pin!(notify.notified())).is_pending(), "once");
+}
+
+/// More than a batch: the first wakers call in between, when the others have been called and are
+/// still in the queue.
+#[test]
+fn notify_last_is_not_spent_on_those_whom_notify_waiters_has_called() {
+    struct Caller(Arc<Notify>);
+    impl Wake for Caller {
+        fn wake(self: Arc<Self>) {
+            self.0.notify_last();
+        }
+    }
+    let notify = Arc::new(Notify::new());
+    let waker = Waker::from(Arc::new(Caller(notify.clone())));
+    let mut all: Vec<_> = (0..100).map(|_| Box::pin(notify.notified())).collect();
+    let (first, others) = all.split_first_mut().unwrap();
+    let cx = &mut Context::from_waker(&waker);
+    assert!(first.as_mut().poll(cx).is_pending());
+    for other in others {
+        assert!(poll_once(other.as_mut()).is_pending());
+    }
+    notify.notify_waiters();
+    drop(all);
+    assert!(poll_once(pin!(notify.notified())).is_ready(), "kept");
+    assert!(poll_once(pin!(notify.notified())).is_pending(), "once");
 }

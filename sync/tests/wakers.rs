@@ -5,11 +5,13 @@
 mod support;
 
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 
+use futures_util::Stream;
 use support::{poll_once, within_a_minute};
 use sync::context::Context as Ctx;
 use sync::{
@@ -380,4 +382,123 @@ fn two_arms_that_wait_in_one_channel_are_met_equally_often() {
     }
     // 500 expected, with a standard deviation of 16.
     assert!((300..700).contains(&first), "{first} of 1000");
+}
+
+/// A waker of somebody who has gone mad.
+struct Mad;
+
+impl Wake for Mad {
+    fn wake(self: Arc<Self>) {
+        panic!("mad");
+    }
+}
+
+/// What does not come back from a receive that panics is still there, in its place.
+#[test]
+fn a_value_is_not_lost_when_the_waker_of_its_sender_panics() {
+    for capacity in 0..3 {
+        for how in 0..4 {
+            let (tx, rx) = channel(capacity);
+            for n in 0..capacity {
+                tx.try_send(n).unwrap();
+            }
+            let mad = Waker::from(Arc::new(Mad));
+            let mut sends = [capacity, capacity + 1].map(|n| Box::pin(tx.send(n)));
+            for send in &mut sends {
+                let cx = &mut Context::from_waker(&mad);
+                assert!(send.as_mut().poll(cx).is_pending());
+            }
+            let receive = || match how {
+                0 => poll_once(pin!(rx.recv())).is_ready(),
+                1 => rx.try_recv().is_ok(),
+                2 => {
+                    let mut stream = pin!(rx.clone());
+                    let cx = &mut Context::from_waker(Waker::noop());
+                    stream.as_mut().poll_next(cx).is_ready()
+                }
+                _ => rx.blocking_recv().is_some(),
+            };
+            assert!(catch_unwind(AssertUnwindSafe(receive)).is_err());
+            assert_eq!(rx.len(), capacity + 1);
+            assert!(poll(sends[0].as_mut()).is_ready(), "it was taken");
+            // A sane one, for the rest.
+            assert!(poll(sends[1].as_mut()).is_pending());
+            let all: Vec<_> = std::iter::from_fn(|| rx.try_recv().ok()).collect();
+            assert_eq!(
+                all,
+                (0..capacity + 2).collect::<Vec<_>>(),
+                "{capacity} {how}"
+            );
+        }
+    }
+}
+
+/// It is handed on to who waits by then, whose waker is called, even if that panics, too.
+#[test]
+fn a_value_that_was_not_taken_for_a_panic_goes_to_who_waits_meanwhile() {
+    struct Asks(
+        Receiver<u32>,
+        std::sync::Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    );
+    impl Wake for Asks {
+        fn wake(self: Arc<Self>) {
+            let rx = self.0.clone();
+            let mut waits = Box::pin(async move { assert_eq!(rx.recv().await, Some(7)) });
+            let mad = Waker::from(Arc::new(Mad));
+            assert!(
+                waits
+                    .as_mut()
+                    .poll(&mut Context::from_waker(&mad))
+                    .is_pending()
+            );
+            *self.1.lock().unwrap() = Some(waits);
+            panic!("mad");
+        }
+    }
+    let (tx, rx) = channel(0);
+    let asks = Arc::new(Asks(rx.clone(), std::sync::Mutex::default()));
+    let mut send = pin!(tx.send(7));
+    let waker = Waker::from(asks.clone());
+    assert!(
+        send.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    assert!(catch_unwind(AssertUnwindSafe(|| rx.try_recv())).is_err());
+    assert!(rx.is_empty());
+    let waits = asks.1.lock().unwrap().take();
+    assert!(poll_once(waits.unwrap().as_mut()).is_ready());
+}
+
+/// What a select has taken, and cannot return for a panic, goes back after what was handed to
+/// others before, and before what came after it.
+#[test]
+fn a_value_that_a_select_took_goes_back_to_its_place() {
+    let (tx, rx) = channel(0);
+    let mut early = [Box::pin(rx.recv()), Box::pin(rx.recv())];
+    for (n, recv) in early.iter_mut().enumerate() {
+        assert!(poll_once(recv.as_mut()).is_pending());
+        tx.try_send(n).unwrap();
+    }
+    let mad = Waker::from(Arc::new(Mad));
+    let (mut third, mut last) = (Box::pin(tx.send(2)), Box::pin(tx.send(3)));
+    assert!(
+        third
+            .as_mut()
+            .poll(&mut Context::from_waker(&mad))
+            .is_pending()
+    );
+    assert!(poll_once(last.as_mut()).is_pending());
+    let select = || {
+        poll_once(pin!(async {
+            select! {
+                _ = rx.recv() => {}
+                _ = std::future::pending::<()>() => {}
+            }
+        }))
+    };
+    assert!(catch_unwind(AssertUnwindSafe(select)).is_err());
+    drop(early);
+    let all: Vec<_> = std::iter::from_fn(|| rx.try_recv().ok()).collect();
+    assert_eq!(all, [0, 1, 2, 3]);
 }

@@ -14,7 +14,7 @@ use sync::context::{AfterFunc, CancelCauseFunc, CancelFunc, Cause, Context, Cont
 use sync::{
     Barrier, Cond, Mutex, Notify, Once, OnceCell, Pool, Receiver, RwLock, Select, Semaphore,
     SendError, Sender, TryRecvError, TrySendError, WaitGroup, WeakSender, broadcast, channel,
-    errgroup, never, oneshot, singleflight, watch,
+    errgroup, never, oneshot, rate, singleflight, watch,
 };
 
 use crate::{HANG, clone, debug, default, error, says, send, send_sync, sendable, soon, unpin};
@@ -36,6 +36,13 @@ fn the_types_go_where_users_take_them() {
     send::<sync::Send<'_, Parcel>>();
     send::<sync::Recv<'_, Parcel>>();
     send::<sync::SendFrom<'_, Parcel>>();
+    send_sync::<broadcast::WeakSender<u8>>();
+    clone::<broadcast::WeakSender<Rc<u8>>>();
+    unpin::<broadcast::WeakSender<u8>>();
+    debug::<broadcast::WeakSender<Rc<u8>>>();
+    send_sync::<(rate::Limiter, rate::Limit, rate::Reservation<'_>)>();
+    debug::<(rate::Limiter, rate::Limit, rate::Reservation<'_>)>();
+    error::<rate::WaitError>();
     send_sync::<WaitGroup>();
     clone::<WaitGroup>();
     send_sync::<Context>();
@@ -106,6 +113,8 @@ async fn a_channel_has_gos_operations() {
     assert_eq!(soon(sendable(rx.recv_many(&mut batch, 4))).await, 1);
     tx.send(3).await.unwrap();
     assert!(tx.same_channel(&tx.clone()) && rx.same_channel(&rx.clone()));
+    assert_eq!((tx.sender_count(), tx.receiver_count()), (1, 1));
+    assert_eq!((rx.sender_count(), rx.receiver_count()), (1, 1));
     assert!(!tx.is_closed() && !rx.is_closed());
     assert!(tx.close(), "the first close");
     assert!(!tx.close() && !rx.close(), "closed already");
@@ -156,6 +165,42 @@ fn the_errors_say_what_happened_and_give_back() {
     assert!(ContextError::DeadlineExceeded.is_timeout());
     let late: io::Error = ContextError::DeadlineExceeded.into();
     assert_eq!(late.kind(), io::ErrorKind::TimedOut);
+}
+
+#[runtime::test]
+async fn a_rate_is_kept() {
+    let limiter = rate::Limiter::new(rate::Limit::every(Duration::from_micros(100)), 2);
+    assert!(limiter.allow() && limiter.allow_n(1));
+    soon(sendable(limiter.wait())).await;
+    soon(sendable(limiter.wait_n(2))).await;
+    let ctx = Context::background();
+    soon(sendable(limiter.wait_with(&ctx))).await.unwrap();
+    assert_eq!(
+        soon(sendable(limiter.wait_n_with(3, &ctx))).await,
+        Err(rate::WaitError::ExceedsBurst)
+    );
+    let reservation = limiter.reserve_n(2).unwrap();
+    assert_eq!(reservation.count(), 2);
+    assert!(reservation.due() <= Instant::now() + reservation.delay());
+    reservation.cancel();
+    assert!(limiter.reserve().is_some());
+    limiter.set_limit(rate::Limit::per_second(2.5));
+    limiter.set_burst(3);
+    assert_eq!(
+        (limiter.limit().events_per_second(), limiter.burst()),
+        (2.5, 3)
+    );
+    assert!(limiter.tokens() <= 3.0);
+    says(rate::Limit::per_second(2.5), "2.5/s");
+    says(rate::Limit::INFINITE, "no limit");
+    says(
+        rate::WaitError::ExceedsBurst,
+        "rate: more tokens are wanted than the burst",
+    );
+    says(
+        rate::WaitError::from(ContextError::Canceled),
+        "context canceled",
+    );
 }
 
 #[runtime::test]

@@ -61,11 +61,13 @@ mod recv;
 mod sender;
 mod shared;
 mod stream;
+mod weak;
 
 pub use error::{Lagged, RecvError, TryRecvError};
 pub use receiver::Receiver;
 pub use recv::Recv;
 pub use sender::Sender;
+pub use weak::WeakSender;
 
 /// A channel whose receivers all get every value; it keeps the newest `capacity` of them for those
 /// that are behind.

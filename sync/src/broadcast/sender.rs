@@ -7,6 +7,7 @@ use std::panic::Location;
 
 use super::receiver::Receiver;
 use super::shared::Shared;
+use super::weak::WeakSender;
 use crate::SendError;
 use crate::gone::UntilGone;
 use crate::primitive::Arc;
@@ -139,6 +140,38 @@ impl<T> Sender<T> {
     /// **Go:** none.
     pub fn receivers(&self) -> usize {
         self.shared.receivers()
+    }
+
+    /// How many senders there are.
+    ///
+    /// ```
+    /// let (tx, _rx) = sync::broadcast::channel::<u8>(4);
+    /// let _other = tx.clone();
+    /// assert_eq!(tx.senders(), 2);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn senders(&self) -> usize {
+        self.shared.senders()
+    }
+
+    /// A handle that can become a sender while there is one, and does not count as one: see
+    /// [`WeakSender`].
+    ///
+    /// ```
+    /// let (tx, _rx) = sync::broadcast::channel::<u8>(4);
+    /// let weak = tx.downgrade();
+    /// assert!(weak.upgrade().unwrap().same_channel(&tx));
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn downgrade(&self) -> WeakSender<T> {
+        WeakSender::new(&self.shared)
+    }
+
+    /// For one that has been counted.
+    pub(super) fn of(shared: Arc<Shared<T>>) -> Self {
+        Self { shared }
     }
 
     /// Whether there is no receiver. There may be one again, see [`subscribe`](Self::subscribe).

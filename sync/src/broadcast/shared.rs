@@ -185,6 +185,26 @@ impl<T> Shared<T> {
         self.senders.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// One more sender, if there is any: none comes after the last.
+    #[must_use]
+    pub(super) fn add_sender_if_any(&self) -> bool {
+        // Relaxed: either this comes before the last sender goes, who is not the last then, or
+        // after; all else is under locks.
+        let mut count = self.senders.load(Ordering::Relaxed);
+        while count != 0 {
+            match (self.senders).compare_exchange_weak(
+                count,
+                count + 1,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => count = now,
+            }
+        }
+        false
+    }
+
     pub(super) fn remove_sender(&self) {
         // AcqRel: what the other senders did comes before the closing by the last.
         if self.senders.fetch_sub(1, Ordering::AcqRel) == 1 {

@@ -171,6 +171,17 @@ impl<T> Core<T> {
         None
     }
 
+    /// The same for one that was taken without having waited.
+    pub(super) fn give_back_first(&mut self, value: T) -> Option<Waker> {
+        self.give_back(value, self.ticket)
+    }
+
+    /// The place of what is taken without having waited, among all that is handed to those who did:
+    /// after what has been, and before what is still here.
+    pub(super) fn ticket(&self) -> u32 {
+        self.ticket
+    }
+
     /// Everything that nobody can receive any more, to be dropped outside the lock.
     pub(super) fn drain(&mut self) -> impl Sized + use<T> {
         let mut shut = Ring::new(self.buffer.capacity());

@@ -14,7 +14,6 @@ use super::core::Received;
 use super::receiving::Receiving;
 use super::recv::reason;
 use super::rehearsal;
-use super::shared::wake;
 use super::{Channel, Recv, RecvMany, TryRecvError};
 use crate::blocking;
 use crate::primitive::Arc;
@@ -124,10 +123,7 @@ impl<T> Receiver<T> {
         }
         let received = self.channel.lock().receive();
         match received {
-            Received::Value(value, waker) => {
-                wake(waker);
-                Ok(value)
-            }
+            Received::Value(value, waker) => Ok(self.channel.wake_keeping(waker, value)),
             Received::Closed => Err(TryRecvError::Closed),
             Received::Empty => Err(TryRecvError::Empty),
         }
@@ -293,6 +289,37 @@ impl<T> Receiver<T> {
     /// **Go:** `len(ch) == cap(ch)`.
     pub fn is_full(&self) -> bool {
         self.channel.lock().is_full()
+    }
+
+    /// How many handles of the sending end there are: senders, not
+    /// [weak ones](super::WeakSender). By the time that one looks there may be more or fewer,
+    /// unless it is zero: then none comes any more.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel::<u8>(1);
+    /// let other = tx.clone();
+    /// assert_eq!((tx.sender_count(), rx.sender_count()), (2, 2));
+    /// # drop(other);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn sender_count(&self) -> usize {
+        self.channel.sender_count()
+    }
+
+    /// How many handles of the receiving end there are. By the time that one looks there may be
+    /// more or fewer, unless it is zero: then none comes any more.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel::<u8>(1);
+    /// assert_eq!(tx.receiver_count(), 1);
+    /// drop(rx);
+    /// assert_eq!(tx.receiver_count(), 0);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn receiver_count(&self) -> usize {
+        self.channel.receiver_count()
     }
 
     /// Whether both handles are of the same channel.

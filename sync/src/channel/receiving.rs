@@ -165,8 +165,7 @@ where
         match received {
             Received::Value(value, waker) => {
                 self.waiter.set_state(state::FINISHED);
-                wake(waker);
-                Some(Some(value))
+                Some(Some(self.channel.wake_keeping(waker, value)))
             }
             Received::Closed => {
                 self.waiter.set_state(state::FINISHED);
@@ -181,19 +180,17 @@ where
     fn register(self: Pin<&Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let waker = cx.waker().clone();
         let mut core = self.channel.lock();
-        let (value, peer) = match core.receive() {
-            Received::Value(value, waker) => (Some(value), waker),
-            Received::Closed => (None, None),
-            Received::Empty => {
-                // SAFETY: not linked (IDLE, STALE or CLOSED), and `Drop` withdraws it.
-                unsafe { Queue::Receivers.push(&mut core, self.waiter(), Owner::Task(waker)) };
-                return Poll::Pending;
-            }
-        };
+        let received = core.receive();
+        if let Received::Empty = received {
+            // SAFETY: not linked (IDLE, STALE or CLOSED), and `Drop` withdraws it.
+            unsafe { Queue::Receivers.push(&mut core, self.waiter(), Owner::Task(waker)) };
+            return Poll::Pending;
+        }
         drop(core);
-        self.waiter.set_state(state::FINISHED);
-        wake(peer);
-        Poll::Ready(value)
+        match self.conclude(received) {
+            Some(outcome) => Poll::Ready(outcome),
+            None => unreachable!("an empty channel was dealt with"),
+        }
     }
 
     /// Takes what was handed over.
@@ -264,6 +261,7 @@ where
     unsafe fn attempt(&self) -> Attempt {
         // SAFETY: the caller holds the lock.
         let mut core = unsafe { self.channel.open() };
+        let ticket = core.ticket();
         let (outcome, peer): (_, Option<Waker>) = match core.receive() {
             Received::Value(value, peer) => (Some(value), peer),
             Received::Closed => (None, None),
@@ -277,7 +275,7 @@ where
         self.waiter.set_state(match outcome {
             Some(value) => {
                 // SAFETY: not linked, so the slot is ours; empty, since this waiter was not DONE.
-                unsafe { self.waiter.put_value(value, 0) };
+                unsafe { self.waiter.put_value(value, ticket) };
                 state::DONE
             }
             None => state::CLOSED,

@@ -309,6 +309,37 @@ impl<T> Sender<T> {
         self.channel.lock().is_full()
     }
 
+    /// How many handles of the sending end there are: senders, not
+    /// [weak ones](super::WeakSender). By the time that one looks there may be more or fewer,
+    /// unless it is zero: then none comes any more.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel::<u8>(1);
+    /// let other = tx.clone();
+    /// assert_eq!((tx.sender_count(), rx.sender_count()), (2, 2));
+    /// # drop(other);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn sender_count(&self) -> usize {
+        self.channel.sender_count()
+    }
+
+    /// How many handles of the receiving end there are. By the time that one looks there may be
+    /// more or fewer, unless it is zero: then none comes any more.
+    ///
+    /// ```
+    /// let (tx, rx) = sync::channel::<u8>(1);
+    /// assert_eq!(tx.receiver_count(), 1);
+    /// drop(rx);
+    /// assert_eq!(tx.receiver_count(), 0);
+    /// ```
+    ///
+    /// **Go:** none.
+    pub fn receiver_count(&self) -> usize {
+        self.channel.receiver_count()
+    }
+
     /// Whether both handles are of the same channel.
     ///
     /// ```

@@ -6,7 +6,9 @@
 //! half-way: only an allocation could, and that comes before anything is changed.
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
 use runtime::leaks::trial;
@@ -275,6 +277,20 @@ impl<T> Channel<T> {
         }
     }
 
+    /// For users. Acquire: pairs with the Release in `remove`, for who finds none left.
+    pub(super) fn sender_count(&self) -> usize {
+        match self.never {
+            // There is none, and never was.
+            true => 0,
+            false => self.senders.load(Acquire) as usize,
+        }
+    }
+
+    /// As `sender_count`.
+    pub(super) fn receiver_count(&self) -> usize {
+        self.receivers.load(Acquire) as usize
+    }
+
     #[inline]
     pub(crate) fn add_sender(&self) {
         add(&self.senders);
@@ -427,5 +443,51 @@ impl<T> DerefMut for Locked<'_, T> {
 pub(crate) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
+    }
+}
+
+impl<T> Channel<T> {
+    /// Wakes the sender that a value was received from, or whose value took its place. If that
+    /// panics, the value goes back to the front: it is nobody's, as the receive does not return.
+    #[inline]
+    pub(super) fn wake_keeping(&self, waker: Option<Waker>, value: T) -> T {
+        match waker {
+            None => value,
+            Some(waker) => {
+                let kept = Kept {
+                    channel: self,
+                    value: ManuallyDrop::new(value),
+                };
+                waker.wake();
+                kept.into_value()
+            }
+        }
+    }
+}
+
+/// A value that has been received, and goes back if it is not taken.
+struct Kept<'a, T> {
+    channel: &'a Channel<T>,
+    /// There until this goes, or is taken apart.
+    value: ManuallyDrop<T>,
+}
+
+impl<T> Kept<'_, T> {
+    #[inline]
+    fn into_value(self) -> T {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is there, and taken once, as neither `this` nor the value is dropped.
+        unsafe { ManuallyDrop::take(&mut this.value) }
+    }
+}
+
+impl<T> Drop for Kept<'_, T> {
+    #[cold]
+    fn drop(&mut self) {
+        // SAFETY: it is there, and taken once: this is the drop.
+        let value = unsafe { ManuallyDrop::take(&mut self.value) };
+        let waker = self.channel.lock().give_back_first(value);
+        // A second panic would end the process, and hide the first.
+        let _ = catch_unwind(AssertUnwindSafe(|| wake(waker)));
     }
 }

@@ -95,7 +95,7 @@ pub(super) enum Outcome<E> {
 /// What is to be done once the lock is gone.
 struct Aftermath<E> {
     ended: Option<Waker>,
-    abort: Vec<Waker>,
+    abort: Members,
     call: Option<Waker>,
     /// Those who wait for a place and came before this ticket.
     refuse: Option<Ticket>,
@@ -160,10 +160,10 @@ impl<E> Shared<E> {
         // There may have been an error already.
         let abort = match state.stopped {
             true => self.abort_all(&mut state),
-            false => Vec::new(),
+            false => Members::default(),
         };
         drop(state);
-        abort.into_iter().for_each(Waker::wake);
+        abort.wake();
     }
 
     pub(super) fn collect_errors(&self) {
@@ -215,7 +215,7 @@ impl<E> Shared<E> {
         let mut state = self.waiters.lock();
         let mut aftermath = Aftermath {
             ended: place.and_then(|place| state.members.ended(place)),
-            abort: Vec::new(),
+            abort: Members::default(),
             call: None,
             refuse: None,
             waker: None,
@@ -258,7 +258,7 @@ impl<E> Shared<E> {
         if let (Some(tied), Some(cause)) = (&self.tied, aftermath.cause) {
             tied.cancel.cancel_for(cause);
         }
-        aftermath.abort.into_iter().for_each(Waker::wake);
+        aftermath.abort.wake();
         // One that panics keeps no other from being called.
         let mut batch = Batch::default();
         batch.extend(aftermath.call);
@@ -293,7 +293,7 @@ impl<E> Shared<E> {
         if let Some(tied) = &self.tied {
             tied.cancel.cancel_plainly();
         }
-        abort.into_iter().for_each(Waker::wake);
+        abort.wake();
         self.refuse_all(waiting);
         drop(errors);
         if let Some(panic) = panic {
@@ -414,11 +414,11 @@ impl<E> Shared<E> {
     }
 
     /// Members are to give up; those who wait are to be woken for it, after the lock.
-    fn abort_all(&self, state: &mut State<E>) -> Vec<Waker> {
+    fn abort_all(&self, state: &mut State<E>) -> Members {
         self.gate();
         // Relaxed: under the lock (5).
         self.aborting.store(true, Ordering::Relaxed);
-        state.members.tell_all()
+        mem::take(&mut state.members)
     }
 }
 

@@ -157,7 +157,7 @@ pin_project! {
 
 impl<'a> Acquire<'a> {
     #[inline]
-    pub(super) fn new(
+    pub(crate) fn new(
         semaphore: &'a Semaphore,
         n: usize,
         place: &'static Location<'static>,

@@ -35,6 +35,14 @@
 //!    that makes the number less, and by the last of these the group is freed; nobody but holders
 //!    touches it.
 //!
+//! *Rejected*: to spare the line that all workers write. Ends in one subtraction instead of a look
+//! and an exchange, which takes a way for the last one to keep the group until it has woken those
+//! who wait, gained 0 to 1 % with two workers; starts and ends counted on two lines of their own,
+//! the most that tickets or stripes for each worker could ever gain, 1 % (100,000 tasks, medians of
+//! nine interleaved runs). A task has to go from one worker to the other anyway, and what it brings
+//! with it, its own slot and the counts of what it owns, is what is paid for: beside tasks that
+//! count down by hand, those of a group take 1.00 to 1.04 of the time.
+//!
 //! So no waiter is left behind: one that queued up before the last `done` has set the bit that it
 //! sees (2), and is in the queue by the time `release` has the lock (1).
 

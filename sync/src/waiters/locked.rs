@@ -4,9 +4,10 @@
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
 use std::task::Waker;
 
-use super::queue::Queue;
+use super::queue::{Node, Queue};
 use super::waiter::NOTIFIED;
 use super::{Batch, Ticket, Waiters};
 use crate::primitive::Held;
@@ -112,15 +113,39 @@ impl<'a, S, T> Locked<'a, S, T> {
     /// is gone.
     #[must_use = "the waiter has to be woken"]
     pub(crate) fn take_front(&mut self) -> Option<Waker> {
-        let queue = self.queue_mut();
-        let front = queue.front?;
-        // SAFETY: `front` is in this queue and the lock is held.
-        let waker = unsafe { queue.unlink(front) };
+        let front = self.queue().front?;
+        // SAFETY: the front of the queue is in it.
+        Some(unsafe { self.take(front) })
+    }
+
+    /// The note of the one who came last.
+    pub(crate) fn back_mut(&mut self) -> Option<&mut T> {
+        let back = self.queue().back?;
+        // SAFETY: as in `front_mut`.
+        unsafe { (back.as_ref().links).with_mut(|links| Some(&mut (*links).note)) }
+    }
+
+    /// Notifies the one who came last, as [`take_front`](Self::take_front) does the first.
+    #[must_use = "the waiter has to be woken"]
+    pub(crate) fn take_back(&mut self) -> Option<Waker> {
+        let back = self.queue().back?;
+        // SAFETY: the back of the queue is in it.
+        Some(unsafe { self.take(back) })
+    }
+
+    /// Notifies one that waits.
+    ///
+    /// # Safety
+    ///
+    /// It is in this queue.
+    unsafe fn take(&mut self, node: NonNull<Node<T>>) -> Waker {
+        // SAFETY: it is in this queue, by the caller, and the lock is held.
+        let waker = unsafe { self.queue_mut().unlink(node) };
         // SAFETY: nobody but us has turned it from `WAITING`, which takes the lock (2), so its
         // owner has not let it go (3). `Release`: pairs with the `Acquire` in `Waiter::status`, so
         // that the owner sees what happened before the notification; it is our last access (4).
-        unsafe { front.as_ref().status.store(NOTIFIED, Ordering::Release) };
-        Some(waker)
+        unsafe { node.as_ref().status.store(NOTIFIED, Ordering::Release) };
+        waker
     }
 
     /// Notifies those who arrived before `until`, oldest first, as many as the batch has room for.
