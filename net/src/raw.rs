@@ -8,7 +8,7 @@
 
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::panic::Location;
 use std::task::{Context, Poll};
 
@@ -16,7 +16,6 @@ use runtime::io::Direction;
 
 use crate::datagram::Datagram;
 use crate::kind::{DatagramKind, StreamKind};
-use crate::socket::Blocks;
 use crate::stream::Stream;
 
 impl<K: StreamKind> Stream<K> {
@@ -25,8 +24,8 @@ impl<K: StreamKind> Stream<K> {
     ///
     /// The call must not block: the descriptor does not, unless a flag says so. It says
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the *system* has, and at no other time, or it
-    /// waits for what has happened already. It must not [`close`](Self::close) the socket, which
-    /// would wait for it.
+    /// waits for what has happened already. It may [`close`](Self::close) the socket, which keeps
+    /// the descriptor until it returns.
     ///
     /// # Errors
     ///
@@ -54,12 +53,9 @@ impl<K: StreamKind> Stream<K> {
     pub fn io<'a, R: 'a>(
         &'a self,
         direction: Direction,
-        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<R> + Send + 'a,
+        call: impl FnMut(BorrowedFd<'_>) -> io::Result<R> + Send + 'a,
     ) -> impl Future<Output = io::Result<R>> + Send + 'a {
-        let (place, inner) = (Location::caller(), &self.inner);
-        inner.io(direction, place, Blocks::Perhaps, move |stream, _| {
-            call(stream.as_fd())
-        })
+        self.inner.lend_io(direction, Location::caller(), call)
     }
 
     /// [`io`](Self::io) without waiting.
@@ -83,10 +79,9 @@ impl<K: StreamKind> Stream<K> {
     pub fn try_io<R>(
         &self,
         direction: Direction,
-        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+        call: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        let inner = &self.inner;
-        inner.try_io(direction, |stream, _| call(stream.as_fd()))
+        self.inner.try_lend_io(direction, call)
     }
 }
 
@@ -96,8 +91,8 @@ impl<K: DatagramKind> Datagram<K> {
     ///
     /// The call must not block: the descriptor does not, unless a flag says so. It says
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the *system* has, and at no other time, or it
-    /// waits for what has happened already. It must not [`close`](Self::close) the socket, which
-    /// would wait for it.
+    /// waits for what has happened already. It may [`close`](Self::close) the socket, which keeps
+    /// the descriptor until it returns.
     ///
     /// # Errors
     ///
@@ -124,12 +119,9 @@ impl<K: DatagramKind> Datagram<K> {
     pub fn io<'a, R: 'a>(
         &'a self,
         direction: Direction,
-        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<R> + Send + 'a,
+        call: impl FnMut(BorrowedFd<'_>) -> io::Result<R> + Send + 'a,
     ) -> impl Future<Output = io::Result<R>> + Send + 'a {
-        let (place, inner) = (Location::caller(), &self.inner);
-        inner.io(direction, place, Blocks::Perhaps, move |socket, _| {
-            call(socket.as_fd())
-        })
+        self.inner.lend_io(direction, Location::caller(), call)
     }
 
     /// [`io`](Self::io) without waiting.
@@ -153,10 +145,9 @@ impl<K: DatagramKind> Datagram<K> {
     pub fn try_io<R>(
         &self,
         direction: Direction,
-        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+        call: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        let inner = &self.inner;
-        inner.try_io(direction, |socket, _| call(socket.as_fd()))
+        self.inner.try_lend_io(direction, call)
     }
 
     /// The poll form of [`io`](Self::io), for futures and streams that are written by hand. Of one
@@ -186,9 +177,8 @@ impl<K: DatagramKind> Datagram<K> {
         &self,
         direction: Direction,
         cx: &mut Context<'_>,
-        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+        call: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let inner = &self.inner;
-        inner.poll_io(direction, cx, |socket, _| call(socket.as_fd()))
+        self.inner.poll_lend_io(direction, cx, call)
     }
 }

@@ -6,6 +6,11 @@
 //! comes, and then takes the descriptor under the lock for writing: it waits for the calls under
 //! way, and no descriptor number is ever used after it has been given back to the system.
 //!
+//! A call of the user's own (`control`, `io`) may take longer, and may itself close the socket, or
+//! another one whose user closes this one. So nobody waits for those: they are counted ([`Lent`]),
+//! and a close that finds some leaves the descriptor to the last of them. To all others the socket
+//! is closed from then on.
+//!
 //! Sockets are watched for being writable only from the first write on that finds no room, which
 //! few ever come to. Otherwise the first event of each connection would be that it is writable,
 //! which is no news; and where the peer's every read makes a socket writable once more (all but
@@ -22,7 +27,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 use std::task::{Context, Poll};
 
@@ -39,7 +44,12 @@ pub(crate) struct Socket<S> {
     /// Whether the reactor reports that it is writable. Who sees it may rely on that; who does not
     /// asks for it once more, which changes nothing.
     writes_watched: AtomicBool,
+    /// The calls of users under way, and [`CLOSED`].
+    users: AtomicU32,
 }
+
+/// In `users`: set by the first `close`, and never unset. No call of a user begins after it.
+const CLOSED: u32 = 1 << 31;
 
 /// Whether a call may find that it would block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +96,7 @@ impl<S: Source + AsFd> Socket<S> {
             device: RwLock::new(Some(device)),
             registration,
             writes_watched: AtomicBool::new(writes_watched),
+            users: AtomicU32::new(0),
         }
     }
 
@@ -93,9 +104,18 @@ impl<S: Source + AsFd> Socket<S> {
         &self.registration
     }
 
-    /// Uses the descriptor for one call that does not block.
+    /// Uses the descriptor for one call of ours that does not block.
     #[inline]
     pub(crate) fn with<R>(&self, call: impl FnOnce(&S) -> io::Result<R>) -> io::Result<R> {
+        match self.is_closed() {
+            true => Err(closed_error()),
+            false => self.with_device(call),
+        }
+    }
+
+    /// Uses the descriptor as long as it is there, which may be for a while after the close.
+    #[inline]
+    fn with_device<R>(&self, call: impl FnOnce(&S) -> io::Result<R>) -> io::Result<R> {
         let device = self.device.read().unwrap_or_else(PoisonError::into_inner);
         match &*device {
             Some(device) => call(device),
@@ -112,7 +132,7 @@ impl<S: Source + AsFd> Socket<S> {
         attempt: &Attempt<'_>,
         call: &mut impl FnMut(&S, &Attempt<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.with(|device| {
+        self.with_device(|device| {
             let result = call(device, attempt);
             if direction == Direction::Read || self.are_writes_watched() {
                 return result;
@@ -203,11 +223,25 @@ impl<S: Source + AsFd> Socket<S> {
     /// Closes the socket, after the calls under way; whoever waits on it is told.
     pub(crate) fn close(&self) -> io::Result<()> {
         self.registration.close();
+        // AcqRel, as in `Lent`: all that was done with the descriptor comes before its end.
+        let before = self.users.fetch_or(CLOSED, Ordering::AcqRel);
+        match before {
+            0 => self.give_back(),
+            _ if before & CLOSED != 0 => return Err(closed_error()),
+            // The last of the users does it, who may be waiting for us to return.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Gives the descriptor back to the system, after our calls under way. There is no call of a
+    /// user's, and will be none.
+    fn give_back(&self) {
         let device = {
             let mut device = self.device.write().unwrap_or_else(PoisonError::into_inner);
             device.take()
         };
-        device.map(drop).ok_or_else(closed_error)
+        drop(device);
     }
 
     /// Takes the descriptor out of the reactor, for use elsewhere.
@@ -223,12 +257,97 @@ impl<S: Source + AsFd> Socket<S> {
 }
 
 impl<S: Source + AsFd> Socket<S> {
-    /// Lends the descriptor.
+    /// Lends the descriptor for a call of the user's.
     pub(crate) fn control<R>(
         &self,
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.with(|device| call(device.as_fd()))
+        let _lent = self.lend()?;
+        self.with_device(|device| call(device.as_fd()))
+    }
+
+    /// `io` with a call of the user's.
+    pub(crate) fn lend_io<'a, R, F>(
+        &'a self,
+        direction: Direction,
+        place: &'static Location<'static>,
+        mut call: F,
+    ) -> impl Future<Output = io::Result<R>> + Unpin + use<'a, S, R, F>
+    where
+        F: FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    {
+        let call = move |attempt: &Attempt<'_>| self.lend_attempt(direction, attempt, &mut call);
+        self.registration.io(direction, call).at(place)
+    }
+
+    /// `try_io` with a call of the user's.
+    pub(crate) fn try_lend_io<R>(
+        &self,
+        direction: Direction,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration.try_io(direction, |attempt| {
+            self.lend_attempt(direction, attempt, &mut call)
+        })
+    }
+
+    /// `poll_io` with a call of the user's.
+    #[track_caller]
+    pub(crate) fn poll_lend_io<R>(
+        &self,
+        direction: Direction,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.registration.poll_io(direction, cx, |attempt| {
+            self.lend_attempt(direction, attempt, &mut call)
+        })
+    }
+
+    fn lend_attempt<R>(
+        &self,
+        direction: Direction,
+        attempt: &Attempt<'_>,
+        call: &mut impl FnMut(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        // Dropped after the lock has been let go of.
+        let _lent = self.lend()?;
+        self.attempt(direction, attempt, &mut |device: &S, _: &Attempt<'_>| {
+            call(device.as_fd())
+        })
+    }
+
+    fn lend(&self) -> io::Result<Lent<'_, S>> {
+        let one_more = |users| (users & CLOSED == 0).then_some(users + 1);
+        // Relaxed: what is used is found under the lock.
+        let relaxed = Ordering::Relaxed;
+        match self.users.fetch_update(relaxed, relaxed, one_more) {
+            Ok(_) => Ok(Lent { socket: self }),
+            Err(_) => Err(closed_error()),
+        }
+    }
+}
+
+impl<S> Socket<S> {
+    fn is_closed(&self) -> bool {
+        // Relaxed: who has been told of the close sees it; the descriptor is under the lock.
+        self.users.load(Ordering::Relaxed) & CLOSED != 0
+    }
+}
+
+/// A call of a user's under way: the descriptor stays until it has returned, or panicked.
+struct Lent<'a, S: Source + AsFd> {
+    socket: &'a Socket<S>,
+}
+
+impl<S: Source + AsFd> Drop for Lent<'_, S> {
+    fn drop(&mut self) {
+        // AcqRel: pairs with that of `close` and those of the other users, all of whose calls come
+        // before the descriptor's end.
+        let before = self.socket.users.fetch_sub(1, Ordering::AcqRel);
+        if before == CLOSED | 1 {
+            self.socket.give_back();
+        }
     }
 }
 
@@ -246,8 +365,8 @@ impl<S: fmt::Debug> Socket<S> {
     /// waits.
     pub(crate) fn describe(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.device.try_read().as_deref() {
-            Ok(Some(device)) => device.fmt(f),
-            Ok(None) => write!(f, "{name} {{ closed }}"),
+            Ok(Some(device)) if !self.is_closed() => device.fmt(f),
+            Ok(_) => write!(f, "{name} {{ closed }}"),
             Err(_) => write!(f, "{name} {{ closing }}"),
         }
     }

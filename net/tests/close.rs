@@ -4,9 +4,12 @@ mod support;
 
 use std::io;
 use std::net::Shutdown;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use net::{TcpListener, TcpStream, is_closed};
+use runtime::io::Direction;
+use socket2::SockRef;
 use support::{pair, run, serve, waits};
 
 #[test]
@@ -276,5 +279,103 @@ fn halves_of_different_streams_come_back() {
         let error = reader.reunite(writer).unwrap_err();
         assert_eq!(error.to_string(), "the halves are of different streams");
         error.1.write_all(b"x").await
+    });
+}
+
+#[test]
+fn a_socket_may_be_closed_within_calls_on_its_descriptor() {
+    run(async {
+        let closers: [fn(&TcpStream) -> io::Result<()>; 3] = [
+            |stream| stream.control(|_| stream.close()),
+            |stream| stream.try_io(Direction::Read, |_| stream.close()),
+            |stream| stream.control(|_| stream.control(|_| stream.close())),
+        ];
+        for close in closers {
+            let (client, server) = pair().await?;
+            close(&server)?;
+            assert!(is_closed(&server.peer_addr().unwrap_err()));
+            assert!(is_closed(&server.close().unwrap_err()));
+            assert_eq!(client.read(&mut [0]).await?, 0, "the descriptor is gone");
+        }
+        let (client, server) = pair().await?;
+        server.io(Direction::Write, |_| server.close()).await?;
+        assert_eq!(client.read(&mut [0]).await?, 0);
+
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        listener.control(|_| listener.close())?;
+        let (a, _b) = net::UnixDatagram::pair()?;
+        a.control(|_| a.close())?;
+        assert!(is_closed(&a.send(b"x").await.unwrap_err()));
+        Ok(())
+    });
+}
+
+#[test]
+fn a_socket_closed_within_a_call_is_closed_to_all_but_that_call() {
+    run(async {
+        let (client, server) = pair().await?;
+        let reader = server.clone();
+        let reading = runtime::spawn(async move { reader.read(&mut [0]).await });
+        runtime::yield_now().await;
+        server.control(|descriptor| {
+            server.close()?;
+            assert_eq!(format!("{server:?}"), "TcpStream { closed }");
+            for error in [
+                server.local_addr().unwrap_err(),
+                server.control(|_| Ok(())).unwrap_err(),
+                server.try_read(&mut [0]).unwrap_err(),
+                server.set_deadline(None).unwrap_err(),
+                server.close().unwrap_err(),
+            ] {
+                assert!(is_closed(&error), "{error}");
+            }
+            // The number is still this socket's.
+            SockRef::from(&descriptor).send(b"x").map(drop)
+        })?;
+        assert!(is_closed(&reading.await.unwrap().unwrap_err()));
+        client.read_exact(&mut [0]).await?;
+        assert_eq!(client.read(&mut [0]).await?, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_panic_in_a_call_that_has_closed_its_socket_gives_the_descriptor_back() {
+    run(async {
+        let (client, server) = pair().await?;
+        let call = || {
+            server.control(|_| -> io::Result<()> {
+                server.close()?;
+                panic!("as the test wants it");
+            })
+        };
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(call)).unwrap_err();
+        assert_eq!(client.read(&mut [0]).await?, 0);
+        Ok(())
+    });
+}
+
+#[test]
+fn two_calls_may_close_each_other_s_sockets() {
+    run(async {
+        let ((a, a_peer), (b, b_peer)) = (pair().await?, pair().await?);
+        let (first, second) = (a.clone(), b.clone());
+        let both = Arc::new(Barrier::new(2));
+        let other = both.clone();
+        let thread = std::thread::spawn(move || {
+            first.control(|_| {
+                other.wait();
+                second.close()
+            })
+        });
+        b.control(|_| {
+            both.wait();
+            a.close()
+        })?;
+        thread.join().unwrap()?;
+        for peer in [a_peer, b_peer] {
+            assert_eq!(peer.read(&mut [0]).await?, 0);
+        }
+        Ok(())
     });
 }

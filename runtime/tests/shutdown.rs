@@ -473,3 +473,33 @@ fn who_waits_for_the_clock_of_a_runtime_that_ends_is_told() {
         drop(job);
     }
 }
+
+/// quinn's endpoint does.
+#[test]
+fn a_destructor_may_wake_a_task_under_a_lock_that_its_destructor_takes() {
+    #[derive(Default)]
+    struct Shared(Mutex<Vec<Waker>>);
+    struct Wakes(Arc<Shared>);
+    impl Drop for Wakes {
+        fn drop(&mut self) {
+            let mut wakers = self.0.0.lock().unwrap();
+            wakers.drain(..).for_each(Waker::wake);
+        }
+    }
+    let _watchdog = watchdog("");
+    let rt = runtime(1);
+    rt.block_on(async {
+        let shared = Arc::<Shared>::default();
+        for _ in 0..10 {
+            let mine = Wakes(shared.clone());
+            runtime::spawn(poll_fn(move |cx| {
+                mine.0.0.lock().unwrap().push(cx.waker().clone());
+                Poll::<()>::Pending
+            }));
+        }
+        while shared.0.lock().unwrap().len() < 10 {
+            runtime::yield_now().await;
+        }
+    });
+    drop(rt);
+}

@@ -193,8 +193,8 @@ impl<K: DatagramKind> Datagram<K> {
         self.inner.with(|socket| socket.error())
     }
 
-    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor
-    /// call [`close`](Self::close), which waits for the calls under way.
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block. It
+    /// may call [`close`](Self::close): the descriptor is then given back when it returns.
     ///
     /// # Errors
     ///

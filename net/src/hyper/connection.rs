@@ -192,7 +192,14 @@ where
         match this.member.word(cx) {
             Word::Serve => {}
             Word::Finish if mem::replace(this.told, true) => {}
-            Word::Finish => this.connection.as_mut().finish(),
+            Word::Finish => {
+                // A request that is there by now is answered. hyper would close a connection that
+                // it thinks idle, with the request unread, and so reset it.
+                if let Poll::Ready(ended) = this.connection.as_mut().poll(cx) {
+                    return Poll::Ready(ended.map_err(BoxError::from));
+                }
+                this.connection.as_mut().finish();
+            }
             Word::Cut => return Poll::Ready(Ok(())),
         }
         this.connection.poll(cx).map_err(BoxError::from)

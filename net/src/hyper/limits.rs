@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use ::hyper::rt;
 use pin_project_lite::pin_project;
-use runtime::time::{Instant, Sleep, sleep};
+use runtime::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::Timer;
 use super::streams::Streams;
@@ -55,6 +55,8 @@ pub(super) struct Limits {
 pub(super) struct Progress {
     limits: Limits,
     start: Instant,
+    /// When the first head has to be there.
+    head_by: Due,
     /// When the request has to be there.
     read_by: Due,
     /// When the answer has to be taken.
@@ -125,6 +127,7 @@ impl Progress {
         Arc::new(Self {
             limits,
             start: Instant::now(),
+            head_by: Due::never(),
             read_by: Due::never(),
             write_by: Due::never(),
             strict: AtomicBool::new(false),
@@ -146,6 +149,7 @@ impl Progress {
 
     /// The handshake is done: the first request may come.
     pub(super) fn begin(&self) {
+        self.head_by.set(self.start, self.limits.head);
         self.read_by.set(self.start, self.limits.read);
     }
 
@@ -257,14 +261,16 @@ impl rt::Timer for HeadTimer {
         let progress = Arc::clone(&self.0);
         progress.wait();
         let in_head = !progress.asked.load(Ordering::Relaxed);
-        let limit = match in_head {
-            true => progress.limits.head,
-            false => progress.limits.idle,
+        let sleep = match (in_head, progress.head_by.at(progress.start)) {
+            // Part of the time may have gone by, until it was known that this is HTTP/1.
+            (true, Some(by)) => sleep_until(by),
+            (true, None) => sleep(Duration::MAX),
+            (false, _) => sleep(progress.limits.idle.unwrap_or(Duration::MAX)),
         };
         Box::pin(HeadWait {
             progress,
             in_head,
-            sleep: sleep(limit.unwrap_or(Duration::MAX)),
+            sleep,
         })
     }
 
@@ -335,6 +341,9 @@ mod tests {
             let progress = limits(Some(WHILE), Some(WHILE * 3));
             let timer = HeadTimer(Arc::clone(&progress));
             let start = Instant::now();
+            progress.begin();
+            // As for what decides between HTTP/1 and HTTP/2.
+            sleep(WHILE / 2).await;
             timer.sleep_until(timer.now()).await;
             assert!((WHILE..LONGER).contains(&start.elapsed()));
             assert!(!progress.has_idled());

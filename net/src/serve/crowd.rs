@@ -261,13 +261,17 @@ impl Member {
         }
     }
 
-    /// Runs the future until it is done, or until this is said, or more.
+    /// Runs the future until it is done, or until this is said, or more, and it is not.
     #[cfg(feature = "hyper")]
     pub(crate) async fn unless<F: Future>(&mut self, said: Word, future: F) -> Option<F::Output> {
         let mut future = std::pin::pin!(future);
-        poll_fn(|cx| match self.word(cx) >= said {
-            false => future.as_mut().poll(cx).map(Some),
-            true => Poll::Ready(None),
+        poll_fn(|cx| {
+            let is_said = self.word(cx) >= said;
+            match future.as_mut().poll(cx) {
+                Poll::Ready(output) => Poll::Ready(Some(output)),
+                Poll::Pending if is_said => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
         })
         .await
     }

@@ -291,8 +291,8 @@ impl<K: StreamKind> Stream<K> {
     }
 
     /// Calls `f` with the descriptor, for settings that have no method here. It must not block, and
-    /// must not read or write: the readiness would not be known. Nor call [`close`](Self::close),
-    /// which waits for the calls under way.
+    /// must not read or write: the readiness would not be known. It may call
+    /// [`close`](Self::close): the descriptor is then given back when it returns.
     ///
     /// # Errors
     ///

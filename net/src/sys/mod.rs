@@ -48,6 +48,9 @@ pub(crate) fn peek(socket: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> 
 /// Receives from a Unix stream. The system stops behind bytes with which descriptors have come, or,
 /// where somebody has asked for them, the sender's credentials. Nobody takes them here, so that it
 /// lets them go, and says so.
+///
+/// `read` takes 130 ns less of 1.8 µs for a write and a read, but cannot say so: a short one would
+/// have to be followed by another, which takes 330 ns to find nothing.
 pub(crate) fn receive(socket: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> io::Result<Received> {
     // SAFETY: an `IoSliceMut` is an iovec, as its documentation says, and names memory that may be
     // written.

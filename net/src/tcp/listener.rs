@@ -302,8 +302,8 @@ impl TcpListener {
         self.inner.socket.close()
     }
 
-    /// Calls `f` with the descriptor, for settings that have no method here. It must not block, nor
-    /// call [`close`](Self::close), which waits for the calls under way.
+    /// Calls `f` with the descriptor, for settings that have no method here. It must not block. It
+    /// may call [`close`](Self::close): the descriptor is then given back when it returns.
     ///
     /// # Errors
     ///

@@ -1,8 +1,10 @@
 //! HTTP is served, limited, and ended gracefully.
 
 mod answers;
+mod arrived;
 mod ending;
 mod limits;
+mod protocol;
 #[path = "../support/mod.rs"]
 mod support;
 mod upgrades;

@@ -7,6 +7,9 @@
 //! off until it is through with that: whatever the tasks look like, there is one frame of each
 //! kind.
 //!
+//! The end of the runtime, which cancels whatever is left, does so, too ([`putting_off`]): a
+//! destructor may wake others under a lock that their destructors take.
+//!
 //! Nothing waits for what is put off here but the end of the runtime, which finds these tasks
 //! alive, and may cancel them itself meanwhile. What is left then is a reference, which the slab
 //! survives.
@@ -27,15 +30,39 @@ thread_local! {
 /// follows.
 #[cold]
 pub(super) fn refuse(task: Runnable) {
-    let mut next = put_off(task);
-    if next.is_none() {
-        return;
+    if let Some(task) = put_off(task) {
+        let _outermost = Outermost;
+        task.refuse();
+        refuse_put_off();
+    }
+}
+
+/// Cancels something in a way in which the tasks that are refused meanwhile follow it.
+pub(super) fn putting_off<R>(cancel: impl FnOnce() -> R) -> R {
+    if !begin() {
+        return cancel();
     }
     let _outermost = Outermost;
-    while let Some(task) = next {
+    let result = cancel();
+    refuse_put_off();
+    result
+}
+
+fn refuse_put_off() {
+    while let Some(task) = take() {
         task.refuse();
-        next = take();
     }
+}
+
+/// From now on the thread puts off. `false`: it does so already, or cannot.
+fn begin() -> bool {
+    let begun = PUT_OFF.try_with(|put_off| {
+        let mut put_off = put_off.borrow_mut();
+        let is_first = put_off.is_none();
+        put_off.get_or_insert_default();
+        is_first
+    });
+    begun.unwrap_or(false)
 }
 
 /// Gives the task back to be cancelled now, if nothing else is.

@@ -17,6 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle as ThreadHandle};
 use std::time::{Duration, Instant};
 
+use super::refused::putting_off;
 use super::{Scheduler, current};
 use crate::deadlock;
 use crate::task::{Header, call_waker, shut_down};
@@ -282,7 +283,7 @@ impl Scheduler {
             let mut cancelled = 0;
             for &task in &alive {
                 // SAFETY: the reference taken above.
-                if unsafe { shut_down(task) } {
+                if putting_off(|| unsafe { shut_down(task) }) {
                     cancelled += 1;
                     self.outside_completed.fetch_add(1, SeqCst);
                 }

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn member(stream: TcpStream, room: Arc<Room>, stopping: Stopping) -> io::Result<()> {
     let mut lines = Lines::new(&stream);
     let Ok(name) = timeout(PATIENCE, lines.next()).await else {
-        return stream.write_all(b"you have not said who you are\n").await;
+        return send(&stream, "you have not said who you are\n").await;
     };
     let Some(name) = name? else {
         return Ok(());
@@ -41,7 +41,7 @@ async fn member(stream: TcpStream, room: Arc<Room>, stopping: Stopping) -> io::R
     select! {
         ended = listen(&mut lines, &name, &seat) => ended,
         ended = speak(&stream, inbox) => ended,
-        _ = stopping.requested() => stream.write_all(b"* the room is closing\n").await,
+        _ = stopping.requested() => send(&stream, "* the room is closing\n").await,
     }
 }
 
@@ -61,11 +61,16 @@ async fn speak(stream: &TcpStream, inbox: Receiver<Arc<str>>) -> io::Result<()> 
         while let Ok(line) = inbox.try_recv() {
             text.push_str(&line);
         }
-        stream.set_write_deadline(Instant::now() + PATIENCE)?;
-        stream.write_all(text.as_bytes()).await?;
+        send(stream, &text).await?;
         text.clear();
     }
-    stream.write_all(b"* you read too slowly\n").await
+    send(stream, "* you read too slowly\n").await
+}
+
+/// A deadline stays until another one is set: each write sets its own.
+async fn send(stream: &TcpStream, text: &str) -> io::Result<()> {
+    stream.set_write_deadline(Instant::now() + PATIENCE)?;
+    stream.write_all(text.as_bytes()).await
 }
 // cookbook: end
 
