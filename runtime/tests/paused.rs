@@ -477,6 +477,29 @@ async fn std_instants_keep_their_distance_from_the_beginning() {
     assert_eq!(Instant::from(std_start + HOUR), Instant::now());
 }
 
+/// No worker runs what waits here, so that one has to be told to look.
+#[test]
+fn the_clock_moves_for_those_whom_another_executor_runs() {
+    let _watchdog = watchdog("");
+    let (rt, other) = (paused(), Runtime::new().unwrap());
+    // Its worker has fallen asleep by then, or does so meanwhile.
+    rt.block_on(async { time::settle().await });
+    let start = rt.block_on(async { Instant::now() });
+    let advance = |by| {
+        let _inside = rt.enter();
+        time::advance(by)
+    };
+    other.block_on(advance(HOUR));
+    let advance_two = advance(HOUR);
+    other.block_on(async { runtime::spawn(advance_two).await.unwrap() });
+    let settle = {
+        let _inside = rt.enter();
+        time::settle()
+    };
+    other.block_on(settle);
+    assert_eq!(rt.block_on(async { start.elapsed() }), 2 * HOUR);
+}
+
 #[test]
 fn misuse_is_named() {
     let _watchdog = watchdog("");

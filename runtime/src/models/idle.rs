@@ -5,6 +5,11 @@
 //! skeleton of `worker/`: find, run, sleep, and nothing of tasks, timers and the monitor; the
 //! reactor is a lock and an eventfd. Where the monitor would repair something, the model does not.
 //! A lost wake-up leaves every thread blocked, which loom reports as a deadlock.
+//!
+//! Killed by: `worker_to_notify` without either of its fences; `fall_asleep` without its fence; an
+//! `unpark` that does not interrupt the reactor; a `step_down` of one who is not too many, or that
+//! was chosen and stays counted twice. Not by another order of the three steps of `fall_asleep`:
+//! all are before its fence. Nor by `step_down` without its fence, as somebody else is awake here.
 
 use std::cell::Cell;
 
@@ -89,6 +94,11 @@ impl Pool {
 
     fn has_work(&self) -> bool {
         !self.injector.is_empty() || self.rings.iter().any(|ring| !ring.is_empty())
+    }
+
+    /// All have gone home, awake; nobody is stuck here.
+    fn check(&self) {
+        assert_eq!(self.idle.running(), self.parkers.len(), "running");
     }
 
     /// One item has been run; after the last everybody goes home.
@@ -297,6 +307,7 @@ fn a_push_reaches_one_of_two_sleepers() {
         for worker in workers {
             worker.join().unwrap();
         }
+        pool.check();
     });
 }
 
@@ -367,6 +378,7 @@ fn a_surplus_worker_that_steps_down_leaves_the_work_to_one_who_is_awake() {
         pool.inject(PLAIN);
         stays.join().unwrap();
         surplus.join().unwrap();
+        pool.check();
     });
 }
 
@@ -390,5 +402,6 @@ fn a_worker_that_makes_way_leaves_its_tasks_to_one_who_is_awake() {
         pool.inject(PLAIN);
         stays.join().unwrap();
         makes_way.join().unwrap();
+        pool.check();
     });
 }

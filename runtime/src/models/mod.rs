@@ -11,6 +11,7 @@ mod heavy;
 mod idle;
 mod in_turn;
 mod item;
+mod mark;
 mod parker;
 mod reactor;
 mod readiness;

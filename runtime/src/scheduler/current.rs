@@ -108,6 +108,11 @@ pub(crate) fn with_own_worker<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     f(unsafe { HOME.get().as_ref() })
 }
 
+/// Whether the calling thread is a worker of this scheduler.
+pub(crate) fn is_on(scheduler: &Arc<Scheduler>) -> bool {
+    with_worker(|worker| worker.is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler)))
+}
+
 /// The slab arena that the calling thread owns, or null.
 #[inline]
 pub(crate) fn arena() -> *const Arena<Cookie> {

@@ -176,7 +176,8 @@ impl Idle {
         self.set(worker);
         self.counts.running.fetch_sub(1, SeqCst);
         if searching {
-            // After the bit: a pusher that sees nobody searching finds the sleeper.
+            // After the bit: a pusher that sees nobody searching finds the sleeper, and does not
+            // believe that all are stuck. (That no push is lost is the fence's doing alone.)
             self.counts.searching.fetch_sub(1, SeqCst);
         }
         // Pairs with the fence in `worker_to_notify`, and with the one in `is_quiet` for the turn
@@ -197,7 +198,8 @@ impl Idle {
             })
             .is_ok();
         if surplus {
-            // As in `fall_asleep`, for the monitor's turn at the reactor.
+            // As in `fall_asleep`, for the monitor's turn at the reactor. Whoever is awake still
+            // has one of his own when he falls asleep; this one is for him who is stuck instead.
             fence(SeqCst);
             return StepDown::Sleep;
         }

@@ -11,7 +11,7 @@
 
 use crate::primitive::atomic::{
     AtomicBool, AtomicU64,
-    Ordering::{AcqRel, Relaxed, Release, SeqCst},
+    Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst},
     fence,
 };
 
@@ -34,7 +34,8 @@ impl Mark {
     /// The owner begins a poll.
     #[inline]
     pub(crate) fn begin(&self) {
-        // Release: who sees the new number sees the task that goes with it.
+        // Release pairs with the load in `sequence`: who sees the new number sees the task that
+        // goes with it, or a later one.
         self.sequence
             .store(self.sequence.load(Relaxed) + 1, Release);
     }
@@ -42,8 +43,10 @@ impl Mark {
     /// The owner's poll has returned. `true`: it was stuck, and is not any more.
     #[inline]
     pub(crate) fn end(&self) -> bool {
+        // Relaxed: nothing goes with an even number. That it is there when the worker sleeps is
+        // seen by the worker's bit in `Idle`, which is set afterwards.
         self.sequence
-            .store(self.sequence.load(Relaxed) + 1, Release);
+            .store(self.sequence.load(Relaxed) + 1, Relaxed);
         self.stuck.load(Relaxed) && self.unstick()
     }
 
@@ -67,8 +70,9 @@ impl Mark {
         self.stuck.load(Relaxed)
     }
 
-    /// Relaxed: an older number is as good.
+    /// An older number is as good. What `begin` was told before an odd one is seen.
     pub(crate) fn sequence(&self) -> u64 {
-        self.sequence.load(Relaxed)
+        // Acquire pairs with the store in `begin`.
+        self.sequence.load(Acquire)
     }
 }

@@ -276,6 +276,11 @@ impl Wait {
                     Some(by) => Wish::Time(timeline.now().saturating_add(clock::nanos(by))),
                 };
                 self.entered = timeline.enter(wish, waker);
+                // A worker asks when it has no task left. Where this is no task of theirs they may
+                // all sleep by now.
+                if !current::is_on(&self.scheduler) {
+                    self.scheduler.reconsider_clock();
+                }
                 self.entered.is_some()
             }
         };
