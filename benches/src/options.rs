@@ -102,7 +102,7 @@ what to make of it
   --help              this text
 
 A first look, at one group of rows and two peers:
-  cargo run --release -p benches -- --quick --only 'chan_*' --peers weftline,tokio";
+  cargo run --release -p benches -- --quick --only 'chan*' --peers weftline,tokio";
 
 /// Reads the arguments.
 pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
