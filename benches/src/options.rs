@@ -101,8 +101,8 @@ what to make of it
                       with and without it, at --scale (0.2)
   --help              this text
 
-A first look, at one group of rows and two peers:
-  cargo run --release -p benches -- --quick --only 'chan*' --peers weftline,tokio";
+A first look, at one row and two peers:
+  cargo run --release -p benches -- --quick --only ring --peers weftline,tokio";
 
 /// Reads the arguments.
 pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
