@@ -1,7 +1,7 @@
 //! [`Pending`]: the signals that have come to a listener and were not received, a bit each.
 //!
 //! Handlers set bits, the listener takes them, the lowest first. Who sets the first bit goes on to
-//! ring: he writes a byte to the listener's pipe, after the bit, so that whoever is woken by the
+//! ring: it writes a byte to the listener's pipe, after the bit, so that whoever is woken by the
 //! byte finds it. Who finds some bit set need not: whoever set that rings, or has rung, and the
 //! listener waits for no byte before it has found all bits taken.
 //!
