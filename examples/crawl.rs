@@ -8,8 +8,9 @@
 //!
 //! Run: `cargo run --release --example crawl`
 //!
-//! Prints the pages of each level, `crawled 8 pages, at most 3 at a time`, and then what a broken
-//! link does: `a broken site: /gone: no such page`.
+//! Prints the pages that are no link, one link, two links from the start; then
+//! `crawled 8 pages, at most 3 at a time`; and what a broken link does:
+//! `a broken site: /gone: no such page`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,8 +44,9 @@ async fn fetch(page: &str) -> Result<&'static [&'static str], String> {
 /// Returns how many pages there are.
 async fn crawl(start: &'static str) -> Result<usize, String> {
     let mut seen = BTreeSet::from([start]);
-    let mut level = vec![start];
+    let (mut level, mut depth) = (vec![start], 0);
     while !level.is_empty() {
+        println!("{depth} links from {start}: {level:?}");
         let found = Arc::new(Mutex::new(Vec::<&'static str>::new()));
         let mut group = Group::<String>::new();
         group.set_limit(LIMIT);
@@ -67,7 +69,7 @@ async fn crawl(start: &'static str) -> Result<usize, String> {
             .filter(|&link| seen.insert(link))
             .collect();
         level.sort_unstable();
-        println!("{start} leads to {level:?}");
+        depth += 1;
     }
     Ok(seen.len())
 }

@@ -43,6 +43,10 @@ use options::Mode;
 
 fn main() {
     let result = match options::parse(std::env::args().skip(1)) {
+        Ok(Mode::Help) => {
+            println!("{}", options::HELP);
+            Ok(())
+        }
         Ok(Mode::Compare(options)) => parent::compare(&options),
         Ok(Mode::Child(order)) => child::obey(&order),
         Ok(Mode::Serve(kind, peer, workers)) => socket::serve::serve(&kind, &peer, workers),

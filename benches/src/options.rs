@@ -6,6 +6,8 @@ use std::path::PathBuf;
 /// What the process is to do.
 #[derive(Debug)]
 pub(crate) enum Mode {
+    /// Say what there is to say on the command line.
+    Help,
     /// Compare peers.
     Compare(Options),
     /// Run one workload on one runtime.
@@ -69,8 +71,10 @@ pub(crate) struct Order {
     pub(crate) scale: f64,
 }
 
-const USAGE: &str = "\
-usage: benches [options]
+pub(crate) const HELP: &str = "\
+benches: Weftline beside Go, Tokio, smol, may and the channel crates.
+
+Usage: cargo run --release -p benches -- [OPTIONS]
 
 what to measure
   --only a,b*         these workloads; a star ends a prefix        (all)
@@ -79,7 +83,8 @@ what to measure
 
 how
   --runs N            runs of each                                 (5)
-  --workers N[,N...]  workers of each runtime; several numbers measure each, and show whether one collapses (2)
+  --workers N[,N...]  workers of each runtime; several numbers     (2)
+                      measure each, and show whether one collapses
   --scale F           fraction of the sizes                        (1)
   --quick             three runs at a tenth of the sizes
   --limit SECONDS     a run that takes longer hangs                (30)
@@ -87,11 +92,17 @@ how
 what to make of it
   --json FILE         every figure of every run
   --svg DIR           charts
-  --report DIR        measure all, also with 1 and 8 workers, and make the table and charts in DIR/PERFORMANCE.md anew;
+  --report DIR        measure all, also with 1 and 8 workers, and make the
+                      tables and charts in DIR/PERFORMANCE.md anew;
                       with --only, these rows alone
   --from FILE         show the figures of a --json file, and measure nothing
   --model             what sharing costs on many cores, calculated
-  --monitor-cost      what the monitor costs the fast path: --runs pairs (20) with and without it, at --scale (0.2)";
+  --monitor-cost      what the monitor costs the fast path: --runs pairs (20)
+                      with and without it, at --scale (0.2)
+  --help              this text
+
+A first look, at one row and two peers:
+  cargo run --release -p benches -- --quick --only ring --peers weftline,tokio";
 
 /// Reads the arguments.
 pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, String> {
@@ -111,9 +122,10 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, Stri
     while let Some(arg) = args.next() {
         let mut value = || {
             args.next()
-                .ok_or_else(|| format!("{arg} wants a value\n\n{USAGE}"))
+                .ok_or_else(|| format!("{arg} wants a value; --help says which"))
         };
         match arg.as_str() {
+            "--help" | "-h" => return Ok(Mode::Help),
             "--only" => options.only = list(&value()?),
             "--peers" => options.peers = list(&value()?),
             "--runs" => runs = Some(count(&arg, &value()?)?),
@@ -141,7 +153,11 @@ pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Mode, Stri
                     scale: fraction(&value()?)?,
                 }));
             }
-            _ => return Err(format!("{arg}?\n\n{USAGE}")),
+            _ => {
+                return Err(format!(
+                    "there is no option {arg}; --help says which there are"
+                ));
+            }
         }
     }
     if monitor_cost {
@@ -236,10 +252,21 @@ mod tests {
             ("--scale NaN", "--scale"),
             ("--scale -1", "--scale"),
             ("--json", "--json wants"),
-            ("--fast", "--fast?"),
+            ("--fast", "no option --fast;"),
         ] {
             let mistake = options(args).expect_err(args);
             assert!(mistake.contains(named), "{args}: {mistake}");
+        }
+    }
+
+    #[test]
+    fn help_is_no_mistake_and_fits_a_terminal() {
+        for args in ["--help", "-h", "--quick --help"] {
+            let mode = parse(args.split_whitespace().map(str::to_owned));
+            assert!(matches!(mode, Ok(Mode::Help)), "{args}: {mode:?}");
+        }
+        for line in HELP.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
         }
     }
 

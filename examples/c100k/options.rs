@@ -15,7 +15,8 @@ c100k: hold many TCP connections to an echo server, measure and check them.
 Usage: cargo run --release --example c100k -- [OPTIONS]
 
   --connections N     how many connections to open and hold          [100000]
-  --rounds N          messages on each connection, one a round             [5]
+  --rounds N          messages on each connection, one a round, besides the
+                      one that is sent as soon as it is open               [5]
   --idle SECONDS      how long all of them rest before the rounds          [5]
   --in-flight N       connections that are busy at once, over all        [256]
                       client processes; the others rest meanwhile

@@ -56,3 +56,8 @@ pub struct FromGo;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/FROM_TOKIO.md")]
 pub struct FromTokio;
+
+/// And those that go wrong do.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/MISTAKES.md")]
+pub struct Mistakes;

@@ -199,15 +199,24 @@ fn faults_in(name: &str, text: &str, faults: &mut Vec<String>) {
     }
 }
 
+/// What is written for readers, and not in code.
+fn documents() -> Vec<PathBuf> {
+    let lone = [
+        "README.md",
+        "benches/README.md",
+        "net/tests/README.md",
+        "runtime/src/scheduler/README.md",
+        "sync/tests/README.md",
+    ];
+    let mut pages = lone.map(|page| root().join(page)).to_vec();
+    files(&root().join("docs"), ".md", &mut pages);
+    pages
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let mut pages = vec![
-        root().join("README.md"),
-        root().join("runtime/src/scheduler/README.md"),
-    ];
-    files(&root().join("docs"), ".md", &mut pages);
     let mut broken = Vec::new();
-    for page in &pages {
+    for page in &documents() {
         let text = read(page);
         let folder = page.parent().expect("a file is in a folder");
         for target in text.split("](").skip(1) {
@@ -307,6 +316,46 @@ fn wide_comments(text: &str) -> Vec<usize> {
         }
     }
     wide
+}
+
+/// Where prose ends in documents, which no code stands beside.
+const PAGE: usize = 120;
+
+#[test]
+fn prose_in_documents_ends_at_the_pages_edge() {
+    let mut too_wide = Vec::new();
+    for page in documents() {
+        for line in wide_prose(&read(&page)) {
+            too_wide.push(format!("{}:{line}", page.display()));
+        }
+    }
+    assert!(
+        too_wide.is_empty(),
+        "prose beyond column {PAGE}: {too_wide:#?}"
+    );
+}
+
+/// The lines of prose that are too wide: no code, no table, and nothing that a program wrote.
+fn wide_prose(text: &str) -> Vec<usize> {
+    let (mut wide, mut in_code, mut made) = (Vec::new(), false, false);
+    for (number, line) in (1..).zip(text.lines()) {
+        in_code ^= line.trim_start().starts_with("```");
+        made = (made || line.contains("<!-- begin")) && !line.contains("<!-- end");
+        let whole = in_code || made || line.starts_with(['|', '<', '!']);
+        if !whole && longest_piece(line) <= PAGE / 2 && line.chars().count() > PAGE {
+            wide.push(number);
+        }
+    }
+    wide
+}
+
+#[test]
+fn wide_prose_is_found_and_code_and_tables_are_not() {
+    let wide = "word ".repeat(30);
+    let text = format!(
+        "{wide}\n| {wide}\n```\n{wide}\n```\n<!-- begin x -->\n{wide}\n<!-- end x -->\n{wide}"
+    );
+    assert_eq!(wide_prose(&text), [1, 9]);
 }
 
 /// The longest word, or code between backticks.

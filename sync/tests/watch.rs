@@ -5,7 +5,10 @@ mod support;
 
 use std::pin::pin;
 
-use support::{Random, WORKERS, blocks, give_up_after, on, on_each, pause, poll_once, with_seeds};
+use support::{
+    Random, WORKERS, blocks, give_up_after, message_of, on, on_each, pause, poll_once, times,
+    with_seeds,
+};
 use sync::{WaitGroup, select, watch};
 
 #[test]
@@ -161,4 +164,66 @@ async fn random_cancellation(seed: u64) {
         }
         group.wait().await;
     }
+}
+
+/// What a thread that would wait for itself is told, instead of standing still for ever.
+#[test]
+fn who_would_wait_for_itself_is_told() {
+    fn refused<R>(f: impl FnOnce() -> R) {
+        let message = message_of(f);
+        assert!(
+            message.contains("drop the guard of borrow() first"),
+            "{message}"
+        );
+    }
+    on(2, async {
+        let (tx, mut rx) = watch::channel(1);
+        let value = rx.borrow();
+        refused(|| tx.send(2));
+        refused(|| tx.replace(2));
+        refused(|| tx.modify(|_| true));
+        // A second look waits for nobody.
+        assert_eq!((*value, *tx.borrow()), (1, 1));
+        drop(value);
+        refused(|| tx.modify(|_| *rx.borrow() == 1));
+        refused(|| poll_once(pin!(rx.wait_for(|_| tx.send(3).is_ok()))));
+
+        // Another channel's guard is none of this one's, and one that is gone leaves no trace.
+        let (other, look) = watch::channel(5);
+        let value = look.borrow();
+        tx.send(4).unwrap();
+        assert_eq!((*value, *tx.borrow()), (5, 4));
+        drop(value);
+        other.send(6).unwrap();
+        assert_eq!(*look.borrow(), 6);
+    });
+}
+
+/// Another thread that looks is waited for, as ever, though this one has guards of its own.
+#[test]
+fn who_waits_for_another_thread_is_not_refused() {
+    on(2, async {
+        let (tx, rx) = watch::channel(0);
+        let (_other, look) = watch::channel(7);
+        let barrier = std::sync::Barrier::new(2);
+        std::thread::scope(|threads| {
+            threads.spawn(|| {
+                for _ in 0..times(100) {
+                    let value = rx.borrow();
+                    barrier.wait();
+                    std::thread::yield_now();
+                    drop(value);
+                    barrier.wait(); // or the next look might come before the send
+                }
+            });
+            for n in 1..=times(100) {
+                let guards = [look.borrow(), look.borrow(), look.borrow(), look.borrow()];
+                let fifth = look.borrow();
+                barrier.wait();
+                tx.send(n).unwrap();
+                barrier.wait();
+                assert_eq!((*fifth, guards.len(), *tx.borrow()), (7, 4, n));
+            }
+        });
+    });
 }

@@ -4,6 +4,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 /// The channel is closed, or every receiver is gone; the value comes back.
 ///
@@ -12,6 +13,21 @@ use std::fmt;
 /// drop(rx);
 /// let error = runtime::block_on(tx.send("unsent")).unwrap_err();
 /// assert_eq!(error.into_inner(), "unsent");
+/// ```
+///
+/// In a function whose errors are `io`'s a `?` does; so it does for
+/// [`JoinError`](runtime::JoinError), [`Elapsed`](runtime::time::Elapsed) and
+/// [`ContextError`](crate::context::ContextError):
+///
+/// ```
+/// async fn hand_over(tx: sync::Sender<u32>) -> std::io::Result<()> {
+///     tx.send(1).await?;
+///     Ok(())
+/// }
+/// # let (tx, rx) = sync::channel(1);
+/// # drop(rx);
+/// # let error = runtime::block_on(hand_over(tx)).unwrap_err();
+/// # assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
 /// ```
 ///
 /// **Go:** the panic `send on closed channel`.
@@ -44,6 +60,14 @@ impl<T> fmt::Display for SendError<T> {
 }
 
 impl<T> Error for SendError<T> {}
+
+/// For `tx.send(…).await?` where errors are `io`'s: a [`BrokenPipe`](io::ErrorKind::BrokenPipe), as
+/// for a socket whose other side is gone. The value is dropped.
+impl<T> From<SendError<T>> for io::Error {
+    fn from(error: SendError<T>) -> Self {
+        Self::new(io::ErrorKind::BrokenPipe, error.to_string())
+    }
+}
 
 /// Why `try_send` did not send; the value comes back.
 ///

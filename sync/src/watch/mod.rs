@@ -39,6 +39,7 @@
 use crate::primitive::Arc;
 
 mod changed;
+mod held;
 mod receiver;
 mod sender;
 mod shared;

@@ -36,7 +36,12 @@ impl<T> Receiver<T> {
     /// Looks at the newest value, without taking note of having seen it.
     ///
     /// Senders wait as long as the guard lives: look, or clone, and let go. It cannot be held
-    /// across an `.await` in a task.
+    /// across an `.await` in a task, and a thread that has one cannot send.
+    ///
+    /// # Panics
+    ///
+    /// Inside [`modify`](crate::watch::Sender::modify), whose end it would wait for; and where this
+    /// thread has another guard already and a sender waits for that one.
     ///
     /// ```
     /// let (tx, rx) = sync::watch::channel(1);
@@ -46,6 +51,7 @@ impl<T> Receiver<T> {
     /// ```
     ///
     /// **Go:** none.
+    #[track_caller]
     pub fn borrow(&self) -> Ref<'_, T> {
         self.shared.borrow()
     }
@@ -72,6 +78,7 @@ impl<T> Receiver<T> {
     /// ```
     ///
     /// **Go:** none.
+    #[track_caller]
     pub fn borrow_and_update(&mut self) -> Ref<'_, T> {
         let value = self.shared.borrow();
         // Under the value's lock, so that this is the version of this value.

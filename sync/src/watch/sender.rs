@@ -35,6 +35,11 @@ impl<T> Sender<T> {
     ///
     /// The value, if there is no receiver; then nothing has changed.
     ///
+    /// # Panics
+    ///
+    /// If this thread has a guard of [`borrow`](Self::borrow) of the same channel: it would wait
+    /// for itself.
+    ///
     /// # Memory ordering
     ///
     /// What happened before is visible to whom [`changed`](Receiver::changed) tells of this value.
@@ -47,6 +52,7 @@ impl<T> Sender<T> {
     /// ```
     ///
     /// **Go:** none.
+    #[track_caller]
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         if self.shared.receivers() == 0 {
             return Err(SendError(value));
@@ -57,12 +63,18 @@ impl<T> Sender<T> {
 
     /// Replaces the value also when there is no receiver, and returns the old one.
     ///
+    /// # Panics
+    ///
+    /// If this thread has a guard of [`borrow`](Self::borrow) of the same channel: it would wait
+    /// for itself.
+    ///
     /// ```
     /// let (tx, _) = sync::watch::channel(1);
     /// assert_eq!(tx.replace(2), 1);
     /// ```
     ///
     /// **Go:** none.
+    #[track_caller]
     pub fn replace(&self, value: T) -> T {
         let mut value = value;
         self.shared.modify(|current| {
@@ -77,7 +89,9 @@ impl<T> Sender<T> {
     ///
     /// # Panics
     ///
-    /// If `change` does; then nobody is woken, and the value is as the panic left it.
+    /// If `change` does; then nobody is woken, and the value is as the panic left it. And if this
+    /// thread has a guard of [`borrow`](Self::borrow), or `change` uses the channel: it would wait
+    /// for itself.
     ///
     /// ```
     /// let (tx, rx) = sync::watch::channel(vec![1]);
@@ -86,6 +100,7 @@ impl<T> Sender<T> {
     /// ```
     ///
     /// **Go:** none.
+    #[track_caller]
     pub fn modify(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
         self.shared.modify(change)
     }
@@ -98,6 +113,7 @@ impl<T> Sender<T> {
     /// ```
     ///
     /// **Go:** none.
+    #[track_caller]
     pub fn borrow(&self) -> Ref<'_, T> {
         self.shared.borrow()
     }

@@ -4,8 +4,9 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
+use super::held::{Held, refuse_to_wait_for_oneself};
 use crate::gone::Gone;
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::waiters::{Batch, Waiters};
@@ -45,15 +46,45 @@ impl<T> Shared<T> {
         &self.waiters
     }
 
+    /// A look at the value.
+    #[track_caller]
     pub(super) fn borrow(&self) -> Ref<'_, T> {
+        let guard = match self.value.try_read() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(guard)) => guard.into_inner(),
+            Err(TryLockError::WouldBlock) => self.read_slow(),
+        };
         Ref {
-            guard: self.value.read().unwrap_or_else(PoisonError::into_inner),
+            guard,
+            _held: Held::note(self),
         }
     }
 
+    /// Behind a sender, that holds the value or waits for it.
+    #[cold]
+    #[track_caller]
+    fn read_slow(&self) -> RwLockReadGuard<'_, T> {
+        refuse_to_wait_for_oneself(self);
+        self.value.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Behind others, that look or change.
+    #[cold]
+    #[track_caller]
+    fn write_slow(&self) -> RwLockWriteGuard<'_, T> {
+        refuse_to_wait_for_oneself(self);
+        self.value.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Changes the value by `change`, and wakes those who wait if it says `true`.
+    #[track_caller]
     pub(super) fn modify(&self, change: impl FnOnce(&mut T) -> bool) -> bool {
-        let mut value = self.value.write().unwrap_or_else(PoisonError::into_inner);
+        let mut value = match self.value.try_write() {
+            Ok(value) => value,
+            Err(TryLockError::Poisoned(value)) => value.into_inner(),
+            Err(TryLockError::WouldBlock) => self.write_slow(),
+        };
+        let held = Held::note(self);
         let changed = change(&mut value);
         if changed {
             // Release pairs with the Acquire in `look`. Under the value's lock, so that versions
@@ -61,6 +92,7 @@ impl<T> Shared<T> {
             self.state.fetch_add(VERSION, Ordering::Release);
         }
         drop(value);
+        drop(held);
         if changed {
             self.wake_all();
         }
@@ -145,6 +177,7 @@ impl<T> Shared<T> {
 #[must_use = "dropped at once, it shows nothing"]
 pub struct Ref<'a, T> {
     guard: RwLockReadGuard<'a, T>,
+    _held: Held,
 }
 
 impl<T> Deref for Ref<'_, T> {
