@@ -283,6 +283,7 @@ impl CoreState {
     fn arm(&mut self, deadline: u64, now: u64, waker: Waker) -> Result<Alert, Waker> {
         if deadline >= IDLE {
             self.for_never = true;
+            self.deadline = NEVER;
             return Err(waker);
         }
         self.deadline = deadline;
