@@ -1,10 +1,10 @@
 //! [`Pending`]: the signals that have come to a listener and were not received, a bit each.
 //!
 //! Handlers set bits, the listener takes them in turn: after a signal those with higher numbers,
-//! then again from the lowest on. So one that comes all the time keeps no other waiting. Who sets the first bit goes on to
-//! ring: he writes a byte to the listener's pipe, after the bit, so that whoever is woken by the
-//! byte finds it. Who finds some bit set need not: whoever set that rings, or has rung, and the
-//! listener waits for no byte before it has found all bits taken.
+//! then again from the lowest on. So one that comes all the time keeps no other waiting. Who sets
+//! the first bit goes on to ring: he writes a byte to the listener's pipe, after the bit, so that
+//! whoever is woken by the byte finds it. Who finds some bit set need not: whoever set that rings,
+//! or has rung, and the listener waits for no byte before it has found all bits taken.
 //!
 //! *Memory order.* What came before a signal is visible to who receives it, also where two were
 //! received as one: each bit is set by a read-modify-write with Release, and taken by one with
@@ -33,8 +33,8 @@ impl Pending {
         self.0.fetch_or(bit, Release) == 0
     }
 
-    /// Takes the first bit above the place `last`, or else the lowest, and returns its place. Called
-    /// by the listener alone.
+    /// Takes the first bit above the place `last`, or else the lowest, and returns its place.
+    /// Called by the listener alone.
     pub(crate) fn take_after(&self, last: u32) -> Option<u32> {
         // Relaxed: it says which one to take; the exchange acquires. Bits are taken by the listener
         // alone: this one is still there then.
