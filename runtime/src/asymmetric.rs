@@ -20,16 +20,13 @@
 //! Source: the same is in the kernel's `Documentation/scheduler/membarrier.rst` and, as
 //! `asymmetric_thread_fence`, in Folly and in the C++ proposal P1202.
 
-#[cfg(not(loom))]
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// What [`register`] has found out. Relaxed: it says that a later call will work, and guards
 /// nothing.
-#[cfg(not(loom))]
 static THERE: AtomicBool = AtomicBool::new(false);
 
 /// Asks the system for its half, once for the process.
-#[cfg(not(loom))]
 pub(crate) fn register() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| THERE.store(system::register(), Relaxed));
@@ -43,10 +40,10 @@ pub(crate) fn register() {
 /// ```
 ///
 /// **Go:** none.
-#[cfg(not(loom))]
 #[inline]
 pub fn is_there() -> bool {
-    THERE.load(Relaxed)
+    // A model starts no monitor.
+    cfg!(loom) || THERE.load(Relaxed)
 }
 
 /// The half that costs nothing: what the thread wrote before is in memory when it reads what comes
@@ -62,10 +59,9 @@ pub fn is_there() -> bool {
 /// nothing at all.
 ///
 /// **Go:** none.
-#[cfg(not(loom))]
 #[inline(always)]
 pub fn light() {
-    std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::SeqCst);
+    system::light();
 }
 
 /// The half that pays for both: some microseconds, and a short interruption of every thread of the
@@ -87,7 +83,6 @@ pub fn light() {
 /// place later on that does not know the call.
 ///
 /// **Go:** none.
-#[cfg(not(loom))]
 #[cold]
 pub fn heavy() {
     debug_assert!(is_there(), "heavy barrier without registration");
@@ -103,6 +98,7 @@ pub fn heavy() {
 #[cfg(all(target_os = "linux", not(miri), not(loom)))]
 mod system {
     use std::io;
+    use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
     /// `MEMBARRIER_CMD_PRIVATE_EXPEDITED`: all running threads of this process, at once.
     const BARRIER: libc::c_int = 1 << 3;
@@ -111,6 +107,11 @@ mod system {
 
     pub(super) fn register() -> bool {
         call(REGISTER).and_then(|()| heavy()).is_ok()
+    }
+
+    #[inline(always)]
+    pub(super) fn light() {
+        compiler_fence(SeqCst);
     }
 
     pub(super) fn heavy() -> io::Result<()> {
@@ -133,9 +134,15 @@ mod system {
 #[cfg(all(any(not(target_os = "linux"), miri), not(loom)))]
 mod system {
     use std::io;
+    use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
     pub(super) fn register() -> bool {
         false
+    }
+
+    #[inline(always)]
+    pub(super) fn light() {
+        compiler_fence(SeqCst);
     }
 
     pub(super) fn heavy() -> io::Result<()> {
@@ -143,22 +150,25 @@ mod system {
     }
 }
 
+/// In models both halves are fences.
 #[cfg(loom)]
-pub(crate) fn register() {}
+mod system {
+    use std::io;
 
-#[cfg(loom)]
-pub fn is_there() -> bool {
-    true
-}
+    use loom::sync::atomic::{Ordering::SeqCst, fence};
 
-#[cfg(loom)]
-pub fn light() {
-    loom::sync::atomic::fence(loom::sync::atomic::Ordering::SeqCst);
-}
+    pub(super) fn register() -> bool {
+        true
+    }
 
-#[cfg(loom)]
-pub fn heavy() {
-    light();
+    pub(super) fn light() {
+        fence(SeqCst);
+    }
+
+    pub(super) fn heavy() -> io::Result<()> {
+        fence(SeqCst);
+        Ok(())
+    }
 }
 
 #[cfg(all(test, target_os = "linux", not(miri), not(loom)))]

@@ -74,9 +74,9 @@ impl Handle {
         }
     }
 
-    /// The runtime that the calling thread is in: as one of its own, or by [`enter`](Self::enter) or
-    /// `block_on`. A runtime's own threads are inside it to the end, also while their thread-locals
-    /// are destroyed.
+    /// The runtime that the calling thread is in: as one of its own, or by [`enter`](Self::enter)
+    /// or `block_on`. A runtime's own threads are inside it to the end, also while their
+    /// thread-locals are destroyed.
     ///
     /// # Errors
     ///

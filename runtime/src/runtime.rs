@@ -24,8 +24,8 @@ use crate::task::JoinHandle;
 /// deadline.
 ///
 /// A child that is made by `fork` has none of its parent's threads: a runtime that it has inherited
-/// panics there where it is used, and says so, and dropping it does nothing. It may build one of its
-/// own. Children made by `std::process::Command` are not concerned.
+/// panics there where it is used, and says so, and dropping it does nothing. It may build one of
+/// its own. Children made by `std::process::Command` are not concerned.
 ///
 /// ```
 /// let rt = runtime::Runtime::new()?;

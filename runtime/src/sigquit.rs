@@ -66,8 +66,8 @@ pub(crate) fn install() -> io::Result<()> {
     };
     // Before the handler, which asks. Relaxed: a number and nothing more.
     IN_FORCE.store(process::id(), Ordering::Relaxed);
-    // SAFETY: the action makes one `write` system call on a descriptor that stays open, or does what
-    // handlers of signals do; it neither allocates, locks nor panics.
+    // SAFETY: the action makes one `write` system call on a descriptor that stays open, or does
+    // what handlers of signals do; it neither allocates, locks nor panics.
     let registered = unsafe { signal_hook_registry::register(libc::SIGQUIT, action) };
     if let Err(error) = registered {
         IN_FORCE.store(0, Ordering::Relaxed);

@@ -103,7 +103,8 @@ fn jobs_that_get_no_thread_fail_aloud_and_later_ones_run() {
             let refused = catch_unwind(AssertUnwindSafe(|| drop(rt.spawn_blocking(|| ()))));
             let text = refused.unwrap_err().downcast::<String>().unwrap();
             assert!(text.contains("ulimit -u"), "{text}");
-            // What blocks, and finds no other thread, holds the worker up, and all goes on after it.
+            // What blocks, and finds no other thread, holds the worker up, and all goes on after
+            // it.
             let task = rt.spawn(async {
                 runtime::block_in_place(|| std::thread::sleep(Duration::from_millis(20)));
                 time::sleep(Duration::from_millis(1)).await;

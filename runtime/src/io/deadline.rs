@@ -2,7 +2,8 @@
 //! under way and to come.
 //!
 //! They are kept by the runtime that the descriptor is registered with, on its clock and by its
-//! timers, from wherever they are set: with that runtime all waiting for the descriptor ends anyway.
+//! timers, from wherever they are set: with that runtime all waiting for the descriptor ends
+//! anyway.
 //!
 //! A record without deadlines has none of this. The first deadline makes one timer for its
 //! direction; it is set again only for an earlier time. When it fires before the deadline, because

@@ -32,8 +32,8 @@ thread_local! {
     /// The innermost `block_on` that the thread is in.
     static BLOCK_ON: Cell<*const Sleeper> = const { Cell::new(ptr::null()) };
     static ENTERED: RefCell<Option<Arc<Scheduler>>> = const { RefCell::new(None) };
-    /// Whose thread this is. Weakly: the thread may be the last to be taken back, and leaves nothing
-    /// to be done then.
+    /// Whose thread this is. Weakly: the thread may be the last to be taken back, and leaves
+    /// nothing to be done then.
     static OWNER: RefCell<Weak<Scheduler>> = const { RefCell::new(Weak::new()) };
     /// How many [`Entered`] the thread is in.
     static DEPTH: Cell<usize> = const { Cell::new(0) };

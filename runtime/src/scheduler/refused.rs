@@ -1,5 +1,5 @@
-//! New tasks that come too late to be run: the queue is closed, and they are cancelled on the thread
-//! of who brings them. (One that is woken too late is not: see [`Scheduler::inject`].)
+//! New tasks that come too late to be run: the queue is closed, and they are cancelled on the
+//! thread of who brings them. (One that is woken too late is not: see [`Scheduler::inject`].)
 //!
 //! Cancelling a task drops its future and wakes who joins it. Both may bring the next task that is
 //! refused: a hundred thousand tasks of which each awaits the one before would end one inside the

@@ -4,9 +4,8 @@
 //! forgotten, those that run are waited for; then every task that is left is cancelled where it
 //! lies, so that its destructors run and its handle learns of it; timers and reactor are closed;
 //! the slab is given up. A task that is woken meanwhile is refused by the queue, and stays where it
-//! lies; one that is spawned meanwhile is cancelled by who spawns it
-//! ([`refused`](super::refused)). That is waited for, too, so that all destructors have run when the
-//! runtime is gone.
+//! lies; one that is spawned meanwhile is cancelled by who spawns it ([`refused`](super::refused)).
+//! That is waited for, too, so that all destructors have run when the runtime is gone.
 //!
 //! With a deadline, threads that are still busy then are left to themselves. What they share stays
 //! alive until the last of them ends, and that one does the rest.

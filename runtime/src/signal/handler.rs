@@ -75,8 +75,8 @@ impl Bell {
         }
     }
 
-    /// Takes one of the signals that have come: the one whose turn it is after `last`, which is then
-    /// the one taken.
+    /// Takes one of the signals that have come: the one whose turn it is after `last`, which is
+    /// then the one taken.
     pub(super) fn take(&self, last: &mut u32) -> Option<SignalKind> {
         *last = self.pending.take_after(*last)?;
         Some(SignalKind::from_raw(*last as libc::c_int + 1))

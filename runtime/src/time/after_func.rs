@@ -22,8 +22,9 @@
 //! 3. Lock order: `state`, then the wheel's lock. `f` is locked by the one `Run` only, never waited
 //!    for, and held with neither.
 //! 4. No waker is called or dropped under `state`.
-//! 5. `deadline` is not [`NEVER`] while the timer is set: the wheel has it then, or it has fired and
-//!    nobody has counted that, or its runtime is gone. The last is the state of [`CoreState::is_lost`].
+//! 5. `deadline` is not [`NEVER`] while the timer is set: the wheel has it then, or it has fired
+//!    and nobody has counted that, or its runtime is gone. The last is the state of
+//!    [`CoreState::is_lost`].
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -283,6 +284,7 @@ impl CoreState {
     fn arm(&mut self, deadline: u64, now: u64, waker: Waker) -> Result<Alert, Waker> {
         if deadline >= IDLE {
             self.for_never = true;
+            self.deadline = NEVER;
             return Err(waker);
         }
         self.deadline = deadline;

@@ -3,7 +3,7 @@
 //!
 //! A timer is in the wheel of one runtime, as any other; what it costs while that runs is nothing.
 //! When the runtime ends its wheels let go of their timers, and one that lasts moves on: to another
-//! runtime of the process, or, while there is none, to a list ([`WAITING`]) from which the next one
+//! runtime of the process, or, while there is none, to a list (`WAITING`) from which the next one
 //! takes it. Whoever asks meanwhile whether the time is over has those that are due called on his
 //! own thread ([`run_due`]): for that the list has the time by the system's clock.
 //!
