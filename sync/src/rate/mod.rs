@@ -81,7 +81,7 @@ impl Limiter {
     /// ```
     /// use sync::rate::{Limit, Limiter};
     ///
-    /// let limiter = Limiter::new(Limit::per_second(10.0), 3);
+    /// let limiter = Limiter::new(Limit::per_second(0.01), 3);
     /// assert!(limiter.allow_n(3));
     /// assert!(!limiter.allow_n(3));
     /// ```
@@ -197,8 +197,8 @@ impl Limiter {
     /// # use std::time::Duration;
     /// # use sync::{context::Context, rate::{Limit, Limiter, WaitError}};
     /// # runtime::block_on(async {
-    /// let limiter = Limiter::new(Limit::per_second(1.0), 1);
-    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(100));
+    /// let limiter = Limiter::new(Limit::every(Duration::from_secs(3600)), 1);
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(60));
     /// assert_eq!(limiter.wait_with(&ctx).await, Ok(()));
     /// assert_eq!(limiter.wait_with(&ctx).await, Err(WaitError::DeadlineTooClose)); // said at once
     /// # });
