@@ -1,6 +1,11 @@
 //! `rate`: so many events a second, and a burst.
 //!
-//! Here is what its users see; [`bucket`] has the arithmetic, [`wait`] the line of those who wait.
+//! [`Limiter`] shows it in use.
+//!
+//! # How it works
+//!
+//! Here is what its users see; `bucket` has the arithmetic, under one lock that is held for a few
+//! dozen instructions, and `wait` the line of those who wait.
 //!
 //! *Rejected*: a task that puts tokens into a channel now and then. It costs a timer while nobody
 //! wants anything, and its ticks are the precision. Tokens are reckoned from the clock when
