@@ -514,6 +514,73 @@ fn a_panic_that_nobody_waited_for_is_reported_by_its_runtime() {
     assert_eq!(spawned() - before, 1);
 }
 
+/// Lets all members end.
+async fn until_none_runs<E: Send + 'static>(group: &Group<E>) {
+    while !format!("{group:?}").contains("running: 0") {
+        runtime::yield_now().await;
+    }
+}
+
+#[test]
+fn of_two_panics_the_first_resumes_in_wait() {
+    on_each(WORKERS, || async {
+        let (mut group, ctx) = Group::<String>::with_context(&Context::background());
+        group
+            .spawn(async move {
+                ctx.done().await;
+                panic!("second")
+            })
+            .await;
+        group.spawn(async { panic!("first") }).await;
+        until_none_runs(&group).await;
+        let panic = AssertUnwindSafe(group.wait()).catch_unwind().await;
+        assert_eq!(*panic.unwrap_err().downcast::<&str>().unwrap(), "first");
+        assert_eq!(group.wait().await, Ok(()));
+    });
+}
+
+/// Nobody can wait for it any more, so it is its own task's: here it ends the runtime.
+#[test]
+fn a_panic_after_the_group_is_gone_is_reported() {
+    let message = message_of(|| {
+        let mut builder = runtime::Builder::new();
+        builder.unhandled_panic(runtime::UnhandledPanic::ShutdownRuntime);
+        let runtime = builder.max_procs(1).build().unwrap();
+        runtime.block_on(async {
+            let kept = Arc::new(Mutex::new(None));
+            let group = Group::<String>::new();
+            let taken = kept.clone();
+            assert!(group.try_spawn(async move {
+                let group: Option<Group<String>> = taken.lock().unwrap().take();
+                drop(group.expect("kept before this runs"));
+                panic!("nobody waits")
+            }));
+            *kept.lock().unwrap() = Some(group);
+            pending::<()>().await;
+        });
+    });
+    assert!(message.contains("nobody waits"), "{message}");
+}
+
+#[test]
+fn a_limit_that_is_lifted_after_a_failure_lets_nothing_start_before_the_wait() {
+    on_each(WORKERS, || async {
+        let mut group = Group::new();
+        let spawner = group.spawner();
+        group.set_limit(1);
+        group.spawn(async { Err("no") }).await;
+        until_none_runs(&group).await;
+        group.set_limit(None);
+        assert!(!group.try_spawn(async { Ok(()) }));
+        assert!(!spawner.spawn(async { Ok(()) }).await);
+        assert_eq!(group.wait().await, Err("no"));
+        assert!(spawner.try_spawn(async { Ok(()) }), "it is as new");
+        assert_eq!(group.wait().await, Ok(()));
+        drop(group);
+        assert!(!spawner.try_spawn(async { Ok(()) }), "it is gone");
+    });
+}
+
 #[test]
 fn abort_on_error_counts_also_for_an_error_that_came_before() {
     on_each(WORKERS, || async {

@@ -3,9 +3,8 @@
 //! Handlers set bits, the listener takes them in turn: after a signal those with higher numbers,
 //! then again from the lowest on. So one that comes all the time keeps no other waiting. Who sets
 //! the first bit goes on to ring: it writes a byte to the listener's pipe, after the bit, so that
-//! whoever is woken by the
-//! byte finds it. Who finds some bit set need not: whoever set that rings, or has rung, and the
-//! listener waits for no byte before it has found all bits taken.
+//! whoever is woken by the byte finds it. Who finds some bit set need not: whoever set that rings,
+//! or has rung, and the listener waits for no byte before it has found all bits taken.
 //!
 //! *Memory order.* What came before a signal is visible to who receives it, also where two were
 //! received as one: each bit is set by a read-modify-write with Release, and taken by one with

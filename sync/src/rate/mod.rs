@@ -1,6 +1,11 @@
 //! `rate`: so many events a second, and a burst.
 //!
-//! Here is what its users see; [`bucket`] has the arithmetic, [`wait`] the line of those who wait.
+//! [`Limiter`] shows it in use.
+//!
+//! # How it works
+//!
+//! Here is what its users see; `bucket` has the arithmetic, under one lock that is held for a few
+//! dozen instructions, and `wait` the line of those who wait.
 //!
 //! *Rejected*: a task that puts tokens into a channel now and then. It costs a timer while nobody
 //! wants anything, and its ticks are the precision. Tokens are reckoned from the clock when
@@ -81,7 +86,7 @@ impl Limiter {
     /// ```
     /// use sync::rate::{Limit, Limiter};
     ///
-    /// let limiter = Limiter::new(Limit::per_second(10.0), 3);
+    /// let limiter = Limiter::new(Limit::per_second(0.01), 3);
     /// assert!(limiter.allow_n(3));
     /// assert!(!limiter.allow_n(3));
     /// ```
@@ -197,8 +202,8 @@ impl Limiter {
     /// # use std::time::Duration;
     /// # use sync::{context::Context, rate::{Limit, Limiter, WaitError}};
     /// # runtime::block_on(async {
-    /// let limiter = Limiter::new(Limit::per_second(1.0), 1);
-    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_millis(100));
+    /// let limiter = Limiter::new(Limit::every(Duration::from_secs(3600)), 1);
+    /// let (ctx, _cancel) = Context::background().with_timeout(Duration::from_secs(60));
     /// assert_eq!(limiter.wait_with(&ctx).await, Ok(()));
     /// assert_eq!(limiter.wait_with(&ctx).await, Err(WaitError::DeadlineTooClose)); // said at once
     /// # });

@@ -42,7 +42,7 @@ impl<'a> Reservation<'a> {
     ///
     /// ```
     /// # use sync::rate::{Limit, Limiter};
-    /// let limiter = Limiter::new(Limit::per_second(1.0), 1);
+    /// let limiter = Limiter::new(Limit::per_second(0.01), 1);
     /// assert!(limiter.reserve().unwrap().delay().is_zero());
     /// assert!(!limiter.reserve().unwrap().delay().is_zero());
     /// ```
