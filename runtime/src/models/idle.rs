@@ -388,11 +388,12 @@ fn a_surplus_worker_that_steps_down_leaves_the_work_to_one_who_is_awake() {
 fn a_worker_that_makes_way_leaves_its_tasks_to_one_who_is_awake() {
     explore(2, || {
         let pool = Pool::new(2, 2, false, 2);
-        let stays = Pool::start(&pool, 0);
+        // The pusher would choose the lower one.
+        let stays = Pool::start(&pool, 1);
         let makes_way = {
             let pool = pool.clone();
             thread::spawn(move || {
-                let worker = Worker::new(&pool, 1);
+                let worker = Worker::new(&pool, 0);
                 assert!(worker.ring().push(Item::new(PLAIN)).is_ok());
                 worker.searching.set(pool.idle.start_searching());
                 worker.make_way();
