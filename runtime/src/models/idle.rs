@@ -9,9 +9,9 @@
 //! Killed by: `worker_to_notify` without either of its fences; `fall_asleep` without its fence; an
 //! `unpark` that does not interrupt the reactor; a `step_down` of one who is not too many, or of
 //! one that was chosen meanwhile and stays counted twice; a push that believes all to be stuck
-//! where //! somebody has just fallen asleep; a `resume_searching` that does not count. Not by another order
-//! of the three steps of `fall_asleep`: all are before its fence. Nor by `step_down` without its
-//! fence, as somebody else is awake here.
+//! where somebody has just fallen asleep; a `resume_searching` that does not count. Not by another
+//! order of the three steps of `fall_asleep`: all are before its fence. Nor by `step_down` without
+//! its fence, as somebody else is awake here.
 
 use std::cell::Cell;
 
