@@ -4,6 +4,10 @@
 //!
 //! [`Heavy`], [`Idle`] and [`Parker`] are the real ones. Mirrored are the worker's loop with
 //! nothing but heavy tasks, and the monitor, which takes a poll out of the count.
+//!
+//! Killed by: a `take` that was admitted, finds nothing, and keeps its place. Not by Relaxed for
+//! the exchange in `admit`: the number alone counts, and the fence of who falls asleep orders the
+//! rest.
 
 use std::cell::Cell;
 

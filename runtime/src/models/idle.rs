@@ -7,9 +7,11 @@
 //! A lost wake-up leaves every thread blocked, which loom reports as a deadlock.
 //!
 //! Killed by: `worker_to_notify` without either of its fences; `fall_asleep` without its fence; an
-//! `unpark` that does not interrupt the reactor; a `step_down` of one who is not too many, or that
-//! was chosen and stays counted twice. Not by another order of the three steps of `fall_asleep`:
-//! all are before its fence. Nor by `step_down` without its fence, as somebody else is awake here.
+//! `unpark` that does not interrupt the reactor; a `step_down` of one who is not too many, or of
+//! one that was chosen meanwhile and stays counted twice; a push that believes all to be stuck
+//! where somebody has just fallen asleep; a `resume_searching` that does not count. Not by another
+//! order of the three steps of `fall_asleep`: all are before its fence. Nor by `step_down` without
+//! its fence, as somebody else is awake here.
 
 use std::cell::Cell;
 
@@ -388,11 +390,12 @@ fn a_surplus_worker_that_steps_down_leaves_the_work_to_one_who_is_awake() {
 fn a_worker_that_makes_way_leaves_its_tasks_to_one_who_is_awake() {
     explore(2, || {
         let pool = Pool::new(2, 2, false, 2);
-        let stays = Pool::start(&pool, 0);
+        // The pusher would choose the lower one.
+        let stays = Pool::start(&pool, 1);
         let makes_way = {
             let pool = pool.clone();
             thread::spawn(move || {
-                let worker = Worker::new(&pool, 1);
+                let worker = Worker::new(&pool, 0);
                 assert!(worker.ring().push(Item::new(PLAIN)).is_ok());
                 worker.searching.set(pool.idle.start_searching());
                 worker.make_way();

@@ -29,6 +29,10 @@ fn who_sees_a_poll_sees_its_task() {
                 }
             })
         };
+        // The owner first: loom remembers one last access to a variable, so that it would not try
+        // this look between the owner's load of the number and its store. What is old is read here
+        // all the same.
+        thread::yield_now();
         let sequence = slot.0.sequence();
         if sequence % 2 == 1 {
             assert!(slot.1.load(Relaxed) >= sequence, "a task of before");

@@ -6,6 +6,10 @@
 //! them, in as few lines as will do, are the worker's loop (`worker/`), the monitor's look, and the
 //! reactor: a lock and an eventfd. As in the model of falling asleep, a lost wake-up leaves every
 //! thread blocked, which loom reports.
+//!
+//! Killed by: an `Idle` that does not count who wakes. Not by a `retire` without its fence, or
+//! after which the worker never looks: who ends hands the turn at the reactor on, and that wakes a
+//! sleeper if nobody is awake.
 
 use std::cell::Cell;
 
