@@ -379,3 +379,41 @@ fn two_calls_may_close_each_other_s_sockets() {
         Ok(())
     });
 }
+
+#[test]
+fn closes_race_with_calls_on_the_descriptor_which_is_there_until_they_return() {
+    run(async {
+        for round in 0..200 {
+            let (client, server) = pair().await?;
+            let address = server.local_addr()?;
+            let callers: Vec<_> = (0..3)
+                .map(|_| {
+                    let server = server.clone();
+                    std::thread::spawn(move || {
+                        loop {
+                            let mine = server.control(|descriptor| {
+                                for _ in 0..round % 5 {
+                                    std::thread::yield_now();
+                                }
+                                SockRef::from(&descriptor).local_addr()
+                            });
+                            match mine {
+                                Ok(found) => assert_eq!(found.as_socket(), Some(address)),
+                                Err(error) => return assert!(is_closed(&error), "{error}"),
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for _ in 0..round % 7 {
+                runtime::yield_now().await;
+            }
+            server.close()?;
+            for caller in callers {
+                caller.join().unwrap();
+            }
+            assert_eq!(client.read(&mut [0]).await?, 0);
+        }
+        Ok(())
+    });
+}

@@ -152,8 +152,8 @@ pub(super) struct Settings<P> {
 
 impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
     /// Stops when the future is ready, with whatever: a context that is done, a signal. No new
-    /// connection is accepted, idle ones are closed, and those that answer a request finish that, or
-    /// one that has arrived.
+    /// connection is accepted, idle ones are closed, and those that answer a request, or find that
+    /// one has arrived, finish that.
     ///
     /// ```
     /// # use std::convert::Infallible;
