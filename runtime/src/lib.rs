@@ -57,7 +57,8 @@
 //! # Coming from Go, from Tokio
 //!
 //! Each item says in its last line what Go calls it. The names are Tokio's wherever the meaning is.
-//! `docs/FROM_GO.md` and `docs/FROM_TOKIO.md` have what differs.
+//! `docs/FROM_GO.md` and `docs/FROM_TOKIO.md` have what differs; `docs/MISTAKES.md` has what goes
+//! wrong, and what one sees then.
 #![doc(test(attr(deny(warnings))))]
 
 #[cfg(not(unix))]

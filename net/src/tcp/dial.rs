@@ -55,6 +55,21 @@ const TRIES: usize = 3;
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 ///
+/// One that is kept for many connections is made first and set afterwards, as a
+/// [`Command`](std::process::Command) is, since each setting lends it on:
+///
+/// ```
+/// # use std::time::Duration;
+/// # runtime::block_on(async {
+/// # let listener = net::TcpListener::bind("127.0.0.1:0").await?;
+/// # let address = listener.local_addr()?;
+/// let mut dialer = net::Dialer::new();
+/// dialer.timeout(Duration::from_secs(3));
+/// let (one, other) = (dialer.connect(address).await?, dialer.connect(address).await?);
+/// # drop((one, other));
+/// # std::io::Result::Ok(()) }).unwrap();
+/// ```
+///
 /// **Go:** `net.Dialer`.
 #[derive(Clone, Debug)]
 pub struct Dialer {
