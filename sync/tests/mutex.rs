@@ -51,6 +51,39 @@ fn one_at_a_time_is_inside_also_across_awaits() {
     });
 }
 
+/// A lock that was taken and freed alone for long enough is freed in another way, which ends when
+/// somebody has to wait: at the moment of the change, too, each unlock wakes who waits.
+#[test]
+fn a_lock_that_was_alone_for_long_wakes_those_who_come_at_last() {
+    /// More than it takes, and so few that the change comes again and again.
+    const ALONE: usize = times(1_500);
+    const TASKS: usize = 3;
+    on_each(WORKERS, || async {
+        for round in 0..times(40) {
+            let mutex = Arc::new(Mutex::new(0));
+            for _ in 0..ALONE {
+                *mutex.lock().await += 1;
+            }
+            let group = WaitGroup::new();
+            for task in 0..TASKS {
+                let mutex = mutex.clone();
+                group.spawn(async move {
+                    for lap in 0..20 {
+                        let mut guard = mutex.lock().await;
+                        pause((round + task + lap) % 3).await;
+                        *guard += 1;
+                    }
+                });
+            }
+            group.wait().await;
+            assert_eq!(
+                *mutex.try_lock().expect("nobody holds it"),
+                ALONE + 20 * TASKS
+            );
+        }
+    });
+}
+
 /// Go: TestMutexFairness. One task holds the lock nearly all the time; another gets it all the
 /// same.
 #[test]
