@@ -503,3 +503,35 @@ fn a_destructor_may_wake_a_task_under_a_lock_that_its_destructor_takes() {
     });
     drop(rt);
 }
+
+/// A job may wait for a task, which nobody runs any more, or for what such a task holds.
+#[test]
+fn a_job_that_waits_for_a_task_learns_that_the_runtime_ends() {
+    let _watchdog = watchdog("");
+    let rt = runtime(2);
+    let (begin, begun) = mpsc::channel();
+    let task = rt.spawn(pending::<()>());
+    let (held, all_gone) = mpsc::channel::<()>();
+    let holder = rt.spawn(async move {
+        let _held = held;
+        pending::<()>().await;
+    });
+    let joins = rt.spawn_blocking({
+        let (begin, handle) = (begin.clone(), rt.handle().clone());
+        move || {
+            begin.send(()).unwrap();
+            handle.block_on(task).unwrap_err().is_cancelled()
+        }
+    });
+    let receives = rt.spawn_blocking(move || {
+        begin.send(()).unwrap();
+        all_gone.recv().is_err()
+    });
+    begun.recv().unwrap();
+    begun.recv().unwrap();
+    drop(rt);
+    // What a job has come to is told although the runtime has ended meanwhile.
+    assert!(runtime::block_on(joins).unwrap());
+    assert!(runtime::block_on(receives).unwrap());
+    assert!(runtime::block_on(holder).unwrap_err().is_cancelled());
+}

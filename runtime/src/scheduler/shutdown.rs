@@ -1,9 +1,9 @@
 //! ⚠ The end of a runtime: its threads end, every task is dropped, nothing is left behind.
 //!
-//! In this order: workers stop after the poll they are in; blocking jobs that have not started are
-//! forgotten, those that run are waited for; then every task that is left is cancelled where it
-//! lies, so that its destructors run and its handle learns of it; timers and reactor are closed;
-//! the slab is given up. A task that is woken meanwhile is refused by the queue, and stays where it
+//! In this order: workers stop after the poll they are in; every task that waits is cancelled where
+//! it lies, so that its destructors run and its handle learns of it; blocking jobs that have not
+//! started are forgotten, those that run are waited for (they may have waited for one of these
+//! tasks); what is left is cancelled; timers and reactor are closed; the slab is given up. A task that is woken meanwhile is refused by the queue, and stays where it
 //! lies; one that is spawned meanwhile is cancelled by who spawns it ([`refused`](super::refused)).
 //! That is waited for, too, so that all destructors have run when the runtime is gone.
 //!
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use super::refused::putting_off;
 use super::{Scheduler, current};
 use crate::deadlock;
-use crate::task::{Header, call_waker, shut_down};
+use crate::task::{Header, Whom, call_waker, shut_down};
 
 /// The book of the workers' threads.
 #[derive(Debug)]
@@ -177,7 +177,7 @@ impl Scheduler {
         if self.ending.worker_ends() {
             // Whoever shut down has cancelled what it could; what the threads held on to is left.
             let _entered = current::enter(self.clone());
-            let _ = self.cancel_all();
+            self.cancel(Whom::All);
             self.give_up();
         }
     }
@@ -193,9 +193,11 @@ impl Scheduler {
         self.blocking.close();
         self.monitor.stop();
         let workers_ended = self.ending.wait(deadline);
-        let jobs_left = self.blocking.wait(deadline);
         let _entered = current::enter(self.clone());
-        let mut tasks_ended = self.cancel_all();
+        // A blocking job may wait for one of them, or for what one of them holds.
+        self.cancel(Whom::Idle);
+        let jobs_left = self.blocking.wait(deadline);
+        let mut tasks_ended = self.cancel(Whom::All);
         if workers_ended && jobs_left == 0 {
             tasks_ended = tasks_ended || self.wait_for_refused(deadline);
         }
@@ -225,7 +227,7 @@ impl Scheduler {
     fn give_up(self: &Arc<Self>) {
         self.close_outside();
         // What was spawned until a moment ago.
-        let _ = self.cancel_all();
+        self.cancel(Whom::All);
         self.drain_queues();
         for slot in self.started_slots() {
             slot.timers.close();
@@ -247,7 +249,7 @@ impl Scheduler {
     /// that. `false`: not in time.
     fn wait_for_refused(&self, deadline: Option<Instant>) -> bool {
         // Their destructors may have spawned others.
-        while !self.cancel_all() {
+        while !self.cancel(Whom::All) {
             if !self
                 .ending
                 .wait_unless(|| !self.has_living_tasks(), deadline)
@@ -261,14 +263,14 @@ impl Scheduler {
     fn has_living_tasks(&self) -> bool {
         let mut some = false;
         self.slab.for_each(&mut |slot| {
-            // SAFETY: as in `cancel_all`.
+            // SAFETY: as in `cancel`.
             some |= unsafe { Header::is_alive(slot.cast()) };
         });
         some
     }
 
     /// Cancels every task that nobody runs. Returns whether none is left.
-    fn cancel_all(&self) -> bool {
+    fn cancel(&self, whom: Whom) -> bool {
         loop {
             let mut alive: Vec<NonNull<Header>> = Vec::new();
             self.slab.for_each(&mut |slot| {
@@ -282,7 +284,7 @@ impl Scheduler {
             let mut cancelled = 0;
             for &task in &alive {
                 // SAFETY: the reference taken above.
-                if putting_off(|| unsafe { shut_down(task) }) {
+                if putting_off(|| unsafe { shut_down(task, whom) }) {
                     cancelled += 1;
                     self.outside_completed.fetch_add(1, SeqCst);
                 }

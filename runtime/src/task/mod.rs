@@ -72,7 +72,7 @@ pub(crate) use latency::Stamp;
 pub(crate) use names::{Named, Names};
 pub(crate) use place::Place;
 pub(crate) use preempt::Preempt;
-pub(crate) use runnable::{Ran, Runnable, shut_down};
+pub(crate) use runnable::{Ran, Runnable, Whom, shut_down};
 pub(crate) use wait::{Noted, WaitNote};
 pub(crate) use waker::{address_of, call as call_waker};
 

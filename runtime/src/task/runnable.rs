@@ -91,7 +91,7 @@ impl Runnable {
         let scheduler = self.scheduler();
         let alive = self.keep_alive();
         // SAFETY: the queue's reference is given away.
-        unsafe { shut_down(self.into_raw()) };
+        unsafe { shut_down(self.into_raw(), Whom::All) };
         // SAFETY: the task's slot keeps its chunk, and the chunk the scheduler; `alive` keeps the
         // slot.
         unsafe { &*scheduler }.has_refused();
@@ -190,14 +190,28 @@ fn cancel(header: NonNull<Header>, here: *const Arena<Cookie>) -> Ran {
     Ran::Completed
 }
 
+/// Whom a runtime that ends cancels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whom {
+    /// Whoever waits or is queued. A blocking job that runs is to end in its own time.
+    Idle,
+    /// Everybody: a task that is running finds that out after its poll.
+    All,
+}
+
 /// Cancels a task at shutdown, if nobody runs it. `true`: it was cancelled here.
 ///
 /// # Safety
 ///
 /// `header` carries a reference of the caller's, which is given away.
-pub(crate) unsafe fn shut_down(header: NonNull<Header>) -> bool {
+pub(crate) unsafe fn shut_down(header: NonNull<Header>, whom: Whom) -> bool {
     // SAFETY: the caller's reference.
-    if unsafe { header.as_ref() }.state.start_cancel() {
+    let state = unsafe { &header.as_ref().state };
+    let ours = match whom {
+        Whom::Idle => state.start_cancel_if_idle(),
+        Whom::All => state.start_cancel(),
+    };
+    if ours {
         let _ = cancel(header, std::ptr::null());
         true
     } else {

@@ -308,6 +308,22 @@ impl State {
         }
     }
 
+    /// The same, but one that is running is left alone, and is none the wiser.
+    #[must_use]
+    pub(crate) fn start_cancel_if_idle(&self) -> bool {
+        let mut now = self.0.load(Relaxed);
+        loop {
+            if now & (RUNNING | COMPLETE) != 0 {
+                return false;
+            }
+            let next = now | ABORTED | RUNNING;
+            match self.0.compare_exchange_weak(now, next, AcqRel, Relaxed) {
+                Ok(_) => return true,
+                Err(seen) => now = seen,
+            }
+        }
+    }
+
     /// One more reference. Relaxed: it is made from an existing one, and given to others by means
     /// that synchronise.
     #[inline]
