@@ -18,9 +18,9 @@ use crate::task::JoinHandle;
 ///
 /// Most programs never name it: [`#[runtime::main]`](macro@crate::main) builds one around `main`.
 ///
-/// Dropping it waits until each worker is done with the poll it is in and each running blocking job
-/// with its closure, then drops every task that is left, with its destructors, and returns: no
-/// thread and no descriptor stays behind. [`shutdown`](Self::shutdown) does the same with a
+/// Dropping it waits until each worker is done with the poll it is in, drops every task that is
+/// left, with its destructors, waits until each running blocking job is done with its closure, and
+/// returns: no thread and no descriptor stays behind. [`shutdown`](Self::shutdown) does the same with a
 /// deadline.
 ///
 /// A child that is made by `fork` has none of its parent's threads: a runtime that it has inherited
