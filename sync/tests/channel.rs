@@ -54,15 +54,18 @@ fn each_end_counts_the_handles_of_both() {
     let (tx, rx) = channel::<u8>(1);
     let (weak, other) = (tx.downgrade(), tx.clone());
     let both = (rx.clone(), rx.clone());
-    assert_eq!((tx.senders(), tx.receivers()), (2, 3));
-    assert_eq!((rx.senders(), rx.receivers()), (2, 3));
+    assert_eq!((tx.sender_count(), tx.receiver_count()), (2, 3));
+    assert_eq!((rx.sender_count(), rx.receiver_count()), (2, 3));
     let made = weak.upgrade();
-    assert_eq!(rx.senders(), 3);
+    assert_eq!(rx.sender_count(), 3);
     drop((tx, other, made));
-    assert_eq!((rx.senders(), rx.receivers()), (0, 3));
+    assert_eq!((rx.sender_count(), rx.receiver_count()), (0, 3));
     drop(both);
-    assert_eq!(rx.receivers(), 1);
-    assert_eq!((never::<u8>().senders(), never::<u8>().receivers()), (0, 1));
+    assert_eq!(rx.receiver_count(), 1);
+    assert_eq!(
+        (never::<u8>().sender_count(), never::<u8>().receiver_count()),
+        (0, 1)
+    );
 }
 
 #[test]

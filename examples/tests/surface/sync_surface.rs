@@ -113,8 +113,8 @@ async fn a_channel_has_gos_operations() {
     assert_eq!(soon(sendable(rx.recv_many(&mut batch, 4))).await, 1);
     tx.send(3).await.unwrap();
     assert!(tx.same_channel(&tx.clone()) && rx.same_channel(&rx.clone()));
-    assert_eq!((tx.senders(), tx.receivers()), (1, 1));
-    assert_eq!((rx.senders(), rx.receivers()), (1, 1));
+    assert_eq!((tx.sender_count(), tx.receiver_count()), (1, 1));
+    assert_eq!((rx.sender_count(), rx.receiver_count()), (1, 1));
     assert!(!tx.is_closed() && !rx.is_closed());
     assert!(tx.close(), "the first close");
     assert!(!tx.close() && !rx.close(), "closed already");

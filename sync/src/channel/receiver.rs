@@ -298,13 +298,13 @@ impl<T> Receiver<T> {
     /// ```
     /// let (tx, rx) = sync::channel::<u8>(1);
     /// let other = tx.clone();
-    /// assert_eq!((tx.senders(), rx.senders()), (2, 2));
+    /// assert_eq!((tx.sender_count(), rx.sender_count()), (2, 2));
     /// # drop(other);
     /// ```
     ///
     /// **Go:** none.
-    pub fn senders(&self) -> usize {
-        self.channel.senders()
+    pub fn sender_count(&self) -> usize {
+        self.channel.sender_count()
     }
 
     /// How many handles of the receiving end there are. By the time that one looks there may be
@@ -312,14 +312,14 @@ impl<T> Receiver<T> {
     ///
     /// ```
     /// let (tx, rx) = sync::channel::<u8>(1);
-    /// assert_eq!(tx.receivers(), 1);
+    /// assert_eq!(tx.receiver_count(), 1);
     /// drop(rx);
-    /// assert_eq!(tx.receivers(), 0);
+    /// assert_eq!(tx.receiver_count(), 0);
     /// ```
     ///
     /// **Go:** none.
-    pub fn receivers(&self) -> usize {
-        self.channel.receivers()
+    pub fn receiver_count(&self) -> usize {
+        self.channel.receiver_count()
     }
 
     /// Whether both handles are of the same channel.

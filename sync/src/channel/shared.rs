@@ -278,7 +278,7 @@ impl<T> Channel<T> {
     }
 
     /// For users. Acquire: pairs with the Release in `remove`, for who finds none left.
-    pub(super) fn senders(&self) -> usize {
+    pub(super) fn sender_count(&self) -> usize {
         match self.never {
             // There is none, and never was.
             true => 0,
@@ -286,8 +286,8 @@ impl<T> Channel<T> {
         }
     }
 
-    /// As `senders`.
-    pub(super) fn receivers(&self) -> usize {
+    /// As `sender_count`.
+    pub(super) fn receiver_count(&self) -> usize {
         self.receivers.load(Acquire) as usize
     }
 
