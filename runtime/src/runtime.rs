@@ -20,8 +20,8 @@ use crate::task::JoinHandle;
 ///
 /// Dropping it waits until each worker is done with the poll it is in, drops every task that is
 /// left, with its destructors, waits until each running blocking job is done with its closure, and
-/// returns: no thread and no descriptor stays behind. [`shutdown`](Self::shutdown) does the same with a
-/// deadline.
+/// returns: no thread and no descriptor stays behind. [`shutdown`](Self::shutdown) does the same
+/// with a deadline.
 ///
 /// A child that is made by `fork` has none of its parent's threads: a runtime that it has inherited
 /// panics there where it is used, and says so, and dropping it does nothing. It may build one of

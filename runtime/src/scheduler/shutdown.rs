@@ -3,9 +3,10 @@
 //! In this order: workers stop after the poll they are in; every task that waits is cancelled where
 //! it lies, so that its destructors run and its handle learns of it; blocking jobs that have not
 //! started are forgotten, those that run are waited for (they may have waited for one of these
-//! tasks); what is left is cancelled; timers and reactor are closed; the slab is given up. A task that is woken meanwhile is refused by the queue, and stays where it
-//! lies; one that is spawned meanwhile is cancelled by who spawns it ([`refused`](super::refused)).
-//! That is waited for, too, so that all destructors have run when the runtime is gone.
+//! tasks); what is left is cancelled; timers and reactor are closed; the slab is given up. A task
+//! that is woken meanwhile is refused by the queue, and stays where it lies; one that is spawned
+//! meanwhile is cancelled by who spawns it ([`refused`](super::refused)). That is waited for, too,
+//! so that all destructors have run when the runtime is gone.
 //!
 //! With a deadline, threads that are still busy then are left to themselves. What they share stays
 //! alive until the last of them ends, and that one does the rest.
