@@ -45,6 +45,8 @@ fn a_member_who_has_heard_nothing_for_long_is_told_that_the_room_closes() {
     let mut line = String::new();
     lines.read_line(&mut line).unwrap();
     assert_eq!(line, "* welcome, ann\n");
+    // The silence is what is tested: longer than the five seconds that a line may take. Nothing is
+    // waited for, and a longer one does as well.
     thread::sleep(Duration::from_secs(6));
     let number = room.process.id().to_string();
     let told = Command::new("kill").args(["-TERM", &number]).status();

@@ -43,6 +43,10 @@ use crate::blocking;
 /// lock and unlock are one atomic operation each, and soon, while that stays so, an unlock is a
 /// plain store.
 ///
+/// (For the latter Linux is asked by `membarrier(2)`, when a task has to wait after all. A filter
+/// of system calls that is put in place after the runtime has started has to allow it: otherwise
+/// who would wait panics, and says so.)
+///
 /// Where a critical section has no `.await` in it and is short, `std::sync::Mutex` does as well. A
 /// panic while it is locked does not poison it.
 ///
