@@ -47,8 +47,8 @@ impl<'a, T: ?Sized> Future for RwLockRead<'a, T> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut raw = self.project().raw;
-        ready!(raw.as_mut().poll(cx));
-        Poll::Ready(RwLockReadGuard::new(raw.owner()))
+        let share = ready!(raw.as_mut().poll(cx));
+        Poll::Ready(RwLockReadGuard::new(raw.owner(), share))
     }
 }
 

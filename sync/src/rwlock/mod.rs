@@ -16,10 +16,12 @@ use std::sync::Arc;
 
 mod acquire;
 mod guard;
+mod light;
 mod locking;
 mod mapped;
 mod mapped_owned;
 mod raw;
+mod slots;
 mod upgradable;
 
 use acquire::{Owner, RawAcquire, Read, Write};
@@ -145,7 +147,8 @@ impl<T: ?Sized> RwLock<T> {
     /// **Go:** `mu.TryRLock()`.
     #[inline]
     pub fn try_read(&self) -> Option<RwLockReadGuard<'_, T>> {
-        (self.raw.try_lock(Side::Read)).then(|| RwLockReadGuard::new(self))
+        let share = self.raw.try_read()?;
+        Some(RwLockReadGuard::new(self, share))
     }
 
     /// Locks for reading, blocking the thread. For threads outside the runtime.
@@ -183,8 +186,8 @@ impl<T: ?Sized> RwLock<T> {
     pub fn read_owned(self: Arc<Self>) -> impl Future<Output = OwnedRwLockReadGuard<T>> {
         let place = Location::caller();
         async move {
-            RawAcquire::<_, Read>::new(&*self, place).await;
-            OwnedRwLockReadGuard::new(self)
+            let share = RawAcquire::<_, Read>::new(&*self, place).await;
+            OwnedRwLockReadGuard::new(self, share)
         }
     }
 
@@ -197,7 +200,8 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// **Go:** `mu.TryRLock()`.
     pub fn try_read_owned(self: Arc<Self>) -> Option<OwnedRwLockReadGuard<T>> {
-        (self.raw.try_lock(Side::Read)).then(|| OwnedRwLockReadGuard::new(self))
+        let share = self.raw.try_read()?;
+        Some(OwnedRwLockReadGuard::new(self, share))
     }
 
     /// Locks like [`blocking_read`](Self::blocking_read), with a guard that borrows nothing.
