@@ -128,7 +128,7 @@ impl<'a, L: Owner + ?Sized, S: OnSide> RawAcquire<'a, L, S> {
 impl<L: Owner + ?Sized, S: OnSide> Future for RawAcquire<'_, L, S> {
     type Output = S::Held;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Held> {
         let proceed = ready!(poll_proceed(cx));
         let this = self.project();

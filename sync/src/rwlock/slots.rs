@@ -22,8 +22,6 @@
 //! 1. Only the thread that has the table makes a slot of it occupied, and only if it is free.
 //! 2. Only whoever holds the guard that stands for an occupied slot makes it free, on whatever
 //!    thread that is by then.
-//! 3. A thread that has no table has [`FULL`](registry::FULL) instead, in which nothing is ever
-//!    free; so a thread that has one need not ask whether it does.
 //!
 //! Source: Dice and Kogan, "BRAVO: Biased Locking for Reader-Writer Locks", 2019, with one table
 //! for all threads, hashed by thread and lock. *Rejected*: that: two threads that meet in a slot,
@@ -38,9 +36,6 @@ use crate::primitive::atomic::{AtomicU32, Ordering};
 /// Nobody reads here. No lock has this number.
 const FREE: u32 = 0;
 
-/// What is in the slots of [`FULL`](registry::FULL). No lock has this number either.
-const NEVER_FREE: u32 = u32::MAX;
-
 /// The number of a lock that is read by who holds this, or [`FREE`].
 #[derive(Debug)]
 pub(super) struct Slot(AtomicU32);
@@ -52,12 +47,14 @@ struct Table([Slot; LIGHT_SLOTS]);
 /// Notes that the calling thread reads the lock with this number. `None` if it has no slot free.
 #[inline(always)]
 pub(super) fn enter(number: u32) -> Option<&'static Slot> {
-    // Where locks are few, each has its own.
-    let slot = &registry::mine().0[number as usize % LIGHT_SLOTS];
-    match slot.occupy(number) {
-        true => Some(slot),
-        false => enter_elsewhere(number),
+    if let Some(Table(slots)) = registry::mine() {
+        // Where locks are few, each has its own.
+        let slot = &slots[number as usize % LIGHT_SLOTS];
+        if slot.occupy(number) {
+            return Some(slot);
+        }
     }
+    enter_elsewhere(number)
 }
 
 /// Another lock is there, or this is the thread's first.
@@ -85,9 +82,8 @@ pub(super) fn new_number() -> Option<NonZeroU32> {
     /// Relaxed, and no part of a model: it only has to be another one each time.
     static LAST: AtomicU32 = AtomicU32::new(FREE);
 
-    let more = |last: u32| (last < NEVER_FREE - 1).then(|| last + 1);
-    let last = LAST.fetch_update(Relaxed, Relaxed, more).ok()?;
-    NonZeroU32::new(last + 1)
+    let last = LAST.fetch_update(Relaxed, Relaxed, |last| last.checked_add(1));
+    NonZeroU32::new(last.ok()? + 1)
 }
 
 impl Slot {
@@ -119,7 +115,7 @@ mod registry {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::{FREE, LIGHT_SLOTS, NEVER_FREE, Slot, Table};
+    use super::{FREE, LIGHT_SLOTS, Slot, Table};
     use crate::primitive::atomic::AtomicU32;
 
     /// A table on the list. The two lines of it are fetched together on some machines, and the
@@ -133,22 +129,19 @@ mod registry {
         next: OnceLock<&'static Node>,
     }
 
-    /// Of a thread that has none.
-    static FULL: Table = Table([const { Slot(AtomicU32::new(NEVER_FREE)) }; LIGHT_SLOTS]);
-
     /// All that there are, in the order in which they were needed.
     static FIRST: OnceLock<&'static Node> = OnceLock::new();
 
     thread_local! {
         /// Beside [`OWNED`], since this one is there for as long as the thread is, and may be
         /// looked at without asking.
-        static TABLE: Cell<&'static Table> = const { Cell::new(&FULL) };
+        static TABLE: Cell<Option<&'static Table>> = const { Cell::new(None) };
         static OWNED: Owned = const { Owned(Cell::new(None)) };
     }
 
-    /// The calling thread's table.
+    /// The calling thread's table, if it has one.
     #[inline(always)]
-    pub(super) fn mine() -> &'static Table {
+    pub(super) fn mine() -> Option<&'static Table> {
         TABLE.get()
     }
 
@@ -174,7 +167,7 @@ mod registry {
             let node = self.0.get().unwrap_or_else(|| {
                 let node = nodes().find(|node| node.take()).unwrap_or_else(add);
                 self.0.set(Some(node));
-                TABLE.set(&node.table);
+                TABLE.set(Some(&node.table));
                 node
             });
             &node.table
@@ -183,7 +176,7 @@ mod registry {
 
     impl Drop for Owned {
         fn drop(&mut self) {
-            TABLE.set(&FULL);
+            TABLE.set(None);
             if let Some(node) = self.0.take() {
                 // Release: pairs with the `Acquire` in `take`, so that the next who has it sees
                 // which slots are occupied.
@@ -265,12 +258,12 @@ mod registry {
         }
     }
 
-    pub(super) fn mine() -> &'static Table {
-        OWNED.with(|owned| &owned.0.table)
+    pub(super) fn mine() -> Option<&'static Table> {
+        Some(OWNED.with(|owned| &owned.0.table))
     }
 
     pub(super) fn mine_or_new() -> Option<&'static Table> {
-        Some(mine())
+        mine()
     }
 
     pub(super) fn all() -> impl Iterator<Item = &'static Table> {
