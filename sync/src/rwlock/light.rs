@@ -270,3 +270,155 @@ impl Drop for Again<'_> {
         self.0.now.store(self.1, Ordering::Release);
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Poll, Waker};
+
+    use super::super::acquire::{Owner, RawAcquire, RawUpgrade, Upgradable, Write};
+    use super::*;
+
+    impl Owner for RawRwLock {
+        fn raw(&self) -> &RawRwLock {
+            self
+        }
+    }
+
+    fn read(lock: &RawRwLock, times: u32) {
+        for _ in 0..times {
+            let share = lock.try_read().expect("nobody writes");
+            lock.unlock_read(share);
+        }
+    }
+
+    fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// A lock that is light, and the share of one who reads it. `None` if there is no such mode
+    /// here: before the first runtime's monitor has asked the system there is none.
+    fn light() -> Option<(RawRwLock, Share)> {
+        let runtime = runtime::Runtime::new().unwrap();
+        let begin = std::time::Instant::now();
+        while cfg!(all(target_os = "linux", not(miri))) && !asymmetric::is_there() {
+            if begin.elapsed() > std::time::Duration::from_secs(20) {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        drop(runtime);
+        if !asymmetric::is_there() {
+            eprintln!("skipped: this system has no membarrier(2)");
+            return None;
+        }
+        let lock = RawRwLock::new();
+        read(&lock, PATIENCE);
+        let share = lock.try_read()?;
+        assert!(lock.mode.is_light() && share.0.is_some());
+        Some((lock, share))
+    }
+
+    #[test]
+    fn a_lock_that_is_read_in_a_row_becomes_light_and_a_writer_ends_that_for_twice_as_long() {
+        let Some((lock, share)) = light() else { return };
+        lock.unlock_read(share);
+        for round in 1..4 {
+            assert!(lock.try_lock(Side::Write));
+            assert!(!lock.mode.is_light());
+            lock.unlock(Side::Write);
+            read(&lock, (PATIENCE << round) - 1);
+            assert!(!lock.mode.is_light(), "round {round}");
+            read(&lock, 1);
+            assert!(lock.mode.is_light(), "round {round}");
+        }
+    }
+
+    #[test]
+    fn a_writer_in_between_has_the_count_begin_anew() {
+        let Some((lock, share)) = light() else { return };
+        lock.unlock_read(share);
+        for _ in 0..3 {
+            assert!(lock.try_lock(Side::Write));
+            lock.downgrade(Side::Write, Side::Read);
+            lock.unlock(Side::Read);
+            read(&lock, 2 * PATIENCE - 1);
+            assert!(!lock.mode.is_light());
+        }
+    }
+
+    /// The word counts one for them, and as long as it does the mode does not come back.
+    #[test]
+    fn readers_of_a_mode_that_has_ended_are_waited_for() {
+        let Some((lock, first)) = light() else { return };
+        let second = lock.try_read().unwrap();
+        assert!(!lock.try_lock(Side::Write));
+        read(&lock, 4 * PATIENCE);
+        assert!(!lock.mode.is_light(), "some are still noted");
+        let counted = lock.try_read().unwrap();
+        assert!(counted.0.is_none());
+        lock.unlock_read(counted);
+        lock.unlock_read(first);
+        assert!(!lock.try_lock(Side::Write));
+        lock.unlock_read(second);
+        assert_eq!(lock.state.load(Ordering::Relaxed), 0);
+        assert!(lock.try_lock(Side::Write));
+    }
+
+    #[test]
+    fn one_who_waits_and_gives_up_leaves_nothing_behind() {
+        let Some((lock, share)) = light() else { return };
+        let place = std::panic::Location::caller();
+        {
+            let mut writer = pin!(RawAcquire::<_, Write>::new(&lock, place));
+            assert!(poll(writer.as_mut()).is_pending());
+            assert!(lock.try_read().is_none(), "a writer waits");
+        }
+        read(&lock, 4 * PATIENCE);
+        lock.unlock_read(share);
+        assert_eq!(lock.state.load(Ordering::Relaxed), 0);
+        read(&lock, 4 * PATIENCE);
+        assert!(lock.mode.is_light());
+    }
+
+    #[test]
+    fn the_upgradable_reader_reads_beside_light_ones_and_waits_for_them() {
+        let Some((lock, share)) = light() else { return };
+        let place = std::panic::Location::caller();
+        assert!(lock.try_lock(Side::Upgradable));
+        assert!(lock.mode.is_light(), "it only reads");
+        {
+            let mut upgrade = pin!(RawUpgrade::new(&lock, place));
+            assert!(poll(upgrade.as_mut()).is_pending());
+            assert!(lock.try_read().is_none(), "an upgrade waits");
+            lock.unlock_read(share);
+            assert!(poll(upgrade.as_mut()).is_ready());
+        }
+        lock.unlock(Side::Write);
+        assert_eq!(lock.state.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn an_upgrade_beside_nobody_need_not_wait() {
+        let Some((lock, share)) = light() else { return };
+        lock.unlock_read(share);
+        assert!(lock.try_lock(Side::Upgradable));
+        assert!(lock.mode.is_light() && lock.try_upgrade());
+        assert!(!lock.mode.is_light());
+    }
+
+    #[test]
+    fn where_somebody_waits_nobody_is_light() {
+        let Some((lock, share)) = light() else { return };
+        let place = std::panic::Location::caller();
+        assert!(lock.try_lock(Side::Upgradable));
+        let mut second = pin!(RawAcquire::<_, Upgradable>::new(&lock, place));
+        assert!(poll(second.as_mut()).is_pending());
+        assert!(!lock.mode.is_light() && lock.try_read().is_none());
+        lock.unlock_read(share);
+        lock.unlock(Side::Upgradable);
+        assert!(poll(second.as_mut()).is_ready());
+        lock.unlock(Side::Upgradable);
+        assert_eq!(lock.state.load(Ordering::Relaxed), 0);
+    }
+}

@@ -60,8 +60,7 @@ pub(super) fn enter(number: u32) -> Option<&'static Slot> {
 /// Another lock is there, or this is the thread's first.
 #[cold]
 fn enter_elsewhere(number: u32) -> Option<&'static Slot> {
-    let table = registry::mine_or_new()?;
-    table.0.iter().find(|slot| slot.occupy(number))
+    registry::mine_or_new()?.any_free(number)
 }
 
 /// Whether a reader of the lock with this number is noted anywhere.
@@ -84,6 +83,13 @@ pub(super) fn new_number() -> Option<NonZeroU32> {
 
     let last = LAST.fetch_update(Relaxed, Relaxed, |last| last.checked_add(1));
     NonZeroU32::new(last.ok()? + 1)
+}
+
+impl Table {
+    /// A slot that is now occupied.
+    fn any_free(&self, number: u32) -> Option<&Slot> {
+        self.0.iter().find(|slot| slot.occupy(number))
+    }
 }
 
 impl Slot {
@@ -268,5 +274,102 @@ mod registry {
 
     pub(super) fn all() -> impl Iterator<Item = &'static Table> {
         NODES.iter().map(|node| &node.table)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn number() -> u32 {
+        new_number().unwrap().get()
+    }
+
+    #[test]
+    fn a_reader_is_noted_until_it_leaves_on_whatever_thread() {
+        let number = number();
+        assert!(!is_noted(number));
+        let (one, two) = (enter(number).unwrap(), enter(number).unwrap());
+        assert!(is_noted(number));
+        one.leave();
+        assert!(is_noted(number));
+        thread::spawn(|| two.leave()).join().unwrap();
+        assert!(!is_noted(number));
+    }
+
+    #[test]
+    fn a_table_takes_so_many_and_no_more() {
+        let table = Table([const { Slot(AtomicU32::new(FREE)) }; LIGHT_SLOTS]);
+        // The same lock many times, and many: where the first look finds another it goes on.
+        for same in [true, false] {
+            let number = |n: usize| if same { 7 } else { 7 + n as u32 };
+            let slots: Vec<_> = (0..).map_while(|n| table.any_free(number(n))).collect();
+            assert_eq!(slots.len(), LIGHT_SLOTS);
+            slots[3].leave();
+            assert!(table.any_free(number(3)).is_some());
+            assert!(table.any_free(number(3)).is_none());
+            slots.into_iter().for_each(Slot::leave);
+        }
+    }
+
+    #[test]
+    fn what_outlives_its_thread_stays_noted_beside_what_the_next_one_notes() {
+        let kept = number();
+        let slot = thread::spawn(move || enter(kept).unwrap()).join().unwrap();
+        for _ in 0..100 {
+            thread::spawn(move || {
+                let slots: Vec<_> = (0..LIGHT_SLOTS).map_while(|_| enter(number())).collect();
+                assert!(is_noted(kept));
+                slots.into_iter().for_each(Slot::leave);
+            })
+            .join()
+            .unwrap();
+        }
+        assert!(is_noted(kept));
+        slot.leave();
+        assert!(!is_noted(kept));
+    }
+
+    /// As many as run at once, of all tests here; not as many as there have been.
+    #[test]
+    fn tables_go_from_thread_to_thread() {
+        let rounds = if cfg!(miri) { 20 } else { 500 };
+        for _ in 0..rounds {
+            thread::spawn(|| enter(number()).unwrap().leave())
+                .join()
+                .unwrap();
+        }
+        let tables = registry::all().count();
+        assert!(tables < rounds, "{tables} tables");
+    }
+
+    /// The table goes before other things of the thread do, which may still read.
+    #[test]
+    fn a_thread_that_has_given_its_table_back_gets_no_other() {
+        struct AtTheEnd;
+
+        impl Drop for AtTheEnd {
+            fn drop(&mut self) {
+                // Whether this one or the table goes first is up to the system.
+                if let Some(slot) = enter(number()) {
+                    slot.leave();
+                }
+            }
+        }
+
+        thread_local! {
+            static FIRST: AtTheEnd = const { AtTheEnd };
+            static LAST: AtTheEnd = const { AtTheEnd };
+        }
+
+        thread::spawn(|| {
+            FIRST.with(|_| ());
+            enter(number()).unwrap().leave();
+            LAST.with(|_| ());
+        })
+        .join()
+        .unwrap();
     }
 }
