@@ -7,7 +7,8 @@
 //! ─────────────┴────────────┴────────┴────────┘
 //! ```
 //!
-//! Locking and unlocking is one atomic operation while nobody waits. As soon as somebody does,
+//! Locking and unlocking is one atomic operation while nobody waits, and none at all for readers of
+//! a lock that is only read: see [`light`](super::light), for which one READER stands. As soon as somebody does,
 //! QUEUED keeps newcomers of all kinds from taking the lock, and from then on it is handed over.
 //! The phases alternate, as in Go: a writer that unlocks lets in all readers that wait, also those
 //! that came after another writer; the last of these readers lets in the next writer. So neither
