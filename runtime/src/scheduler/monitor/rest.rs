@@ -1,5 +1,5 @@
-//! What the monitor does when nothing moves: it asks whether anything ever will, and sleeps. And
-//! what it prints.
+//! What the monitor does when nothing moves: it gives memory back, asks whether anything ever will,
+//! and sleeps. And what it prints.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -8,6 +8,7 @@ use super::nanos;
 use crate::deadlock::{Answer, FIRST_DOUBT, Harness, LAST_DOUBT, TEST_DOUBT};
 use crate::metrics::TraceLine;
 use crate::scheduler::Scheduler;
+use crate::slab::Trim;
 use crate::stderr::say;
 use crate::time::clock;
 
@@ -43,9 +44,10 @@ impl Scheduler {
         }
     }
 
-    /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something
-    /// does.
+    /// Nothing has moved for a while: gives back what memory is spare, asks whether anything will
+    /// ever move, and sleeps until something does.
     pub(super) fn rest(&self) {
+        while self.idle.is_quiet() && self.slab.trim(Trim::All) {}
         let in_test = self.detects_deadlock().is_some_and(Harness::is_there);
         let mut doubt = FIRST_DOUBT;
         let begin = clock::real();
