@@ -104,3 +104,38 @@ impl Scheduler {
         }
     }
 }
+
+#[cfg(all(test, not(loom), not(miri)))]
+mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use crate::{Builder, Handle, spawn};
+
+    #[test]
+    fn the_memory_of_a_burst_goes_back_when_nothing_moves() {
+        const TASKS: usize = 20_000;
+        let runtime = Builder::new().max_procs(1).build().unwrap();
+        let slab = &runtime.handle().scheduler().slab;
+        let burst = async {
+            let tasks: Vec<_> = (0..TASKS).map(|_| spawn(async {})).collect();
+            let (chunks, _) = Handle::current().scheduler().slab.chunks();
+            for task in tasks {
+                task.await.unwrap();
+            }
+            chunks
+        };
+        let chunks = runtime.block_on(runtime.spawn(burst)).unwrap();
+        assert!(chunks > 20, "a burst takes more than what is always left");
+        let begin = Instant::now();
+        loop {
+            let (chunks, spare) = slab.chunks();
+            if chunks + spare <= 8 {
+                break;
+            }
+            let message = "nobody gives the memory back";
+            assert!(begin.elapsed() < Duration::from_secs(30), "{message}");
+            thread::yield_now();
+        }
+    }
+}
