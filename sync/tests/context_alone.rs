@@ -147,7 +147,7 @@ fn a_deadline_comes_also_when_no_runtime_is_left() {
         drop(release);
 
         // Nobody has it any more: nothing happens.
-        let (ctx, cancel) = orphan();
+        let (ctx, cancel) = orphan_for(HOUR);
         cancel.cancel();
         assert_eq!(ctx.err(), Some(ContextError::Canceled));
     });
