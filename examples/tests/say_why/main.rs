@@ -51,6 +51,8 @@ enum Ends {
     WellWhenSignalled(libc::c_int),
     /// By the parent's SIGQUIT, which has no handler. The text is its `RUNTIME_DEBUG`.
     ByTheParentOnly(&'static str),
+    /// By the parent's SIGQUIT, having said this on stderr.
+    SayingToTheEnd(&'static [&'static str]),
     /// By the parent's SIGQUIT, which makes it print these parts.
     Dumping(&'static [&'static str]),
 }
@@ -115,7 +117,7 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
         Ends::Told(_) | Ends::Well | Ends::WellSaying(..) => {}
         Ends::WellWhenWrittenTo => write_later(listener),
         Ends::WellWhenSignalled(signal) => signal_later(listener, &running.child, signal),
-        Ends::ByTheParentOnly(_) | Ends::Dumping(_) => {
+        Ends::ByTheParentOnly(_) | Ends::SayingToTheEnd(_) | Ends::Dumping(_) => {
             signal_later(listener, &running.child, libc::SIGQUIT);
         }
     }
@@ -154,6 +156,7 @@ fn judge(case: &Case, ended: Ended) -> bool {
         Ends::WellSaying(_, parts) => ended.status.success() && said(parts),
         Ends::Dumping(parts) => ended.status.code() == Some(2) && said(parts),
         Ends::ByTheParentOnly(_) => !told && ended.status.signal() == Some(libc::SIGQUIT),
+        Ends::SayingToTheEnd(parts) => ended.status.signal() == Some(libc::SIGQUIT) && said(parts),
         Ends::Well | Ends::WellWhenWrittenTo | Ends::WellWhenSignalled(_) => {
             !told && ended.status.success()
         }

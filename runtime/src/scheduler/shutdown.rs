@@ -272,7 +272,8 @@ impl Scheduler {
         true
     }
 
-    fn has_living_tasks(&self) -> bool {
+    /// Whether a task has not ended.
+    pub(crate) fn has_living_tasks(&self) -> bool {
         let mut some = false;
         self.slab.for_each(&mut |slot| {
             // SAFETY: as in `cancel`.
