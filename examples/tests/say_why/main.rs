@@ -116,9 +116,12 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
     match case.ends {
         Ends::Told(_) | Ends::Well | Ends::WellSaying(..) => {}
         Ends::WellWhenWrittenTo => write_later(listener),
-        Ends::WellWhenSignalled(signal) => signal_later(listener, &running.child, signal),
-        Ends::ByTheParentOnly(_) | Ends::SayingToTheEnd(_) | Ends::Dumping(_) => {
-            signal_later(listener, &running.child, libc::SIGQUIT);
+        Ends::WellWhenSignalled(signal) => signal_later(listener, &running.child, signal, LATER),
+        Ends::ByTheParentOnly(_) | Ends::Dumping(_) => {
+            signal_later(listener, &running.child, libc::SIGQUIT, LATER);
+        }
+        Ends::SayingToTheEnd(_) => {
+            signal_later(listener, &running.child, libc::SIGQUIT, LONG);
         }
     }
     (case, Box::new(move || running.end()))
@@ -137,11 +140,11 @@ fn write_later(listener: TcpListener) {
     });
 }
 
-fn signal_later(listener: TcpListener, child: &Child, signal: libc::c_int) {
+fn signal_later(listener: TcpListener, child: &Child, signal: libc::c_int, wait: Duration) {
     let id = libc::pid_t::try_from(child.id()).expect("a process number");
     thread::spawn(move || {
         listener.accept().expect("the case is ready");
-        thread::sleep(LATER);
+        thread::sleep(wait);
         // SAFETY: a plain system call. The child waits for nothing else, so the number is still its
         // own.
         unsafe { libc::kill(id, signal) };
