@@ -182,6 +182,10 @@ impl Runtime {
     }
 }
 
+/// For how long a panic that reports a deadlock waits for blocking jobs. Those that waited for tasks
+/// end at once when these are cancelled, and are busy a little after that; the others never end.
+const AFTER_DEADLOCK: Duration = Duration::from_secs(1);
+
 /// Ends a runtime.
 ///
 /// On one of its own threads a runtime cannot wait for its own end: another thread does.
@@ -216,7 +220,9 @@ impl Drop for Runtime {
         if self.ended {
             return;
         }
-        end(self.handle.scheduler(), None);
+        let scheduler = self.handle.scheduler();
+        let deadlocked = std::thread::panicking() && scheduler.sleepers().was_deadlocked();
+        end(scheduler, deadlocked.then_some(AFTER_DEADLOCK));
     }
 }
 

@@ -51,6 +51,8 @@ enum Ends {
     WellWhenSignalled(libc::c_int),
     /// By the parent's SIGQUIT, which has no handler. The text is its `RUNTIME_DEBUG`.
     ByTheParentOnly(&'static str),
+    /// By the parent's SIGQUIT, having said this on stderr.
+    SayingToTheEnd(&'static [&'static str]),
     /// By the parent's SIGQUIT, which makes it print these parts.
     Dumping(&'static [&'static str]),
 }
@@ -114,9 +116,12 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
     match case.ends {
         Ends::Told(_) | Ends::Well | Ends::WellSaying(..) => {}
         Ends::WellWhenWrittenTo => write_later(listener),
-        Ends::WellWhenSignalled(signal) => signal_later(listener, &running.child, signal),
+        Ends::WellWhenSignalled(signal) => signal_later(listener, &running.child, signal, LATER),
         Ends::ByTheParentOnly(_) | Ends::Dumping(_) => {
-            signal_later(listener, &running.child, libc::SIGQUIT);
+            signal_later(listener, &running.child, libc::SIGQUIT, LATER);
+        }
+        Ends::SayingToTheEnd(_) => {
+            signal_later(listener, &running.child, libc::SIGQUIT, LONG);
         }
     }
     (case, Box::new(move || running.end()))
@@ -135,11 +140,11 @@ fn write_later(listener: TcpListener) {
     });
 }
 
-fn signal_later(listener: TcpListener, child: &Child, signal: libc::c_int) {
+fn signal_later(listener: TcpListener, child: &Child, signal: libc::c_int, wait: Duration) {
     let id = libc::pid_t::try_from(child.id()).expect("a process number");
     thread::spawn(move || {
         listener.accept().expect("the case is ready");
-        thread::sleep(LATER);
+        thread::sleep(wait);
         // SAFETY: a plain system call. The child waits for nothing else, so the number is still its
         // own.
         unsafe { libc::kill(id, signal) };
@@ -154,6 +159,7 @@ fn judge(case: &Case, ended: Ended) -> bool {
         Ends::WellSaying(_, parts) => ended.status.success() && said(parts),
         Ends::Dumping(parts) => ended.status.code() == Some(2) && said(parts),
         Ends::ByTheParentOnly(_) => !told && ended.status.signal() == Some(libc::SIGQUIT),
+        Ends::SayingToTheEnd(parts) => ended.status.signal() == Some(libc::SIGQUIT) && said(parts),
         Ends::Well | Ends::WellWhenWrittenTo | Ends::WellWhenSignalled(_) => {
             !told && ended.status.success()
         }

@@ -124,6 +124,12 @@ pub(crate) fn in_task() -> bool {
     !TASK.get().is_null()
 }
 
+/// The same for a poll that a worker makes, and that has entered no other runtime: whatever the
+/// future then waits for, it is the worker's runtime that it is cancelled with.
+pub(crate) fn is_in_task_of_worker() -> bool {
+    in_task() && with_worker(|worker| worker.is_some())
+}
+
 /// The id of the task whose poll the calling thread is in.
 pub(crate) fn task_id() -> Option<Id> {
     // SAFETY: see `note_waiting`.

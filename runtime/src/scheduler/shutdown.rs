@@ -9,7 +9,9 @@
 //! so that all destructors have run when the runtime is gone.
 //!
 //! With a deadline, threads that are still busy then are left to themselves. What they share stays
-//! alive until the last of them ends, and that one does the rest.
+//! alive until the last of them ends, and that one does the rest. But for the timers: others may
+//! wait for them, so that they end now. A task that is still in its poll finds its wheel closed,
+//! and waits, to be cancelled when the poll is over.
 
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering::SeqCst;
@@ -203,6 +205,8 @@ impl Scheduler {
             tasks_ended = tasks_ended || self.wait_for_refused(deadline);
         }
         self.driver.shutdown();
+        // Not by a worker that may be stuck for ever: others wait for these timers, too.
+        self.close_timers();
         if self.ending.owner_is_done() {
             self.give_up();
         }
@@ -230,14 +234,21 @@ impl Scheduler {
         // What was spawned until a moment ago.
         self.cancel(Whom::All);
         self.drain_queues();
+        self.close_timers();
         for slot in self.started_slots() {
-            slot.timers.close();
             slot.poll.preempt.release();
         }
-        self.timeline.close().into_iter().for_each(call_waker);
         self.driver.close();
         // SAFETY: no worker is left, and from `close_outside` on nobody else allocates.
         unsafe { self.slab.abandon(self.clone()) };
+    }
+
+    /// Nobody fires timers any more: who waits for one is woken, and finds another runtime or none.
+    fn close_timers(&self) {
+        for slot in self.started_slots() {
+            slot.timers.close();
+        }
+        self.timeline.close().into_iter().for_each(call_waker);
     }
 
     /// A task came too late to be run, and was ended, or is to be.
@@ -261,7 +272,8 @@ impl Scheduler {
         true
     }
 
-    fn has_living_tasks(&self) -> bool {
+    /// Whether a task has not ended.
+    pub(crate) fn has_living_tasks(&self) -> bool {
         let mut some = false;
         self.slab.for_each(&mut |slot| {
             // SAFETY: as in `cancel`.

@@ -133,8 +133,8 @@ impl Node {
             .is_some_and(|signal| signal.close_some(batch))
     }
 
-    /// How it ended, for whoever holds no lock: where there is no runtime any more, nobody else
-    /// would see that the time is over.
+    /// How it ended, for whoever holds no lock: where there is no runtime any more, the time may be
+    /// over before the thread that keeps it has seen that.
     #[inline]
     pub(super) fn ask(&self) -> Option<ContextError> {
         let err = self.err();

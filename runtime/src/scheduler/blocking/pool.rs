@@ -52,8 +52,8 @@ struct Shared<J, H> {
     threads: HashMap<usize, H>,
     /// The one that ended last.
     ended: Option<H>,
-    /// The system's numbers of those that have begun.
-    numbers: Vec<ThreadNumber>,
+    /// The system's numbers of those that wait for a job.
+    waiting: Vec<ThreadNumber>,
     /// Threads that wait for a job and have not been promised one.
     idle: usize,
     /// Jobs for which an idle thread was woken that has not come yet.
@@ -62,6 +62,12 @@ struct Shared<J, H> {
     taken: u64,
     closed: bool,
     started: usize,
+}
+
+impl<J, H> Shared<J, H> {
+    fn no_longer_waits(&mut self, number: Option<ThreadNumber>) {
+        self.waiting.retain(|&other| Some(other) != number);
+    }
 }
 
 impl<J, H> Pool<J, H> {
@@ -74,7 +80,7 @@ impl<J, H> Pool<J, H> {
                 serving: 0,
                 threads: HashMap::new(),
                 ended: None,
-                numbers: Vec::new(),
+                waiting: Vec::new(),
                 idle: 0,
                 promised: 0,
                 taken: 0,
@@ -134,8 +140,9 @@ impl<J, H> Pool<J, H> {
         }
     }
 
-    /// The next job; `None`: the thread is to end, and does not count as serving any more.
-    pub(crate) fn next_job(&self) -> Option<J> {
+    /// The next job; `None`: the thread is to end, and does not count as serving any more. `number`
+    /// is the system's for the calling thread, if that tells.
+    pub(crate) fn next_job(&self, number: Option<ThreadNumber>) -> Option<J> {
         let mut shared = self.lock();
         loop {
             if let Some(job) = shared.jobs.pop_front() {
@@ -147,17 +154,20 @@ impl<J, H> Pool<J, H> {
                 return None;
             }
             shared.idle += 1;
+            shared.waiting.extend(number);
             // Beyond the clock's end: for ever.
             let patience = Limit::after(Some(self.keep_alive));
             while shared.promised == 0 {
                 if shared.closed || patience.is_over() {
                     // There is no job: invariant 1.
+                    shared.no_longer_waits(number);
                     shared.idle -= 1;
                     shared.serving -= 1;
                     return None;
                 }
                 shared = patience.wait(&self.work, shared);
             }
+            shared.no_longer_waits(number);
             shared.promised -= 1;
         }
     }
@@ -167,13 +177,12 @@ impl<J, H> Pool<J, H> {
         self.unfinished.fetch_sub(1, SeqCst);
     }
 
-    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a
-    /// job and there is none.
-    pub(crate) fn idle(&self) -> Option<(u64, Vec<ThreadNumber>)> {
+    /// How many jobs were ever taken, and the numbers of the threads that wait for one, if none of
+    /// these will be there soon. All other threads run jobs, or begin, or end.
+    pub(crate) fn waiting(&self) -> Option<(u64, Vec<ThreadNumber>)> {
         let shared = self.lock();
-        let threads = shared.threads.len();
-        let idle = shared.jobs.is_empty() && shared.idle == threads;
-        (idle && shared.numbers.len() == threads).then(|| (shared.taken, shared.numbers.clone()))
+        // Then no thread is idle while there is a job: invariant 1.
+        (shared.promised == 0).then(|| (shared.taken, shared.waiting.clone()))
     }
 
     /// Jobs that wait for a thread or run.
@@ -191,16 +200,10 @@ impl<J, H> Pool<J, H> {
         }
     }
 
-    /// The calling thread serves, and has this number of the system's, if that tells.
-    pub(crate) fn thread_begins(&self, number: Option<ThreadNumber>) {
-        self.lock().numbers.extend(number);
-    }
-
     /// A thread is through, but for giving itself back to the system. Returns the one before it, to
     /// be joined.
-    pub(crate) fn thread_ends(&self, thread: usize, number: Option<ThreadNumber>) -> Option<H> {
+    pub(crate) fn thread_ends(&self, thread: usize) -> Option<H> {
         let mut shared = self.lock();
-        shared.numbers.retain(|&other| Some(other) != number);
         let mine = shared.threads.remove(&thread);
         let before = std::mem::replace(&mut shared.ended, mine);
         drop(shared);
