@@ -12,6 +12,7 @@
 )]
 
 mod actors;
+mod afterlife;
 mod famine;
 mod model;
 #[path = "../support/mod.rs"]
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use net::{Stream, StreamKind, TcpStream, UnixStream};
 use runtime::time::{Instant, sleep};
-use runtime::{JoinHandle, Runtime};
+use runtime::{Handle, JoinHandle, Runtime};
 use socket2::SockRef;
 
 use actors::Actor;
@@ -56,6 +57,8 @@ struct Scene<K: StreamKind> {
     streams: [Stream<K>; 2],
     /// Readers, then writers.
     tasks: [JoinHandle<()>; 4],
+    /// The runtimes that those may be on.
+    homes: Vec<Handle>,
     random: Random,
 }
 
@@ -63,33 +66,46 @@ impl<K: StreamKind> Scene<K>
 where
     Stream<K>: Resets,
 {
-    fn start(streams: [Stream<K>; 2], mut random: Random) -> io::Result<Self> {
+    fn start(streams: [Stream<K>; 2], mut random: Random, homes: Vec<Handle>) -> io::Result<Self> {
         for stream in &streams {
             // So that writers come to wait.
             stream.control(|fd| SockRef::from(&fd).set_send_buffer_size(4096))?;
             stream.control(|fd| SockRef::from(&fd).set_recv_buffer_size(4096))?;
         }
         let pair = Arc::new(Pair::default());
-        let tasks = [0, 1, 2, 3].map(|who| act(&pair, &streams, who, random.fork()));
+        let tasks = [0, 1, 2, 3].map(|who| {
+            let home = &homes[random.below(homes.len())];
+            act(&pair, &streams, who, home, random.fork())
+        });
         Ok(Self {
             pair,
             streams,
             tasks,
+            homes,
             random,
         })
     }
 
     async fn play(mut self) {
         for _ in 0..self.random.below(60) {
-            match self.random.below(4) {
-                0 => sleep(Duration::from_micros(self.random.below(500) as u64)).await,
-                1 => runtime::yield_now().await,
-                _ => {}
-            }
-            self.act().await;
+            self.step().await;
         }
         self.pair.stop.store(true, SeqCst);
         self.end();
+        self.join().await;
+    }
+
+    async fn step(&mut self) {
+        match self.random.below(4) {
+            0 => sleep(Duration::from_micros(self.random.below(500) as u64)).await,
+            1 => runtime::yield_now().await,
+            _ => {}
+        }
+        self.act().await;
+    }
+
+    /// Everybody has to end.
+    async fn join(self) {
         for task in self.tasks {
             match task.await {
                 Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -117,7 +133,9 @@ where
                 if let Err(error) = (&mut self.tasks[who]).await {
                     assert!(error.is_cancelled(), "{error}");
                 }
-                self.tasks[who] = act(&self.pair, &self.streams, who, self.random.fork());
+                let home = &self.homes[self.random.below(self.homes.len())];
+                let random = self.random.fork();
+                self.tasks[who] = act(&self.pair, &self.streams, who, home, random);
             }
             15..40 => self.set_read_deadline(at),
             40..65 => self.set_write_deadline(at),
@@ -202,6 +220,7 @@ fn act<K: StreamKind>(
     pair: &Arc<Pair>,
     streams: &[Stream<K>; 2],
     who: usize,
+    home: &Handle,
     random: Random,
 ) -> JoinHandle<()> {
     let actor = Actor {
@@ -211,19 +230,20 @@ fn act<K: StreamKind>(
         random,
     };
     match who {
-        0 | 1 => runtime::spawn(actor.read()),
-        _ => runtime::spawn(actor.write()),
+        0 | 1 => home.spawn(actor.read()),
+        _ => home.spawn(actor.write()),
     }
 }
 
 /// One connection's life.
 async fn scene(mut random: Random) {
+    let here = vec![Handle::current()];
     if random.below(2) == 0 {
         let (a, b) = pair().await.unwrap();
-        Scene::start([a, b], random).unwrap().play().await;
+        Scene::start([a, b], random, here).unwrap().play().await;
     } else {
         let (a, b) = UnixStream::pair().unwrap();
-        Scene::start([a, b], random).unwrap().play().await;
+        Scene::start([a, b], random, here).unwrap().play().await;
     }
 }
 
