@@ -11,7 +11,7 @@ use runtime::time::Instant;
 use runtime::{Handle, Runtime};
 
 use super::support::{Random, alone, descriptors, pair, watched};
-use super::{Resets, Scene, leaves_nothing, say_which};
+use super::{Resets, Scene, Seeds, leaves_nothing, say_which};
 
 const TIME: Duration = Duration::from_secs(3);
 
@@ -64,6 +64,7 @@ async fn scene(mut random: Random) {
 #[test]
 fn sockets_of_a_runtime_that_has_ended_say_so_and_keep_nobody_waiting() {
     let _alone = alone();
+    let _seeds = Seeds;
     watched(|| {
         let mut random = Random::new();
         let given = std::env::var("SEED").is_ok();

@@ -18,11 +18,12 @@ mod model;
 #[path = "../support/mod.rs"]
 mod support;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use net::{Stream, StreamKind, TcpStream, UnixStream};
@@ -250,6 +251,7 @@ async fn scene(mut random: Random) {
 /// Scenes one after the other, several at once, and the same one where a seed is given.
 fn play(time: Duration) {
     let _alone = alone();
+    let _seeds = Seeds;
     watched(move || {
         let given = std::env::var("SEED").is_ok();
         let mut random = Random::new();
@@ -281,8 +283,25 @@ fn play(time: Duration) {
     });
 }
 
+/// The scenes that are being played.
+static SEEDS: Mutex<BTreeSet<u64>> = Mutex::new(BTreeSet::new());
+
+/// Names them if it is dropped by a panic: one of them hangs.
+struct Seeds;
+
+impl Drop for Seeds {
+    fn drop(&mut self) {
+        let mut seeds = SEEDS.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::thread::panicking() {
+            eprintln!("with one of these as SEED: {seeds:?}");
+        }
+        seeds.clear();
+    }
+}
+
 /// Tells the seed of a scene that panics.
 async fn say_which(scene: impl Future<Output = ()>, seed: Random) {
+    SEEDS.lock().unwrap().insert(seed.seed());
     let mut scene = std::pin::pin!(scene);
     let ended = std::future::poll_fn(|cx| {
         let polled = catch_unwind(AssertUnwindSafe(|| scene.as_mut().poll(cx)));
@@ -295,6 +314,7 @@ async fn say_which(scene: impl Future<Output = ()>, seed: Random) {
         eprintln!("play it again with SEED={}", seed.seed());
         std::panic::resume_unwind(panic);
     }
+    SEEDS.lock().unwrap().remove(&seed.seed());
 }
 
 /// A task is counted until a moment after its handle is ready.
