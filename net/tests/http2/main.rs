@@ -1,15 +1,15 @@
 //! HTTP/2 clients that are made by hand, and do what no well-behaved one does.
 
+#[path = "../support/mod.rs"]
 mod support;
+mod uploads;
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{AsyncReadExt, AsyncWriteExt};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::{Request, Response};
 use net::TcpStream;
 use net::hyper::serve;
@@ -330,27 +330,6 @@ fn with_a_limit_answers_of_every_length_come_whole_too() {
     });
 }
 
-/// How long the body is; to `/slow` not before a request would be late.
-async fn measure(mut request: Request<Incoming>) -> Result<Response<String>, Infallible> {
-    let mut n = 0;
-    while let Some(frame) = frame(&mut request).await {
-        n += frame.unwrap().into_data().map_or(0, |data| data.len());
-    }
-    if request.uri().path() == "/slow" {
-        runtime::time::sleep(LIMIT * 2).await;
-    }
-    Ok(Response::new(format!("{n} bytes")))
-}
-
-/// For requests to come.
-const LIMIT: Duration = SOON.saturating_mul(8);
-
-/// The head of an answer that says 408: a literal for an indexed name, in Huffman's code.
-const TOO_LATE: &[u8] = &[0x48, 0x83, 0x68, 0x0f, 0x7f];
-
-/// That says 200.
-const WELL: u8 = 0x88;
-
 #[test]
 fn half_a_preface_is_not_waited_for() {
     run(async {
@@ -365,158 +344,6 @@ fn half_a_preface_is_not_waited_for() {
         assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0);
         Ok(())
     });
-}
-
-#[test]
-fn a_body_that_trickles_is_answered_so_and_its_handler_is_dropped() {
-    run(async {
-        let (listener, address) = listen().await?;
-        let dropped = Arc::new(Notify::new());
-        let tell = Arc::clone(&dropped);
-        let server = serve(listener, move |request| {
-            let tell = Tell(Arc::clone(&tell));
-            async move {
-                let answer = measure(request).await;
-                drop(tell);
-                answer
-            }
-        });
-        start(server.header_timeout(HANG).read_timeout(LIMIT));
-        let client = Client::connect(address, 100).await?;
-        client.head(1, "/", END_HEADERS).await?;
-        let stream = client.stream.clone();
-        runtime::spawn(async move {
-            // A byte at a time, until the server ends the connection.
-            let byte = [0, 0, 1, DATA, 0, 0, 0, 0, 1, b'x'];
-            while stream.write_all(&byte).await.is_ok() {
-                runtime::time::sleep(SOON / 10).await;
-            }
-        });
-        let answer = client.next().await?.unwrap();
-        assert_eq!((answer.kind, answer.stream), (HEADERS, 1));
-        assert!(answer.payload.starts_with(TOO_LATE), "{answer:?}");
-        assert_ne!(answer.flags & END_STREAM, 0);
-        let reset = client.next().await?.unwrap();
-        // Without an error: the answer holds.
-        assert_eq!((reset.kind, &reset.payload[..]), (RESET, &[0; 4][..]));
-        dropped.notified().await;
-        // The connection goes on.
-        client.ask(3, "/").await?;
-        assert_eq!(client.body(3).await?.unwrap(), b"0 bytes");
-        client.stream.close()
-    });
-}
-
-#[test]
-fn a_request_that_is_there_has_no_read_limit() {
-    run(async {
-        let (listener, address) = listen().await?;
-        let server = serve(listener, measure).header_timeout(HANG);
-        start(server.read_timeout(LIMIT));
-        // A machine that stands still may be late itself; but not every time.
-        loop {
-            let Ok(client) = Client::connect(address, 100).await else {
-                continue;
-            };
-            client.head(1, "/slow", END_HEADERS).await?;
-            for flags in [0, 0, END_STREAM] {
-                client.send(DATA, flags, 1, b"abcd").await?;
-            }
-            if client.body(1).await?.unwrap() == b"12 bytes" {
-                return Ok(());
-            }
-        }
-    });
-}
-
-#[test]
-fn of_requests_that_come_at_once_only_those_are_late_that_are_not_there() {
-    run(async {
-        let (listener, address) = listen().await?;
-        let server = serve(listener, measure).header_timeout(HANG);
-        let server = server.http2(|http| _ = http.max_concurrent_streams(5));
-        start(server.read_timeout(LIMIT));
-        // As above.
-        'again: loop {
-            let Ok(client) = Client::connect(address, 100).await else {
-                continue;
-            };
-            let mut batch = Batch(Vec::new());
-            batch.head(1, END_HEADERS);
-            batch.head(3, END_HEADERS | END_STREAM);
-            batch.head(5, END_HEADERS);
-            batch.head(7, END_HEADERS);
-            batch.frame(DATA, END_STREAM, 5, b"abcd");
-            batch.head(9, END_HEADERS);
-            // One too many, which nobody is called for.
-            batch.head(11, END_HEADERS);
-            batch.frame(DATA, 0, 9, b"ab");
-            batch.frame(DATA, END_STREAM, 9, b"c");
-            client.stream.write_all(&batch.0).await?;
-            let answers = client.heads([1, 3, 5, 7, 9]).await?;
-            for (stream, head) in answers {
-                let is_late = head[0] != WELL;
-                if is_late && matches!(stream, 3 | 5 | 9) {
-                    continue 'again;
-                }
-                assert_eq!(is_late, matches!(stream, 1 | 7), "{stream}");
-            }
-            return Ok(());
-        }
-    });
-}
-
-/// Frames to be sent at once.
-struct Batch(Vec<u8>);
-
-impl Batch {
-    fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        self.0.extend(&(payload.len() as u32).to_be_bytes()[1..]);
-        self.0.extend([kind, flags]);
-        self.0.extend(stream.to_be_bytes());
-        self.0.extend(payload);
-    }
-
-    fn head(&mut self, stream: u32, flags: u8) {
-        let mut block = vec![0x82, 0x86, 0x04, 5];
-        block.extend(b"/slow");
-        block.extend([0x01, 4]);
-        block.extend(b"here");
-        self.frame(HEADERS, flags, stream, &block);
-    }
-}
-
-#[test]
-fn an_answer_that_has_begun_is_reset_when_its_request_is_late() {
-    run(async {
-        let (listener, address) = listen().await?;
-        // What is sent comes back.
-        let server = serve(listener, async |request: Request<Incoming>| {
-            Ok::<_, Infallible>(Response::new(request.into_body()))
-        });
-        start(server.header_timeout(HANG).read_timeout(LIMIT));
-        // As above.
-        loop {
-            let client = Client::connect(address, 1000).await?;
-            client.head(1, "/", END_HEADERS).await?;
-            client.send(DATA, 0, 1, b"abcd").await?;
-            let answer = client.next().await?.unwrap();
-            if answer.payload[0] != WELL {
-                continue;
-            }
-            let data = client.next().await?.unwrap();
-            assert_eq!((data.kind, &data.payload[..]), (DATA, &b"abcd"[..]));
-            let reset = client.next().await?.unwrap();
-            assert_eq!((reset.kind, reset.stream), (RESET, 1));
-            return Ok(());
-        }
-    });
-}
-
-async fn frame(
-    request: &mut Request<Incoming>,
-) -> Option<hyper::Result<hyper::body::Frame<hyper::body::Bytes>>> {
-    std::future::poll_fn(|cx| Pin::new(request.body_mut()).poll_frame(cx)).await
 }
 
 #[test]
