@@ -11,37 +11,17 @@ use std::future::{Future, pending};
 use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::pin::Pin;
 use std::sync::mpsc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::Duration;
 
-use common::{runtime, watchdog};
+use common::{foreign_block_on, runtime, watchdog};
 use runtime::io::{Source, is_shutdown};
 use runtime::{Handle, JoinError, Runtime, time};
 
 /// Longer than the test.
 const LONG: Duration = Duration::from_secs(100_000);
-
-/// An executor that knows nothing of the runtime.
-fn foreign_block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
 
 /// What is waited for; it says how that ended, if not with a panic.
 type Wait = fn() -> Pin<Box<dyn Future<Output = String>>>;
