@@ -635,8 +635,7 @@ fn a_tunnel_does_not_idle() {
 }
 
 /// Requests that are taken back as soon as they are made count against no limit of the protocol:
-/// their handlers must not pile up (CVE-2023-44487,
-/// <https://github.com/hyperium/hyper/issues/3337>).
+/// their handlers must not pile up (CVE-2023-44487).
 #[test]
 fn requests_that_are_reset_at_once_leave_no_handlers_behind() {
     /// Far more than the streams that a client may have open.

@@ -284,7 +284,7 @@ const ENDS: [(fn(&Runtime), i32); 4] = [
     ),
 ];
 
-/// tokio#2499, tokio#4133: workers are in the midst of it when the process ends under them.
+/// tokio#2499: workers are in the midst of it when the process ends under them.
 #[test]
 fn a_program_may_end_while_its_runtime_works() {
     const NAME: &str = "a_program_may_end_while_its_runtime_works";

@@ -229,7 +229,7 @@ fn who_waits_for_another_thread_is_not_refused() {
     });
 }
 
-/// tokio#4814: a closure that panics must not leave a lock behind that nobody gets any more.
+/// tokio#6021: a closure that panics must not leave a lock behind that nobody gets any more.
 #[test]
 fn closures_that_panic_leave_the_channel_as_it_is() {
     let (tx, mut rx) = watch::channel(1);

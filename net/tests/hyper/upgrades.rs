@@ -89,7 +89,6 @@ fn an_upgraded_connection_is_its_handler_s() {
 
 /// A client that is sure of the answer sends its first message behind the request: those bytes are
 /// in the server's buffer already when the connection is taken over.
-/// (<https://github.com/hyperium/hyper/issues/1323>)
 #[test]
 fn what_came_with_the_request_is_the_first_that_the_new_owner_reads() {
     run(async {
