@@ -23,6 +23,11 @@ use crate::task::JoinHandle;
 /// returns: no thread and no descriptor stays behind. [`shutdown`](Self::shutdown) does the same
 /// with a deadline.
 ///
+/// From then on nobody serves timers and descriptors. Jobs, threads and destructors that wait for
+/// one are told, and so end: a timer panics, a descriptor gives an error, a task that is awaited
+/// was cancelled. A task that waits for one inside `block_in_place` is told after a tenth of a
+/// second.
+///
 /// A child that is made by `fork` has none of its parent's threads: a runtime that it has inherited
 /// panics there where it is used, and says so, and dropping it does nothing. It may build one of
 /// its own. Children made by `std::process::Command` are not concerned.

@@ -5,8 +5,10 @@ mod support;
 mod uploads;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{AsyncReadExt, AsyncWriteExt};
 use hyper::body::Incoming;
@@ -23,6 +25,7 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GO_AWAY: u8 = 7;
 const WINDOW: u8 = 8;
+const CONTINUATION: u8 = 9;
 
 /// Of headers and data; of settings and pings it is the acknowledgement.
 const END_STREAM: u8 = 1;
@@ -455,5 +458,82 @@ fn a_tunnel_does_not_idle() {
             assert_eq!((back.kind, &back.payload[..]), (DATA, &b"ping"[..]));
             return Ok(());
         }
+    });
+}
+
+/// Requests that are taken back as soon as they are made count against no limit of the protocol:
+/// their handlers must not pile up (CVE-2023-44487).
+#[test]
+fn requests_that_are_reset_at_once_leave_no_handlers_behind() {
+    /// Far more than the streams that a client may have open.
+    const MANY: usize = 1_000;
+    const REQUESTS: u32 = 20_000;
+
+    struct Running(Arc<AtomicUsize>);
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    run(async {
+        let (listener, address) = listen().await?;
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        start(serve(listener, {
+            let (running, most) = (running.clone(), most.clone());
+            move |_: Request<Incoming>| {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                let running = Running(running.clone());
+                async move {
+                    let _running = running;
+                    pending::<Result<Response<String>, Infallible>>().await
+                }
+            }
+        }));
+        let client = Client::connect(address, 100).await?;
+        for i in 0..REQUESTS {
+            let stream = 2 * i + 1;
+            let asked = client.ask(stream, "/").await;
+            let reset = client.send(RESET, 0, stream, &8u32.to_be_bytes()).await;
+            if asked.is_err() || reset.is_err() {
+                // It has had enough.
+                break;
+            }
+        }
+        drop(client);
+        while running.load(Ordering::SeqCst) > 0 {
+            runtime::yield_now().await;
+        }
+        let most = most.load(Ordering::SeqCst);
+        assert!(most < MANY, "{most} handlers at once");
+        Ok(())
+    });
+}
+
+/// A head may go on in frame after frame (<https://kb.cert.org/vuls/id/421644>).
+#[test]
+fn a_head_without_end_is_not_collected_for_ever() {
+    const FRAMES: usize = 10_000;
+
+    run(async {
+        let (listener, address) = listen().await?;
+        start(serve(listener, long));
+        let client = Client::connect(address, 100).await?;
+        client.head(1, "/1", END_STREAM).await?;
+        // A name and a value that are not to be remembered, again and again.
+        let mut field = vec![0x00, 1, b'x', 100];
+        field.extend([b'y'; 100]);
+        let block = field.repeat(100);
+        for _ in 0..FRAMES {
+            if client.send(CONTINUATION, 0, 1, &block).await.is_err() {
+                return Ok(());
+            }
+        }
+        panic!(
+            "{} bytes of a head, and nothing is said",
+            FRAMES * block.len()
+        );
     });
 }

@@ -10,9 +10,11 @@
 //! The end of the runtime, which cancels whatever is left, does so, too ([`putting_off`]): a
 //! destructor may wake others under a lock that their destructors take.
 //!
-//! Nothing waits for what is put off here but the end of the runtime, which finds these tasks
-//! alive, and may cancel them itself meanwhile. What is left then is a reference, which the slab
-//! survives.
+//! The end of the runtime waits for what is put off here; it finds these tasks alive, and may cancel
+//! them itself meanwhile. What is left then is a reference, which the slab survives. Nobody else
+//! does, but for a destructor that waits for a task that it has spawned: on the thread that was to
+//! cancel that one later. So who finds a task not ended has those cancelled that were put off
+//! ([`catch_up`]).
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -46,6 +48,16 @@ pub(super) fn putting_off<R>(cancel: impl FnOnce() -> R) -> R {
     let result = cancel();
     refuse_put_off();
     result
+}
+
+/// Cancels now what the calling thread has put off, since it is about to wait, and one of these may
+/// be what it waits for. Returns whether there were any.
+pub(crate) fn catch_up() -> bool {
+    let first = take();
+    let any = first.is_some();
+    first.into_iter().for_each(Runnable::refuse);
+    refuse_put_off();
+    any
 }
 
 fn refuse_put_off() {

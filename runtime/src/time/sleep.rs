@@ -266,8 +266,7 @@ impl Sleep {
                 Poll::Pending
             }
             Err(NotArmed::Due(_)) => Poll::Ready(()),
-            // A task in the last poll of its life.
-            Err(NotArmed::Closed(_)) if current::is_in_task_of_worker() => Poll::Pending,
+            Err(NotArmed::Closed(waker)) if current::ends_after_poll(&waker) => Poll::Pending,
             Err(NotArmed::Closed(_)) => shut_down(this.place),
         }
     }
