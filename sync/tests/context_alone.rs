@@ -146,6 +146,24 @@ fn a_deadline_comes_also_when_no_runtime_is_left() {
         assert_eq!(elsewhere(ctx.done()), ContextError::DeadlineExceeded);
         drop(release);
 
+        // Nor one that ends when the time is over and its call has not begun, for want of a thread.
+        let rt = Builder::new().max_procs(1).max_threads(1).build().unwrap();
+        let (release, stuck) = mpsc::channel::<()>();
+        let (begun_to_be_stuck, is_stuck) = mpsc::channel();
+        let handle = rt.handle().clone();
+        rt.spawn(async move {
+            let _ = begun_to_be_stuck.send(());
+            let _ = stuck.recv();
+        });
+        is_stuck.recv().unwrap();
+        let (ctx, _cancel) = rt.block_on(async { Context::background().with_timeout(SOON) });
+        while handle.metrics().timers_fired == 0 {
+            thread::yield_now();
+        }
+        assert!(!rt.shutdown(Duration::ZERO));
+        assert_eq!(elsewhere(ctx.done()), ContextError::DeadlineExceeded);
+        drop(release);
+
         // Nobody has it any more: nothing happens.
         let (ctx, cancel) = orphan_for(HOUR);
         cancel.cancel();

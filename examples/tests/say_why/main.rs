@@ -45,6 +45,8 @@ enum Ends {
     Well,
     /// Well, having said this on stderr. The first text is its `RUNTIME_DEBUG`.
     WellSaying(&'static str, &'static [&'static str]),
+    /// Well, having said this on stderr, and only once.
+    WellSayingOnce(&'static str),
     /// Well, because the parent connects to it and writes a byte when it has waited for a while.
     WellWhenWrittenTo,
     /// Well, because the parent sends this signal when it has waited for a while.
@@ -114,7 +116,7 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
     }
     let running = start(&mut command);
     match case.ends {
-        Ends::Told(_) | Ends::Well | Ends::WellSaying(..) => {}
+        Ends::Told(_) | Ends::Well | Ends::WellSaying(..) | Ends::WellSayingOnce(_) => {}
         Ends::WellWhenWrittenTo => write_later(listener),
         Ends::WellWhenSignalled(signal) => signal_later(listener, &running.child, signal, LATER),
         Ends::ByTheParentOnly(_) | Ends::Dumping(_) => {
@@ -157,6 +159,9 @@ fn judge(case: &Case, ended: Ended) -> bool {
     let well = match case.ends {
         Ends::Told(parts) => told && ended.status.code() == Some(101) && said(parts),
         Ends::WellSaying(_, parts) => ended.status.success() && said(parts),
+        Ends::WellSayingOnce(part) => {
+            ended.status.success() && ended.stderr.matches(part).count() == 1
+        }
         Ends::Dumping(parts) => ended.status.code() == Some(2) && said(parts),
         Ends::ByTheParentOnly(_) => !told && ended.status.signal() == Some(libc::SIGQUIT),
         Ends::SayingToTheEnd(parts) => ended.status.signal() == Some(libc::SIGQUIT) && said(parts),

@@ -23,6 +23,14 @@ pub(crate) const CASES: &[Case] = &[
         ),
     },
     Case {
+        name: "stuck_task_is_named_once",
+        run: || {
+            runtime::block_on(async { runtime::spawn(async { thread::sleep(LONG) }).await })
+                .unwrap();
+        },
+        ends: Ends::WellSayingOnce(" has been running for "),
+    },
+    Case {
         name: "a_test_that_waits_for_a_strange_thread",
         run: || {
             let (tx, rx) = sync::channel(1);

@@ -256,3 +256,74 @@ impl<J, H> Pool<J, H> {
         assert!(shared.threads.is_empty() && shared.ended.is_none());
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Of jobs that are numbers and threads that are none.
+    fn pool(max_threads: usize, keep_alive: Duration) -> Pool<u32, ()> {
+        Pool::new(max_threads, keep_alive)
+    }
+
+    fn refused() -> io::Result<()> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    #[test]
+    fn no_more_threads_are_started_than_may_be() {
+        let pool = pool(2, Duration::ZERO);
+        let mut started = Vec::new();
+        for job in 0..4 {
+            let start = |number| {
+                started.push(number);
+                Ok(())
+            };
+            assert!(pool.submit(job, start).is_ok());
+        }
+        assert_eq!(started, [0, 1]);
+        assert_eq!((pool.gauges().threads, pool.gauges().queue), (2, 4));
+    }
+
+    #[test]
+    fn a_job_that_gets_no_thread_comes_back_and_counts_no_more() {
+        let pool = pool(2, Duration::ZERO);
+        assert!(matches!(pool.submit(7, |_| refused()), Err((7, _))));
+        assert_eq!(pool.unfinished(), 0);
+        // One that serves will come to it.
+        assert!(pool.submit(8, |_| Ok(())).is_ok());
+        assert!(pool.submit(9, |_| refused()).is_ok());
+        assert_eq!(
+            (pool.next_job(None), pool.next_job(None)),
+            (Some(8), Some(9))
+        );
+        assert_eq!(pool.unfinished(), 2, "they have not ended");
+    }
+
+    #[test]
+    fn a_thread_is_known_to_wait_while_it_does() {
+        let pool = pool(1, Duration::from_secs(3600));
+        assert!(pool.submit(1, |_| Ok(())).is_ok());
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let first = pool.next_job(Some(77));
+                (first, pool.next_job(Some(77)))
+            });
+            while pool.waiting() != Some((1, vec![77])) {
+                std::thread::yield_now();
+            }
+            assert!(pool.submit(2, |_| refused()).is_ok());
+            assert_eq!(thread.join().unwrap(), (Some(1), Some(2)));
+        });
+        assert_eq!(pool.waiting(), Some((2, vec![])));
+    }
+
+    #[test]
+    fn a_thread_whose_time_is_over_is_not_known_any_more() {
+        let pool = pool(1, Duration::ZERO);
+        assert_eq!(pool.submit(1, |_| Ok(())).map_err(|_| ()), Ok(()));
+        assert_eq!(pool.next_job(Some(77)), Some(1));
+        assert_eq!(pool.next_job(Some(77)), None);
+        assert_eq!(pool.waiting(), Some((1, vec![])));
+    }
+}
