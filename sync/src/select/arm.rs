@@ -277,28 +277,15 @@ impl<F, O> fmt::Debug for Candidate<F, O> {
     label = "not a future: say what is to be done with it",
     note = "for instance `msg = rx.recv() => …`, `sent = tx.send(value) => …`, `_ = ctx.done() => …`, `() = wg.wait() => …`, `_ = time::sleep(d) => …`"
 )]
-pub trait Awaited {
-    /// It, for its method.
-    type Expression;
-
-    /// Wraps it.
-    fn wrap(self) -> Self::Expression;
-}
+pub trait Awaited {}
 
 #[diagnostic::do_not_recommend]
-impl<F: IntoFuture> Awaited for F {
-    type Expression = Expression<F>;
+impl<F: IntoFuture> Awaited for F {}
 
-    #[inline]
-    fn wrap(self) -> Expression<F> {
-        Expression(self)
-    }
-}
-
-/// Wraps the expression of an arm.
+/// Takes the expression of an arm, if it is one.
 #[inline]
-pub fn awaited<F: Awaited>(future: F) -> F::Expression {
-    future.wrap()
+pub fn awaited<F: Awaited>(future: F) -> Expression<F> {
+    Expression(future)
 }
 
 /// The expression of an arm. A method turns it into a candidate, and not a function, so that for one
