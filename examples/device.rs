@@ -35,8 +35,8 @@ impl Lines {
                 return Ok(Some(String::from_utf8_lossy(&line[..end]).into_owned()));
             }
             let mut buffer = [0; 1024];
-            // `Read` is implemented for `&File`, and so for `&Fd<File>`. A call that would block is repeated when there
-            // is something.
+            // `Read` is implemented for `&File`, and so for `&Fd<File>`. A call that would block is
+            // repeated when there is something.
             let n = self
                 .device
                 .read_with(|mut pipe| pipe.read(&mut buffer))

@@ -83,8 +83,8 @@ pub trait Answer<Kind>: Clone + Send + 'static {
 #[derive(Debug)]
 pub enum Function {}
 
-/// The kind of tower's services, of requests with a [`RequestBody`]: those that are generic over the
-/// body, and those that name it. (One that is written for [`Incoming`] takes
+/// The kind of tower's services, of requests with a [`RequestBody`]: those that are generic over
+/// the body, and those that name it. (One that is written for [`Incoming`] takes
 /// [`into_inner`](RequestBody::into_inner) in a layer.)
 ///
 /// ```

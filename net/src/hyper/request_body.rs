@@ -37,6 +37,10 @@ use super::uploads::Upload;
 /// the handler may still answer. Other errors are hyper's, of the kind that the connection's had;
 /// `get_ref` of the [`io::Error`] finds them.
 ///
+/// # Panics
+///
+/// Reading does, where there is a read timeout to wait for, outside a runtime.
+///
 /// ```
 /// use std::future::poll_fn;
 /// use std::io::{self, ErrorKind};

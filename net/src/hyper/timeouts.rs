@@ -69,10 +69,10 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
     /// [`idle_timeout`](Self::idle_timeout)'s.
     ///
     /// There a [`RequestBody`](super::RequestBody) fails as in HTTP/1: that is what tower services
-    /// have, an axum `Router` among them. Closures and hyper's services have hyper's own body, which
-    /// cannot be made to fail: when the rest is not there in time, the handler is dropped, whether
-    /// it reads the body or not, and the client is told 408; if the answer has begun, its stream is
-    /// reset.
+    /// have, an axum `Router` among them. Closures and hyper's services have hyper's own body,
+    /// which cannot be made to fail: when the rest is not there in time, the handler is dropped,
+    /// whether it reads the body or not, and the client is told 408; if the answer has begun, its
+    /// stream is reset.
     ///
     /// ```
     /// use std::time::Duration;

@@ -3,8 +3,8 @@
 //! what it may say (`model.rs`), what was sent has to arrive, whoever waits has to be woken by what
 //! ends his waiting, and in the end nothing is left.
 //!
-//! Five seconds of it always, a minute with `--ignored`. A failure prints the seed of the scene, and
-//! `SEED=…` plays that one alone, again and again; how the tasks meet is up to the machine.
+//! Five seconds of it always, a minute with `--ignored`. A failure prints the seed of the scene,
+//! and `SEED=…` plays that one alone, again and again; how the tasks meet is up to the machine.
 
 #![allow(
     unreachable_pub,

@@ -5,7 +5,8 @@
 //! writes as the device does, so that calls look the same as with mio's pipes.
 //!
 //! *Rejected:* asking [`Source`] for `AsFd` alone. Then a file would need no wrapper; but devices
-//! that know mio, and show their descriptor only as a number, could not be used without unsafe code.
+//! that know mio, and show their descriptor only as a number, could not be used without unsafe
+//! code.
 //!
 //! Unsafe here: `fcntl`, which std has for its own sockets only.
 
@@ -23,8 +24,8 @@ use super::source::Source;
 ///
 /// It dereferences to the device, and reads and writes as a reference to the device does.
 ///
-/// [`Source::from_fd`] wraps, makes non-blocking and registers in one. Use this where the descriptor
-/// is non-blocking already, or where that is shared with others.
+/// [`Source::from_fd`] wraps, makes non-blocking and registers in one. Use this where the
+/// descriptor is non-blocking already, or where that is shared with others.
 ///
 /// ```
 /// use std::fs::File;
@@ -54,8 +55,8 @@ impl<T: AsFd> Source<Fd<T>> {
     /// Makes a descriptor non-blocking and registers it with the current runtime.
     ///
     /// That it is non-blocking concerns everybody who has the same open file: a child process that
-    /// has inherited it, a duplicate, and, for standard input and output, the shell that has started
-    /// the program. Open a FIFO or a terminal by its name to have one of your own.
+    /// has inherited it, a duplicate, and, for standard input and output, the shell that has
+    /// started the program. Open a FIFO or a terminal by its name to have one of your own.
     ///
     /// A FIFO blocks when it is opened already: open it with `O_NONBLOCK`.
     ///

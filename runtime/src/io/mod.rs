@@ -2,8 +2,9 @@
 //! plugs into.
 //!
 //! Anything that mio can register ([`mio::event::Source`]: sockets, pipes, and as an [`Fd`] every
-//! descriptor that epoll or kqueue accepts) becomes a [`Source`]: its calls are tried first, and a task whose call would block waits in the reactor of its runtime,
-//! while the thread does other work.
+//! descriptor that epoll or kqueue accepts) becomes a [`Source`]: its calls are tried first, and a
+//! task whose call would block waits in the reactor of its runtime, while the thread does other
+//! work.
 //!
 //! ```
 //! use runtime::io::{Source, mio};
