@@ -75,8 +75,11 @@ fn outcome(wait: Wait, foreign: bool) -> String {
     outcome.unwrap_or_else(|panic| *panic.downcast::<String>().unwrap())
 }
 
-/// Who waits before the end begins: a job, a task that blocks, a thread.
-const PLACES: [fn(&Runtime, Box<dyn FnOnce() + Send>); 3] = [
+/// Has somebody wait.
+type Place = fn(&Runtime, Box<dyn FnOnce() + Send>);
+
+/// Before the end begins: a job, a task that blocks, a thread.
+const PLACES: [Place; 3] = [
     |rt, waits| drop(rt.spawn_blocking(waits)),
     |rt, waits| drop(rt.spawn(async { runtime::block_in_place(waits) })),
     |rt, waits| {
