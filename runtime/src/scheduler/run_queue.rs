@@ -13,9 +13,16 @@
 //! 3. Whoever moves `head` over a slot owns the task that was in it.
 //!
 //! A slot without a running owner is no problem: everything in it can be stolen.
+//!
+//! `head` has a cache line for itself, and the owner remembers what it last saw there: an older
+//! `head` is a lower one, so there is at least as much room as it says, and there are at most as
+//! many tasks. While a thief takes what the owner spawns, a look at every push would fetch the line
+//! from the other core each time.
 
 use std::fmt;
 use std::ptr::NonNull;
+
+use crossbeam_utils::CachePadded;
 
 use super::prefetch::prefetch;
 use super::queued::Queued;
@@ -34,8 +41,10 @@ pub(crate) const CAPACITY: u32 = 4;
 
 /// See the module.
 pub(crate) struct RunQueue<T: Queued = Runnable> {
-    head: AtomicU32,
+    head: CachePadded<AtomicU32>,
     tail: AtomicU32,
+    /// `head` when the owner last looked while it pushed. Owner only.
+    known_head: AtomicU32,
     slots: Box<[AtomicPtr<T::Node>]>,
     /// The task to run next, before the ring. Pushed by the owner, taken by anybody.
     next: AtomicPtr<T::Node>,
@@ -47,8 +56,9 @@ pub(crate) type Overflow<T> = Vec<T>;
 impl<T: Queued> RunQueue<T> {
     pub(crate) fn new() -> Self {
         Self {
-            head: AtomicU32::new(0),
+            head: CachePadded::new(AtomicU32::new(0)),
             tail: AtomicU32::new(0),
+            known_head: AtomicU32::new(0),
             slots: (0..CAPACITY)
                 .map(|_| AtomicPtr::new(std::ptr::null_mut()))
                 .collect(),
@@ -93,21 +103,21 @@ impl<T: Queued> RunQueue<T> {
     /// injector.
     #[inline]
     pub(crate) fn push(&self, task: T) -> Result<(), Overflow<T>> {
-        // Acquire: a thief's claim of a slot happens before we write the slot again.
-        let head = self.head.load(Acquire);
         // Relaxed: only we write it.
         let tail = self.tail.load(Relaxed);
-        if tail.wrapping_sub(head) < CAPACITY {
+        if self.owned_len(CAPACITY) < CAPACITY {
             self.slot(tail).store(task.into_node().as_ptr(), Relaxed);
             // Release: the slot's content comes with it to whoever acquires `tail`.
             self.tail.store(tail.wrapping_add(1), Release);
             return Ok(());
         }
-        self.push_slow(task, head)
+        self.push_slow(task)
     }
 
     #[cold]
-    fn push_slow(&self, task: T, head: u32) -> Result<(), Overflow<T>> {
+    fn push_slow(&self, task: T) -> Result<(), Overflow<T>> {
+        // Relaxed: our own, and just looked at.
+        let head = self.known_head.load(Relaxed);
         let mut overflow = Vec::with_capacity(CAPACITY as usize / 2 + 1);
         match self.claim(head, CAPACITY / 2, |task| overflow.push(task)) {
             Ok(()) => {
@@ -219,6 +229,27 @@ impl<T: Queued> RunQueue<T> {
         // Relaxed: no slot is read.
         let tail = self.tail.load(Relaxed);
         tail.wrapping_sub(head) as usize
+    }
+
+    /// Whether there are so many tasks in the ring. Owner only.
+    #[inline]
+    pub(crate) fn has(&self, many: u32) -> bool {
+        self.owned_len(many) >= many
+    }
+
+    /// Tasks in the ring, or more, as long as that is less than `enough`. Owner only.
+    #[inline]
+    fn owned_len(&self, enough: u32) -> u32 {
+        // Relaxed: only we write these.
+        let tail = self.tail.load(Relaxed);
+        let len = tail.wrapping_sub(self.known_head.load(Relaxed));
+        if len < enough {
+            return len;
+        }
+        // Acquire: a thief's claim of a slot happens before we write the slot again.
+        let head = self.head.load(Acquire);
+        self.known_head.store(head, Relaxed);
+        tail.wrapping_sub(head)
     }
 
     /// The place behind the last task, for [`has_left`](Self::has_left). Owner only.

@@ -49,6 +49,7 @@ mod size_class;
 use bins::Bins;
 use chunk::Chunk;
 use registry::Registry;
+pub(crate) use registry::Trim;
 pub(crate) use size_class::MAX_SIZE;
 use size_class::class_of;
 
@@ -252,6 +253,12 @@ impl<C: Copy> Slab<C> {
             .bins
             .get()
             .is_some_and(|bins| unsafe { bins.as_ref() }.collect())
+    }
+
+    /// Gives memory back that no task is in, to the system. `true`: there is more. For a thread
+    /// that has the time, for it may take milliseconds; nobody waits for it meanwhile.
+    pub(crate) fn trim(&self, which: Trim) -> bool {
+        self.shared().registry.trim(which)
     }
 
     /// Chunks in use, and blocks kept for the next ones, of 64 KiB each.

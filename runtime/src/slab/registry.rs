@@ -5,8 +5,13 @@
 //! is only *condemned*; its block is given back, or made a chunk again, when the last visitor has
 //! left. A visitor therefore sees memory that is mapped and cut as the chunk it found says.
 //!
-//! Blocks that were given up are kept for reuse up to a share of those in use, so that a slab that
-//! breathes does not map and unmap, and one that shrinks gives back all but a few.
+//! Blocks that were given up are kept for reuse, so that a slab that breathes neither maps nor
+//! unmaps, nor has the system clear its pages each time, which would take longer than all the rest
+//! of a short task's life. Somebody who has the time [trims](Registry::trim) what nobody has missed
+//! for a while, or all at once when nothing moves, to a share of the chunks in use.
+//!
+//! *Rejected*: to unmap at once what is beyond that share. A task that spawned 100,000 short ones
+//! again and again, on one worker, took twice as long for it.
 
 use std::fmt;
 use std::ptr::NonNull;
@@ -15,14 +20,27 @@ use super::chunk::Chunk;
 use super::pages;
 use crate::primitive::{Mutex, MutexGuard};
 
-/// The least number of blocks kept once they have been used: 256 KiB. A guess.
+/// The least number of blocks that are left: 256 KiB. A guess.
 const KEPT: usize = 4;
 
-/// With so many chunks in use for each, one more block is kept.
+/// With so many chunks in use for each, one more block is left.
 const IN_USE_PER_KEPT: usize = 8;
 
 /// The largest number of blocks mapped at once: a mebibyte, for three system calls.
 const BATCH: usize = 16;
+
+/// The largest number of blocks that are given back in one go: 16 MiB, which takes a millisecond or
+/// two.
+const TRIMMED: usize = 256;
+
+/// Which blocks are given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trim {
+    /// Those that have been spare all the time since this was last asked for.
+    Unused,
+    /// All that are spare.
+    All,
+}
 
 /// The chunks and the spare blocks.
 pub(super) struct Registry<C>(Mutex<Inner<C>>);
@@ -31,6 +49,8 @@ struct Inner<C> {
     /// Each knows its position here.
     chunks: Vec<Chunk<C>>,
     spare: Vec<NonNull<u8>>,
+    /// How many have been spare all the time since they were last trimmed: the least number.
+    unused: usize,
     /// Given up while there were visitors.
     condemned: Vec<NonNull<u8>>,
     visitors: usize,
@@ -43,6 +63,7 @@ impl<C: Copy> Registry<C> {
         Self(Mutex::new(Inner {
             chunks: Vec::new(),
             spare: Vec::new(),
+            unused: 0,
             condemned: Vec::new(),
             visitors: 0,
             closed: false,
@@ -68,11 +89,25 @@ impl<C: Copy> Registry<C> {
         let mut inner = self.lock();
         inner.forget(chunk);
         inner.give_up(chunk.block());
-        let surplus = [inner.surplus(), inner.surplus()];
-        drop(inner);
-        for block in surplus.into_iter().flatten() {
-            self.unmap(block);
+        if inner.closed {
+            drop(inner);
+            self.trim(Trim::All);
         }
+    }
+
+    /// Gives spare blocks back, but for a share of the chunks in use. `true`: there are more.
+    pub(super) fn trim(&self, which: Trim) -> bool {
+        let mut surplus = Vec::with_capacity(TRIMMED);
+        let mut inner = self.lock();
+        let mut left = inner.surplus(which);
+        while left > 0 && surplus.len() < TRIMMED {
+            surplus.extend(inner.spare.pop());
+            left -= 1;
+        }
+        inner.unused = inner.spare.len();
+        drop(inner);
+        let refused = surplus.into_iter().filter(|&block| !self.unmap(block));
+        refused.count() == 0 && left > 0
     }
 
     /// The chunks there are; they stay mapped as long as the visit lasts.
@@ -104,9 +139,9 @@ impl<C: Copy> Registry<C> {
                 inner.give_up(chunk.block());
             }
         }
-        while let Some(block) = inner.surplus() {
+        for block in std::mem::take(&mut inner.spare) {
             // A refused block stays lost: its memory is given up, and the end of a slab is the end
-            // of its books. SAFETY: a surplus block is nobody's.
+            // of its books. SAFETY: a spare block is nobody's.
             let _ = unsafe { pages::unmap(block) };
         }
         inner.chunks.len()
@@ -121,12 +156,14 @@ impl<C: Copy> Registry<C> {
         )
     }
 
-    /// Gives a block back that `surplus` returned.
-    fn unmap(&self, block: NonNull<u8>) {
-        // SAFETY: a surplus block is nobody's.
-        if !unsafe { pages::unmap(block) } {
+    /// Gives a block back that was spare. `false`: the system refuses, and it is spare again.
+    fn unmap(&self, block: NonNull<u8>) -> bool {
+        // SAFETY: a block that was taken from the spare ones is nobody's.
+        let unmapped = unsafe { pages::unmap(block) };
+        if !unmapped {
             self.lock().spare.push(block);
         }
+        unmapped
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<C>> {
@@ -143,7 +180,9 @@ impl<C: Copy> Inner<C> {
             let batch = (self.chunks.len() / IN_USE_PER_KEPT).clamp(1, BATCH);
             pages::map(batch, &mut self.spare);
         }
-        self.spare.pop().expect("at least one block was mapped")
+        let block = self.spare.pop().expect("at least one block was mapped");
+        self.unused = self.unused.min(self.spare.len());
+        block
     }
 
     fn forget(&mut self, chunk: Chunk<C>) {
@@ -164,18 +203,17 @@ impl<C: Copy> Inner<C> {
         list.push(block);
     }
 
-    /// A spare block beyond what is kept.
-    fn surplus(&mut self) -> Option<NonNull<u8>> {
-        let kept = if self.closed {
-            0
-        } else {
-            KEPT + self.chunks.len() / IN_USE_PER_KEPT
+    /// How many of the spare blocks are to be given back.
+    fn surplus(&self, which: Trim) -> usize {
+        let left = match self.closed {
+            true => 0,
+            false => KEPT + self.chunks.len() / IN_USE_PER_KEPT,
         };
-        if self.spare.len() > kept {
-            self.spare.pop()
-        } else {
-            None
-        }
+        let candidates = match which {
+            Trim::Unused => self.unused,
+            Trim::All => self.spare.len(),
+        };
+        candidates.saturating_sub(left)
     }
 }
 
@@ -207,10 +245,9 @@ impl<C: Copy> Drop for Visit<'_, C> {
         }
         let condemned = std::mem::take(&mut inner.condemned);
         inner.spare.extend(condemned);
-        let surplus: Vec<_> = std::iter::from_fn(|| inner.surplus()).collect();
-        drop(inner);
-        for block in surplus {
-            self.registry.unmap(block);
+        if inner.closed {
+            drop(inner);
+            while self.registry.trim(Trim::All) {}
         }
     }
 }

@@ -15,8 +15,9 @@
 //! either and how many it has take over. [`rhythm`] is how often it looks, [`rest`] what it asks
 //! before it sleeps, [`alarm`] how it waits for either.
 //!
-//! It also repairs what the workers leave undone for speed's sake: a run-next that nobody was woken
-//! for, a reactor that nobody looks at because all workers are in long polls.
+//! It also does what the workers leave undone for speed's sake: it sees to a run-next that nobody
+//! was woken for, and to a reactor that nobody looks at because all workers are in long polls; and
+//! it gives the memory of tasks that are gone back to the system.
 //!
 //! It costs nothing when there is nothing to watch: after [`CALM`](rhythm::CALM) without a worker
 //! awake it sleeps until one wakes it, and while all polls are short it looks every
@@ -57,9 +58,11 @@ use super::Scheduler;
 use super::kernel::{self, KernelThread, Slice};
 use super::threads::{self, ThreadNumber};
 use crate::asymmetric;
+use crate::slab::Trim;
 use crate::time::clock;
 
-/// Between two looks at what the process may use of the CPUs, as in Go.
+/// Between two looks at what the process may use of the CPUs, as in Go, and at what memory nobody
+/// has missed since the last one.
 const LIMITS: Duration = Duration::from_secs(1);
 
 /// See the module.
@@ -165,6 +168,7 @@ impl Scheduler {
             if now - limits_read >= nanos(LIMITS) {
                 limits_read = now;
                 self.follow_limits();
+                self.slab.trim(Trim::Unused);
             }
             // SeqCst, for the deadlock check: what a look sets in motion comes between the two.
             self.monitor.looks.fetch_add(1, SeqCst);

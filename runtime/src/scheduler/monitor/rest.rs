@@ -1,5 +1,5 @@
-//! What the monitor does when nothing moves: it asks whether anything ever will, and sleeps. And
-//! what it prints.
+//! What the monitor does when nothing moves: it gives memory back, asks whether anything ever will,
+//! and sleeps. And what it prints.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -8,6 +8,7 @@ use super::nanos;
 use crate::deadlock::{Answer, FIRST_DOUBT, Harness, LAST_DOUBT, TEST_DOUBT};
 use crate::metrics::TraceLine;
 use crate::scheduler::Scheduler;
+use crate::slab::Trim;
 use crate::stderr::say;
 use crate::time::clock;
 
@@ -43,9 +44,10 @@ impl Scheduler {
         }
     }
 
-    /// Nothing has moved for a while: asks whether anything ever will, and sleeps until something
-    /// does.
+    /// Nothing has moved for a while: gives back what memory is spare, asks whether anything will
+    /// ever move, and sleeps until something does.
     pub(super) fn rest(&self) {
+        while self.idle.is_quiet() && self.slab.trim(Trim::All) {}
         let in_test = self.detects_deadlock().is_some_and(Harness::is_there);
         let mut doubt = FIRST_DOUBT;
         let begin = clock::real();
@@ -99,6 +101,41 @@ impl Scheduler {
                 "the paused clock stands, although a timer is waited for: {reason}; \
                  time::advance moves it in spite of a descriptor, time::resume lets it run"
             ));
+        }
+    }
+}
+
+#[cfg(all(test, not(loom), not(miri)))]
+mod tests {
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use crate::{Builder, Handle, spawn};
+
+    #[test]
+    fn the_memory_of_a_burst_goes_back_when_nothing_moves() {
+        const TASKS: usize = 20_000;
+        let runtime = Builder::new().max_procs(1).build().unwrap();
+        let slab = &runtime.handle().scheduler().slab;
+        let burst = async {
+            let tasks: Vec<_> = (0..TASKS).map(|_| spawn(async {})).collect();
+            let (chunks, _) = Handle::current().scheduler().slab.chunks();
+            for task in tasks {
+                task.await.unwrap();
+            }
+            chunks
+        };
+        let chunks = runtime.block_on(runtime.spawn(burst)).unwrap();
+        assert!(chunks > 20, "a burst takes more than what is always left");
+        let begin = Instant::now();
+        loop {
+            let (chunks, spare) = slab.chunks();
+            if chunks + spare <= 8 {
+                break;
+            }
+            let message = "nobody gives the memory back";
+            assert!(begin.elapsed() < Duration::from_secs(30), "{message}");
+            thread::yield_now();
         }
     }
 }

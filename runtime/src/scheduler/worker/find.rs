@@ -86,9 +86,13 @@ impl Worker {
             }
             self.searching.set(true);
         }
+        self.crumbs.let_gather();
         let stolen = self.steal_half().or_else(|| self.steal_next());
         if stolen.is_some() {
             self.slot.counters.count_steal();
+            // The first of them is in hand, and does not count.
+            let worth_it = |many| self.slot.queue.has(many);
+            self.crumbs.note(worth_it, self.pace.time_for(1));
         }
         stolen.or_else(|| self.injected())
     }

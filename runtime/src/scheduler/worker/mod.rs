@@ -4,9 +4,9 @@
 //! the own ring, the shared queue, the others' rings; then sleep ([`sleep`]), in the reactor if
 //! nobody is there, else on a futex. Every so often [`maintain`] looks at the shared queue, the
 //! timers and the reactor first, so that a worker that always has work does not starve them; how
-//! often, and whether what waits is worth another worker, [`pace`] tells. [`heavy`] is about tasks
-//! that hold a worker up, [`sampling`] about how long woken tasks wait, [`retire`] about a worker's
-//! end.
+//! often, and whether what waits is worth another worker, [`pace`] tells; [`crumbs`], when a thief
+//! comes again. [`heavy`] is about tasks that hold a worker up, [`sampling`] about how long woken
+//! tasks wait, [`retire`] about a worker's end.
 //!
 //! Run-next inherits its waker's time slice: two tasks that wake each other run back to back, but
 //! only until the next `maintain`, which puts run-next to the end of the ring.
@@ -15,6 +15,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use self::crumbs::Crumbs;
 use self::pace::{MAX_INTERVAL, Pace};
 use self::sampling::Sampling;
 use super::kernel::Slice;
@@ -23,6 +24,7 @@ use super::{Scheduler, Slot, current};
 use crate::task::{Arena, Cookie, IdBlock, Ran, Runnable, random};
 use crate::time::Timers;
 
+mod crumbs;
 mod find;
 mod heavy;
 mod maintain;
@@ -36,7 +38,7 @@ mod sleep;
 const CHOICE: usize = 8;
 
 /// So many tasks that wait in the ring are worth another worker, however short their polls.
-const CROWD: usize = 16;
+const CROWD: u32 = 16;
 
 /// See the module.
 #[derive(Debug)]
@@ -56,6 +58,7 @@ pub(crate) struct Worker {
     delivered: Cell<u32>,
     /// Counted in `Idle::searching`.
     searching: Cell<bool>,
+    crumbs: Crumbs,
     mode: Cell<Mode>,
     /// Since when this worker has been one too many; `NEEDED`: it is not, or was needed.
     unneeded_since: Cell<u64>,
@@ -95,6 +98,7 @@ impl Worker {
             until_maintain: Cell::new(MAX_INTERVAL),
             reactor_seen: Cell::new(None),
             delivered: Cell::new(0),
+            crumbs: Crumbs::default(),
             searching: Cell::new(false),
             mode: Cell::new(Mode::Running),
             unneeded_since: Cell::new(retire::NEEDED),
@@ -267,7 +271,7 @@ impl Worker {
     /// milliseconds, and wakes it.
     #[inline]
     fn is_worth_a_worker(&self) -> bool {
-        let long = self.pace.is_slow() || self.slot.queue.len() >= CROWD;
+        let long = self.pace.is_slow() || self.slot.queue.has(CROWD);
         long && !self.scheduler.contention.is_recent(self.pace.since())
     }
 

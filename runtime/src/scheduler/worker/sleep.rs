@@ -144,6 +144,7 @@ impl Worker {
     fn park(&self, timeout: Option<Duration>) -> usize {
         self.slot.counters.count_park();
         self.pace.fall_asleep(clock::real, self.polls());
+        self.crumbs.forget();
         let woken = self.park_somewhere(timeout);
         self.pace.wake_up(clock::real, self.polls());
         // Those before the sleep are no part of the time after it.

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use super::{MAX_SIZE, Slab};
+use super::{MAX_SIZE, Slab, Trim};
 use support::{Cell, Random};
 
 mod measure;
@@ -90,6 +90,10 @@ fn burst(slab: &Slab<usize>, order: u32, seed: u64) -> Vec<Cell> {
     cells
 }
 
+fn trim(slab: &Slab<usize>) {
+    while slab.trim(Trim::All) {}
+}
+
 #[test]
 fn a_burst_freed_by_its_owner_leaves_one_chunk_and_a_few_blocks() {
     let seed = Random::seed();
@@ -101,9 +105,10 @@ fn a_burst_freed_by_its_owner_leaves_one_chunk_and_a_few_blocks() {
             // SAFETY: cell and arena are this thread's.
             unsafe { cell.drop_at(Some((&slab, 0))) };
         }
+        trim(&slab);
         let (chunks, spare) = slab.chunks();
         assert_eq!(chunks, 1, "order {order}");
-        assert!(spare <= 4, "{spare} blocks are kept");
+        assert!(spare <= 4, "{spare} blocks are left");
     }
 }
 
@@ -129,9 +134,10 @@ fn a_burst_freed_by_others_is_given_back_when_the_owner_collects() {
         // One call for a part of the chunk, answered now; another for all of it may have been asked
         // for only then. SAFETY: as above.
         while unsafe { slab.collect(0) } {}
+        trim(&slab);
         let (chunks, spare) = slab.chunks();
         assert_eq!(chunks, 1, "order {order}");
-        assert!(spare <= 4, "{spare} blocks are kept");
+        assert!(spare <= 4, "{spare} blocks are left");
     }
 }
 
@@ -170,6 +176,32 @@ fn a_burst_freed_by_owner_and_others_is_given_back_in_a_few_collections() {
         unsafe { slab.collect(0) };
     }
     assert_eq!(slab.chunks().0, 1);
+}
+
+#[test]
+fn what_the_next_burst_needs_is_kept_and_what_none_has_needed_is_given_back() {
+    let slab = Slab::new(1, 0);
+    let breathe = || {
+        let cells = burst(&slab, 0, 0);
+        let used = slab.chunks().0;
+        // SAFETY: cell and arena are this thread's.
+        let free = |cell: Cell| unsafe { cell.drop_at(Some((&slab, 0))) };
+        cells.into_iter().for_each(free);
+        used
+    };
+    let all = breathe();
+    let kept = slab.chunks().1;
+    assert!(kept + 1 >= all, "{kept} of {all}");
+    // They have not been spare for long, and are needed again.
+    assert!(!slab.trim(Trim::Unused));
+    breathe();
+    slab.trim(Trim::Unused);
+    assert_eq!(slab.chunks().1, kept);
+    // Nobody has needed them since.
+    slab.trim(Trim::Unused);
+    let (chunks, spare) = slab.chunks();
+    assert_eq!(chunks, 1);
+    assert!(spare <= 4, "{spare} blocks are left");
 }
 
 #[test]
@@ -275,6 +307,7 @@ fn a_chunk_given_up_during_a_walk_is_neither_unmapped_nor_reused_until_its_end()
         }
         assert_eq!(Cell(slot).state().load(Relaxed), 0);
     });
+    trim(&slab);
     assert!(slab.chunks().1 < chunks, "what was condemned is given back");
     for cell in others {
         // SAFETY: cell and arena are this thread's.
