@@ -183,14 +183,20 @@ impl Runtime {
     /// **Go:** none: it ends with the process.
     pub fn shutdown(mut self, timeout: Duration) -> bool {
         self.ended = true;
-        end(self.handle.scheduler(), Some(timeout))
+        end(self.handle.scheduler(), Some(timeout), false)
+    }
+
+    /// The same, quietly: the process ends.
+    pub(crate) fn end_with_process(mut self, timeout: Duration) {
+        self.ended = true;
+        end(self.handle.scheduler(), Some(timeout), true);
     }
 }
 
 /// Ends a runtime.
 ///
 /// On one of its own threads a runtime cannot wait for its own end: another thread does.
-fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
+fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>, with_process: bool) -> bool {
     if scheduler.is_in_child() {
         // The threads are the parent's, and so is the descriptors' registration. Tasks may be in
         // the middle of a poll that nobody will end: all stays as it is.
@@ -201,14 +207,17 @@ fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
         worker.is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler))
     });
     if !own_worker && !is_pool_thread_of(scheduler) {
-        return scheduler.shut_down(timeout);
+        return scheduler.shut_down(timeout, with_process);
     }
     let waits = scheduler.clone();
     let thread = std::thread::Builder::new().name("weftline-shutdown".into());
-    if thread.spawn(move || waits.shut_down(timeout)).is_err() {
+    if thread
+        .spawn(move || waits.shut_down(timeout, with_process))
+        .is_err()
+    {
         // Nobody can wait, then: whatever is busy ends by itself, and the last worker does the
         // rest.
-        scheduler.shut_down(Some(Duration::ZERO));
+        scheduler.shut_down(Some(Duration::ZERO), with_process);
     }
     false
 }
@@ -221,7 +230,7 @@ impl Drop for Runtime {
         if self.ended {
             return;
         }
-        end(self.handle.scheduler(), None);
+        end(self.handle.scheduler(), None, false);
     }
 }
 
