@@ -1,9 +1,10 @@
 //! Who waits on a thread of its own, or in a destructor, for what nobody brings any more because
 //! the runtime ends: it is told, and does not hold the end up for ever.
 //!
-//! Elsewhere programs hang here: <https://github.com/tokio-rs/tokio/issues/6463>. That jobs are told
-//! by a panic, and not given the time, is as in <https://github.com/tokio-rs/tokio/issues/4862>: one
-//! may wait for much longer than anybody wants to wait for the end.
+//! Elsewhere programs hang here: <https://github.com/tokio-rs/tokio/issues/6463>. That jobs are
+//! told by a panic, and not given the time, is as in
+//! <https://github.com/tokio-rs/tokio/issues/4862>: one may wait for much longer than anybody
+//! wants to wait for the end.
 
 mod common;
 

@@ -27,8 +27,8 @@ use super::{Scheduler, current};
 use crate::deadlock;
 use crate::task::{Header, Whom, call_waker, shut_down};
 
-/// So long the end waits for polls before it takes those that are left for ones that block. A guess:
-/// many thousand times an ordinary poll; too short to be felt.
+/// So long the end waits for polls before it takes those that are left for ones that block. A
+/// guess: many thousand times an ordinary poll; too short to be felt.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The book of the workers' threads.
