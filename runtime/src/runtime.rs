@@ -183,7 +183,13 @@ impl Runtime {
     /// **Go:** none: it ends with the process.
     pub fn shutdown(mut self, timeout: Duration) -> bool {
         self.ended = true;
-        end(self.handle.scheduler(), Some(timeout))
+        end(self.handle.scheduler(), Some(timeout), false)
+    }
+
+    /// The same, quietly: the process ends.
+    pub(crate) fn end_with_process(mut self, timeout: Duration) {
+        self.ended = true;
+        end(self.handle.scheduler(), Some(timeout), true);
     }
 }
 
@@ -194,7 +200,7 @@ const AFTER_DEADLOCK: Duration = Duration::from_secs(1);
 /// Ends a runtime.
 ///
 /// On one of its own threads a runtime cannot wait for its own end: another thread does.
-fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
+fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>, with_process: bool) -> bool {
     if scheduler.is_in_child() {
         // The threads are the parent's, and so is the descriptors' registration. Tasks may be in
         // the middle of a poll that nobody will end: all stays as it is.
@@ -205,14 +211,17 @@ fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
         worker.is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler))
     });
     if !own_worker && !is_pool_thread_of(scheduler) {
-        return scheduler.shut_down(timeout);
+        return scheduler.shut_down(timeout, with_process);
     }
     let waits = scheduler.clone();
     let thread = std::thread::Builder::new().name("weftline-shutdown".into());
-    if thread.spawn(move || waits.shut_down(timeout)).is_err() {
+    if thread
+        .spawn(move || waits.shut_down(timeout, with_process))
+        .is_err()
+    {
         // Nobody can wait, then: whatever is busy ends by itself, and the last worker does the
         // rest.
-        scheduler.shut_down(Some(Duration::ZERO));
+        scheduler.shut_down(Some(Duration::ZERO), with_process);
     }
     false
 }
@@ -227,7 +236,7 @@ impl Drop for Runtime {
         }
         let scheduler = self.handle.scheduler();
         let deadlocked = std::thread::panicking() && scheduler.sleepers().was_deadlocked();
-        end(scheduler, deadlocked.then_some(AFTER_DEADLOCK));
+        end(scheduler, deadlocked.then_some(AFTER_DEADLOCK), false);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Who waits on a thread of its own, or in a destructor, for what nobody brings any more because
 //! the runtime ends: it is told, and does not hold the end up for ever.
 //!
-//! Elsewhere programs hang here: <https://github.com/tokio-rs/tokio/issues/6463>. That jobs are told
-//! by a panic, and not given the time, is as in <https://github.com/tokio-rs/tokio/issues/4862>: one
-//! may wait for much longer than anybody wants to wait for the end.
+//! Elsewhere programs hang here: <https://github.com/tokio-rs/tokio/issues/6463>. That jobs are
+//! told by a panic, and not given the time, is as in
+//! <https://github.com/tokio-rs/tokio/issues/4862>: one may wait for much longer than anybody
+//! wants to wait for the end.
 
 mod common;
 
@@ -75,8 +76,11 @@ fn outcome(wait: Wait, foreign: bool) -> String {
     outcome.unwrap_or_else(|panic| *panic.downcast::<String>().unwrap())
 }
 
-/// Who waits before the end begins: a job, a task that blocks, a thread.
-const PLACES: [fn(&Runtime, Box<dyn FnOnce() + Send>); 3] = [
+/// Has somebody wait.
+type Place = fn(&Runtime, Box<dyn FnOnce() + Send>);
+
+/// Before the end begins: a job, a task that blocks, a thread.
+const PLACES: [Place; 3] = [
     |rt, waits| drop(rt.spawn_blocking(waits)),
     |rt, waits| drop(rt.spawn(async { runtime::block_in_place(waits) })),
     |rt, waits| {

@@ -10,11 +10,11 @@
 //! The end of the runtime, which cancels whatever is left, does so, too ([`putting_off`]): a
 //! destructor may wake others under a lock that their destructors take.
 //!
-//! The end of the runtime waits for what is put off here; it finds these tasks alive, and may cancel
-//! them itself meanwhile. What is left then is a reference, which the slab survives. Nobody else
-//! does, but for a destructor that waits for a task that it has spawned: on the thread that was to
-//! cancel that one later. So who finds a task not ended has those cancelled that were put off
-//! ([`catch_up`]).
+//! The end of the runtime waits for what is put off here; it finds these tasks alive, and may
+//! cancel them itself meanwhile. What is left then is a reference, which the slab survives.
+//! Others need not, but for a destructor that waits for a task that it has spawned: on the
+//! thread that was to cancel that one later. So who finds a task not ended has those cancelled
+//! that were put off ([`catch_up`]).
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};

@@ -27,8 +27,8 @@ use super::{Scheduler, current};
 use crate::deadlock;
 use crate::task::{Header, Whom, call_waker, shut_down};
 
-/// So long the end waits for polls before it takes those that are left for ones that block. A guess:
-/// many thousand times an ordinary poll; too short to be felt.
+/// So long the end waits for polls before it takes those that are left for ones that block. A
+/// guess: many thousand times an ordinary poll; too short to be felt.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The book of the workers' threads.
@@ -195,8 +195,15 @@ impl Scheduler {
     /// Ends the runtime. `None`: waits as long as it takes. Returns whether everything ended in
     /// time.
     ///
+    /// With the process it ends quietly: threads that wait are told nothing while there is time,
+    /// since what they would say (by a panic, say) is of no use any more.
+    ///
     /// Called once, by the owner.
-    pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) -> bool {
+    pub(crate) fn shut_down(
+        self: &Arc<Self>,
+        timeout: Option<Duration>,
+        with_process: bool,
+    ) -> bool {
         deadlock::leave(self);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.stop();
@@ -206,7 +213,9 @@ impl Scheduler {
         let patience = deadline.map_or(patience, |deadline| deadline.min(patience));
         let mut workers_ended = self.ending.wait(Some(patience));
         let _entered = current::enter(self.clone());
-        self.tell_waiters();
+        if !with_process {
+            self.tell_waiters();
+        }
         // A blocking job may wait for one of them, or for what one of them holds; and so may a task
         // that blocks.
         self.cancel(Whom::Idle);
@@ -219,6 +228,7 @@ impl Scheduler {
         if workers_ended && jobs_left == 0 {
             tasks_ended = tasks_ended || self.wait_for_refused(deadline);
         }
+        self.driver.shutdown();
         if self.ending.owner_is_done() {
             self.give_up();
         }
@@ -258,10 +268,12 @@ impl Scheduler {
         self.cancel(Whom::All);
         self.drain_queues();
         for slot in self.started_slots() {
-            // Again, as is the rest: a worker that began late has set its interrupt.
+            // Again, if those who wait have been told: a worker that began late has set its
+            // interrupt.
             slot.timers.close();
             slot.poll.preempt.release();
         }
+        self.timeline.close().into_iter().for_each(call_waker);
         self.driver.close();
         // SAFETY: no worker is left, and from `close_outside` on nobody else allocates.
         unsafe { self.slab.abandon(self.clone()) };
