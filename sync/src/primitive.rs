@@ -38,14 +38,24 @@ pub(crate) const LOCK_SPINS: u32 = 100;
 #[cfg(loom)]
 pub(crate) const LOCK_SPINS: u32 = 1;
 
-/// How often a mutex is freed with nobody waiting for it before its unlock becomes a plain store:
-/// so often that the barrier which takes it back, some microseconds, is nothing beside that.
+/// How often a mutex is freed with nobody waiting for it before its unlock becomes a plain store,
+/// and how often a readers-writer lock is read with no writer about before its readers are no
+/// longer counted: so often that the barrier which takes it back, some microseconds, is nothing
+/// beside that.
 #[cfg(not(loom))]
 pub(crate) const PATIENCE: u32 = 1_000;
 
 /// At once, so that models have both kinds of unlock.
 #[cfg(loom)]
 pub(crate) const PATIENCE: u32 = 1;
+
+/// How many light locks a thread can read at once: as many as a cache line has room for.
+#[cfg(not(loom))]
+pub(crate) const LIGHT_SLOTS: usize = 16;
+
+/// So few that in a model locks use a slot one after the other.
+#[cfg(loom)]
+pub(crate) const LIGHT_SLOTS: usize = 1;
 
 /// Stores what replaces all that is there, and all that others have put there by an exchange.
 ///

@@ -21,6 +21,7 @@ mod once;
 mod oneshot;
 mod pool;
 mod rwlock;
+mod rwlock_light;
 mod select;
 mod semaphore;
 mod wait_group;

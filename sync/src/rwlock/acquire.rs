@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use runtime::task::coop::{poll_give_way, poll_proceed};
 use runtime::task::waiting;
 
+use super::light::Share;
 use super::raw::{RawRwLock, Side, Turn};
 
 /// What has a raw lock.
@@ -21,6 +22,12 @@ pub(super) trait Owner {
 /// A side as a type, so that a future need not carry it.
 pub(super) trait OnSide {
     const SIDE: Side;
+
+    /// What one has on this side; by default what one who has waited has.
+    type Held: Default;
+
+    /// Takes the lock if that is possible at once.
+    fn try_lock(lock: &RawRwLock) -> Option<Self::Held>;
 }
 
 /// [`Side::Read`].
@@ -34,14 +41,35 @@ pub(super) struct Write;
 
 impl OnSide for Read {
     const SIDE: Side = Side::Read;
+
+    type Held = Share;
+
+    #[inline(always)]
+    fn try_lock(lock: &RawRwLock) -> Option<Share> {
+        lock.try_read()
+    }
 }
 
 impl OnSide for Upgradable {
     const SIDE: Side = Side::Upgradable;
+
+    type Held = ();
+
+    #[inline(always)]
+    fn try_lock(lock: &RawRwLock) -> Option<()> {
+        lock.try_lock(Self::SIDE).then_some(())
+    }
 }
 
 impl OnSide for Write {
     const SIDE: Side = Side::Write;
+
+    type Held = ();
+
+    #[inline(always)]
+    fn try_lock(lock: &RawRwLock) -> Option<()> {
+        lock.try_lock(Self::SIDE).then_some(())
+    }
 }
 
 pin_project! {
@@ -98,18 +126,26 @@ impl<'a, L: Owner + ?Sized, S: OnSide> RawAcquire<'a, L, S> {
 }
 
 impl<L: Owner + ?Sized, S: OnSide> Future for RawAcquire<'_, L, S> {
-    type Output = ();
+    type Output = S::Held;
 
-    #[inline]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<S::Held> {
         let proceed = ready!(poll_proceed(cx));
         let this = self.project();
         let lock = this.owner.raw();
-        if this.turn.is_some() || !lock.try_lock(S::SIDE) {
-            ready!(poll_slow(lock, S::SIDE, this.turn, this.place, cx));
-        }
+        let at_once = match this.turn.is_none() {
+            true => S::try_lock(lock),
+            false => None,
+        };
+        let held = match at_once {
+            Some(held) => held,
+            None => {
+                ready!(poll_slow(lock, S::SIDE, this.turn, this.place, cx));
+                S::Held::default()
+            }
+        };
         proceed.made_progress();
-        Poll::Ready(())
+        Poll::Ready(held)
     }
 }
 

@@ -10,6 +10,7 @@ use std::ops::{Deref, DerefMut};
 use std::ptr;
 use std::sync::Arc;
 
+use super::light::Share;
 use super::raw::Side;
 use super::{RwLock, RwLockUpgradableReadGuard};
 
@@ -29,6 +30,7 @@ use super::{RwLock, RwLockUpgradableReadGuard};
 #[must_use = "dropped at once, it protects nothing"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
     pub(super) lock: &'a RwLock<T>,
+    pub(super) share: Share,
 }
 
 // SAFETY: through a shared guard one gets `&T`, and so through the guard itself.
@@ -36,8 +38,9 @@ unsafe impl<T: ?Sized + Send + Sync> Sync for RwLockReadGuard<'_, T> {}
 
 impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
     /// The caller has just taken the lock and leaves it to the guard.
-    pub(super) fn new(lock: &'a RwLock<T>) -> Self {
-        Self { lock }
+    #[inline]
+    pub(super) fn new(lock: &'a RwLock<T>, share: Share) -> Self {
+        Self { lock, share }
     }
 
     /// The lock of this guard.
@@ -69,7 +72,7 @@ impl<T: ?Sized> Deref for RwLockReadGuard<'_, T> {
 impl<T: ?Sized> Drop for RwLockReadGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.raw.unlock(Side::Read);
+        self.lock.raw.unlock_read(self.share);
     }
 }
 
@@ -144,7 +147,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         let lock = guard.lock;
         mem::forget(guard);
         // First, so that the lock is given back in any case, should a waker panic.
-        let reader = RwLockReadGuard::new(lock);
+        let reader = RwLockReadGuard::new(lock, Share::COUNTED);
         lock.raw.downgrade(Side::Write, Side::Read);
         reader
     }
@@ -225,6 +228,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLockWriteGuard<'_, T> {
 #[must_use = "dropped at once, it protects nothing"]
 pub struct OwnedRwLockReadGuard<T: ?Sized> {
     pub(super) lock: Arc<RwLock<T>>,
+    pub(super) share: Share,
 }
 
 // SAFETY: through a shared guard one gets `&T`.
@@ -232,8 +236,8 @@ unsafe impl<T: ?Sized + Send + Sync> Sync for OwnedRwLockReadGuard<T> {}
 
 impl<T: ?Sized> OwnedRwLockReadGuard<T> {
     /// The caller has just taken the lock and leaves it to the guard.
-    pub(super) fn new(lock: Arc<RwLock<T>>) -> Self {
-        Self { lock }
+    pub(super) fn new(lock: Arc<RwLock<T>>, share: Share) -> Self {
+        Self { lock, share }
     }
 
     /// The lock of this guard.
@@ -264,7 +268,7 @@ impl<T: ?Sized> Deref for OwnedRwLockReadGuard<T> {
 impl<T: ?Sized> Drop for OwnedRwLockReadGuard<T> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.raw.unlock(Side::Read);
+        self.lock.raw.unlock_read(self.share);
     }
 }
 
@@ -334,7 +338,7 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
         // SAFETY: the guard is never used or dropped again, so its share is ours.
         let lock = unsafe { ptr::read(&guard.lock) };
         // First, as above.
-        let reader = OwnedRwLockReadGuard::new(lock);
+        let reader = OwnedRwLockReadGuard::new(lock, Share::COUNTED);
         reader.lock.raw.downgrade(Side::Write, Side::Read);
         reader
     }

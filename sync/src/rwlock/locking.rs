@@ -44,11 +44,12 @@ impl<'a, T: ?Sized> RwLockRead<'a, T> {
 impl<'a, T: ?Sized> Future for RwLockRead<'a, T> {
     type Output = RwLockReadGuard<'a, T>;
 
-    #[inline]
+    // Two modes are more than the compiler takes in by itself.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut raw = self.project().raw;
-        ready!(raw.as_mut().poll(cx));
-        Poll::Ready(RwLockReadGuard::new(raw.owner()))
+        let share = ready!(raw.as_mut().poll(cx));
+        Poll::Ready(RwLockReadGuard::new(raw.owner(), share))
     }
 }
 

@@ -14,6 +14,7 @@ use std::ptr::NonNull;
 #[cfg(doc)]
 use super::RwLock;
 use super::guard::{RwLockReadGuard, RwLockWriteGuard};
+use super::light::Share;
 use super::raw::{RawRwLock, Side};
 
 impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
@@ -85,6 +86,7 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
 #[must_use = "dropped at once, it protects nothing"]
 pub struct MappedRwLockReadGuard<'a, U: ?Sized> {
     raw: &'a RawRwLock,
+    share: Share,
     /// Valid as long as `raw` is held.
     value: NonNull<U>,
     borrows: PhantomData<&'a U>,
@@ -99,10 +101,11 @@ unsafe impl<U: ?Sized + Sync> Sync for MappedRwLockReadGuard<'_, U> {}
 impl<'a, U: ?Sized> MappedRwLockReadGuard<'a, U> {
     /// `value` leads into what the guard protects, and was got by borrowing it.
     fn take_over<T: ?Sized>(guard: RwLockReadGuard<'a, T>, value: NonNull<U>) -> Self {
-        let raw = &guard.lock.raw;
+        let (raw, share) = (&guard.lock.raw, guard.share);
         mem::forget(guard);
         Self {
             raw,
+            share,
             value,
             borrows: PhantomData,
         }
@@ -156,10 +159,11 @@ impl<'a, U: ?Sized> MappedRwLockReadGuard<'a, U> {
     }
 
     fn narrow<V: ?Sized>(self, value: NonNull<V>) -> MappedRwLockReadGuard<'a, V> {
-        let raw = self.raw;
+        let (raw, share) = (self.raw, self.share);
         mem::forget(self);
         MappedRwLockReadGuard {
             raw,
+            share,
             value,
             borrows: PhantomData,
         }
@@ -177,7 +181,7 @@ impl<U: ?Sized> Deref for MappedRwLockReadGuard<'_, U> {
 
 impl<U: ?Sized> Drop for MappedRwLockReadGuard<'_, U> {
     fn drop(&mut self) {
-        self.raw.unlock(Side::Read);
+        self.raw.unlock_read(self.share);
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::RwLock;
 use super::guard::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
+use super::light::Share;
 #[cfg(doc)]
 use super::mapped::{MappedRwLockReadGuard, MappedRwLockWriteGuard};
 use super::raw::Side;
@@ -84,6 +85,7 @@ impl<T: ?Sized> OwnedRwLockReadGuard<T> {
 #[must_use = "dropped at once, it protects nothing"]
 pub struct OwnedMappedRwLockReadGuard<T: ?Sized, U: ?Sized> {
     lock: Arc<RwLock<T>>,
+    share: Share,
     /// Valid as long as the lock is held, which keeps what is in it alive.
     value: NonNull<U>,
 }
@@ -99,7 +101,8 @@ impl<T: ?Sized, U: ?Sized> OwnedMappedRwLockReadGuard<T, U> {
         let guard = mem::ManuallyDrop::new(guard);
         // SAFETY: the guard is never used or dropped again, so its share is ours.
         let lock = unsafe { ptr::read(&guard.lock) };
-        Self { lock, value }
+        let share = guard.share;
+        Self { lock, share, value }
     }
 
     /// A guard of a part of the part; see [`OwnedRwLockReadGuard::map`].
@@ -155,7 +158,8 @@ impl<T: ?Sized, U: ?Sized> OwnedMappedRwLockReadGuard<T, U> {
         let guard = mem::ManuallyDrop::new(self);
         // SAFETY: the guard is never used or dropped again, so its share is ours.
         let lock = unsafe { ptr::read(&guard.lock) };
-        OwnedMappedRwLockReadGuard { lock, value }
+        let share = guard.share;
+        OwnedMappedRwLockReadGuard { lock, share, value }
     }
 }
 
@@ -170,7 +174,7 @@ impl<T: ?Sized, U: ?Sized> Deref for OwnedMappedRwLockReadGuard<T, U> {
 
 impl<T: ?Sized, U: ?Sized> Drop for OwnedMappedRwLockReadGuard<T, U> {
     fn drop(&mut self) {
-        self.lock.raw.unlock(Side::Read);
+        self.lock.raw.unlock_read(self.share);
     }
 }
 

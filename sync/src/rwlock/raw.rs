@@ -7,7 +7,8 @@
 //! ─────────────┴────────────┴────────┴────────┘
 //! ```
 //!
-//! Locking and unlocking is one atomic operation while nobody waits. As soon as somebody does,
+//! Locking and unlocking is one atomic operation while nobody waits, and none at all for readers of
+//! a lock that is only read: see [`light`](super::light), for which one READER stands. As soon as somebody does,
 //! QUEUED keeps newcomers of all kinds from taking the lock, and from then on it is handed over.
 //! The phases alternate, as in Go: a writer that unlocks lets in all readers that wait, also those
 //! that came after another writer; the last of these readers lets in the next writer. So neither
@@ -50,34 +51,37 @@ use std::task::{Context, Poll, Waker};
 use runtime::task::WaitReason;
 use runtime::task::coop::contended;
 
+use super::light::{Era, Mode};
 use crate::primitive::atomic::{AtomicUsize, Ordering};
 use crate::waiters::{Batch, Locked, Waiter, Waiters, Withdrawn};
 
 /// A writer holds the lock.
 const WRITER: usize = 1;
 /// Somebody waits.
-const QUEUED: usize = 1 << 1;
+pub(super) const QUEUED: usize = 1 << 1;
 /// One of the readers may become the writer.
 const UPGRADABLE: usize = 1 << 2;
 /// One reader holds the lock, in the word.
-const READER: usize = 1 << 3;
+pub(super) const READER: usize = 1 << 3;
 /// The upgradable reader holds it.
 const UPGRADER: usize = READER | UPGRADABLE;
 
 pub(super) struct RawRwLock {
     /// Atomic; see the drawing.
-    state: AtomicUsize,
-    readers: Waiters<(), Side>,
+    pub(super) state: AtomicUsize,
+    /// Whether readers are counted in it.
+    pub(super) mode: Mode,
+    pub(super) readers: Waiters<Era, Side>,
     /// Those who want to be the writer, or the upgradable reader.
-    writers: Waiters<(), Side>,
+    writers: Waiters<Era, Side>,
     /// The upgradable reader, while it waits to be alone.
-    upgrading: Waiters<(), Side>,
+    upgrading: Waiters<Era, Side>,
 }
 
 /// A place in one of the queues.
-pub(super) type Turn<'a> = Waiter<'a, (), Side>;
+pub(super) type Turn<'a> = Waiter<'a, Era, Side>;
 
-type Queue<'a> = Locked<'a, (), Side>;
+pub(super) type Queue<'a> = Locked<'a, Era, Side>;
 
 /// Which side one is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +126,10 @@ impl RawRwLock {
         pub(super) const fn new() -> Self {
             Self {
                 state: AtomicUsize::new(0),
-                readers: Waiters::new(()),
-                writers: Waiters::new(()),
-                upgrading: Waiters::new(()),
+                mode: Mode::new(),
+                readers: Waiters::new(Era::new()),
+                writers: Waiters::new(Era::new()),
+                upgrading: Waiters::new(Era::new()),
             }
         }
     }
@@ -153,7 +158,20 @@ impl RawRwLock {
 
     /// Others have it, or wait. Not `cold`: readers meet readers.
     #[inline(never)]
-    fn try_lock_slow(&self, mut state: usize, side: Side) -> bool {
+    fn try_lock_slow(&self, state: usize, side: Side) -> bool {
+        self.take(state, side)
+            || (side == Side::Write && self.mode.is_light() && self.try_write_light())
+    }
+
+    /// It is read, perhaps only by those who might read.
+    #[cold]
+    fn try_write_light(&self) -> bool {
+        let mut readers = self.readers.lock();
+        self.end_light(&mut readers);
+        self.take(self.state.load(Ordering::Relaxed), Side::Write)
+    }
+
+    fn take(&self, mut state: usize, side: Side) -> bool {
         while let Some(next) = Self::taken(state, side) {
             match self.change(state, next) {
                 Ok(()) => return true,
@@ -177,6 +195,9 @@ impl RawRwLock {
     /// Gives the lock back; the caller holds it on this side.
     #[inline]
     pub(super) fn unlock(&self, side: Side) {
+        if side == Side::Write {
+            self.mode.count_anew();
+        }
         // Release: pairs with the `Acquire` of the next who takes the lock. A reader's, too: the
         // next writer comes after what it read.
         let before = self.state.fetch_sub(side.held(), Ordering::Release);
@@ -199,6 +220,9 @@ impl RawRwLock {
     pub(super) fn downgrade(&self, from: Side, to: Side) {
         // Release: pairs with the `Acquire` of the readers who join. What is added may be less than
         // nothing, hence wrapping.
+        if from == Side::Write {
+            self.mode.count_anew();
+        }
         let change = to.held().wrapping_sub(from.held());
         let before = self.state.fetch_add(change, Ordering::Release);
         if before & QUEUED != 0 {
@@ -268,7 +292,7 @@ impl RawRwLock {
     }
 
     fn note_if_empty(&self, readers: &Queue<'_>) {
-        let none = |queue: &Waiters<(), Side>| -> bool { queue.lock().is_empty() };
+        let none = |queue: &Waiters<Era, Side>| -> bool { queue.lock().is_empty() };
         if readers.is_empty() && none(&self.upgrading) && none(&self.writers) {
             // Relaxed: under the lock (1).
             self.state.fetch_and(!QUEUED, Ordering::Relaxed);
@@ -276,7 +300,7 @@ impl RawRwLock {
     }
 
     #[inline]
-    fn queue(&self, side: Side) -> &Waiters<(), Side> {
+    fn queue(&self, side: Side) -> &Waiters<Era, Side> {
         match side {
             Side::Read => &self.readers,
             Side::Upgradable | Side::Write => &self.writers,
@@ -303,6 +327,10 @@ impl RawRwLock {
         turn.set(Some(self.turn(side)));
         let waiter = turn.as_pin_mut().expect("set just now");
         let mut readers = self.readers.lock();
+        // A reader waits only for one that waits itself, or is alone (7).
+        if side != Side::Read {
+            self.end_light(&mut readers);
+        }
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             let free = Self::taken(state, side);
@@ -354,15 +382,18 @@ impl RawRwLock {
             (self.state).compare_exchange(UPGRADER, WRITER, Ordering::Acquire, Ordering::Relaxed);
         match alone {
             Ok(_) => true,
-            Err(state) => state & !QUEUED == UPGRADER && self.try_upgrade_slow(),
+            Err(state) => {
+                (state & !QUEUED == UPGRADER || self.mode.is_light()) && self.try_upgrade_slow()
+            }
         }
     }
 
-    /// It was alone, but others wait.
+    /// It was alone, but others wait, or might read.
     #[cold]
     fn try_upgrade_slow(&self) -> bool {
         // Under the lock, so that nobody is let in meanwhile (2).
-        let _readers = self.readers.lock();
+        let mut readers = self.readers.lock();
+        self.end_light(&mut readers);
         let mut state = self.state.load(Ordering::Relaxed);
         while state & !QUEUED == UPGRADER {
             match self.change(state, state - UPGRADER + WRITER) {
@@ -382,7 +413,8 @@ impl RawRwLock {
         let waker = cx.waker().clone();
         turn.set(Some(Waiter::new(&self.upgrading, Side::Write)));
         let waiter = turn.as_pin_mut().expect("set just now");
-        let readers = self.readers.lock();
+        let mut readers = self.readers.lock();
+        self.end_light(&mut readers);
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
             let alone = state & !QUEUED == UPGRADER;

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::acquire::RawUpgrade;
+use super::light::Share;
 use super::raw::Side;
 use super::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -142,7 +143,7 @@ impl<'a, T: ?Sized> RwLockUpgradableReadGuard<'a, T> {
         let lock = guard.lock;
         mem::forget(guard);
         // First, so that the lock is given back in any case, should a waker panic.
-        let reader = RwLockReadGuard::new(lock);
+        let reader = RwLockReadGuard::new(lock, Share::COUNTED);
         lock.raw.downgrade(Side::Upgradable, Side::Read);
         reader
     }
