@@ -253,10 +253,13 @@ fn a_value_is_kept_until_all_have_passed_it_and_the_last_gets_it_without_a_clone
     drop(tx);
 }
 
-/// A value in whose clone something else happens, once.
+/// What happens once.
+type Then = Option<Box<dyn FnOnce() + Send>>;
+
+/// A value in whose clone something else happens.
 struct Meanwhile {
     alive: Arc<()>,
-    then: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    then: Arc<Mutex<Then>>,
 }
 
 impl Clone for Meanwhile {
@@ -282,9 +285,9 @@ fn a_value_that_the_last_one_sees_while_another_clones_is_not_kept() {
     let (alive, then) = (value.alive.clone(), value.then.clone());
     assert!(tx.send(value).is_ok());
     *then.lock().unwrap() = Some(Box::new(move || {
-        drop(two.try_recv().ok().expect("it is there for both"));
+        assert!(two.try_recv().is_ok(), "it is there for both");
     }));
-    drop(one.try_recv().ok().expect("it is there for both"));
+    assert!(one.try_recv().is_ok(), "it is there for both");
     assert_eq!((Arc::strong_count(&alive), tx.len()), (1, 0));
 }
 

@@ -1,5 +1,5 @@
-//! Where the readers of [light](super::light) locks are noted: each thread has a table of slots, and
-//! a reader puts the number of its lock into a slot of its thread's.
+//! Where the readers of [light](super::light) locks are noted: each thread has a table of slots,
+//! and a reader puts the number of its lock into a slot of its thread's.
 //!
 //! ```text
 //!   FIRST ──► table of thread A ──► table of B ──► table that nobody has ──► …
@@ -13,9 +13,9 @@
 //! goes to the next that comes, with what is still in it. So there are as many as there were
 //! threads that read at once, and a look at one needs no lock and no care.
 //!
-//! A lock has a number that no other lock has or had, and not its address: a guard that is forgotten
-//! leaves its slot occupied for ever, and a new lock at the same address would look as if it were
-//! read for ever. So it costs one slot.
+//! A lock has a number that no other lock has or had, and not its address: a guard that is
+//! forgotten leaves its slot occupied for ever, and a new lock at the same address would look as if
+//! it were read for ever. So it costs one slot.
 //!
 //! Invariants:
 //!
