@@ -270,8 +270,10 @@ async fn is_pending<T>(mut future: Pin<&mut impl Future<Output = T>>) -> bool {
 
 static OF_THE_PROGRAM: OnceLock<Runtime> = OnceLock::new();
 
+type End = fn(&Runtime);
+
 /// How a program may end, with a runtime that nobody drops; and its exit code.
-const ENDS: [(fn(&Runtime), i32); 4] = [
+const ENDS: [(End, i32); 4] = [
     (|_| (), 0),
     (|_| process::exit(3), 3),
     (

@@ -490,7 +490,13 @@ fn who_waits_for_the_clock_of_a_runtime_that_ends_is_told() {
         let handle = rt.handle().clone();
         // As long as this runs the clock stands.
         let (end, ended) = mpsc::channel::<()>();
-        let job = rt.spawn_blocking(move || ended.recv().unwrap_err());
+        let (begin, begun) = mpsc::channel();
+        let job = rt.spawn_blocking(move || {
+            begin.send(()).unwrap();
+            ended.recv().unwrap_err()
+        });
+        // One that has not would be forgotten.
+        begun.recv().unwrap();
         let (tell, told) = mpsc::channel();
         let waits = thread::spawn(move || {
             handle.block_on(async {
