@@ -2,7 +2,7 @@
 //! thread that waits for it.
 //!
 //! Whatever the system can poll becomes a `runtime::io::Source`: a pipe as here, a serial port,
-//! inotify. It has to be non-blocking, and all that reads it goes through the source, which tries
+//! inotify. `from_fd` makes it non-blocking. All that reads it goes through the source, which tries
 //! first and waits when there is nothing. Meanwhile other tasks run.
 //!
 //! Go: `bufio.NewScanner(cmd.StdoutPipe())`.
@@ -11,17 +11,18 @@
 //!
 //! Prints `child: line 1` to `child: line 3`, and `the child has ended, and 3 lines have come`.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
-use runtime::io::Source;
-use runtime::io::mio::unix::pipe::Receiver;
+use runtime::io::{Fd, Source};
 
 const CHILD: &str = "for i in 1 2 3; do echo line $i; sleep 0.1; done";
 
 /// Lines from a device.
 struct Lines {
-    device: Source<Receiver>,
+    device: Source<Fd<File>>,
     /// What has been read, and not been given out.
     rest: Vec<u8>,
 }
@@ -34,8 +35,8 @@ impl Lines {
                 return Ok(Some(String::from_utf8_lossy(&line[..end]).into_owned()));
             }
             let mut buffer = [0; 1024];
-            // `Read` is implemented for `&Receiver`. A call that would block is repeated when there
-            // is something.
+            // `Read` is implemented for `&File`, and so for `&Fd<File>`. A call that would block is
+            // repeated when there is something.
             let n = self
                 .device
                 .read_with(|mut pipe| pipe.read(&mut buffer))
@@ -55,10 +56,9 @@ async fn main() -> io::Result<()> {
         .stdout(Stdio::piped())
         .spawn()?;
     let stdout = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    let receiver = Receiver::from(stdout);
-    receiver.set_nonblocking(true)?; // or its reads would block the thread
     let mut lines = Lines {
-        device: Source::new(receiver)?,
+        // Non-blocking from now on, or its reads would block the thread.
+        device: Source::from_fd(File::from(OwnedFd::from(stdout)))?,
         rest: Vec::new(),
     };
     let mut count = 0;

@@ -36,6 +36,11 @@ pub(crate) fn of_other_selects(input: ParseStream<'_>) -> Result<()> {
     if input.peek(Token![default]) && input.peek2(Token![:]) {
         return Err(input.error("`default` has an arrow, as all arms have: `default => body`"));
     }
+    if input.peek(Token![default]) && (input.peek2(Token![if]) || input.peek2(Token![,])) {
+        return Err(input.error(
+            "`default` has no guard: it is taken when no other arm is ready, or there is none; `default => body`",
+        ));
+    }
     if input.peek(Token![_]) && input.peek2(Token![=>]) {
         return Err(input.error(
             "`_ => …` is no arm: write `default => …` for not waiting, or `_ = future => …` to ignore what a future yields",

@@ -154,7 +154,7 @@ impl Select {
             .collect();
         let arms = self.arms.iter().zip(&futures);
         let evaluate = arms.map(|(arm, future)| evaluation(arm, future, private));
-        let list = list(&futures, private);
+        let list = list(&self.arms, &futures, private);
         let count = self.arms.len();
         let (biased, default) = (self.biased, self.default.is_some());
         let outputs = (0..count).map(|n| {
@@ -209,8 +209,9 @@ fn evaluation(arm: &Arm, future: &Ident, private: &TokenStream) -> TokenStream {
     // With the span of the future, so that "is not a future" points there.
     let span = arm.future.span().resolved_at(Span::mixed_site());
     let expression = &arm.future;
-    let candidate = quote_spanned!(span=> #private::candidate);
-    let expression = quote!(#candidate(#expression));
+    let wrapped = quote_spanned!(span=> #private::awaited);
+    let method = quote_spanned!(span=> .candidate());
+    let expression = quote!(#wrapped(#expression)#method);
     match &arm.guard {
         Some(guard) => quote!(
             let #future = if #guard {
@@ -224,10 +225,12 @@ fn evaluation(arm: &Arm, future: &Ident, private: &TokenStream) -> TokenStream {
 }
 
 /// The arms as a list with all their types, each of the kind that its future is.
-fn list(futures: &[Ident], private: &TokenStream) -> TokenStream {
+fn list(arms: &[Arm], futures: &[Ident], private: &TokenStream) -> TokenStream {
     let mut list = quote!(#private::Nil);
-    for future in futures.iter().rev() {
-        let made = quote!({
+    for (arm, future) in arms.iter().zip(futures).rev() {
+        // With the span of the future: what is wrong with it is told there, and once.
+        let span = arm.future.span().resolved_at(Span::mixed_site());
+        let made = quote_spanned!(span=> {
             #[allow(unused_imports, reason = "one of the two is used")]
             use #private::{ChannelKind as _, FutureKind as _};
             let __tag = #private::tag(&#future);
@@ -253,9 +256,14 @@ impl Parse for Arm {
         } else {
             None
         };
+        if input.peek(Token![if]) {
+            return Err(input.error(
+                "a guard follows the future and a comma: `pattern = future, if condition => body`",
+            ));
+        }
         if !input.peek(Token![=]) || input.peek(Token![=>]) {
             return Err(input.error(
-                "expected `=`: an arm is `pattern = future => body`; write `_ = future => body` to ignore what it yields",
+                "expected `=`: an arm is `pattern = future => body`, as in `msg = rx.recv() => …`; write `_ = future => body` to ignore what it yields",
             ));
         }
         input.parse::<Token![=]>()?;

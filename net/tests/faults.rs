@@ -22,7 +22,7 @@ use std::time::Duration;
 use net::{Dialer, OpError, TcpListener, TcpStream, UdpSocket, copy, is_closed, is_deadline};
 use runtime::time::{Instant, sleep, timeout};
 use silent::silent;
-use support::{HANG, descriptors, echo, in_child, pair, run, serve, watched};
+use support::{HANG, descriptors, echo, in_child, pair, resident, run, serve, watched};
 
 /// From now on a system call of this thread, and of threads that it starts, fails with this error.
 /// It stays so.
@@ -484,12 +484,6 @@ fn a_storm_of_clients_that_give_up_at_once_does_not_stop_the_others() {
         }
         Ok(())
     });
-}
-
-/// Resident memory of this process, in bytes.
-fn resident() -> usize {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use net::{Stream, StreamKind, Tcp, TcpStream, UnixStream, copy, copy_bidirectional, is_deadline};
+use runtime::JoinHandle;
 use runtime::time::Instant;
 use support::{
     Random, descriptors, in_child, limit_descriptors, pair, run, run_on_one_alone, waits,
@@ -192,6 +193,15 @@ fn without_a_descriptor_for_a_pipe_the_buffer_does() {
     });
 }
 
+/// Both ends of a relay that splices, for so much has passed through it, and the relay.
+async fn splicing() -> io::Result<(TcpStream, JoinHandle<io::Result<(u64, u64)>>, TcpStream)> {
+    let (client, mut near) = pair().await?;
+    let (mut far, server) = pair().await?;
+    let copying = runtime::spawn(async move { copy_bidirectional(&mut near, &mut far).await });
+    until_spliced(&client, &server).await?;
+    Ok((client, copying, server))
+}
+
 /// Until much has passed, so that the copy splices.
 async fn until_spliced(from: &TcpStream, to: &TcpStream) -> io::Result<()> {
     let sender = from.clone();
@@ -212,11 +222,7 @@ fn a_reset_in_mid_splice_ends_the_copy_and_leaves_nothing_behind() {
     run(async {
         let before = descriptors();
         for _ in 0..50 {
-            let (client, mut near) = pair().await?;
-            let (mut far, server) = pair().await?;
-            let copying =
-                runtime::spawn(async move { copy_bidirectional(&mut near, &mut far).await });
-            until_spliced(&client, &server).await?;
+            let (client, copying, server) = splicing().await?;
             let sender = client.clone();
             let sending = runtime::spawn(async move { sender.write_all(&vec![0; 64 << 20]).await });
             // Bytes are everywhere now: in both sockets, and in the pipe.
@@ -242,11 +248,7 @@ fn an_abort_in_mid_splice_leaves_nothing_behind() {
     run(async {
         let before = descriptors();
         for _ in 0..50 {
-            let (client, mut near) = pair().await?;
-            let (mut far, server) = pair().await?;
-            let copying =
-                runtime::spawn(async move { copy_bidirectional(&mut near, &mut far).await });
-            until_spliced(&client, &server).await?;
+            let (client, copying, server) = splicing().await?;
             // Nobody reads: the pipe fills, and stays full.
             while client.try_write(&[0; 65_536]).is_ok() {
                 runtime::yield_now().await;
@@ -263,10 +265,7 @@ fn an_abort_in_mid_splice_leaves_nothing_behind() {
 #[test]
 fn a_peer_that_never_reads_stops_its_sender() {
     run(async {
-        let (client, mut near) = pair().await?;
-        let (mut far, server) = pair().await?;
-        runtime::spawn(async move { copy_bidirectional(&mut near, &mut far).await });
-        until_spliced(&client, &server).await?;
+        let (client, _copying, server) = splicing().await?;
         let mut sent = 0;
         loop {
             match client.try_write(&[0; 65_536]) {

@@ -2,7 +2,9 @@
 
 mod support;
 
+use std::ffi::OsString;
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -160,6 +162,33 @@ fn errors_name_the_path_and_a_cure() {
                 .to_string()
                 .starts_with(&format!("bind unix {long}: "))
         );
+        Ok(())
+    });
+}
+
+/// The system reads a path up to the first NUL, and would take another one.
+#[test]
+fn a_path_with_a_nul_in_it_is_refused_and_not_cut() {
+    run(async {
+        let cut = path();
+        let listener = UnixListener::bind(&cut)?;
+        let whole = OsString::from_vec([cut.as_os_str().as_bytes(), b"\0rest"].concat());
+        let errors = [
+            UnixStream::connect(&whole).await.unwrap_err(),
+            UnixDatagram::unbound()?.connect(&whole).unwrap_err(),
+            UnixDatagram::bind(&whole).unwrap_err(),
+        ];
+        drop(listener);
+        let bound = UnixListener::bind(&whole).unwrap_err();
+        for error in errors.into_iter().chain([bound]) {
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().contains("a NUL in the path"), "{error}");
+        }
+        // At the start it is the system's own way of writing an abstract name, in which more may
+        // follow.
+        if cfg!(target_os = "linux") {
+            UnixListener::bind(OsString::from_vec(b"\0weftline\0test".to_vec()))?;
+        }
         Ok(())
     });
 }

@@ -167,7 +167,7 @@ impl Drop for Started {
             return;
         };
         if self.ends_process {
-            runtime.shutdown(LAST_POLLS);
+            runtime.end_with_process(LAST_POLLS);
         }
     }
 }

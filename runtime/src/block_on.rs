@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use crate::scheduler::sleepers::Sleeper;
-use crate::scheduler::{Scheduler, current};
+use crate::scheduler::{Scheduler, catch_up, current};
 
 #[track_caller]
 pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::Output {
@@ -42,6 +42,10 @@ pub(crate) fn block_on<F: Future>(scheduler: &Arc<Scheduler>, future: F) -> F::O
         // Being listed, it is told of what happens from here on.
         if let Some(reason) = scheduler.downfall().reason() {
             panic!("{reason}");
+        }
+        // In a destructor, while a runtime ends, the thread may hold up what it waits for.
+        if catch_up() {
+            continue;
         }
         if let Err(report) = sleeper.sleep(|| scheduler.count_sleep()) {
             panic!("{report}");

@@ -6,11 +6,13 @@
 //! It is, when at one moment all of this holds:
 //!
 //! 1. every worker of every runtime of the process sleeps, without a token to wake it and without a
-//!    deadline; so does every thread inside `block_on`, and every thread for blocking jobs; no
-//!    monitor is at work;
+//!    deadline; so does every thread inside `block_on` that is not in a poll, and every thread for
+//!    blocking jobs that has none; no monitor is at work;
 //! 2. no queue holds a task, no timer is armed, nobody waits for a descriptor;
 //! 3. no handler for a signal is installed;
-//! 4. every other thread of the process sleeps until another one wakes it ([`strangers`]).
+//! 4. every other thread of the process sleeps until another one wakes it ([`strangers`]): also one
+//!    that is in a blocking job, in a poll of `block_on`, or in neither. Whose thread it is does
+//!    not matter then, nor what it waits for.
 //!
 //! Then no thread runs, and the system has no reason to let one run: nothing happens any more,
 //! whoever holds whatever waker.
@@ -27,6 +29,17 @@
 //! is either one of ours, whose number grows, or a stranger, who is in the list of threads, or is
 //! gone and has left a token that the second look finds.
 //!
+//! **Who is told** is the thread that has slept longest inside `block_on`: it panics. Where none
+//! does, because each blocks in a call of its own, it is said on stderr, and that is all that can
+//! be done: say a body of `block_on` that locks a mutex of std's which it holds already, or a
+//! `main` that waits for a channel of std's. Not so if this runtime has nothing to do with it.
+//!
+//! The panic drops the runtime, in most programs, and that waits for blocking jobs: not for ever
+//! then, since those that have not ended when all tasks are cancelled hardly will.
+//!
+//! A worker that is stuck in a poll keeps the monitor awake, which then never asks; it has named
+//! the task on stderr.
+//!
 //! **Not now** may become "deadlock" without anybody's waking up: a strange thread ends. So the
 //! monitor asks again a few times, at ever longer intervals. Where a timer or a descriptor is
 //! waited for, a worker will wake, and the monitor with it.
@@ -41,10 +54,12 @@ use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
+use crate::dump::Dump;
 use crate::scheduler::Scheduler;
-use crate::scheduler::sleepers::Sleeper;
+use crate::scheduler::sleepers::{Doing, Sleeper};
 use crate::scheduler::strangers;
 use crate::scheduler::threads::{self, ThreadNumber};
+use crate::stderr::say;
 
 /// Go's words.
 const MESSAGE: &str = "all tasks are asleep - deadlock!";
@@ -172,16 +187,21 @@ impl Scheduler {
             return Answer::Settled;
         }
         // Another `block_on` that goes to sleep wakes the monitor.
-        let Some(victim) = self.first_asleep() else {
-            return Answer::Settled;
-        };
+        let victim = self.first_asleep();
         let _check = CHECK
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner());
         match settled(look_at_all, |still| nobody_else(still, harness)) {
-            Ok(_) => {
+            Ok(all) => {
                 let dump = self.dump().truncated(TASKS_SHOWN);
-                victim.condemn(format!("{MESSAGE}\n\n{dump}"));
+                match victim {
+                    Some(victim) => {
+                        self.sleepers().note_deadlock();
+                        victim.condemn(format!("{MESSAGE}\n\n{dump}"));
+                    }
+                    None if self.sleepers().inside() == 0 && !self.has_living_tasks() => {}
+                    None => tell_nobody(&names_of_strangers(&all, harness, |_| true), &dump),
+                }
                 Answer::Settled
             }
             Err(Motion) => Answer::NotNow,
@@ -194,9 +214,7 @@ impl Scheduler {
         let (Some(harness), Ok(all)) = (self.detects_deadlock(), look_at_all()) else {
             return Vec::new();
         };
-        let strange = strange(threads::all().unwrap_or_default(), &all, harness);
-        let awake = strange.filter(|&thread| strangers::asleep(thread).is_none());
-        awake.filter_map(strangers::name).collect()
+        names_of_strangers(&all, harness, |thread| strangers::asleep(thread).is_none())
     }
 
     /// The one that has waited in `block_on` for longest. One at a time: the end of one may be what
@@ -235,11 +253,15 @@ impl Scheduler {
         }
         still.add(self.monitor().resting(), self.monitor().thread())?;
         for sleeper in self.sleepers().innermost() {
-            still.add(sleeper.asleep(), sleeper.number())?;
+            match sleeper.doing().ok_or(Motion)? {
+                Doing::Sleeps(sleep) => still.add(Some(sleep), sleeper.number())?,
+                // To be judged as any other thread.
+                Doing::Polls(poll) => still.sleeps.push(poll),
+            }
         }
-        let (taken, idle) = self.blocking().idle().ok_or(Motion)?;
+        let (taken, waiting) = self.blocking().waiting().ok_or(Motion)?;
         still.sleeps.push(taken);
-        still.threads.extend(idle);
+        still.threads.extend(waiting);
         Ok(still)
     }
 }
@@ -260,7 +282,7 @@ fn look_at_all() -> Result<Vec<Still>, Motion> {
         .collect()
 }
 
-/// Whether nobody acts but this thread: all that are no runtime's sleep until another one wakes
+/// Whether nobody acts but this thread: all that do no runtime's work sleep until another one wakes
 /// them, and there is nobody to act on a signal.
 fn nobody_else(all: &[Still], harness: Harness) -> Result<(), Motion> {
     if threads::awaits_signal() != Some(false) {
@@ -278,6 +300,33 @@ fn nobody_else(all: &[Still], harness: Harness) -> Result<(), Motion> {
         _ => Err(Motion),
     };
     settled(look, no_more).map(drop)
+}
+
+/// Each thread is in a call of its own, which no report can end.
+fn tell_nobody(threads: &[String], dump: &Dump) {
+    say(format_args!(
+        "{MESSAGE}\n\n\
+         no thread sleeps inside block_on, where it would be told by a panic: each of {} blocks in a call of its own, \
+         which nobody can end any more, such as a lock of std's that it holds already\n\n{dump}",
+        threads.join(", ")
+    ));
+}
+
+/// The names of the threads that are no runtime's and are as asked.
+fn names_of_strangers(
+    all: &[Still],
+    harness: Harness,
+    asked: impl Fn(ThreadNumber) -> bool,
+) -> Vec<String> {
+    let strange = strange(threads::all().unwrap_or_default(), all, harness);
+    let first = threads::first();
+    let name = |thread| match Some(thread) == first {
+        // The system calls it after the program.
+        true => Some("main".to_owned()),
+        false => strangers::name(thread),
+    };
+    let those = strange.filter(|&thread| asked(thread));
+    those.filter_map(name).collect()
 }
 
 /// Those of the threads that are no runtime's, nor the caller, nor known to wake nobody.

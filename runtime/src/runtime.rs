@@ -23,6 +23,11 @@ use crate::task::JoinHandle;
 /// returns: no thread and no descriptor stays behind. [`shutdown`](Self::shutdown) does the same
 /// with a deadline.
 ///
+/// From then on nobody serves timers and descriptors. Jobs, threads and destructors that wait for
+/// one are told, and so end: a timer panics, a descriptor gives an error, a task that is awaited
+/// was cancelled. A task that waits for one inside `block_in_place` is told after a tenth of a
+/// second.
+///
 /// A child that is made by `fork` has none of its parent's threads: a runtime that it has inherited
 /// panics there where it is used, and says so, and dropping it does nothing. It may build one of
 /// its own. Children made by `std::process::Command` are not concerned.
@@ -178,14 +183,25 @@ impl Runtime {
     /// **Go:** none: it ends with the process.
     pub fn shutdown(mut self, timeout: Duration) -> bool {
         self.ended = true;
-        end(self.handle.scheduler(), Some(timeout))
+        end(self.handle.scheduler(), Some(timeout), false)
+    }
+
+    /// The same, quietly: the process ends.
+    pub(crate) fn end_with_process(mut self, timeout: Duration) {
+        self.ended = true;
+        end(self.handle.scheduler(), Some(timeout), true);
     }
 }
+
+/// For how long a panic that reports a deadlock waits for blocking jobs. Those that waited for
+/// tasks end at once when these are cancelled, and are busy a little after that; the others never
+/// end.
+const AFTER_DEADLOCK: Duration = Duration::from_secs(1);
 
 /// Ends a runtime.
 ///
 /// On one of its own threads a runtime cannot wait for its own end: another thread does.
-fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
+fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>, with_process: bool) -> bool {
     if scheduler.is_in_child() {
         // The threads are the parent's, and so is the descriptors' registration. Tasks may be in
         // the middle of a poll that nobody will end: all stays as it is.
@@ -196,14 +212,17 @@ fn end(scheduler: &Arc<Scheduler>, timeout: Option<Duration>) -> bool {
         worker.is_some_and(|worker| Arc::ptr_eq(worker.scheduler(), scheduler))
     });
     if !own_worker && !is_pool_thread_of(scheduler) {
-        return scheduler.shut_down(timeout);
+        return scheduler.shut_down(timeout, with_process);
     }
     let waits = scheduler.clone();
     let thread = std::thread::Builder::new().name("weftline-shutdown".into());
-    if thread.spawn(move || waits.shut_down(timeout)).is_err() {
+    if thread
+        .spawn(move || waits.shut_down(timeout, with_process))
+        .is_err()
+    {
         // Nobody can wait, then: whatever is busy ends by itself, and the last worker does the
         // rest.
-        scheduler.shut_down(Some(Duration::ZERO));
+        scheduler.shut_down(Some(Duration::ZERO), with_process);
     }
     false
 }
@@ -216,7 +235,9 @@ impl Drop for Runtime {
         if self.ended {
             return;
         }
-        end(self.handle.scheduler(), None);
+        let scheduler = self.handle.scheduler();
+        let deadlocked = std::thread::panicking() && scheduler.sleepers().was_deadlocked();
+        end(scheduler, deadlocked.then_some(AFTER_DEADLOCK), false);
     }
 }
 

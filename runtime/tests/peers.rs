@@ -4,16 +4,20 @@
 mod common;
 
 use std::cell::RefCell;
+use std::env;
 use std::future::{Future, pending, poll_fn};
+use std::io::{self, Read, Write};
 use std::panic::{self, AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
+use std::process;
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use common::{runtime, watchdog};
+use runtime::io::{Source, mio};
 use runtime::{Builder, Runtime, time};
 
 struct Counted;
@@ -215,5 +219,102 @@ fn a_destructor_may_wake_others_under_a_lock_that_theirs_want() {
     for task in tasks {
         let error = runtime::block_on(task).unwrap_err();
         assert!(error.is_cancelled() && !error.is_panic(), "{error}");
+    }
+}
+
+/// tokio#6996: a `yield_now` that another executor polls, on a thread that is not the worker's any
+/// more, was put off to a moment that never came.
+#[test]
+fn yields_end_under_any_executor() {
+    let _watchdog = watchdog("");
+    let yields = || common::foreign_block_on(async { runtime::yield_now().await });
+    let rt = runtime(1);
+    rt.block_on(async { runtime::block_in_place(yields) });
+    rt.block_on(rt.spawn(async move {
+        yields();
+        runtime::block_in_place(yields);
+    }))
+    .unwrap();
+    rt.block_on(rt.spawn_blocking(yields)).unwrap();
+    let _entered = rt.enter();
+    yields();
+}
+
+/// tokio-core#117, mio#1476: the end of a pipe is told by a hang-up or an error alone, without the
+/// readiness that was waited for.
+#[test]
+fn the_end_of_one_side_of_a_pipe_wakes_the_other() {
+    let _watchdog = watchdog("");
+    runtime(1).block_on(async {
+        let (sender, receiver) = mio::unix::pipe::new().unwrap();
+        let receiver = Source::new(receiver).unwrap();
+        let mut read = pin!(receiver.read_with(|mut pipe| pipe.read(&mut [0; 8])));
+        assert!(is_pending(read.as_mut()).await);
+        drop(sender);
+        assert_eq!(read.await.unwrap(), 0);
+
+        let (mut sender, receiver) = mio::unix::pipe::new().unwrap();
+        while sender.write(&[0; 4096]).is_ok() {}
+        let sender = Source::new(sender).unwrap();
+        let mut write = pin!(sender.write_with(|mut pipe| pipe.write(&[0; 4096])));
+        assert!(is_pending(write.as_mut()).await);
+        drop(receiver);
+        let error = write.await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    });
+}
+
+async fn is_pending<T>(mut future: Pin<&mut impl Future<Output = T>>) -> bool {
+    poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+static OF_THE_PROGRAM: OnceLock<Runtime> = OnceLock::new();
+
+type End = fn(&Runtime);
+
+/// How a program may end, with a runtime that nobody drops; and its exit code.
+const ENDS: [(End, i32); 4] = [
+    (|_| (), 0),
+    (|_| process::exit(3), 3),
+    (
+        |rt| drop(rt.block_on(rt.spawn(async { process::exit(3) as () }))),
+        3,
+    ),
+    (
+        |rt| drop(rt.block_on(rt.spawn_blocking(|| process::exit(3) as ()))),
+        3,
+    ),
+];
+
+/// tokio#2499: workers are in the midst of it when the process ends under them.
+#[test]
+fn a_program_may_end_while_its_runtime_works() {
+    const NAME: &str = "a_program_may_end_while_its_runtime_works";
+    const HOW: &str = "HOW_THE_PROGRAM_ENDS";
+    if let Ok(how) = env::var(HOW) {
+        let rt = OF_THE_PROGRAM.get_or_init(|| runtime(3));
+        for _ in 0..50 {
+            rt.spawn(async {
+                loop {
+                    runtime::yield_now().await;
+                    time::sleep(Duration::from_micros(50)).await;
+                }
+            });
+        }
+        rt.spawn_blocking(|| {
+            loop {
+                thread::yield_now();
+            }
+        });
+        return ENDS[how.parse::<usize>().unwrap()].0(rt);
+    }
+    let _watchdog = watchdog("");
+    for (how, (_, code)) in ENDS.iter().enumerate() {
+        for _ in 0..5 {
+            let mut program = process::Command::new(env::current_exe().unwrap());
+            program.args([NAME, "--exact", "--quiet"]);
+            let output = program.env(HOW, how.to_string()).output().unwrap();
+            assert_eq!(output.status.code(), Some(*code), "{how}: {output:?}");
+        }
     }
 }

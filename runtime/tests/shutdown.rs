@@ -4,16 +4,16 @@ mod common;
 
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
 use common::{runtime, times, wait_until, watchdog};
-use runtime::{Builder, Handle, Runtime};
+use runtime::{Builder, Handle, Runtime, time};
 
 const LONG: Duration = Duration::from_secs(1000);
 
@@ -153,6 +153,48 @@ fn a_deadline_holds_against_a_task_that_spins() {
             drops.load(SeqCst) == 2
         });
     }
+}
+
+#[test]
+fn timers_end_with_the_runtime_also_where_a_worker_is_stuck() {
+    struct Told(AtomicBool);
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, SeqCst);
+        }
+    }
+    const HOUR: Duration = Duration::from_secs(3600);
+    let _watchdog = watchdog("a stuck worker");
+    let rt = runtime(1);
+    let (release, stuck) = mpsc::channel::<()>();
+    let (started, has_started) = mpsc::channel();
+    let task = rt.spawn(async move {
+        started.send(()).unwrap();
+        let _ = stuck.recv();
+        time::sleep(HOUR).await;
+    });
+    has_started.recv().unwrap();
+    // Awaited by an executor that is not ours.
+    let told = Arc::new(Told(AtomicBool::new(false)));
+    let waker = Waker::from(told.clone());
+    let mut sleep = Box::pin(time::sleep(HOUR));
+    let entered = rt.enter();
+    assert!(
+        sleep
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    drop(entered);
+    assert!(!rt.shutdown(Duration::from_millis(20)));
+    assert!(told.0.load(SeqCst), "nobody will fire it any more");
+    let panic = catch_unwind(AssertUnwindSafe(|| {
+        let _ = sleep.as_mut().poll(&mut Context::from_waker(&waker));
+    }));
+    assert!(panic.is_err(), "there is no other runtime");
+    drop(release);
+    // Its sleep finds no wheel, and that is no mistake of the task's.
+    assert!(runtime::block_on(task).unwrap_err().is_cancelled());
 }
 
 #[test]
@@ -448,7 +490,13 @@ fn who_waits_for_the_clock_of_a_runtime_that_ends_is_told() {
         let handle = rt.handle().clone();
         // As long as this runs the clock stands.
         let (end, ended) = mpsc::channel::<()>();
-        let job = rt.spawn_blocking(move || ended.recv().unwrap_err());
+        let (begin, begun) = mpsc::channel();
+        let job = rt.spawn_blocking(move || {
+            begin.send(()).unwrap();
+            ended.recv().unwrap_err()
+        });
+        // One that has not would be forgotten.
+        begun.recv().unwrap();
         let (tell, told) = mpsc::channel();
         let waits = thread::spawn(move || {
             handle.block_on(async {

@@ -69,6 +69,27 @@ fn a_hundred_blocking_tasks_leave_no_thread_behind() {
 }
 
 #[test]
+fn a_spare_that_fell_asleep_while_it_was_needed_ends_afterwards() {
+    let _watchdog = watchdog("a spare that sleeps ends");
+    let rt = named("sl", 1).build().unwrap();
+    let (release, stuck) = mpsc::channel::<()>();
+    let (begin, begun) = mpsc::channel();
+    let task = rt.spawn(async move {
+        begin.send(()).unwrap();
+        let _ = stuck.recv();
+    });
+    begun.recv().unwrap();
+    rt.block_on(rt.spawn(async {})).unwrap();
+    wait_until("the spare is through with it, and sleeps", || {
+        let metrics = rt.handle().metrics();
+        metrics.workers[1].parks > 0 && metrics.workers_running == 0
+    });
+    drop(release);
+    rt.block_on(task).unwrap();
+    wait_until("the spare ends", || threads("sl-") == 2);
+}
+
+#[test]
 fn timers_of_threads_that_have_ended_fire() {
     let _watchdog = watchdog("timers without an owner");
     let rt = named("or", 1).build().unwrap();

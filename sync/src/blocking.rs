@@ -68,7 +68,7 @@ pub(crate) fn wait_until<F: Future>(
              block_on waits for; use {cure} instead, or call it inside block_in_place or spawn_blocking"
         );
     }
-    let unparker = CACHED.with(|cached| cached.take()).unwrap_or_else(|| {
+    let unparker = cached().unwrap_or_else(|| {
         Arc::new(Unparker {
             thread: thread::current(),
             woken: AtomicBool::new(false),
@@ -98,6 +98,17 @@ pub(crate) fn wait_until<F: Future>(
         }
     };
     drop(waker);
-    CACHED.with(|cached| *cached.borrow_mut() = Some(unparker));
+    keep(unparker);
     output
+}
+
+/// This thread's waker, if it has one at hand. A thread that ends may have lost its cache when the
+/// destructor of another of its locals waits here: then it does without.
+fn cached() -> Option<Arc<Unparker>> {
+    CACHED.try_with(RefCell::take).ok().flatten()
+}
+
+/// For the next time, if there can be one.
+fn keep(unparker: Arc<Unparker>) {
+    let _ = CACHED.try_with(|cached| *cached.borrow_mut() = Some(unparker));
 }

@@ -4,10 +4,12 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
-use support::{WORKERS, message_of, on, on_each, pause};
+use support::{WORKERS, message_of, on, on_each, pause, within_a_minute};
 use sync::context::{Context, ContextError};
 use sync::{
     Barrier, Cond, Mutex, Notify, Once, OnceCell, RwLock, Semaphore, WaitGroup, broadcast, channel,
@@ -282,5 +284,53 @@ fn a_thread_waits_for_all_errors_of_a_group() {
         let mut errors = errors.unwrap_err();
         errors.sort_unstable();
         assert_eq!(errors, [0, 1, 2]);
+    });
+}
+
+/// Waits where it is dropped, which is at the end of its thread, and says what came of it.
+struct WaitsAtTheEnd {
+    rx: sync::Receiver<u32>,
+    outcome: mpsc::Sender<thread::Result<Option<u32>>>,
+}
+
+impl Drop for WaitsAtTheEnd {
+    fn drop(&mut self) {
+        // Caught, since a panic here would end the process.
+        let received = catch_unwind(AssertUnwindSafe(|| self.rx.blocking_recv()));
+        self.outcome.send(received).unwrap();
+    }
+}
+
+/// The destructors of a thread's locals run in an order that nobody promises: what the waiting
+/// keeps in one may be gone when another waits.
+#[test]
+fn a_thread_that_ends_can_still_wait() {
+    thread_local! {
+        static BEFORE: RefCell<Option<WaitsAtTheEnd>> = const { RefCell::new(None) };
+        static AFTER: RefCell<Option<WaitsAtTheEnd>> = const { RefCell::new(None) };
+    }
+    within_a_minute(|| {
+        let (outcome, outcomes) = mpsc::channel();
+        let (tx, rx) = channel(0);
+        let waits = move || {
+            Some(WaitsAtTheEnd {
+                rx: rx.clone(),
+                outcome: outcome.clone(),
+            })
+        };
+        let (ready, start) = channel::<()>(0);
+        let thread = thread::spawn(move || {
+            // One is registered before what the waiting keeps, and one after it.
+            BEFORE.set(waits());
+            start.blocking_recv();
+            AFTER.set(waits());
+        });
+        ready.blocking_send(()).unwrap();
+        for n in 0..2 {
+            tx.blocking_send(n).unwrap();
+        }
+        thread.join().unwrap();
+        let outcomes: Vec<_> = outcomes.iter().map(Result::unwrap).collect();
+        assert_eq!(outcomes, [Some(0), Some(1)]);
     });
 }

@@ -6,8 +6,8 @@ mod support;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::*};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
@@ -251,6 +251,44 @@ fn a_value_is_kept_until_all_have_passed_it_and_the_last_gets_it_without_a_clone
     drop((one, two));
     assert_eq!((alive.load(SeqCst), tx.len()), (0, 0));
     drop(tx);
+}
+
+/// What happens once.
+type Then = Option<Box<dyn FnOnce() + Send>>;
+
+/// A value in whose clone something else happens.
+struct Meanwhile {
+    alive: Arc<()>,
+    then: Arc<Mutex<Then>>,
+}
+
+impl Clone for Meanwhile {
+    fn clone(&self) -> Self {
+        let then = self.then.lock().unwrap().take();
+        then.into_iter().for_each(|then| then());
+        Self {
+            alive: self.alive.clone(),
+            then: self.then.clone(),
+        }
+    }
+}
+
+/// The last to see it finds another still cloning from where it lies: the ring keeps nothing.
+#[test]
+fn a_value_that_the_last_one_sees_while_another_clones_is_not_kept() {
+    let (tx, mut one) = broadcast::channel(4);
+    let mut two = tx.subscribe();
+    let value = Meanwhile {
+        alive: Arc::default(),
+        then: Arc::default(),
+    };
+    let (alive, then) = (value.alive.clone(), value.then.clone());
+    assert!(tx.send(value).is_ok());
+    *then.lock().unwrap() = Some(Box::new(move || {
+        assert!(two.try_recv().is_ok(), "it is there for both");
+    }));
+    assert!(one.try_recv().is_ok(), "it is there for both");
+    assert_eq!((Arc::strong_count(&alive), tx.len()), (1, 0));
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod support;
 
 use std::error::Error;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -1052,5 +1052,20 @@ fn a_deadline_outlives_the_runtime_that_it_was_made_on() {
             assert_eq!(one.block_on(task).unwrap(), ContextError::DeadlineExceeded);
         }
         assert_eq!(cause_of(&above).unwrap(), "too slow");
+    });
+}
+
+#[test]
+fn run_drops_the_future_when_it_has_ended() {
+    on(1, async {
+        let (ctx, _cancel) = Context::background().with_cancel();
+        let held = Arc::new(());
+        let future = {
+            let held = held.clone();
+            poll_fn(move |_| Poll::Ready(Arc::strong_count(&held)))
+        };
+        let mut run = pin!(ctx.run(future));
+        assert_eq!(run.as_mut().await, Ok(2));
+        assert_eq!(Arc::strong_count(&held), 1, "while the run is still there");
     });
 }

@@ -840,3 +840,57 @@ async fn random_cancellation(seed: u64) {
         assert!(format!("{group:?}").contains("running: 0"));
     }
 }
+
+/// Whose place was granted before, and who has not looked since.
+#[test]
+fn one_that_was_granted_a_place_is_not_started_after_a_failure() {
+    on(1, async {
+        let mut group = Group::new();
+        group.set_limit(2);
+        let (well, ends_well) = channel::<()>(0);
+        let (badly, ends_badly) = channel::<()>(0);
+        assert!(group.try_spawn(async move {
+            ends_well.recv().await;
+            Ok(())
+        }));
+        assert!(group.try_spawn(async move {
+            ends_badly.recv().await;
+            Err(7)
+        }));
+        let started = Arc::new(AtomicBool::new(false));
+        let flag = started.clone();
+        let spawner = group.spawner();
+        let mut spawn = pin!(spawner.spawn(async move {
+            flag.store(true, Ordering::SeqCst);
+            Ok(())
+        }));
+        assert!(poll_once(spawn.as_mut()).is_pending());
+        // The first gives its place to the one that waits, then the second fails.
+        for end in [well, badly] {
+            drop(end);
+            pause(10).await;
+        }
+        assert!(!spawn.await, "granted, and refused");
+        assert_eq!(group.wait().await, Err(7), "the place has come back");
+        assert!(!started.load(Ordering::SeqCst));
+    });
+}
+
+#[test]
+fn errors_after_the_first_are_dropped_at_once() {
+    on(1, async {
+        let mut group = Group::new();
+        let error = Arc::new(());
+        for _ in 0..3 {
+            let error = error.clone();
+            assert!(group.try_spawn(async move {
+                runtime::yield_now().await;
+                Err(error)
+            }));
+        }
+        while Arc::strong_count(&error) > 2 {
+            runtime::yield_now().await;
+        }
+        assert!(group.wait().await.is_err());
+    });
+}

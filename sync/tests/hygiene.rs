@@ -107,6 +107,35 @@ async fn patterns_bind_and_loops_are_left_from_within() {
     assert_eq!(got, 2);
 }
 
+/// Arms put together by another macro, out of fragments and out of tokens.
+macro_rules! first_of {
+    ($p:pat = $e:expr => $b:expr; $q:pat = $f:expr, if $g:expr => $c:block) => {
+        select! { $p = $e => $b, $q = $f, if $g => $c }
+    };
+    ($i:ident, $t:ty, $e:expr, $body:expr) => {
+        select! { biased; $i: $t = $e => $body, default => 0 }
+    };
+    ($($t:tt)*) => { select! { $($t)* } };
+}
+
+#[::runtime::test]
+async fn arms_may_be_made_by_another_macro() {
+    let (tx, rx) = channel(1);
+    let body = 4;
+    let got = first_of!(x = async { 5 } => x + body; _ = rx.recv(), if body == 5 => { 0 });
+    assert_eq!(got, 9);
+    tx.send(1).await.unwrap();
+    let got = first_of!(
+        it,
+        ::core::option::Option<i32>,
+        rx.recv(),
+        it.unwrap() + body
+    );
+    assert_eq!(got, 5);
+    let got = first_of!(x = rx.recv() => x.unwrap(), default => body);
+    assert_eq!(got, 4);
+}
+
 #[::runtime::test]
 async fn one_select_inside_another_and_errors_out_of_it() {
     async fn parsed() -> CoreResult<u8, ::core::num::ParseIntError> {

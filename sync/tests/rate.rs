@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use runtime::task::coop::consume_budget;
 use runtime::time::{self, Instant};
 use sync::context::{Context, ContextError};
 use sync::rate::{Limit, Limiter, WaitError};
 use sync::{WaitGroup, select};
 
 mod support;
-use support::{Random, blocks, message_of, on, times, with_seeds};
+use support::{Random, blocks, message_of, on, poll_as_task, times, with_seeds};
 
 const TENTH: Duration = Duration::from_millis(100);
 
@@ -85,6 +86,37 @@ async fn one_that_wants_much_is_not_overtaken() {
     time::sleep(2 * TENTH).await;
     assert!(!limiter.allow(), "two are there, for who waits");
     assert_eq!(served.all().await, [(0, 5), (1, 6)]);
+}
+
+/// Its budget, or the turn that it leaves to others before it waits, is no reason to be overtaken.
+#[runtime::test(start_paused = true)]
+async fn one_that_has_come_is_not_overtaken_whatever_its_task_did_before() {
+    for spent in 0..128 {
+        let limiter = ten_a_second(2);
+        let served = Served::new();
+        let mut first = pin!(limiter.wait());
+        runtime::yield_now().await;
+        for _ in 0..spent {
+            consume_budget().await;
+        }
+        assert!(poll_as_task(first.as_mut()).await.is_pending());
+        assert_eq!(limiter.tokens().round(), -1.0, "it is in line");
+        served.wait(1, &limiter, 1).await;
+        first.await;
+        served.note(0);
+        assert_eq!(served.all().await, [(0, 1), (1, 2)], "{spent} spent");
+    }
+}
+
+#[runtime::test(start_paused = true)]
+async fn those_behind_a_reservation_that_is_cancelled_move_up() {
+    let limiter = ten_a_second(5);
+    let reservation = limiter.reserve_n(5).unwrap();
+    let served = Served::new();
+    served.wait(0, &limiter, 1).await;
+    served.wait(1, &limiter, 1).await;
+    reservation.cancel();
+    assert_eq!(served.all().await, [(0, 1), (1, 2)]);
 }
 
 #[runtime::test(start_paused = true)]

@@ -179,7 +179,9 @@ async fn operate(world: &World, random: &mut Random, value: u64) {
         10 => {
             let mut messages = world.cast.subscribe();
             let _ = world.cast.send(value);
-            assert!(messages.recv().await.is_ok());
+            // Others may have sent more than there is room for since.
+            let received = messages.recv().await;
+            assert_ne!(received, Err(broadcast::RecvError::Closed));
             world.notify.notified().await;
         }
         _ => {

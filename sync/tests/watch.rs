@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 
 use support::{
@@ -226,4 +227,31 @@ fn who_waits_for_another_thread_is_not_refused() {
             }
         });
     });
+}
+
+/// tokio#6021: a closure that panics must not leave a lock behind that nobody gets any more.
+#[test]
+fn closures_that_panic_leave_the_channel_as_it_is() {
+    let (tx, mut rx) = watch::channel(1);
+    let panics = |f: &mut dyn FnMut()| catch_unwind(AssertUnwindSafe(f)).unwrap_err();
+    panics(&mut || {
+        tx.modify(|value| {
+            *value = 2;
+            panic!("changes half of it")
+        });
+    });
+    panics(&mut || {
+        rx.blocking_wait_for(|_| panic!("cannot look"));
+    });
+    // What it came to is there, and nobody was told of it.
+    assert_eq!(
+        (*rx.borrow(), *tx.borrow(), rx.has_changed()),
+        (2, 2, false)
+    );
+    tx.send(3).unwrap();
+    assert!(rx.blocking_changed());
+    assert_eq!(*rx.borrow(), 3);
+    drop(tx);
+    assert!(rx.blocking_wait_for(|value| *value == 3));
+    assert!(!rx.blocking_wait_for(|value| *value == 4));
 }

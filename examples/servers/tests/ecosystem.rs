@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::convert::Infallible;
 use std::future::{Future, IntoFuture};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -17,12 +18,13 @@ use async_tungstenite::tungstenite::protocol::Role;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use futures_util::StreamExt;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::Uri;
-use hyper::body::Bytes;
+use hyper::body::{Body, Bytes, Frame};
+use hyper::client::conn::http2;
 use hyper::rt::ReadBufCursor;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::{Connected, Connection};
@@ -253,5 +255,35 @@ fn a_route_becomes_a_websocket() {
         assert_eq!(back.to_text().unwrap(), "hello");
         socket.close(None).await.unwrap();
         assert_eq!(fetch(&address.to_string(), "/").await.unwrap(), "hello");
+    });
+}
+
+/// A body that begins, and does not go on.
+fn stuck() -> impl Body<Data = Bytes, Error = Infallible> + Send + Unpin {
+    let first = Ok(Frame::data(Bytes::from_static(b"hel")));
+    let rest = futures_util::stream::pending();
+    StreamBody::new(futures_util::stream::iter([first]).chain(rest))
+}
+
+#[test]
+fn an_extractor_says_that_a_body_is_late_and_the_connection_goes_on() {
+    run(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap());
+        let length = async |body: Bytes| body.len().to_string();
+        let app = Router::new().route("/", post(length));
+        let server = net::hyper::serve(listener, app).read_timeout(Duration::from_millis(300));
+        runtime::spawn(server.into_future());
+        let stream = stream.await.unwrap();
+        let (mut client, connection) = http2::handshake(Executor, stream).await.unwrap();
+        runtime::spawn(connection);
+        for _ in 0..2 {
+            let request = hyper::Request::post("http://here/").body(stuck()).unwrap();
+            let answer = client.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+            let text = answer.into_body().collect().await.unwrap().to_bytes();
+            let text = String::from_utf8_lossy(&text);
+            assert!(text.ends_with("within the read timeout"), "{text}");
+        }
     });
 }

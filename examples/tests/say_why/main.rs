@@ -45,12 +45,16 @@ enum Ends {
     Well,
     /// Well, having said this on stderr. The first text is its `RUNTIME_DEBUG`.
     WellSaying(&'static str, &'static [&'static str]),
+    /// Well, having said this on stderr, and only once.
+    WellSayingOnce(&'static str),
     /// Well, because the parent connects to it and writes a byte when it has waited for a while.
     WellWhenWrittenTo,
     /// Well, because the parent sends this signal when it has waited for a while.
     WellWhenSignalled(libc::c_int),
     /// By the parent's SIGQUIT, which has no handler. The text is its `RUNTIME_DEBUG`.
     ByTheParentOnly(&'static str),
+    /// By the parent's SIGQUIT, having said this on stderr.
+    SayingToTheEnd(&'static [&'static str]),
     /// By the parent's SIGQUIT, which makes it print these parts.
     Dumping(&'static [&'static str]),
 }
@@ -112,11 +116,14 @@ fn begin(case: &'static Case) -> (&'static Case, Box<dyn FnOnce() -> Ended>) {
     }
     let running = start(&mut command);
     match case.ends {
-        Ends::Told(_) | Ends::Well | Ends::WellSaying(..) => {}
+        Ends::Told(_) | Ends::Well | Ends::WellSaying(..) | Ends::WellSayingOnce(_) => {}
         Ends::WellWhenWrittenTo => write_later(listener),
-        Ends::WellWhenSignalled(signal) => signal_later(listener, &running.child, signal),
+        Ends::WellWhenSignalled(signal) => signal_later(listener, &running.child, signal, LATER),
         Ends::ByTheParentOnly(_) | Ends::Dumping(_) => {
-            signal_later(listener, &running.child, libc::SIGQUIT);
+            signal_later(listener, &running.child, libc::SIGQUIT, LATER);
+        }
+        Ends::SayingToTheEnd(_) => {
+            signal_later(listener, &running.child, libc::SIGQUIT, LONG);
         }
     }
     (case, Box::new(move || running.end()))
@@ -135,11 +142,11 @@ fn write_later(listener: TcpListener) {
     });
 }
 
-fn signal_later(listener: TcpListener, child: &Child, signal: libc::c_int) {
+fn signal_later(listener: TcpListener, child: &Child, signal: libc::c_int, wait: Duration) {
     let id = libc::pid_t::try_from(child.id()).expect("a process number");
     thread::spawn(move || {
         listener.accept().expect("the case is ready");
-        thread::sleep(LATER);
+        thread::sleep(wait);
         // SAFETY: a plain system call. The child waits for nothing else, so the number is still its
         // own.
         unsafe { libc::kill(id, signal) };
@@ -152,8 +159,12 @@ fn judge(case: &Case, ended: Ended) -> bool {
     let well = match case.ends {
         Ends::Told(parts) => told && ended.status.code() == Some(101) && said(parts),
         Ends::WellSaying(_, parts) => ended.status.success() && said(parts),
+        Ends::WellSayingOnce(part) => {
+            ended.status.success() && ended.stderr.matches(part).count() == 1
+        }
         Ends::Dumping(parts) => ended.status.code() == Some(2) && said(parts),
         Ends::ByTheParentOnly(_) => !told && ended.status.signal() == Some(libc::SIGQUIT),
+        Ends::SayingToTheEnd(parts) => ended.status.signal() == Some(libc::SIGQUIT) && said(parts),
         Ends::Well | Ends::WellWhenWrittenTo | Ends::WellWhenSignalled(_) => {
             !told && ended.status.success()
         }

@@ -1,5 +1,7 @@
 //! What a stuck task, a trace of the scheduler and SIGQUIT have a program say.
 
+use std::future::pending;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -21,6 +23,14 @@ pub(crate) const CASES: &[Case] = &[
         ),
     },
     Case {
+        name: "stuck_task_is_named_once",
+        run: || {
+            runtime::block_on(async { runtime::spawn(async { thread::sleep(LONG) }).await })
+                .unwrap();
+        },
+        ends: Ends::WellSayingOnce(" has been running for "),
+    },
+    Case {
         name: "a_test_that_waits_for_a_strange_thread",
         run: || {
             let (tx, rx) = sync::channel(1);
@@ -33,6 +43,39 @@ pub(crate) const CASES: &[Case] = &[
             helper.unwrap().join().unwrap();
         },
         ends: Ends::WellSaying("", &["every task of this test sleeps", " slow helper;"]),
+    },
+    Case {
+        name: "a_body_that_locks_twice",
+        run: || {
+            ready();
+            let mutex = Mutex::new(0);
+            runtime::block_on(async {
+                // It has slept before, or not.
+                runtime::spawn(async {}).await.unwrap();
+                let _first = mutex.lock().unwrap();
+                let _second = mutex.lock().unwrap();
+            });
+        },
+        ends: Ends::SayingToTheEnd(&[
+            "all tasks are asleep - deadlock!",
+            "each of main blocks",
+            "no thread sleeps inside block_on",
+            "block_on in thread \"main\" [running]:\ncalled at\n\texamples/tests/say_why/said.rs:",
+        ]),
+    },
+    Case {
+        name: "main_waits_for_a_channel_of_std_and_a_task_for_ever",
+        run: || {
+            ready();
+            let (tx, rx) = mpsc::channel::<()>();
+            let rt = runtime::Runtime::new().unwrap();
+            rt.spawn(async move {
+                pending::<()>().await;
+                drop(tx);
+            });
+            let _ = rx.recv();
+        },
+        ends: Ends::SayingToTheEnd(&["all tasks are asleep - deadlock!", "task 1 [waiting]:\n"]),
     },
     Case {
         name: "schedtrace",

@@ -1,7 +1,7 @@
 //! Programs that seem to hang, and do not, or do not want to be told.
 
 use std::future::{pending, poll_fn};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
 
@@ -86,6 +86,45 @@ pub(crate) const CASES: &[Case] = &[
             });
         },
         ends: Ends::Well,
+    },
+    Case {
+        name: "job_that_waits_for_a_thread_that_sleeps",
+        run: || {
+            let (tx, rx) = mpsc::channel();
+            let helper = thread::spawn(move || {
+                thread::sleep(LATER);
+                tx.send(()).unwrap();
+            });
+            let job = async { runtime::spawn_blocking(move || rx.recv()).await };
+            runtime::block_on(job).unwrap().unwrap();
+            helper.join().unwrap();
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "body_that_waits_for_a_job",
+        run: || {
+            runtime::block_on(async {
+                let (tx, rx) = mpsc::channel();
+                let job = runtime::spawn_blocking(move || {
+                    thread::sleep(LATER);
+                    tx.send(()).unwrap();
+                });
+                rx.recv().unwrap();
+                job.await.unwrap();
+            });
+        },
+        ends: Ends::Well,
+    },
+    Case {
+        name: "main_waits_for_a_channel_of_std_and_no_task_is_there",
+        run: || {
+            ready();
+            let _rt = runtime::Runtime::new().unwrap();
+            let (_tx, rx) = mpsc::channel::<()>();
+            let _ = rx.recv();
+        },
+        ends: Ends::ByTheParentOnly(""),
     },
     Case {
         name: "task_stuck_in_a_poll",

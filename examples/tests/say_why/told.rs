@@ -73,6 +73,53 @@ pub(crate) const CASES: &[Case] = &[
         ends: Ends::Told(&["[join]", " \"right\" [chan receive]", "created by task"]),
     },
     Case {
+        name: "job_that_waits_for_what_never_comes",
+        run: || {
+            let (tx, rx) = sync::channel::<u32>(1);
+            let job = runtime::block_on(async {
+                // Others wait for jobs of their own.
+                runtime::spawn_blocking(|| ()).await.unwrap();
+                let job = runtime::spawn_blocking(move || rx.blocking_recv());
+                job.await
+            });
+            drop(tx);
+            job.unwrap();
+        },
+        ends: Ends::Told(&["[join]:\n\texamples/tests/say_why/told.rs:", "[running]:\n"]),
+    },
+    Case {
+        name: "job_that_waits_for_a_thread_that_waits_for_a_task",
+        run: || {
+            let (tx, rx) = mpsc::channel::<()>();
+            let (never, nothing) = sync::channel::<u32>(0);
+            runtime::block_on(async {
+                let task = runtime::spawn(async move {
+                    let got = nothing.recv().await;
+                    drop(tx);
+                    got
+                });
+                runtime::spawn_blocking(move || rx.recv())
+                    .await
+                    .unwrap()
+                    .unwrap();
+                drop(never);
+                task.await
+            })
+            .unwrap();
+        },
+        ends: Ends::Told(&["[join]:\n", "[chan receive]:\n"]),
+    },
+    Case {
+        name: "block_on_in_a_job",
+        run: || {
+            let (tx, _rx) = sync::channel(0);
+            let job = move || runtime::block_on(tx.send(1));
+            let job = async { runtime::spawn_blocking(job).await };
+            runtime::block_on(job).unwrap().unwrap();
+        },
+        ends: Ends::Told(&["[chan send]:\n", "-blocking-0"]),
+    },
+    Case {
         name: "nil_channel",
         run: || {
             runtime::block_on(sync::never::<u32>().recv());

@@ -308,6 +308,8 @@ async fn servers_serve_any_listener_and_handler() -> io::Result<()> {
 fn a_device_of_ones_own_plugs_in() {
     send_sync::<runtime::io::Source<mio::net::TcpStream>>();
     debug::<runtime::io::Source<mio::net::TcpStream>>();
+    send_sync::<runtime::io::Source<runtime::io::Fd<std::fs::File>>>();
+    debug::<runtime::io::Fd<std::os::fd::OwnedFd>>();
     fn mio_is_there<S: mio::event::Source + AsFd>() {}
     mio_is_there::<mio::net::UdpSocket>();
     says(

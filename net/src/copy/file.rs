@@ -139,7 +139,7 @@ fn bounds(range: &impl RangeBounds<u64>) -> io::Result<Range<u64>> {
         true => Ok(start..end),
         false => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "the range ends before it begins",
+            "the range ends before it begins: give it as start..end",
         )),
     }
 }

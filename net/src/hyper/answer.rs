@@ -15,6 +15,8 @@ use ::hyper::service::Service;
 use ::hyper::{Request, Response};
 use pin_project_lite::pin_project;
 
+use super::RequestBody;
+
 /// What [`serve`](super::serve()) takes as an error.
 ///
 /// ```
@@ -50,7 +52,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer HTTP requests",
     note = "a handler is a closure or function `Fn(Request<Incoming>) -> impl Future<Output = Result<Response<B>, E>>`, \
-            a tower service such as axum's `Router`, or a hyper service; it has to be `Clone + Send + 'static`"
+            a tower service of `Request<RequestBody>` such as axum's `Router`, or a hyper service of `Request<Incoming>`; \
+            it has to be `Clone + Send + 'static`"
 )]
 pub trait Answer<Kind>: Clone + Send + 'static {
     /// The body of its responses.
@@ -61,7 +64,7 @@ pub trait Answer<Kind>: Clone + Send + 'static {
     type Answering: Future<Output = Result<Response<Self::Body>, Self::Error>> + Send + 'static;
 
     /// Begins to answer.
-    fn answer(&self, request: Request<Incoming>) -> Self::Answering;
+    fn answer(&self, request: Request<RequestBody>) -> Self::Answering;
 }
 
 /// The kind of closures and functions.
@@ -80,7 +83,9 @@ pub trait Answer<Kind>: Clone + Send + 'static {
 #[derive(Debug)]
 pub enum Function {}
 
-/// The kind of tower's services.
+/// The kind of tower's services, of requests with a [`RequestBody`]: those that are generic over
+/// the body, and those that name it. (One that is written for [`Incoming`] takes
+/// [`into_inner`](RequestBody::into_inner) in a layer.)
 ///
 /// ```
 /// # use net::hyper::Answer;
@@ -119,8 +124,8 @@ where
     type Error = E;
     type Answering = R;
 
-    fn answer(&self, request: Request<Incoming>) -> R {
-        self(request)
+    fn answer(&self, request: Request<RequestBody>) -> R {
+        self(request.map(RequestBody::into_inner))
     }
 }
 
@@ -135,14 +140,17 @@ where
     type Error = S::Error;
     type Answering = S::Future;
 
-    fn answer(&self, request: Request<Incoming>) -> S::Future {
-        self.call(request)
+    fn answer(&self, request: Request<RequestBody>) -> S::Future {
+        self.call(request.map(RequestBody::into_inner))
     }
 }
 
 impl<S, B> Answer<Tower> for S
 where
-    S: tower_service::Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S: tower_service::Service<Request<RequestBody>, Response = Response<B>>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
     S::Error: Into<BoxError>,
     B: Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
@@ -151,7 +159,7 @@ where
     type Error = S::Error;
     type Answering = Ask<S>;
 
-    fn answer(&self, request: Request<Incoming>) -> Ask<S> {
+    fn answer(&self, request: Request<RequestBody>) -> Ask<S> {
         Ask {
             state: Asking::Waiting {
                 service: self.clone(),
@@ -165,11 +173,11 @@ pin_project! {
     /// A request to a tower service: waits until the service is ready for it, then calls it.
     ///
     /// ```
-    /// # use net::hyper::{Answer, Ask, Tower};
-    /// # use hyper::{Request, body::Incoming};
-    /// fn ask<S>(service: &S, request: Request<Incoming>) -> Ask<S>
+    /// # use net::hyper::{Answer, Ask, RequestBody, Tower};
+    /// # use hyper::Request;
+    /// fn ask<S>(service: &S, request: Request<RequestBody>) -> Ask<S>
     /// where
-    ///     S: Answer<Tower, Answering = Ask<S>> + tower_service::Service<Request<Incoming>>,
+    ///     S: Answer<Tower, Answering = Ask<S>> + tower_service::Service<Request<RequestBody>>,
     /// {
     ///     service.answer(request)
     /// }
@@ -179,7 +187,7 @@ pin_project! {
     #[derive(Debug)]
     pub struct Ask<S>
     where
-        S: tower_service::Service<Request<Incoming>>,
+        S: tower_service::Service<Request<RequestBody>>,
     {
         #[pin]
         state: Asking<S, S::Future>,
@@ -191,14 +199,14 @@ pin_project! {
     #[derive(Debug)]
     enum Asking<S, F> {
         // The request is there until the service is ready.
-        Waiting { service: S, request: Option<Request<Incoming>> },
+        Waiting { service: S, request: Option<Request<RequestBody>> },
         Called { #[pin] response: F },
     }
 }
 
 impl<S> Future for Ask<S>
 where
-    S: tower_service::Service<Request<Incoming>>,
+    S: tower_service::Service<Request<RequestBody>>,
 {
     type Output = Result<S::Response, S::Error>;
 

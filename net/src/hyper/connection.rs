@@ -23,7 +23,7 @@ use super::limits::{HeadTimer, Limits, Progress};
 use super::reply::{Answering, Reply};
 use super::talk::Protocols;
 use super::timed::Timed;
-use super::{Answer, BoxError};
+use super::{Answer, BoxError, RequestBody};
 use crate::ServeError;
 use crate::serve::crowd::{Member, Word};
 
@@ -260,7 +260,9 @@ where
         // That of a tunnel is hyper's from now on, and has no limit.
         let is_complete = request.body().is_end_stream() || self.progress.is_strict();
         let upload = (!is_complete).then(|| self.progress.uploads.take());
+        let upload = upload.flatten();
+        let request = request.map(|body| RequestBody::new(body, upload.clone()));
         let answering = self.answer.answer(request);
-        Answering::new(answering, &self.progress, upload.flatten(), is_connect)
+        Answering::new(answering, &self.progress, upload, is_connect)
     }
 }

@@ -37,7 +37,7 @@
 //!
 //! The files in reading order: `io`, `adapt`, `timer`; for the server `serve`, `timeouts`,
 //! `establish`, `connection`, `limits`, `timed`, `answer`, `reply`, `streams`, `idle`, `uploads`,
-//! `heads`, `talk`, and the files of `serve` above.
+//! `request_body`, `heads`, `talk`, and the files of `serve` above.
 // Not `forbid(unsafe_code)`, which would hold for `io` and `adapt` too; every other file forbids
 // it.
 
@@ -54,6 +54,7 @@ mod idle;
 mod io;
 mod limits;
 mod reply;
+mod request_body;
 mod serve;
 mod streams;
 #[cfg_attr(feature = "http2", path = "talk_both.rs")]
@@ -70,6 +71,7 @@ pub use self::adapt_tokio::TokioIo;
 pub use self::answer::{Answer, Ask, BoxError, Function, Hyper, Tower};
 pub use self::connection::Peer;
 pub use self::establish::{Establish, Plain, Through};
+pub use self::request_body::RequestBody;
 pub use self::serve::{Serve, serve};
 pub use self::timer::{Executor, Timer};
 pub use crate::Accept;

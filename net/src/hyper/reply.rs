@@ -19,6 +19,7 @@ use std::task::{Context, Poll, ready};
 use ::hyper::body::{Body, Buf, Frame, SizeHint};
 use ::hyper::{Response, StatusCode};
 use pin_project_lite::pin_project;
+use runtime::time::Instant;
 
 use super::limits::Progress;
 use super::streams::{self, Ends, Open};
@@ -40,7 +41,7 @@ pin_project! {
         // Until the answer has it.
         open: Option<Open>,
         // In HTTP/2.
-        by: Option<runtime::time::Instant>,
+        by: Option<Instant>,
         upload: Option<Arc<Upload>>,
         // Success makes a tunnel of it.
         is_connect: bool,
@@ -75,7 +76,8 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let late = this.upload.as_ref().is_some_and(|upload| upload.is_late());
+        let due = this.upload.as_ref().and_then(|upload| upload.stream_due());
+        let late = due.is_some_and(|by| Instant::now() >= by);
         if this.by.is_some() || this.upload.is_some() {
             streams::limit(Ends {
                 answer: *this.by,

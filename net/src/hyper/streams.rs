@@ -10,8 +10,8 @@
 //! future ([`Limited`]), and the handler's future, which is polled first, says until when it may go
 //! on ([`limit`]). When that time has come the task ends, and h2 resets the stream. The other
 //! streams of the connection go on. It may go on until the answer has to be taken, and until the
-//! request has to be there, if it is not (`uploads.rs`); in the latter case the handler is polled
-//! once more, to give way to an answer that says so.
+//! request has to be there, if it is not and the handler cannot be told (`uploads.rs`); in the
+//! latter case the handler is polled once more, to give way to an answer that says so.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -97,13 +97,13 @@ impl Drop for Open {
 pub(super) struct Ends {
     /// Until the answer has been taken.
     pub(super) answer: Option<Instant>,
-    /// As long as this is complete, or not due.
+    /// As long as this is complete, or not due, or tells its reader.
     pub(super) upload: Option<Arc<Upload>>,
 }
 
 impl Ends {
     fn next(&self) -> Option<Instant> {
-        let upload = self.upload.as_ref().and_then(|upload| upload.due());
+        let upload = self.upload.as_ref().and_then(|upload| upload.stream_due());
         self.answer.into_iter().chain(upload).min()
     }
 

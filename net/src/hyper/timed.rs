@@ -93,7 +93,7 @@ fn not_taken() -> io::Error {
 }
 
 #[cold]
-fn not_sent() -> io::Error {
+pub(super) fn not_sent() -> io::Error {
     let text = "the request was not sent by the client within the read timeout";
     io::Error::new(io::ErrorKind::TimedOut, text)
 }

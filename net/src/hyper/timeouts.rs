@@ -64,10 +64,15 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
     /// A body that the handler does not read is not waited for, and has no limit.
     ///
     /// With HTTP/2, where requests share a connection, each has its own limit, from the end of its
-    /// head to the end of its body. When the rest is not there by then, the handler is dropped,
+    /// head to the end of its body, and the others go on. (What is sent by clients is copied once
+    /// more for that.) The time until the first head, and between two, is
+    /// [`idle_timeout`](Self::idle_timeout)'s.
+    ///
+    /// There a [`RequestBody`](super::RequestBody) fails as in HTTP/1: that is what tower services
+    /// have, an axum `Router` among them. Closures and hyper's services have hyper's own body,
+    /// which cannot be made to fail: when the rest is not there in time, the handler is dropped,
     /// whether it reads the body or not, and the client is told 408; if the answer has begun, its
-    /// stream is reset. The others go on. (What is sent by clients is copied once more for that.)
-    /// The time until the first head, and between two, is [`idle_timeout`](Self::idle_timeout)'s.
+    /// stream is reset.
     ///
     /// ```
     /// use std::time::Duration;
@@ -83,7 +88,7 @@ impl<L: Accept, S, Kind, H> Serve<L, S, Kind, H> {
     /// # }
     /// ```
     ///
-    /// **Go:** `ReadTimeout`; with HTTP/2, too, the handler's read fails there.
+    /// **Go:** `ReadTimeout`.
     pub fn read_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.settings.read_timeout = limit.into();
         self

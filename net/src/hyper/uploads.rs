@@ -5,11 +5,12 @@
 //! there. It hands hyper one such head at a time, so that the handler which is called next is that
 //! request's: there [`Uploads::take`] finds it.
 //!
-//! *What is done.* When a request is not there in time, its handler is dropped, and the client is
-//! told so: 408, if there is no answer yet (`reply.rs`), and otherwise a reset of the stream
-//! (`streams.rs`). That is not quite what HTTP/1 does, where the handler's read fails: hyper gives
-//! bodies of a type of its own, which nobody else can make fail, and which says to nobody but its
-//! owner whether it is complete.
+//! *What is done.* When a request is not there in time, its handler's read fails, as in HTTP/1, if
+//! the handler has been given a body of ours ([`RequestBody`](super::RequestBody)). Many have not:
+//! hyper gives bodies of a type of its own, which nobody else can make fail, and which says to
+//! nobody but its owner whether it is complete. Then the handler is dropped, and the client is told
+//! so: 408, if there is no answer yet (`reply.rs`), and otherwise a reset of the stream
+//! (`streams.rs`).
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,8 @@ use runtime::time::Instant;
 pub(super) struct Upload {
     by: Instant,
     complete: AtomicBool,
+    /// The handler has hyper's body, and cannot be told.
+    ends_stream: AtomicBool,
 }
 
 impl Upload {
@@ -30,6 +33,7 @@ impl Upload {
         Arc::new(Self {
             by,
             complete: AtomicBool::new(false),
+            ends_stream: AtomicBool::new(false),
         })
     }
 
@@ -46,6 +50,19 @@ impl Upload {
         // hyper's hands.
         let complete = self.complete.load(Ordering::Acquire);
         (!complete).then_some(self.by)
+    }
+
+    /// There is nobody who could be told that it is late: the stream has to end.
+    pub(super) fn end_stream(&self) {
+        // Relaxed: the task that calls the handler reads it after that.
+        self.ends_stream.store(true, Ordering::Relaxed);
+    }
+
+    /// When the stream has to end, if the rest is not there.
+    pub(super) fn stream_due(&self) -> Option<Instant> {
+        // Relaxed: see `end_stream`.
+        let ends = self.ends_stream.load(Ordering::Relaxed);
+        self.due().filter(|_| ends)
     }
 
     pub(super) fn is_late(&self) -> bool {

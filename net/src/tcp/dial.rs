@@ -283,7 +283,10 @@ impl Dialer {
         };
         let same = |address: &SocketAddr| address.is_ipv6() == local.is_ipv6();
         if !addresses.is_empty() && !addresses.iter().any(same) {
-            let text = format!("the local address {local} is of the other family");
+            let text = format!(
+                "the local address {local} is of the other family: give Dialer::local_addr one of \
+                 this family"
+            );
             let error = io::Error::new(io::ErrorKind::InvalidInput, text);
             return Err(error).during("connect", list(&addresses));
         }

@@ -21,12 +21,20 @@ pub use self::stream::UnixStream;
 
 /// The address of a path. A leading `@`, as in Go, or NUL, as in the system's own form, makes it
 /// abstract on Linux.
+///
+/// # Errors
+///
+/// If the path is too long, or has a NUL in it: the system would cut it there without a word.
 fn address(path: &Path) -> io::Result<SockAddr> {
     match abstract_name(path) {
         Some(name) => {
             let name = [b"\0", name].concat();
             SockAddr::unix(OsString::from_vec(name))
         }
+        None if path.as_os_str().as_bytes().contains(&0) => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a NUL in the path: no file has such a name",
+        )),
         None => SockAddr::unix(path),
     }
 }

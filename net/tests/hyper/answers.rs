@@ -10,7 +10,7 @@ use futures_util::AsyncReadExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use net::hyper::{Io, Peer, serve};
+use net::hyper::{Io, Peer, RequestBody, serve};
 use net::{TcpStream, UnixListener, UnixStream};
 use sync::oneshot;
 
@@ -23,7 +23,7 @@ struct Slow {
     asked: bool,
 }
 
-impl tower_service::Service<Request<Incoming>> for Slow {
+impl tower_service::Service<Request<RequestBody>> for Slow {
     type Response = Response<String>;
     type Error = Infallible;
     type Future = std::future::Ready<Result<Response<String>, Infallible>>;
@@ -37,7 +37,7 @@ impl tower_service::Service<Request<Incoming>> for Slow {
         Poll::Pending
     }
 
-    fn call(&mut self, _: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, _: Request<RequestBody>) -> Self::Future {
         assert!(self.asked, "called before it was ready");
         std::future::ready(Ok(Response::new("hello from tower".to_owned())))
     }

@@ -86,3 +86,36 @@ fn an_upgraded_connection_is_its_handler_s() {
         Ok(())
     });
 }
+
+/// A client that is sure of the answer sends its first message behind the request: those bytes are
+/// in the server's buffer already when the connection is taken over.
+#[test]
+fn what_came_with_the_request_is_the_first_that_the_new_owner_reads() {
+    run(async {
+        let (listener, address) = listen().await?;
+        start(serve(listener, take_over));
+        for early in [1, 100, 8_000, 100_000] {
+            let early: Vec<u8> = (0..early).map(|i| (i % 251) as u8).collect();
+            let stream = TcpStream::connect(address).await?;
+            let writer = stream.clone();
+            let sent = [UPGRADE, &early].concat();
+            let writes = runtime::spawn(async move { writer.write_all(&sent).await });
+            read_head(&stream).await?;
+            let mut back = vec![0; early.len()];
+            stream.read_exact(&mut back).await?;
+            assert_eq!(back, early);
+            writes.await.unwrap()?;
+        }
+        Ok(())
+    });
+}
+
+/// Reads an answer's head, and nothing of what follows.
+async fn read_head(stream: &TcpStream) -> io::Result<()> {
+    let mut last = [0; 4];
+    while last != *b"\r\n\r\n" {
+        last.rotate_left(1);
+        stream.read_exact(&mut last[3..]).await?;
+    }
+    Ok(())
+}

@@ -121,6 +121,12 @@ pub fn descriptors() -> usize {
     links.filter(|link| !link.starts_with("/proc")).count()
 }
 
+/// Resident memory of this process, in bytes.
+pub fn resident() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
 /// A TCP address that refuses connections for as long as the socket lives: it has the port, so that
 /// nobody else is given it, and does not listen.
 pub fn refusing(ip: std::net::IpAddr) -> io::Result<(socket2::Socket, std::net::SocketAddr)> {
@@ -189,6 +195,7 @@ pub fn cpu_time() -> Duration {
 }
 
 /// Numbers from a seed that a failure shows.
+#[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
@@ -206,6 +213,11 @@ impl Random {
 
     pub fn from_seed(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// What makes the same numbers from here on.
+    pub fn seed(&self) -> u64 {
+        self.0
     }
 
     /// Others, that depend on these.

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 use super::error::stopped;
 use super::operation::{Operation, Readiness};
 use super::registration::Registration;
-use super::state::{Direction, State};
+use super::state::{Direction, State, Stop};
+use crate::scheduler::current::ends_after_poll;
 use crate::task::coop;
 use crate::task::{WaitReason, waiting};
 
@@ -311,6 +312,7 @@ impl Registration {
     #[track_caller]
     fn poll_wait(&self, direction: Direction, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.record().poll_wait(direction, cx.waker()) {
+            Poll::Ready(Err(Stop::Shutdown)) if ends_after_poll(cx.waker()) => Poll::Pending,
             Poll::Ready(result) => Poll::Ready(result.map_err(stopped)),
             Poll::Pending => {
                 waiting(WaitReason::IoWait, Location::caller());

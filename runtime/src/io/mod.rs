@@ -1,10 +1,10 @@
 //! Readiness of descriptors: what the sockets of `net` stand on, and what a device of your own
 //! plugs into.
 //!
-//! Anything that mio can register ([`mio::event::Source`]: sockets, pipes, and through
-//! [`mio::unix::SourceFd`] every descriptor that epoll or kqueue accepts) becomes a [`Source`]: its
-//! calls are tried first, and a task whose call would block waits in the reactor of its runtime,
-//! while the thread does other work.
+//! Anything that mio can register ([`mio::event::Source`]: sockets, pipes, and as an [`Fd`] every
+//! descriptor that epoll or kqueue accepts) becomes a [`Source`]: its calls are tried first, and a
+//! task whose call would block waits in the reactor of its runtime, while the thread does other
+//! work.
 //!
 //! ```
 //! use runtime::io::{Source, mio};
@@ -34,6 +34,7 @@ mod attempt;
 mod deadline;
 mod driver;
 mod error;
+mod fd;
 mod operation;
 pub(crate) mod readiness;
 mod records;
@@ -49,6 +50,7 @@ use std::sync::Arc;
 
 pub use self::attempt::Attempt;
 pub use self::error::{closed_error, is_closed, is_deadline, is_shutdown};
+pub use self::fd::Fd;
 pub use self::operation::{Operation, Readiness};
 pub use self::registration::Registration;
 pub use self::source::Source;

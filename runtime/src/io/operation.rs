@@ -17,7 +17,8 @@ use super::attempt::Attempt;
 use super::error::stopped;
 use super::readiness::Seat;
 use super::registration::Registration;
-use super::state::Direction;
+use super::state::{Direction, Stop};
+use crate::scheduler::current::ends_after_poll;
 use crate::task::coop;
 use crate::task::{WaitReason, waiting};
 
@@ -207,6 +208,7 @@ impl<'a> Waiter<'a> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let record = self.registration.record();
         match record.wait(self.direction, &mut self.seat, cx.waker()) {
+            Poll::Ready(Err(Stop::Shutdown)) if ends_after_poll(cx.waker()) => Poll::Pending,
             Poll::Ready(result) => Poll::Ready(result.map_err(stopped)),
             Poll::Pending => {
                 waiting(WaitReason::IoWait, self.caller);

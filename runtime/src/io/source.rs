@@ -43,50 +43,33 @@ use super::state::Direction;
 /// # A device of your own
 ///
 /// mio knows sockets and pipes ([`mio::net`], [`mio::unix::pipe`]). For any other descriptor that
-/// the system can poll (a FIFO, a terminal or serial port, inotify, a timer) implement
-/// [`mio::event::Source`] with [`mio::unix::SourceFd`]:
+/// the system can poll (a FIFO, a terminal or serial port, inotify, a timer) there is
+/// [`from_fd`](Self::from_fd):
 ///
 /// ```
-/// use std::fs::File;
+/// use std::fs::{File, OpenOptions};
 /// use std::io::{self, Read};
-/// use std::os::fd::AsRawFd;
+/// use std::os::unix::fs::OpenOptionsExt;
+/// use std::path::Path;
 ///
-/// use runtime::io::Source;
-/// use runtime::io::mio::{self, Interest, Registry, Token, unix::SourceFd};
+/// use runtime::io::{Fd, Source};
 ///
-/// struct Fifo(File);
-///
-/// impl mio::event::Source for Fifo {
-///     fn register(&mut self, on: &Registry, token: Token, what: Interest) -> io::Result<()> {
-///         SourceFd(&self.0.as_raw_fd()).register(on, token, what)
-///     }
-///     fn reregister(&mut self, on: &Registry, token: Token, what: Interest) -> io::Result<()> {
-///         SourceFd(&self.0.as_raw_fd()).reregister(on, token, what)
-///     }
-///     fn deregister(&mut self, on: &Registry) -> io::Result<()> {
-///         SourceFd(&self.0.as_raw_fd()).deregister(on)
-///     }
-/// }
-///
-/// impl Fifo {
-///     fn open(path: &std::path::Path) -> io::Result<Self> {
-///         use std::os::unix::fs::OpenOptionsExt;
-///         let mut options = std::fs::OpenOptions::new();
-///         // Without O_NONBLOCK the open would block already, and each read would.
-///         options.read(true).custom_flags(libc::O_NONBLOCK).open(path).map(Self)
-///     }
+/// fn open(path: &Path) -> io::Result<Source<Fd<File>>> {
+///     // Without O_NONBLOCK opening a FIFO would wait for the other end.
+///     let fifo = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+///     Source::from_fd(fifo)
 /// }
 ///
 /// # let path = std::env::temp_dir().join(format!("runtime-fifo-{}", std::process::id()));
 /// # assert!(std::process::Command::new("mkfifo").arg(&path).status()?.success());
 /// # runtime::block_on(async {
-/// let fifo = Source::new(Fifo::open(&path)?)?;
+/// let fifo = open(&path)?;
 /// # let writer = path.clone();
 /// let writing = runtime::spawn_blocking(move || std::fs::write(writer, "hello"));
 /// let mut text = Vec::new();
 /// while text.len() < 5 {
 ///     let mut buf = [0; 16];
-///     let n = fifo.read_with(|fifo| (&fifo.0).read(&mut buf)).await?;
+///     let n = fifo.read_with(|mut fifo| fifo.read(&mut buf)).await?;
 ///     text.extend_from_slice(&buf[..n]);
 ///     # if n == 0 { runtime::yield_now().await; } // nobody has opened the other end yet
 /// }
@@ -96,6 +79,10 @@ use super::state::Direction;
 /// # std::fs::remove_file(&path)?;
 /// # io::Result::Ok(())
 /// ```
+///
+/// Where reading is a call of its own (an inotify event, a CAN frame), make it with what
+/// [`Fd`](super::Fd) dereferences to. A device that is not a descriptor's owner, or has more to do
+/// when it is registered, implements [`mio::event::Source`].
 ///
 /// What has to hold:
 ///

@@ -55,8 +55,7 @@ impl World {
 
     /// `run_jobs`.
     fn live(&self, number: usize) {
-        self.pool.thread_begins(None);
-        while let Some(job) = self.pool.next_job() {
+        while let Some(job) = self.pool.next_job(None) {
             match job {
                 Job::Raises(event) => event.raise(),
                 Job::Waits(event) => event.wait(),
@@ -64,7 +63,7 @@ impl World {
             self.run.fetch_add(1, SeqCst);
             self.pool.job_ends();
         }
-        if let Some(before) = self.pool.thread_ends(number, None) {
+        if let Some(before) = self.pool.thread_ends(number) {
             before.join().unwrap();
         }
     }

@@ -12,7 +12,7 @@ use loom::thread;
 
 use super::explore;
 use super::turn::Turn;
-use crate::scheduler::idle::{Idle, Notify, Retire};
+use crate::scheduler::idle::{Idle, Notify};
 use crate::scheduler::parker::{Parker, Unpark};
 
 struct World {
@@ -132,9 +132,10 @@ impl World {
         if self.sleep(me, false, Nap::Limited) {
             return self.live(me, true);
         }
-        match self.idle.retire(false) {
-            Retire::Stay => self.live(me, false),
-            Retire::Look | Retire::Go => self.hand_turn_on(),
+        if self.idle.retire(false) {
+            self.hand_turn_on();
+        } else {
+            self.live(me, false);
         }
     }
 

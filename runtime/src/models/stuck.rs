@@ -7,9 +7,9 @@
 //! reactor: a lock and an eventfd. As in the model of falling asleep, a lost wake-up leaves every
 //! thread blocked, which loom reports.
 //!
-//! Killed by: an `Idle` that does not count who wakes. Not by a `retire` without its fence, or
-//! after which the worker never looks: who ends hands the turn at the reactor on, and that wakes a
-//! sleeper if nobody is awake.
+//! Killed by: an `Idle` that does not count who wakes; a `retire` after which the worker does not
+//! look. Not by one without its fence, since who ends hands the turn at the reactor on, and that
+//! has a fence.
 
 use std::cell::Cell;
 
@@ -21,7 +21,7 @@ use super::event::Event;
 use super::explore;
 use super::item::Item;
 use super::turn::Reactor;
-use crate::scheduler::idle::{Idle, Notify, Retire, StepDown};
+use crate::scheduler::idle::{Idle, Notify, StepDown};
 use crate::scheduler::injector::Injector;
 use crate::scheduler::mark::Mark;
 use crate::scheduler::parker::{Parker, Unpark};
@@ -319,19 +319,15 @@ impl<'a> Worker<'a> {
         if pool.stopping.load(SeqCst) {
             return false;
         }
-        let searched = self.searching.get();
-        let found = match pool.idle.retire(searched) {
-            Retire::Stay => return false,
-            Retire::Look => pool.has_work(),
-            Retire::Go => false,
-        };
-        if found {
-            pool.idle.unretire(searched);
+        if !pool.idle.retire(self.searching.get()) {
             return false;
         }
         self.searching.set(false);
         self.slot().vacant.store(true, SeqCst);
         pool.hand_turn_on();
+        if pool.has_work() {
+            pool.notify();
+        }
         true
     }
 }
@@ -391,6 +387,38 @@ fn what_is_pushed_while_a_surplus_worker_ends_is_run() {
         pool.inject(PLAIN);
         stays.join().unwrap();
         ends.join().unwrap();
+        pool.check();
+    });
+}
+
+/// One of two workers that may run is in a poll that waits for what is pushed, and whoever pushes
+/// relies on the other one, which ends.
+#[test]
+fn what_is_pushed_while_a_surplus_worker_ends_does_not_wait_for_a_long_poll() {
+    explore(2, || {
+        let pool = Pool::new(3, 2, 2);
+        // Asleep, before the others begin: it would do nothing else.
+        pool.idle.fall_asleep(2, false);
+        let spare = {
+            let pool = pool.clone();
+            thread::spawn(move || {
+                let worker = Worker::new(&pool, 2, false);
+                worker.park();
+                worker.awake();
+                worker.run();
+            })
+        };
+        let ends = Pool::start(&pool, 1, true);
+        let waits = Worker::new(&pool, 0, false);
+        let pushes = {
+            let pool = pool.clone();
+            thread::spawn(move || pool.inject(RELEASES))
+        };
+        waits.poll(WAITS);
+        waits.run();
+        for thread in [spare, ends, pushes] {
+            thread.join().unwrap();
+        }
         pool.check();
     });
 }

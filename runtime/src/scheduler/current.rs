@@ -16,6 +16,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Weak};
+use std::task::Waker;
 
 use super::Scheduler;
 use super::sleepers::Sleeper;
@@ -122,6 +123,17 @@ pub(crate) fn arena() -> *const Arena<Cookie> {
 /// Whether the calling thread is inside the poll of a task.
 pub(crate) fn in_task() -> bool {
     !TASK.get().is_null()
+}
+
+/// Whether who is polled with this waker is, or is a part of, a task that will be cancelled as soon
+/// as its poll returns, since its runtime ends: to be told that nobody wakes it any more would only
+/// make it panic before.
+#[cold]
+pub(crate) fn ends_after_poll(waker: &Waker) -> bool {
+    let task = NonNull::new(TASK.get().cast_mut()).map(|task| task.addr().get());
+    task.is_some()
+        && crate::task::address_of(waker) == task
+        && with_own_worker(|worker| worker.is_some_and(|worker| worker.scheduler().is_stopping()))
 }
 
 /// The id of the task whose poll the calling thread is in.

@@ -62,18 +62,6 @@ pub(crate) enum StepDown {
     Search,
 }
 
-/// What came of [`Idle::retire`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub(crate) enum Retire {
-    /// It is not one too many.
-    Stay,
-    /// It does not count any more, and is to look at the queues.
-    Look,
-    /// It does not count any more.
-    Go,
-}
-
 /// Whom to wake for work that was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Notify {
@@ -254,10 +242,11 @@ impl Idle {
         self.counts.present.load(Relaxed) > signed(self.counts.max_procs.load(Relaxed))
     }
 
-    /// A worker that is awake is about to end, if there is one too many. It has nothing in its
-    /// queue, and for `Look` it must look at all others once more, as one that falls asleep does:
-    /// if it finds something it [comes back](Self::unretire).
-    pub(crate) fn retire(&self, searching: bool) -> Retire {
+    /// A worker that is awake ends, if there is one too many, and does not count any more. It has
+    /// nothing in its queue, and must look at all others afterwards, as one that falls asleep does:
+    /// if there is something it has others woken, who were not because it was awake.
+    #[must_use]
+    pub(crate) fn retire(&self, searching: bool) -> bool {
         let max_procs = signed(self.counts.max_procs.load(SeqCst));
         let surplus = self
             .counts
@@ -267,28 +256,15 @@ impl Idle {
             })
             .is_ok();
         if !surplus {
-            return Retire::Stay;
+            return false;
         }
-        let running = self.counts.running.fetch_sub(1, SeqCst);
+        self.counts.running.fetch_sub(1, SeqCst);
         if searching {
             self.counts.searching.fetch_sub(1, SeqCst);
         }
         // As in `fall_asleep`: who pushes sees the lower counts, or we see what was pushed.
         fence(SeqCst);
-        if running > max_procs && !searching {
-            // So many others are awake, and will look.
-            Retire::Go
-        } else {
-            Retire::Look
-        }
-    }
-
-    /// It found something, and stays, searching if it did before.
-    pub(crate) fn unretire(&self, searching: bool) {
-        if searching {
-            self.counts.searching.fetch_add(1, SeqCst);
-        }
-        self.add_running();
+        true
     }
 
     /// Whether more workers are awake than there are meant to be.

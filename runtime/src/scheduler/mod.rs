@@ -76,6 +76,7 @@ use sleepers::Sleepers;
 use spawning::Outside;
 use starting::NotStarted;
 
+pub(crate) use refused::catch_up;
 pub(crate) use schedule::schedule;
 pub(crate) use slot::Slot;
 pub(crate) use spawning::spawn;

@@ -10,12 +10,14 @@
 //! The end of the runtime, which cancels whatever is left, does so, too ([`putting_off`]): a
 //! destructor may wake others under a lock that their destructors take.
 //!
-//! Nothing waits for what is put off here but the end of the runtime, which finds these tasks
-//! alive, and may cancel them itself meanwhile. What is left then is a reference, which the slab
-//! survives.
+//! The end of the runtime waits for what is put off here; it finds these tasks alive, and may
+//! cancel them itself meanwhile. What is left then is a reference, which the slab survives.
+//! Others need not, but for a destructor that waits for a task that it has spawned: on the
+//! thread that was to cancel that one later. So who finds a task not ended has those cancelled
+//! that were put off ([`catch_up`]).
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 #[cfg(doc)]
 use super::Scheduler;
@@ -24,6 +26,9 @@ use crate::task::Runnable;
 thread_local! {
     /// What the thread has put off; `None`: it is not cancelling anything.
     static PUT_OFF: RefCell<Option<Vec<Runnable>>> = const { RefCell::new(None) };
+
+    /// Whether there may be something, for those who ask often.
+    static SOME: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Ends a task that comes too late to be run, unless the thread is doing that already: then it
@@ -48,6 +53,22 @@ pub(super) fn putting_off<R>(cancel: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Cancels now what the calling thread has put off, since it is about to wait, and one of these may
+/// be what it waits for. Returns whether there were any.
+#[inline]
+pub(crate) fn catch_up() -> bool {
+    SOME.get() && catch_up_slow()
+}
+
+#[cold]
+fn catch_up_slow() -> bool {
+    let first = take();
+    let any = first.is_some();
+    first.into_iter().for_each(Runnable::refuse);
+    refuse_put_off();
+    any
+}
+
 fn refuse_put_off() {
     while let Some(task) = take() {
         task.refuse();
@@ -70,7 +91,10 @@ fn put_off(task: Runnable) -> Option<Runnable> {
     let mut task = Some(task);
     // While the thread's locals are destroyed there is nowhere to put it.
     let _ = PUT_OFF.try_with(|put_off| match &mut *put_off.borrow_mut() {
-        Some(list) => list.extend(task.take()),
+        Some(list) => {
+            SOME.set(true);
+            list.extend(task.take());
+        }
         none => *none = Some(Vec::new()),
     });
     task
@@ -89,6 +113,7 @@ struct Outermost;
 impl Drop for Outermost {
     fn drop(&mut self) {
         // What a panic has left there drops references; the end of the runtime cancels the tasks.
+        SOME.set(false);
         let left = PUT_OFF.try_with(|put_off| put_off.borrow_mut().take());
         drop(left);
     }

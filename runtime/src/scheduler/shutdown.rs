@@ -1,12 +1,17 @@
 //! ⚠ The end of a runtime: its threads end, every task is dropped, nothing is left behind.
 //!
-//! In this order: workers stop after the poll they are in; every task that waits is cancelled where
-//! it lies, so that its destructors run and its handle learns of it; blocking jobs that have not
-//! started are forgotten, those that run are waited for (they may have waited for one of these
-//! tasks); what is left is cancelled; timers and reactor are closed; the slab is given up. A task
-//! that is woken meanwhile is refused by the queue, and stays where it lies; one that is spawned
-//! meanwhile is cancelled by who spawns it ([`refused`](super::refused)). That is waited for, too,
-//! so that all destructors have run when the runtime is gone.
+//! In this order: workers stop after the poll they are in; timers and reactor take no more waiters,
+//! and tell those that they have, since nobody turns them any more; every task that waits is
+//! cancelled where it lies, so that its destructors run and its handle learns of it; blocking jobs
+//! that have not started are forgotten, those that run are waited for (they may have waited for one
+//! of these tasks, or for a timer); what is left is cancelled; timers and reactor are closed; the
+//! slab is given up. A task that is woken meanwhile is refused by the queue, and stays where it
+//! lies; one that is spawned meanwhile is cancelled by who spawns it ([`refused`](super::refused)).
+//! That is waited for, too, so that all destructors have run when the runtime is gone.
+//!
+//! A poll that does not end soon may be one that blocks, and waits for a timer, a socket or another
+//! task itself: after [`PATIENCE`] all that goes on without it. If it only takes long, its task is
+//! told nothing ([`current::ends_after_poll`]): it is cancelled right after.
 //!
 //! With a deadline, threads that are still busy then are left to themselves. What they share stays
 //! alive until the last of them ends, and that one does the rest.
@@ -21,6 +26,10 @@ use super::refused::putting_off;
 use super::{Scheduler, current};
 use crate::deadlock;
 use crate::task::{Header, Whom, call_waker, shut_down};
+
+/// So long the end waits for polls before it takes those that are left for ones that block. A
+/// guess: many thousand times an ordinary poll; too short to be felt.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The book of the workers' threads.
 #[derive(Debug)]
@@ -186,17 +195,34 @@ impl Scheduler {
     /// Ends the runtime. `None`: waits as long as it takes. Returns whether everything ended in
     /// time.
     ///
+    /// With the process it ends quietly: threads that wait are told nothing while there is time,
+    /// since what they would say (by a panic, say) is of no use any more.
+    ///
     /// Called once, by the owner.
-    pub(crate) fn shut_down(self: &Arc<Self>, timeout: Option<Duration>) -> bool {
+    pub(crate) fn shut_down(
+        self: &Arc<Self>,
+        timeout: Option<Duration>,
+        with_process: bool,
+    ) -> bool {
         deadlock::leave(self);
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         self.stop();
         self.blocking.close();
         self.monitor.stop();
-        let workers_ended = self.ending.wait(deadline);
+        let patience = Instant::now() + PATIENCE;
+        let patience = deadline.map_or(patience, |deadline| deadline.min(patience));
+        let mut workers_ended = self.ending.wait(Some(patience));
         let _entered = current::enter(self.clone());
-        // A blocking job may wait for one of them, or for what one of them holds.
+        if !with_process {
+            self.tell_waiters();
+        }
+        // A blocking job may wait for one of them, or for what one of them holds; and so may a task
+        // that blocks.
         self.cancel(Whom::Idle);
+        if !workers_ended {
+            workers_ended = self.ending.wait(deadline);
+            self.cancel(Whom::Idle);
+        }
         let jobs_left = self.blocking.wait(deadline);
         let mut tasks_ended = self.cancel(Whom::All);
         if workers_ended && jobs_left == 0 {
@@ -207,6 +233,17 @@ impl Scheduler {
             self.give_up();
         }
         workers_ended && tasks_ended && jobs_left == 0
+    }
+
+    /// Nobody fires timers, asks for events or moves the clock from now on: whoever waits for that
+    /// is woken, and finds it out, and so does whoever comes later. Jobs and destructors that wait
+    /// would hold up the end for ever.
+    fn tell_waiters(&self) {
+        for slot in self.started_slots() {
+            slot.timers.close();
+        }
+        self.timeline.close().into_iter().for_each(call_waker);
+        self.driver.shutdown();
     }
 
     /// Lets the workers end after the polls they are in, and nobody queue anything. May be called
@@ -231,6 +268,8 @@ impl Scheduler {
         self.cancel(Whom::All);
         self.drain_queues();
         for slot in self.started_slots() {
+            // Again, if those who wait have been told: a worker that began late has set its
+            // interrupt.
             slot.timers.close();
             slot.poll.preempt.release();
         }
@@ -261,7 +300,8 @@ impl Scheduler {
         true
     }
 
-    fn has_living_tasks(&self) -> bool {
+    /// Whether a task has not ended.
+    pub(crate) fn has_living_tasks(&self) -> bool {
         let mut some = false;
         self.slab.for_each(&mut |slot| {
             // SAFETY: as in `cancel`.

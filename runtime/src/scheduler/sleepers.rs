@@ -44,6 +44,15 @@ pub(crate) struct Sleeper {
     verdict: Mutex<Option<String>>,
 }
 
+/// What a thread inside `block_on` does; each time that it does so has another number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// It sleeps until it is woken.
+    Sleeps(u64),
+    /// Whatever its future does, be it that it blocks the thread.
+    Polls(u64),
+}
+
 impl Wake for Sleeper {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
@@ -95,6 +104,14 @@ impl Sleeper {
     pub(crate) fn asleep(&self) -> Option<u64> {
         let sleeps = self.sleeps.load(SeqCst);
         (sleeps % 2 == 1 && !self.woken.load(SeqCst)).then_some(sleeps)
+    }
+
+    /// What it does, and the number of that; `None`: it sleeps no more, and does not poll yet.
+    pub(crate) fn doing(&self) -> Option<Doing> {
+        match self.sleeps.load(SeqCst) {
+            polls if polls % 2 == 0 => Some(Doing::Polls(polls)),
+            _ => self.asleep().map(Doing::Sleeps),
+        }
     }
 
     /// Whether the thread is in another `block_on` inside this one.
@@ -167,6 +184,8 @@ pub(crate) struct Sleepers {
     inside: AtomicUsize,
     /// Those of them that are covered.
     covered: Arc<AtomicUsize>,
+    /// See [`note_deadlock`](Self::note_deadlock).
+    deadlocked: AtomicBool,
 }
 
 impl Sleepers {
@@ -188,6 +207,16 @@ impl Sleepers {
     /// too many inside, and nobody is missed.
     pub(crate) fn covered(&self) -> usize {
         self.covered.load(SeqCst)
+    }
+
+    /// One of them is told that nothing can happen any more.
+    pub(crate) fn note_deadlock(&self) {
+        self.deadlocked.store(true, SeqCst);
+    }
+
+    /// Whether one of them was.
+    pub(crate) fn was_deadlocked(&self) -> bool {
+        self.deadlocked.load(SeqCst)
     }
 
     /// A copy of the list, without those that are covered.

@@ -71,13 +71,13 @@ impl Scheduler {
         scheduler.driver.belong_to(&scheduler);
         for _ in 0..workers {
             if let Err(error) = scheduler.start_worker() {
-                scheduler.shut_down(None);
+                scheduler.shut_down(None, false);
                 return Err(error.into());
             }
         }
         if scheduler.config.monitor {
             if let Err(error) = scheduler.start_monitor() {
-                scheduler.shut_down(None);
+                scheduler.shut_down(None, false);
                 return Err(error);
             }
         }

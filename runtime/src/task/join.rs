@@ -172,7 +172,8 @@ impl<T> JoinHandle<T> {
             return true;
         }
         // SAFETY: the handle's reference.
-        is_ready(unsafe { self.undelivered().as_ref() }, waker)
+        let header = unsafe { self.undelivered().as_ref() };
+        is_ready(header, waker) || (scheduler::catch_up() && is_ready(header, waker))
     }
 
     /// The result of a task that has ended.

@@ -150,8 +150,14 @@ impl Timer {
     ///
     /// **Go:** `t.Stop()`.
     pub fn stop(&self) -> bool {
-        let (was_set, old_waker) = self.core.lock().unset();
+        let mut state = self.core.lock();
+        let lost = state.is_lost();
+        let (was_set, old_waker) = state.unset();
+        drop(state);
         drop(old_waker);
+        if lost {
+            lasting::forget(&self.core);
+        }
         was_set
     }
 
@@ -176,8 +182,9 @@ impl Timer {
     pub fn reset(&self, delay: Duration) -> bool {
         // Cloned and called out of the lock (invariant 4).
         let waker = Waker::from(self.core.clone());
-        let (was_set, old_waker, armed, run) = {
+        let (lost, was_set, old_waker, armed, run) = {
             let mut state = self.core.lock();
+            let lost = state.is_lost();
             let (was_set, old_waker) = state.unset();
             // Fired, and its waker not here yet: we count for it, and it will find nothing to count
             // (invariant 1).
@@ -188,9 +195,12 @@ impl Timer {
             let armed = state.arm(deadline, now, waker);
             // Over already: the wheel did not take it, and so will not wake it.
             state.count_firing();
-            (was_set, old_waker, armed, state.next_run())
+            (lost, was_set, old_waker, armed, state.next_run())
         };
         drop(old_waker);
+        if lost {
+            lasting::forget(&self.core);
+        }
         match armed {
             Ok(alert) => alert.ring(),
             Err(waker) => {

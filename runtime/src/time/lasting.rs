@@ -3,9 +3,13 @@
 //!
 //! A timer is in the wheel of one runtime, as any other; what it costs while that runs is nothing.
 //! When the runtime ends its wheels let go of their timers, and one that lasts moves on: to another
-//! runtime of the process, or, while there is none, to a list (`WAITING`) from which the next one
-//! takes it. Whoever asks meanwhile whether the time is over has those that are due called on his
-//! own thread ([`run_due`]): for that the list has the time by the system's clock.
+//! runtime of the process, or, while there is none, to the list of the [keeper](super::keeper),
+//! whose thread calls it, and from which the next runtime takes it. So whoever awaits a context on
+//! an executor that is not ours is woken, too.
+//!
+//! Whoever asks meanwhile whether the time is over has those that are due called on his own thread
+//! ([`run_due`]), so that the answer does not depend on how soon the keeper gets a CPU, or on
+//! whether the system had a thread left for it.
 //!
 //! Invariant: a timer in the list is never left there while there is a runtime. Who puts one there
 //! looks for a runtime afterwards, who makes a runtime known looks at the list afterwards; both are
@@ -13,23 +17,15 @@
 #![forbid(unsafe_code)]
 
 use std::panic::Location;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
 use super::after_func::{Core, Timer};
-use super::clock;
+use super::{clock, keeper};
 use crate::deadlock::all_runtimes;
 use crate::handle::{Handle, NO_RUNTIME};
 use crate::scheduler::Scheduler;
-
-/// Timers without a runtime, and when they are due on the system's clock. Weakly: one whose handles
-/// are gone need not be called any more.
-static WAITING: Mutex<Vec<(u64, Weak<Core>)>> = Mutex::new(Vec::new());
-
-/// How many these are, for who has no time. Written under the lock.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// As [`after_func`](super::after_func()), also when the runtime ends before: then on another one.
 /// Only as long as somebody has the handle.
@@ -51,39 +47,26 @@ where
 /// Calls on this thread what is due and has no runtime. One load if there is nothing.
 #[inline]
 pub fn run_due() {
-    if COUNT.load(SeqCst) > 0 {
+    if !keeper::is_empty() {
         run_some();
     }
 }
 
 #[cold]
-fn run_some() {
-    let now = clock::real();
-    let mut due = Vec::new();
-    let mut waiting = waiting();
-    waiting.retain(|(at, core)| {
-        let is_due = *at <= now;
-        if is_due {
-            due.push(core.clone());
-        }
-        !is_due && core.strong_count() > 0
-    });
-    COUNT.store(waiting.len(), SeqCst);
-    drop(waiting);
+pub(super) fn run_some() {
+    let due = keeper::take_due(clock::real());
     due.iter().filter_map(Weak::upgrade).for_each(run_lost);
 }
 
 /// A runtime is there: it takes those that have none.
 pub(crate) fn adopt() {
-    if COUNT.load(SeqCst) == 0 {
-        return;
-    }
-    let mut waiting = waiting();
-    let orphans = std::mem::take(&mut *waiting);
-    COUNT.store(0, SeqCst);
-    drop(waiting);
-    let cores = orphans.iter().filter_map(|(_, core)| core.upgrade());
-    cores.for_each(move_on);
+    let orphans = keeper::take_all();
+    orphans.iter().filter_map(Weak::upgrade).for_each(move_on);
+}
+
+/// The timer is stopped, or set again: the list is not to have it.
+pub(super) fn forget(core: &Arc<Core>) {
+    keeper::remove(core);
 }
 
 /// The timer's runtime is gone.
@@ -104,11 +87,11 @@ pub(super) fn move_on(core: Arc<Core>) {
     if left == 0 {
         return run_lost(core);
     }
-    let mut waiting = waiting();
-    let at = clock::real().saturating_add(left);
-    waiting.push((at, Arc::downgrade(&core)));
-    COUNT.store(waiting.len(), SeqCst);
-    drop(waiting);
+    keeper::add(clock::real().saturating_add(left), Arc::downgrade(&core));
+    if !core.lock().is_lost() {
+        // Stopped meanwhile, by somebody who did not find it in the list.
+        keeper::remove(&core);
+    }
     drop(core);
     if all_runtimes().iter().any(is_alive) {
         adopt();
@@ -156,8 +139,4 @@ fn run_lost(core: Arc<Core>) {
     if run {
         core.run_here();
     }
-}
-
-fn waiting() -> MutexGuard<'static, Vec<(u64, Weak<Core>)>> {
-    WAITING.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -45,6 +45,7 @@ mod dial;
 mod entry;
 mod in_turn;
 mod instant;
+mod keeper;
 #[doc(hidden)]
 pub mod lasting;
 mod pause;

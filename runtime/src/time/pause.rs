@@ -285,7 +285,7 @@ impl Wait {
             }
         };
         if waits {
-            if timeline.is_closed() {
+            if timeline.is_closed() && !current::ends_after_poll(cx.waker()) {
                 shut_down(self.place);
             }
             let reason = self.by.map_or(WaitReason::Settle, |_| WaitReason::Sleep);

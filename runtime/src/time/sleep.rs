@@ -266,6 +266,7 @@ impl Sleep {
                 Poll::Pending
             }
             Err(NotArmed::Due(_)) => Poll::Ready(()),
+            Err(NotArmed::Closed(waker)) if current::ends_after_poll(&waker) => Poll::Pending,
             Err(NotArmed::Closed(_)) => shut_down(this.place),
         }
     }

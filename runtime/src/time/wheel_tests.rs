@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::task::{Wake, Waker};
 
+use super::dial::Resolution;
 use super::timers::Batch;
 use super::wheel::{FIRED, IDLE, Node, Progress, Wheel};
 use crate::primitive::atomic::AtomicU64;
@@ -405,6 +406,47 @@ fn nodes_may_leave_and_come_while_a_cascade_is_unfinished() {
     assert!(!bench.is_linked(598));
     bench.settle(64 * 64 * TICK);
     assert!(!bench.is_linked(599));
+}
+
+#[test]
+fn a_wheel_goes_on_with_shorter_ticks_wherever_it_is_interrupted() {
+    for_seeds(50, |random| {
+        const NODES: usize = 400;
+        let mut bench = Bench::new(NODES);
+        let deadline = |random: &mut Random| 64 * TICK + random.magnitude(40);
+        for id in 0..NODES {
+            assert!(bench.insert(id, deadline(random)));
+        }
+        let now = deadline(random);
+        let capacity = 1 + random.below(32) as usize;
+        for _ in 0..random.below(8) {
+            let _ = bench.advance(now, capacity);
+        }
+        let linked: Vec<_> = (0..NODES).filter(|&id| bench.is_linked(id)).collect();
+        bench.wheel.change_resolution(Resolution::Exact, now);
+        assert_eq!(bench.wheel.len(), linked.len());
+        let mut left = BTreeSet::new();
+        for id in linked {
+            match random.below(4) {
+                0 => bench.cancel(id),
+                // Those that are due are so one tick later.
+                _ => {
+                    assert!(left.insert((bench.word(id).load(Ordering::Relaxed).max(now + 1), id)))
+                }
+            }
+        }
+        while bench.wheel.next_deadline() != u64::MAX {
+            let at = bench.wheel.next_deadline();
+            let mut batch = Batch::new(32);
+            let _ = bench.wheel.advance(at, &mut batch);
+            batch.wake();
+            for id in bench.take_log() {
+                assert!(left.remove(&(at, id)), "node {id} fired at {at}");
+            }
+        }
+        assert_eq!((left.len(), bench.wheel.len()), (0, 0));
+        bench.model.clear();
+    });
 }
 
 #[test]

@@ -2,13 +2,15 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::env;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
+use std::pin::pin;
 use std::process;
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
-use std::task::Poll;
-use std::thread;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use runtime::{Builder, Runtime};
@@ -161,6 +163,24 @@ impl Drop for Seed {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("run it again with SEED={}", self.seed);
+        }
+    }
+}
+
+/// An executor that knows nothing of the runtime.
+pub(crate) fn foreign_block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
         }
     }
 }

@@ -133,8 +133,8 @@ impl Node {
             .is_some_and(|signal| signal.close_some(batch))
     }
 
-    /// How it ended, for whoever holds no lock: where there is no runtime any more, nobody else
-    /// would see that the time is over.
+    /// How it ended, for whoever holds no lock: where there is no runtime any more, the time may be
+    /// over before the thread that keeps it has seen that.
     #[inline]
     pub(super) fn ask(&self) -> Option<ContextError> {
         let err = self.err();
@@ -329,5 +329,34 @@ impl Node {
             timer.stop();
         }
         links
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::super::Context;
+
+    /// What lives for long keeps nothing of those below it, however they end.
+    #[test]
+    fn a_child_leaves_its_parent_when_it_is_cancelled_and_when_it_is_dropped() {
+        let (parent, _cancel) = Context::background().with_cancel();
+        let node = parent.node.as_ref().unwrap();
+        let children = || node.waiters.lock().children.len();
+        let (child, cancel) = parent.with_cancel();
+        let (below, keeps) = child.with_cancel();
+        keeps.keep();
+        assert_eq!(children(), 1);
+        cancel.cancel();
+        assert_eq!(children(), 0, "it was cancelled, and is still there");
+        drop((child, below, cancel));
+
+        let (child, cancel) = parent.with_cancel();
+        cancel.keep();
+        let (below, cancel) = child.with_cancel();
+        cancel.keep();
+        drop(child);
+        assert_eq!(children(), 1, "one below it lives");
+        drop(below);
+        assert_eq!(children(), 0, "nobody has it");
     }
 }

@@ -242,3 +242,22 @@ fn a_sender_made_of_a_weak_one_keeps_the_channel_open() {
         assert!(weak.upgrade().is_none());
     });
 }
+
+/// By a look alone, without a lock.
+#[test]
+fn who_sees_that_a_channel_is_closed_sees_what_was_done_before() {
+    loom::model(|| {
+        let (tx, rx) = channel::<u32>(1);
+        let done = Arc::new(UnsafeCell::new(()));
+        let theirs = done.clone();
+        let closer = thread::spawn(move || {
+            theirs.with_mut(|_| ());
+            rx.close();
+            rx
+        });
+        if tx.is_closed() {
+            done.with(|_| ());
+        }
+        closer.join().unwrap();
+    });
+}

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
@@ -302,6 +303,33 @@ fn the_last_holder_frees_the_group() {
         let plain = thread::spawn(move || well(plain));
         let failing = thread::spawn(move || failing.end(None, Outcome::Err(7)));
         group.close();
+        drop(group);
+        plain.join().unwrap();
+        failing.join().unwrap();
+    });
+}
+
+/// An error that looks at itself when it is dropped, with the group.
+struct Looks(UnsafeCell<()>);
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        self.0.with_mut(|_| ());
+    }
+}
+
+/// Also what one did under the lock, which the one that frees it need not have taken since.
+#[test]
+fn the_group_is_freed_after_all_that_its_holders_did() {
+    loom::model(|| {
+        let group: Handle<Looks> = Handle::new(Shared::new(None));
+        let failing = group.try_enter().unwrap();
+        let plain = group.try_enter().unwrap();
+        let failing = thread::spawn(move || {
+            failing.end(None, Outcome::Err(Looks(UnsafeCell::new(()))));
+        });
+        let plain = thread::spawn(move || plain.end(None, Outcome::Ok));
+        // Without `close`, which takes the errors.
         drop(group);
         plain.join().unwrap();
         failing.join().unwrap();

@@ -1,6 +1,7 @@
 //! `watch`: a change, or the end, against one who is about to wait.
 //!
-//! Killed by: a version that is raised relaxed.
+//! Killed by: a version that is raised relaxed, an end that is, and counts of senders and receivers
+//! that are given up without a half of their orderings.
 #![forbid(unsafe_code)]
 
 use loom::cell::UnsafeCell;
@@ -52,5 +53,47 @@ fn two_receivers_see_it() {
         tx.replace(1);
         assert!(block_on(rx.changed()));
         reader.join().unwrap();
+    });
+}
+
+#[test]
+fn who_hears_of_the_end_sees_what_each_sender_did() {
+    loom::model(|| {
+        let (tx, mut rx) = channel(0);
+        let done = Arc::new([UnsafeCell::new(()), UnsafeCell::new(())]);
+        let senders = [tx.clone(), tx].into_iter().enumerate().map(|(me, tx)| {
+            let done = done.clone();
+            thread::spawn(move || {
+                done[me].with_mut(|_| ());
+                drop(tx);
+            })
+        });
+        let senders: Vec<_> = senders.collect();
+        assert!(!block_on(rx.changed()));
+        done.iter().for_each(|done| done.with(|_| ()));
+        for sender in senders {
+            sender.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn who_learns_that_nobody_listens_sees_what_each_receiver_did() {
+    loom::model(|| {
+        let (tx, rx) = channel(0);
+        let done = Arc::new([UnsafeCell::new(()), UnsafeCell::new(())]);
+        let receivers = [rx.clone(), rx].into_iter().enumerate().map(|(me, rx)| {
+            let done = done.clone();
+            thread::spawn(move || {
+                done[me].with_mut(|_| ());
+                drop(rx);
+            })
+        });
+        let receivers: Vec<_> = receivers.collect();
+        block_on(tx.closed());
+        done.iter().for_each(|done| done.with(|_| ()));
+        for receiver in receivers {
+            receiver.join().unwrap();
+        }
     });
 }

@@ -146,27 +146,40 @@ impl Bucket {
         })
     }
 
-    /// Gives back what of a booking nobody after it counts on, unless its time has come.
-    pub(super) fn cancel(&mut self, booking: &Booking) {
+    /// Gives back what of a booking nobody after it counts on, unless its time has come. Returns
+    /// whether the first in line is to look again, who may have come after it.
+    #[must_use]
+    pub(super) fn cancel(&mut self, booking: &Booking) -> bool {
         if booking.limit.is_infinite() || booking.n == 0 || booking.due < self.last {
-            return;
+            return false;
         }
         let after = (booking.limit).tokens_in(self.latest.duration_since(booking.due));
         let back = booking.n as f64 - after;
-        if back <= 0.0 {
-            return;
+        // What rounding leaves of nothing would keep a real refund back for longer.
+        if back < 1e-6 {
+            return false;
         }
         self.refund += back;
         self.refund_after = self.refund_after.max(booking.booked);
         if self.waiting == 0 {
             self.settle();
         }
-        if booking.due == self.latest {
+        if self.is_latest(booking) {
             // The next to cancel counts from the one before it.
             let of_its_own = booking.limit.time_for(booking.n as f64);
             let before = of_its_own.and_then(|time| booking.due.checked_sub(time));
             self.latest = before.map_or(self.last, |before| before.max(self.last));
         }
+        self.waiting > 0
+    }
+
+    /// Whether it is the latest of those that are left. What `cancel` has reckoned for the one
+    /// before it is a nanosecond off as often as not, and bookings are a token apart.
+    fn is_latest(&self, booking: &Booking) -> bool {
+        let (due, latest) = (booking.due, self.latest);
+        let apart = due.duration_since(latest) + latest.duration_since(due);
+        let tokens = booking.limit.tokens_in(apart);
+        apart.is_zero() || (tokens > 0.0 && tokens < 0.5)
     }
 
     /// All have left who were not to count it.

@@ -81,7 +81,7 @@ impl<'a> Reservation<'a> {
     }
 
     /// Gives the tokens back, unless the time has come; those that later reservations count on are
-    /// lost, as their times are fixed.
+    /// lost, as their times are fixed. Who waits moves up.
     ///
     /// ```
     /// # use sync::rate::{Limit, Limiter};
@@ -93,7 +93,10 @@ impl<'a> Reservation<'a> {
     ///
     /// **Go:** `r.Cancel()`.
     pub fn cancel(self) {
-        self.limiter.with(|bucket| bucket.cancel(&self.booking));
+        let moves_up = self.limiter.with(|bucket| bucket.cancel(&self.booking));
+        if moves_up {
+            self.limiter.changed.notify_waiters();
+        }
     }
 }
 

@@ -7,54 +7,119 @@ use std::time::Duration;
 use runtime::time::Instant;
 
 use super::Limit;
-use super::bucket::{Booking, Bucket};
+use super::bucket::{Booking, Bucket, Line};
 
-/// A bucket and its beginning, from which times are told in tenths of a second.
-struct At {
+/// What is done at a time, and what comes of it. Times are told in tenths of a second.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// So many may go now, or may not.
+    Allows(usize, bool),
+    /// So many are reserved for a time, or never.
+    Books(usize, Option<u64>),
+    /// The reservation with this number, from zero.
+    Cancels(usize),
+    Sets(f64),
+    Burst(usize),
+    /// One gets in line for so many.
+    Joins(usize),
+    /// The one with this number is served now and leaves, or is to ask again at a time, or when the
+    /// limit changes.
+    Serves(usize, Result<(), Option<u64>>),
+    /// The one with this number goes away.
+    Leaves(usize),
+}
+use Step::*;
+
+/// What holds, the limit, the burst, and what is done when.
+type Row = (&'static str, f64, usize, &'static [(u64, Step)]);
+
+/// A bucket and its beginning.
+struct Played {
     bucket: Bucket,
     start: Instant,
+    bookings: Vec<Booking>,
+    lines: Vec<Line>,
 }
 
-impl At {
-    fn new(limit: f64, burst: usize) -> Self {
-        let start = Instant::now();
-        let bucket = Bucket::new(Limit::per_second(limit), burst, start);
-        Self { bucket, start }
+impl Played {
+    fn step(&mut self, tenths: u64, step: Step) -> Result<(), String> {
+        let now = self.time(tenths);
+        self.bucket.advance(now);
+        match step {
+            Allows(n, allowed) if self.bucket.take(n) == allowed => Ok(()),
+            Allows(_, allowed) => Err(format!("allowed: {}", !allowed)),
+            Books(n, due) => {
+                let booking = self.bucket.book(n);
+                self.bookings.extend(booking);
+                self.is_at(booking.map(|booking| booking.due), due)
+            }
+            Cancels(number) => {
+                let booking = self.bookings[number];
+                let _moves_up = self.bucket.cancel(&booking);
+                Ok(())
+            }
+            Sets(limit) => {
+                self.bucket.limit = Limit::per_second(limit);
+                Ok(())
+            }
+            Burst(burst) => {
+                self.bucket.set_burst(burst);
+                Ok(())
+            }
+            Joins(n) => {
+                self.lines.push(self.bucket.join(n));
+                Ok(())
+            }
+            Serves(number, outcome) => match (self.bucket.serve(&self.lines[number]), outcome) {
+                (Ok(()), Ok(())) => self.step(tenths, Leaves(number)),
+                (Err(due), Err(wanted)) => self.is_at(due, wanted),
+                (served, _) => Err(format!("{served:?}")),
+            },
+            Leaves(number) => {
+                self.bucket.leave(&self.lines[number]);
+                Ok(())
+            }
+        }
     }
 
     fn time(&self, tenths: u64) -> Instant {
         self.start + Duration::from_millis(100 * tenths)
     }
 
-    fn at(&mut self, tenths: u64) -> &mut Bucket {
-        let now = self.time(tenths);
-        self.bucket.advance(now);
-        &mut self.bucket
-    }
-
-    #[track_caller]
-    fn allows(&mut self, tenths: u64, n: usize, allowed: bool) {
-        assert_eq!(self.at(tenths).take(n), allowed, "{:?}", self.bucket);
-    }
-
-    #[track_caller]
-    fn books(&mut self, tenths: u64, n: usize, due: u64) -> Booking {
-        let booking = self.at(tenths).book(n).expect("it can be had");
-        self.is_due(booking.due, due);
-        booking
-    }
-
-    #[track_caller]
-    fn is_due(&self, due: Instant, tenths: u64) {
-        let wanted = self.time(tenths);
-        let off = due.duration_since(wanted) + wanted.duration_since(due);
-        let after = due.duration_since(self.start);
-        assert!(
-            off < Duration::from_micros(1),
-            "{after:?}, not {tenths}/10 s"
-        );
+    fn is_at(&self, time: Option<Instant>, tenths: Option<u64>) -> Result<(), String> {
+        let wanted = tenths.map(|tenths| self.time(tenths));
+        let near = match (time, wanted) {
+            (Some(time), Some(wanted)) => {
+                let off = time.duration_since(wanted) + wanted.duration_since(time);
+                off < Duration::from_micros(1)
+            }
+            (time, wanted) => time == wanted,
+        };
+        let after = time.map(|time| time.duration_since(self.start));
+        near.then_some(()).ok_or_else(|| format!("{after:?}"))
     }
 }
+
+#[track_caller]
+fn play(rows: &[Row]) {
+    for &(name, limit, burst, steps) in rows {
+        let start = Instant::now();
+        let mut played = Played {
+            bucket: Bucket::new(Limit::per_second(limit), burst, start),
+            start,
+            bookings: Vec::new(),
+            lines: Vec::new(),
+        };
+        for (number, &(tenths, step)) in steps.iter().enumerate() {
+            if let Err(what) = played.step(tenths, step) {
+                let bucket = &played.bucket;
+                panic!("{name}: step {number}, {step:?} at {tenths}: {what}\n{bucket:?}");
+            }
+        }
+    }
+}
+
+const INF: f64 = f64::INFINITY;
 
 #[test]
 fn every_interval_is_a_limit() {
@@ -71,168 +136,230 @@ fn every_interval_is_a_limit() {
 }
 
 #[test]
-fn a_burst_of_one_lets_one_go_at_a_time() {
-    let mut at = At::new(10.0, 1);
-    for (time, n, allowed) in [
-        (0, 1, true),
-        (0, 1, false),
-        (1, 1, true),
-        (1, 1, false),
-        (2, 2, false), // more than the burst
-        (2, 1, true),
-        (2, 1, false),
-    ] {
-        at.allows(time, n, allowed);
-    }
+fn as_many_are_allowed_as_have_come() {
+    play(&[
+        (
+            "a burst of one lets one go at a time",
+            10.0,
+            1,
+            &[
+                (0, Allows(1, true)),
+                (0, Allows(1, false)),
+                (1, Allows(1, true)),
+                (1, Allows(1, false)),
+                (2, Allows(2, false)), // more than the burst
+                (2, Allows(1, true)),
+                (2, Allows(1, false)),
+            ],
+        ),
+        (
+            "a burst of three is filled again up to three",
+            10.0,
+            3,
+            &[
+                (0, Allows(2, true)),
+                (0, Allows(2, false)),
+                (0, Allows(1, true)),
+                (0, Allows(1, false)),
+                (1, Allows(4, false)),
+                (2, Allows(1, true)),
+                (3, Allows(1, true)),
+                (4, Allows(1, true)),
+                (4, Allows(1, true)),
+                (4, Allows(1, false)),
+                (9, Allows(3, true)), // two tenths' worth was lost
+                (9, Allows(1, false)),
+            ],
+        ),
+        (
+            "a clock that lies back brings nothing and takes nothing",
+            10.0,
+            3,
+            &[
+                (1, Allows(3, true)),
+                (0, Allows(1, false)),
+                (1, Allows(1, false)),
+                (2, Allows(1, true)),
+                (2, Allows(1, false)),
+            ],
+        ),
+        (
+            "a limit that no duration divides is not cut off",
+            0.769_230_769_230_769_3,
+            1,
+            &[(0, Allows(1, true))],
+        ),
+    ]);
 }
 
 #[test]
-fn a_burst_of_three_is_filled_again_up_to_three() {
-    let mut at = At::new(10.0, 3);
-    for (time, n, allowed) in [
-        (0, 2, true),
-        (0, 2, false),
-        (0, 1, true),
-        (0, 1, false),
-        (1, 4, false),
-        (2, 1, true),
-        (3, 1, true),
-        (4, 1, true),
-        (4, 1, true),
-        (4, 1, false),
-        (9, 3, true), // two tenths' worth was lost
-        (9, 1, false),
-    ] {
-        at.allows(time, n, allowed);
-    }
+fn reservations_are_due_when_their_tokens_have_come() {
+    play(&[
+        (
+            "they come one after the other",
+            10.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(2, Some(2))),
+                (3, Books(2, Some(4))),
+            ],
+        ),
+        (
+            "more than the burst is refused and costs nothing",
+            10.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(3, None)),
+                (0, Books(2, Some(2))),
+            ],
+        ),
+        (
+            "what is reserved is not allowed to others",
+            10.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(1, Some(1))),
+                (1, Allows(1, false)),
+                (2, Allows(1, true)),
+            ],
+        ),
+        (
+            "a new limit counts for new ones",
+            5.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(2, Some(4))),
+                (2, Sets(10.0)),
+                (2, Books(1, Some(4))),
+            ],
+        ),
+        (
+            "a new burst counts for new ones",
+            5.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(2, Some(4))),
+                (3, Burst(4)),
+                (3, Books(4, Some(12))),
+            ],
+        ),
+        (
+            "with a limit of zero there is no time",
+            0.0,
+            1,
+            &[(0, Allows(1, true)), (1, Books(1, None))],
+        ),
+    ]);
 }
 
 #[test]
-fn a_clock_that_lies_back_brings_nothing_and_takes_nothing() {
-    let mut at = At::new(10.0, 3);
-    at.allows(1, 3, true);
-    at.allows(0, 1, false);
-    at.allows(1, 1, false);
-    at.allows(2, 1, true);
-    at.allows(2, 1, false);
-}
-
-#[test]
-fn a_limit_that_no_duration_divides_is_not_cut_off() {
-    assert!(At::new(0.769_230_769_230_769_3, 1).at(0).take(1));
-}
-
-#[test]
-fn reservations_come_one_after_the_other() {
-    let mut at = At::new(10.0, 2);
-    at.books(0, 2, 0);
-    at.books(0, 2, 2);
-    at.books(3, 2, 4);
-}
-
-#[test]
-fn more_than_the_burst_is_refused_and_costs_nothing() {
-    let mut at = At::new(10.0, 2);
-    at.books(0, 2, 0);
-    assert!(at.at(0).book(3).is_none());
-    at.books(0, 2, 2);
-}
-
-#[test]
-fn what_is_reserved_is_not_allowed_to_others() {
-    let mut at = At::new(10.0, 2);
-    at.books(0, 2, 0);
-    at.books(0, 1, 1);
-    at.allows(1, 1, false);
-    at.allows(2, 1, true);
-}
-
-#[test]
-fn the_last_reservation_is_cancelled_in_full() {
-    let mut at = At::new(10.0, 2);
-    at.books(0, 2, 0);
-    let last = at.books(0, 2, 2);
-    at.at(1).cancel(&last);
-    at.books(1, 2, 2);
-}
-
-#[test]
-fn a_reservation_whose_time_has_come_is_not_cancelled() {
-    let mut at = At::new(10.0, 2);
-    at.books(0, 2, 0);
-    let late = at.books(0, 2, 2);
-    at.at(3).cancel(&late);
-    at.books(3, 2, 4);
-}
-
-#[test]
-fn what_a_later_reservation_counts_on_is_not_given_back() {
-    let mut at = At::new(10.0, 2);
-    at.books(0, 2, 0);
-    let first = at.books(0, 1, 1);
-    at.books(0, 1, 2);
-    at.at(0).cancel(&first);
-    at.books(0, 1, 3);
-}
-
-#[test]
-fn what_no_later_reservation_counts_on_is_given_back() {
-    let mut at = At::new(10.0, 2);
-    at.books(0, 2, 0);
-    let first = at.books(0, 2, 2);
-    at.books(0, 1, 3);
-    at.at(2).cancel(&first);
-    at.books(2, 2, 4);
-}
-
-#[test]
-fn several_are_cancelled_as_if_the_last_had_never_been() {
-    let mut at = At::new(10.0, 4);
-    at.books(0, 4, 0);
-    let first = at.books(0, 3, 3);
-    at.books(0, 1, 4);
-    let last = at.books(0, 1, 5);
-    at.at(1).cancel(&last);
-    at.at(1).cancel(&first);
-    at.books(1, 3, 5);
-}
-
-#[test]
-fn a_new_limit_counts_for_new_reservations() {
-    let mut at = At::new(5.0, 2);
-    at.books(0, 2, 0);
-    at.books(0, 2, 4);
-    at.at(2).limit = Limit::per_second(10.0);
-    at.books(2, 1, 4);
-}
-
-#[test]
-fn a_new_burst_counts_for_new_reservations() {
-    let mut at = At::new(5.0, 2);
-    at.books(0, 2, 0);
-    at.books(0, 2, 4);
-    at.at(3).set_burst(4);
-    at.books(3, 4, 12);
-}
-
-#[test]
-fn a_reservation_is_cancelled_by_the_limit_of_its_time() {
-    let mut at = At::new(5.0, 2);
-    at.books(0, 2, 0);
-    let old = at.books(0, 2, 4);
-    at.at(2).limit = Limit::per_second(10.0);
-    at.at(2).cancel(&old);
-    at.books(2, 2, 3);
-}
-
-#[test]
-fn without_a_limit_nothing_is_taken_and_nothing_given_back() {
-    let mut at = At::new(f64::INFINITY, 1);
-    let free = at.books(0, 1_000, 0);
-    at.at(0).limit = Limit::per_second(10.0);
-    at.allows(0, 1, true);
-    at.at(0).cancel(&free);
-    at.allows(0, 1, false);
+fn a_cancelled_reservation_gives_back_what_nobody_counts_on() {
+    play(&[
+        (
+            "the last one in full",
+            10.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(2, Some(2))),
+                (1, Cancels(1)),
+                (1, Books(2, Some(2))),
+            ],
+        ),
+        (
+            "one whose time has come nothing",
+            10.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(2, Some(2))),
+                (3, Cancels(1)),
+                (3, Books(2, Some(4))),
+            ],
+        ),
+        (
+            "what a later one counts on stays",
+            10.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(1, Some(1))),
+                (0, Books(1, Some(2))),
+                (0, Cancels(1)),
+                (0, Books(1, Some(3))),
+            ],
+        ),
+        (
+            "what no later one counts on comes back",
+            10.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(2, Some(2))),
+                (0, Books(1, Some(3))),
+                (2, Cancels(1)),
+                (2, Books(2, Some(4))),
+            ],
+        ),
+        (
+            "several as if the last had never been",
+            10.0,
+            4,
+            &[
+                (0, Books(4, Some(0))),
+                (0, Books(3, Some(3))),
+                (0, Books(1, Some(4))),
+                (0, Books(1, Some(5))),
+                (1, Cancels(3)),
+                (1, Cancels(1)),
+                (1, Books(3, Some(5))),
+            ],
+        ),
+        (
+            "several from the last on all, at a rate that rounds to nanoseconds",
+            30.0 / 7.0,
+            3,
+            &[
+                (0, Books(3, Some(0))),
+                (0, Books(3, Some(7))),
+                (0, Books(3, Some(14))),
+                (0, Books(3, Some(21))),
+                (0, Cancels(3)),
+                (0, Cancels(2)),
+                (0, Cancels(1)),
+                (0, Books(3, Some(7))),
+            ],
+        ),
+        (
+            "by the limit of its time",
+            5.0,
+            2,
+            &[
+                (0, Books(2, Some(0))),
+                (0, Books(2, Some(4))),
+                (2, Sets(10.0)),
+                (2, Cancels(1)),
+                (2, Books(2, Some(3))),
+            ],
+        ),
+        (
+            "without a limit nothing was taken",
+            INF,
+            1,
+            &[
+                (0, Books(1_000, Some(0))),
+                (0, Sets(10.0)),
+                (0, Allows(1, true)),
+                (0, Cancels(0)),
+                (0, Allows(1, false)),
+            ],
+        ),
+    ]);
 }
 
 #[test]
@@ -251,90 +378,116 @@ fn the_rate_holds_over_a_long_time() {
 // ---- the line, which Go does not have ----
 
 #[test]
-fn a_reservation_counts_those_in_line_and_they_do_not_count_it() {
-    let mut at = At::new(10.0, 2);
-    at.allows(0, 2, true);
-    let line = at.at(0).join(1);
-    at.books(0, 2, 3);
-    let due = at.at(0).serve(&line).unwrap_err().unwrap();
-    at.is_due(due, 1);
-    assert_eq!(at.at(1).serve(&line), Ok(()));
-    at.bucket.leave(&line);
-    at.books(1, 1, 4);
-}
-
-#[test]
-fn one_in_line_counts_the_reservations_before_it() {
-    let mut at = At::new(10.0, 2);
-    at.allows(0, 2, true);
-    at.books(0, 2, 2);
-    let line = at.at(0).join(1);
-    let due = at.at(0).serve(&line).unwrap_err().unwrap();
-    at.is_due(due, 3);
-}
-
-#[test]
-fn who_leaves_the_line_owes_nothing() {
-    let mut at = At::new(10.0, 2);
-    at.allows(0, 2, true);
-    let (first, second) = (at.at(0).join(2), at.at(0).join(1));
-    at.bucket.leave(&first);
-    let due = at.at(0).serve(&second).unwrap_err().unwrap();
-    at.is_due(due, 1);
-}
-
-/// The one in line has been told not to count the reservation: were it given back at once, it
-/// would be counted twice.
-#[test]
-fn a_cancelled_reservation_serves_nobody_who_was_in_line_before_it() {
-    let mut at = At::new(10.0, 2);
-    at.allows(0, 2, true);
-    let before = at.at(0).join(1);
-    let cancelled = at.books(0, 2, 3);
-    let after = at.at(0).join(1);
-    at.at(0).cancel(&cancelled);
-    let due = at.at(0).serve(&before).unwrap_err().unwrap();
-    at.is_due(due, 1);
-    assert_eq!(at.at(1).serve(&before), Ok(()));
-    at.bucket.leave(&before);
-    let due = at.at(1).serve(&after).unwrap_err().unwrap();
-    at.is_due(due, 2);
-}
-
-#[test]
-fn nobody_is_allowed_past_the_line() {
-    let mut at = At::new(10.0, 2);
-    at.allows(0, 1, true);
-    let line = at.at(0).join(2);
-    at.allows(0, 1, false);
-    assert_eq!(at.at(1).serve(&line), Ok(()));
-    at.bucket.leave(&line);
-    at.allows(1, 1, false);
-    at.allows(2, 1, true);
-}
-
-#[test]
-fn one_that_wants_more_than_a_burst_made_less_is_served_by_a_full_bucket() {
-    let mut at = At::new(10.0, 4);
-    at.allows(0, 4, true);
-    let line = at.at(0).join(4);
-    at.at(0).set_burst(2);
-    let due = at.at(0).serve(&line).unwrap_err().unwrap();
-    at.is_due(due, 2);
-    assert_eq!(at.at(2).serve(&line), Ok(()));
-    at.bucket.leave(&line);
-    // What it took beyond is owed.
-    at.books(2, 1, 5);
-}
-
-#[test]
-fn a_limit_of_zero_says_no_time() {
-    let mut at = At::new(0.0, 1);
-    at.allows(0, 1, true);
-    assert!(at.at(1).book(1).is_none());
-    let line = at.at(1).join(1);
-    assert_eq!(at.at(100).serve(&line), Err(None));
-    at.bucket.limit = Limit::per_second(10.0);
-    let due = at.at(100).serve(&line).unwrap_err().unwrap();
-    at.is_due(due, 101);
+fn those_in_line_and_reservations_keep_their_order() {
+    play(&[
+        (
+            "a reservation counts those in line, and they do not count it",
+            10.0,
+            2,
+            &[
+                (0, Allows(2, true)),
+                (0, Joins(1)),
+                (0, Books(2, Some(3))),
+                (0, Serves(0, Err(Some(1)))),
+                (1, Serves(0, Ok(()))),
+                (1, Books(1, Some(4))),
+            ],
+        ),
+        (
+            "one in line counts the reservations before it",
+            10.0,
+            2,
+            &[
+                (0, Allows(2, true)),
+                (0, Books(2, Some(2))),
+                (0, Joins(1)),
+                (0, Serves(0, Err(Some(3)))),
+            ],
+        ),
+        (
+            "who leaves the line owes nothing",
+            10.0,
+            2,
+            &[
+                (0, Allows(2, true)),
+                (0, Joins(2)),
+                (0, Joins(1)),
+                (0, Leaves(0)),
+                (0, Serves(1, Err(Some(1)))),
+            ],
+        ),
+        (
+            // The one in line has been told not to count the reservation: were it given back at
+            // once, it would be counted twice.
+            "a cancelled reservation serves nobody who was in line before it",
+            10.0,
+            2,
+            &[
+                (0, Allows(2, true)),
+                (0, Joins(1)),
+                (0, Books(2, Some(3))),
+                (0, Joins(1)),
+                (0, Cancels(0)),
+                (0, Serves(0, Err(Some(1)))),
+                (1, Serves(0, Ok(()))),
+                (1, Serves(1, Err(Some(2)))),
+            ],
+        ),
+        (
+            // What rounding leaves of the second is no reason to withhold the first for longer.
+            "a refund waits for those before it and for nobody else",
+            30.0 / 7.0,
+            3,
+            &[
+                (0, Allows(3, true)),
+                (0, Joins(3)),
+                (0, Books(3, Some(14))),
+                (0, Cancels(0)),
+                (0, Joins(3)),
+                (0, Books(3, Some(28))),
+                (0, Books(3, Some(35))),
+                (0, Cancels(1)),
+                (7, Serves(0, Ok(()))),
+                (7, Serves(1, Err(Some(14)))),
+            ],
+        ),
+        (
+            "nobody is allowed past the line",
+            10.0,
+            2,
+            &[
+                (0, Allows(1, true)),
+                (0, Joins(2)),
+                (0, Allows(1, false)),
+                (1, Serves(0, Ok(()))),
+                (1, Allows(1, false)),
+                (2, Allows(1, true)),
+            ],
+        ),
+        (
+            "one that wants more than a burst made less is served by a full bucket, and owes the rest",
+            10.0,
+            4,
+            &[
+                (0, Allows(4, true)),
+                (0, Joins(4)),
+                (0, Burst(2)),
+                (0, Serves(0, Err(Some(2)))),
+                (2, Serves(0, Ok(()))),
+                (2, Books(1, Some(5))),
+            ],
+        ),
+        (
+            "a limit of zero says no time, until it changes",
+            0.0,
+            1,
+            &[
+                (0, Allows(1, true)),
+                (1, Joins(1)),
+                (100, Serves(0, Err(None))),
+                (100, Sets(10.0)),
+                (100, Serves(0, Err(Some(101)))),
+            ],
+        ),
+    ]);
 }

@@ -13,7 +13,7 @@ use std::panic::Location;
 use std::pin::pin;
 use std::task::{Poll, ready};
 
-use runtime::task::coop::poll_proceed;
+use runtime::task::coop::{poll_proceed, unconstrained};
 use runtime::task::{WaitReason, waiting};
 use runtime::time::{Instant, sleep_until};
 
@@ -93,8 +93,9 @@ pub(super) async fn wait(limiter: &Limiter, n: usize, place: &'static Location<'
         return;
     };
     let line = InLine { limiter, line };
-    // Dropped before it: the next looks at what it wants itself, and not at who is in line.
-    let _turn = Acquire::new(&limiter.turn, 1, place).await;
+    // Without a budget, whose end would let one pass that comes after this one has joined. Dropped
+    // before the line: the next looks at what it wants itself, and not at who is in line.
+    let _turn = unconstrained(Acquire::new(&limiter.turn, 1, place)).await;
     front(&line, place).await;
 }
 

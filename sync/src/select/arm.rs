@@ -270,9 +270,40 @@ impl<F, O> fmt::Debug for Candidate<F, O> {
     }
 }
 
-/// Takes the expression of an arm, as an `.await` would.
+/// What an arm waits for: whatever `.await` takes. A trait of its own, so that who forgot what is
+/// to be done is told what there is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a future, which an arm of `select!` waits for",
+    label = "not a future: say what is to be done with it",
+    note = "for instance `msg = rx.recv() => …`, `sent = tx.send(value) => …`, `_ = ctx.done() => …`, `() = wg.wait() => …`, `_ = time::sleep(d) => …`"
+)]
+pub trait Awaited {}
+
+#[diagnostic::do_not_recommend]
+impl<F: IntoFuture> Awaited for F {}
+
+/// Takes the expression of an arm, if it is one.
 #[inline]
-pub fn candidate<F: IntoFuture>(future: F) -> Candidate<F::IntoFuture, F::Output> {
+pub fn awaited<F: Awaited>(future: F) -> Expression<F> {
+    Expression(future)
+}
+
+/// The expression of an arm. A method turns it into a candidate, and not a function, so that for
+/// one that is no future the compiler does not go on to what would come of it.
+#[derive(Debug)]
+pub struct Expression<F>(F);
+
+impl<F: IntoFuture> Expression<F> {
+    /// Takes it as an `.await` would.
+    #[inline]
+    pub fn candidate(self) -> Candidate<F::IntoFuture, F::Output> {
+        candidate(self.0)
+    }
+}
+
+/// The same by a function.
+#[inline]
+pub(super) fn candidate<F: IntoFuture>(future: F) -> Candidate<F::IntoFuture, F::Output> {
     Candidate {
         future: future.into_future(),
         poll: Future::poll,

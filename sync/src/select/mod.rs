@@ -22,7 +22,7 @@ pub use list::Select;
 /// What `select!` expands to. Not part of the interface.
 #[doc(hidden)]
 pub mod __private {
-    pub use super::arm::{ArmList, ChannelKind, Cons, FutureKind, Nil, SelectArm, candidate, tag};
+    pub use super::arm::{ArmList, ChannelKind, Cons, FutureKind, Nil, SelectArm, awaited, tag};
     pub use super::forever::forever;
     pub use super::protocol::Policy;
     pub use super::selecting::Selecting;

@@ -99,10 +99,10 @@ impl Blocking {
         builder.spawn(move || run_jobs(scheduler, number))
     }
 
-    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a
-    /// job and there is none.
-    pub(crate) fn idle(&self) -> Option<(u64, Vec<ThreadNumber>)> {
-        self.pool.idle()
+    /// How many jobs were ever taken, and the numbers of the threads that wait for one, if none of
+    /// these will be there soon. All other threads run jobs, or begin, or end.
+    pub(crate) fn waiting(&self) -> Option<(u64, Vec<ThreadNumber>)> {
+        self.pool.waiting()
     }
 
     /// Jobs that wait for a thread or run.
@@ -148,8 +148,8 @@ fn run_jobs(scheduler: Arc<Scheduler>, number: usize) {
     current::begin_thread(&scheduler);
     POOL_OF.set(Arc::as_ptr(&scheduler));
     let pool = &scheduler.blocking.pool;
-    pool.thread_begins(threads::current());
-    while let Some(job) = pool.next_job() {
+    let me = threads::current();
+    while let Some(job) = pool.next_job(me) {
         {
             // Anew for each job: one that leaves a guard of its own behind does not put the next
             // one into another runtime.
@@ -160,7 +160,7 @@ fn run_jobs(scheduler: Arc<Scheduler>, number: usize) {
         pool.job_ends();
         scheduler.reconsider_clock();
     }
-    let before = pool.thread_ends(number, threads::current());
+    let before = pool.thread_ends(number);
     // It may be the last count, and must be gone when somebody has joined this thread.
     drop(scheduler);
     if let Some(thread) = before {

@@ -52,8 +52,8 @@ struct Shared<J, H> {
     threads: HashMap<usize, H>,
     /// The one that ended last.
     ended: Option<H>,
-    /// The system's numbers of those that have begun.
-    numbers: Vec<ThreadNumber>,
+    /// The system's numbers of those that wait for a job.
+    waiting: Vec<ThreadNumber>,
     /// Threads that wait for a job and have not been promised one.
     idle: usize,
     /// Jobs for which an idle thread was woken that has not come yet.
@@ -62,6 +62,12 @@ struct Shared<J, H> {
     taken: u64,
     closed: bool,
     started: usize,
+}
+
+impl<J, H> Shared<J, H> {
+    fn no_longer_waits(&mut self, number: Option<ThreadNumber>) {
+        self.waiting.retain(|&other| Some(other) != number);
+    }
 }
 
 impl<J, H> Pool<J, H> {
@@ -74,7 +80,7 @@ impl<J, H> Pool<J, H> {
                 serving: 0,
                 threads: HashMap::new(),
                 ended: None,
-                numbers: Vec::new(),
+                waiting: Vec::new(),
                 idle: 0,
                 promised: 0,
                 taken: 0,
@@ -134,8 +140,9 @@ impl<J, H> Pool<J, H> {
         }
     }
 
-    /// The next job; `None`: the thread is to end, and does not count as serving any more.
-    pub(crate) fn next_job(&self) -> Option<J> {
+    /// The next job; `None`: the thread is to end, and does not count as serving any more. `number`
+    /// is the system's for the calling thread, if that tells.
+    pub(crate) fn next_job(&self, number: Option<ThreadNumber>) -> Option<J> {
         let mut shared = self.lock();
         loop {
             if let Some(job) = shared.jobs.pop_front() {
@@ -147,17 +154,20 @@ impl<J, H> Pool<J, H> {
                 return None;
             }
             shared.idle += 1;
+            shared.waiting.extend(number);
             // Beyond the clock's end: for ever.
             let patience = Limit::after(Some(self.keep_alive));
             while shared.promised == 0 {
                 if shared.closed || patience.is_over() {
                     // There is no job: invariant 1.
+                    shared.no_longer_waits(number);
                     shared.idle -= 1;
                     shared.serving -= 1;
                     return None;
                 }
                 shared = patience.wait(&self.work, shared);
             }
+            shared.no_longer_waits(number);
             shared.promised -= 1;
         }
     }
@@ -167,13 +177,12 @@ impl<J, H> Pool<J, H> {
         self.unfinished.fetch_sub(1, SeqCst);
     }
 
-    /// How many jobs were ever taken, and the numbers of all threads, if each of these waits for a
-    /// job and there is none.
-    pub(crate) fn idle(&self) -> Option<(u64, Vec<ThreadNumber>)> {
+    /// How many jobs were ever taken, and the numbers of the threads that wait for one, if none of
+    /// these will be there soon. All other threads run jobs, or begin, or end.
+    pub(crate) fn waiting(&self) -> Option<(u64, Vec<ThreadNumber>)> {
         let shared = self.lock();
-        let threads = shared.threads.len();
-        let idle = shared.jobs.is_empty() && shared.idle == threads;
-        (idle && shared.numbers.len() == threads).then(|| (shared.taken, shared.numbers.clone()))
+        // Then no thread is idle while there is a job: invariant 1.
+        (shared.promised == 0).then(|| (shared.taken, shared.waiting.clone()))
     }
 
     /// Jobs that wait for a thread or run.
@@ -191,16 +200,10 @@ impl<J, H> Pool<J, H> {
         }
     }
 
-    /// The calling thread serves, and has this number of the system's, if that tells.
-    pub(crate) fn thread_begins(&self, number: Option<ThreadNumber>) {
-        self.lock().numbers.extend(number);
-    }
-
     /// A thread is through, but for giving itself back to the system. Returns the one before it, to
     /// be joined.
-    pub(crate) fn thread_ends(&self, thread: usize, number: Option<ThreadNumber>) -> Option<H> {
+    pub(crate) fn thread_ends(&self, thread: usize) -> Option<H> {
         let mut shared = self.lock();
-        shared.numbers.retain(|&other| Some(other) != number);
         let mine = shared.threads.remove(&thread);
         let before = std::mem::replace(&mut shared.ended, mine);
         drop(shared);
@@ -251,5 +254,76 @@ impl<J, H> Pool<J, H> {
         let counts = [shared.serving, shared.idle, shared.jobs.len()];
         assert_eq!(counts, [0; 3], "serving, idle, jobs");
         assert!(shared.threads.is_empty() && shared.ended.is_none());
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Of jobs that are numbers and threads that are none.
+    fn pool(max_threads: usize, keep_alive: Duration) -> Pool<u32, ()> {
+        Pool::new(max_threads, keep_alive)
+    }
+
+    fn refused() -> io::Result<()> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    #[test]
+    fn no_more_threads_are_started_than_may_be() {
+        let pool = pool(2, Duration::ZERO);
+        let mut started = Vec::new();
+        for job in 0..4 {
+            let start = |number| {
+                started.push(number);
+                Ok(())
+            };
+            assert!(pool.submit(job, start).is_ok());
+        }
+        assert_eq!(started, [0, 1]);
+        assert_eq!((pool.gauges().threads, pool.gauges().queue), (2, 4));
+    }
+
+    #[test]
+    fn a_job_that_gets_no_thread_comes_back_and_counts_no_more() {
+        let pool = pool(2, Duration::ZERO);
+        assert!(matches!(pool.submit(7, |_| refused()), Err((7, _))));
+        assert_eq!(pool.unfinished(), 0);
+        // One that serves will come to it.
+        assert!(pool.submit(8, |_| Ok(())).is_ok());
+        assert!(pool.submit(9, |_| refused()).is_ok());
+        assert_eq!(
+            (pool.next_job(None), pool.next_job(None)),
+            (Some(8), Some(9))
+        );
+        assert_eq!(pool.unfinished(), 2, "they have not ended");
+    }
+
+    #[test]
+    fn a_thread_is_known_to_wait_while_it_does() {
+        let pool = pool(1, Duration::from_secs(3600));
+        assert!(pool.submit(1, |_| Ok(())).is_ok());
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let first = pool.next_job(Some(77));
+                (first, pool.next_job(Some(77)))
+            });
+            while pool.waiting() != Some((1, vec![77])) {
+                std::thread::yield_now();
+            }
+            assert!(pool.submit(2, |_| refused()).is_ok());
+            assert_eq!(thread.join().unwrap(), (Some(1), Some(2)));
+        });
+        assert_eq!(pool.waiting(), Some((2, vec![])));
+    }
+
+    #[test]
+    fn a_thread_whose_time_is_over_is_not_known_any_more() {
+        let pool = pool(1, Duration::ZERO);
+        assert_eq!(pool.submit(1, |_| Ok(())).map_err(|_| ()), Ok(()));
+        assert_eq!(pool.next_job(Some(77)), Some(1));
+        assert_eq!(pool.next_job(Some(77)), None);
+        assert_eq!(pool.waiting(), Some((1, vec![])));
     }
 }

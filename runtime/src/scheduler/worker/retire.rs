@@ -6,7 +6,7 @@
 //! blocks now and then keeps its spares between, and one that has done so once gives them back.
 //!
 //! It ends as it would fall asleep, but without a bit: what was pushed before it left the counts it
-//! sees, and comes back; what is pushed later, the pusher finds room for another worker. Its slot
+//! sees, and has another one woken; what is pushed later, the pusher finds room for one. Its slot
 //! stays, with the tasks' memory and the timers in it, which the monitor fires until another thread
 //! takes the slot over.
 //!
@@ -18,7 +18,6 @@
 use std::time::Duration;
 
 use super::Worker;
-use crate::scheduler::idle::Retire;
 use crate::task::{self, ArenaIndex};
 use crate::time::clock;
 
@@ -82,20 +81,17 @@ impl Worker {
         if scheduler.is_stopping() {
             return false;
         }
-        let searched = self.searching.get();
-        let found = match scheduler.idle.retire(searched) {
-            Retire::Stay => return false,
-            Retire::Look => scheduler.has_work(),
-            Retire::Go => false,
-        };
-        if found {
-            scheduler.idle.unretire(searched);
+        if !scheduler.idle.retire(self.searching.get()) {
             return false;
         }
         self.searching.set(false);
         task::collect(&scheduler.slab, ArenaIndex::worker(self));
         self.slot.leave();
         scheduler.vacate(self.index);
+        if scheduler.has_work() {
+            // Whoever pushed it may have counted on us.
+            scheduler.notify();
+        }
         true
     }
 }

@@ -1,15 +1,17 @@
 //! HTTP/2 clients that are made by hand, and do what no well-behaved one does.
 
+#[path = "../support/mod.rs"]
 mod support;
+mod uploads;
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{AsyncReadExt, AsyncWriteExt};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::{Request, Response};
 use net::TcpStream;
 use net::hyper::serve;
@@ -23,6 +25,7 @@ const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GO_AWAY: u8 = 7;
 const WINDOW: u8 = 8;
+const CONTINUATION: u8 = 9;
 
 /// Of headers and data; of settings and pings it is the acknowledgement.
 const END_STREAM: u8 = 1;
@@ -330,27 +333,6 @@ fn with_a_limit_answers_of_every_length_come_whole_too() {
     });
 }
 
-/// How long the body is; to `/slow` not before a request would be late.
-async fn measure(mut request: Request<Incoming>) -> Result<Response<String>, Infallible> {
-    let mut n = 0;
-    while let Some(frame) = frame(&mut request).await {
-        n += frame.unwrap().into_data().map_or(0, |data| data.len());
-    }
-    if request.uri().path() == "/slow" {
-        runtime::time::sleep(LIMIT * 2).await;
-    }
-    Ok(Response::new(format!("{n} bytes")))
-}
-
-/// For requests to come.
-const LIMIT: Duration = SOON.saturating_mul(8);
-
-/// The head of an answer that says 408: a literal for an indexed name, in Huffman's code.
-const TOO_LATE: &[u8] = &[0x48, 0x83, 0x68, 0x0f, 0x7f];
-
-/// That says 200.
-const WELL: u8 = 0x88;
-
 #[test]
 fn half_a_preface_is_not_waited_for() {
     run(async {
@@ -365,158 +347,6 @@ fn half_a_preface_is_not_waited_for() {
         assert_eq!(silent.read(&mut [0]).await.unwrap_or(0), 0);
         Ok(())
     });
-}
-
-#[test]
-fn a_body_that_trickles_is_answered_so_and_its_handler_is_dropped() {
-    run(async {
-        let (listener, address) = listen().await?;
-        let dropped = Arc::new(Notify::new());
-        let tell = Arc::clone(&dropped);
-        let server = serve(listener, move |request| {
-            let tell = Tell(Arc::clone(&tell));
-            async move {
-                let answer = measure(request).await;
-                drop(tell);
-                answer
-            }
-        });
-        start(server.header_timeout(HANG).read_timeout(LIMIT));
-        let client = Client::connect(address, 100).await?;
-        client.head(1, "/", END_HEADERS).await?;
-        let stream = client.stream.clone();
-        runtime::spawn(async move {
-            // A byte at a time, until the server ends the connection.
-            let byte = [0, 0, 1, DATA, 0, 0, 0, 0, 1, b'x'];
-            while stream.write_all(&byte).await.is_ok() {
-                runtime::time::sleep(SOON / 10).await;
-            }
-        });
-        let answer = client.next().await?.unwrap();
-        assert_eq!((answer.kind, answer.stream), (HEADERS, 1));
-        assert!(answer.payload.starts_with(TOO_LATE), "{answer:?}");
-        assert_ne!(answer.flags & END_STREAM, 0);
-        let reset = client.next().await?.unwrap();
-        // Without an error: the answer holds.
-        assert_eq!((reset.kind, &reset.payload[..]), (RESET, &[0; 4][..]));
-        dropped.notified().await;
-        // The connection goes on.
-        client.ask(3, "/").await?;
-        assert_eq!(client.body(3).await?.unwrap(), b"0 bytes");
-        client.stream.close()
-    });
-}
-
-#[test]
-fn a_request_that_is_there_has_no_read_limit() {
-    run(async {
-        let (listener, address) = listen().await?;
-        let server = serve(listener, measure).header_timeout(HANG);
-        start(server.read_timeout(LIMIT));
-        // A machine that stands still may be late itself; but not every time.
-        loop {
-            let Ok(client) = Client::connect(address, 100).await else {
-                continue;
-            };
-            client.head(1, "/slow", END_HEADERS).await?;
-            for flags in [0, 0, END_STREAM] {
-                client.send(DATA, flags, 1, b"abcd").await?;
-            }
-            if client.body(1).await?.unwrap() == b"12 bytes" {
-                return Ok(());
-            }
-        }
-    });
-}
-
-#[test]
-fn of_requests_that_come_at_once_only_those_are_late_that_are_not_there() {
-    run(async {
-        let (listener, address) = listen().await?;
-        let server = serve(listener, measure).header_timeout(HANG);
-        let server = server.http2(|http| _ = http.max_concurrent_streams(5));
-        start(server.read_timeout(LIMIT));
-        // As above.
-        'again: loop {
-            let Ok(client) = Client::connect(address, 100).await else {
-                continue;
-            };
-            let mut batch = Batch(Vec::new());
-            batch.head(1, END_HEADERS);
-            batch.head(3, END_HEADERS | END_STREAM);
-            batch.head(5, END_HEADERS);
-            batch.head(7, END_HEADERS);
-            batch.frame(DATA, END_STREAM, 5, b"abcd");
-            batch.head(9, END_HEADERS);
-            // One too many, which nobody is called for.
-            batch.head(11, END_HEADERS);
-            batch.frame(DATA, 0, 9, b"ab");
-            batch.frame(DATA, END_STREAM, 9, b"c");
-            client.stream.write_all(&batch.0).await?;
-            let answers = client.heads([1, 3, 5, 7, 9]).await?;
-            for (stream, head) in answers {
-                let is_late = head[0] != WELL;
-                if is_late && matches!(stream, 3 | 5 | 9) {
-                    continue 'again;
-                }
-                assert_eq!(is_late, matches!(stream, 1 | 7), "{stream}");
-            }
-            return Ok(());
-        }
-    });
-}
-
-/// Frames to be sent at once.
-struct Batch(Vec<u8>);
-
-impl Batch {
-    fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
-        self.0.extend(&(payload.len() as u32).to_be_bytes()[1..]);
-        self.0.extend([kind, flags]);
-        self.0.extend(stream.to_be_bytes());
-        self.0.extend(payload);
-    }
-
-    fn head(&mut self, stream: u32, flags: u8) {
-        let mut block = vec![0x82, 0x86, 0x04, 5];
-        block.extend(b"/slow");
-        block.extend([0x01, 4]);
-        block.extend(b"here");
-        self.frame(HEADERS, flags, stream, &block);
-    }
-}
-
-#[test]
-fn an_answer_that_has_begun_is_reset_when_its_request_is_late() {
-    run(async {
-        let (listener, address) = listen().await?;
-        // What is sent comes back.
-        let server = serve(listener, async |request: Request<Incoming>| {
-            Ok::<_, Infallible>(Response::new(request.into_body()))
-        });
-        start(server.header_timeout(HANG).read_timeout(LIMIT));
-        // As above.
-        loop {
-            let client = Client::connect(address, 1000).await?;
-            client.head(1, "/", END_HEADERS).await?;
-            client.send(DATA, 0, 1, b"abcd").await?;
-            let answer = client.next().await?.unwrap();
-            if answer.payload[0] != WELL {
-                continue;
-            }
-            let data = client.next().await?.unwrap();
-            assert_eq!((data.kind, &data.payload[..]), (DATA, &b"abcd"[..]));
-            let reset = client.next().await?.unwrap();
-            assert_eq!((reset.kind, reset.stream), (RESET, 1));
-            return Ok(());
-        }
-    });
-}
-
-async fn frame(
-    request: &mut Request<Incoming>,
-) -> Option<hyper::Result<hyper::body::Frame<hyper::body::Bytes>>> {
-    std::future::poll_fn(|cx| Pin::new(request.body_mut()).poll_frame(cx)).await
 }
 
 #[test]
@@ -628,5 +458,82 @@ fn a_tunnel_does_not_idle() {
             assert_eq!((back.kind, &back.payload[..]), (DATA, &b"ping"[..]));
             return Ok(());
         }
+    });
+}
+
+/// Requests that are taken back as soon as they are made count against no limit of the protocol:
+/// their handlers must not pile up (CVE-2023-44487).
+#[test]
+fn requests_that_are_reset_at_once_leave_no_handlers_behind() {
+    /// Far more than the streams that a client may have open.
+    const MANY: usize = 1_000;
+    const REQUESTS: u32 = 20_000;
+
+    struct Running(Arc<AtomicUsize>);
+    impl Drop for Running {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    run(async {
+        let (listener, address) = listen().await?;
+        let running = Arc::new(AtomicUsize::new(0));
+        let most = Arc::new(AtomicUsize::new(0));
+        start(serve(listener, {
+            let (running, most) = (running.clone(), most.clone());
+            move |_: Request<Incoming>| {
+                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                let running = Running(running.clone());
+                async move {
+                    let _running = running;
+                    pending::<Result<Response<String>, Infallible>>().await
+                }
+            }
+        }));
+        let client = Client::connect(address, 100).await?;
+        for i in 0..REQUESTS {
+            let stream = 2 * i + 1;
+            let asked = client.ask(stream, "/").await;
+            let reset = client.send(RESET, 0, stream, &8u32.to_be_bytes()).await;
+            if asked.is_err() || reset.is_err() {
+                // It has had enough.
+                break;
+            }
+        }
+        drop(client);
+        while running.load(Ordering::SeqCst) > 0 {
+            runtime::yield_now().await;
+        }
+        let most = most.load(Ordering::SeqCst);
+        assert!(most < MANY, "{most} handlers at once");
+        Ok(())
+    });
+}
+
+/// A head may go on in frame after frame (<https://kb.cert.org/vuls/id/421644>).
+#[test]
+fn a_head_without_end_is_not_collected_for_ever() {
+    const FRAMES: usize = 10_000;
+
+    run(async {
+        let (listener, address) = listen().await?;
+        start(serve(listener, long));
+        let client = Client::connect(address, 100).await?;
+        client.head(1, "/1", END_STREAM).await?;
+        // A name and a value that are not to be remembered, again and again.
+        let mut field = vec![0x00, 1, b'x', 100];
+        field.extend([b'y'; 100]);
+        let block = field.repeat(100);
+        for _ in 0..FRAMES {
+            if client.send(CONTINUATION, 0, 1, &block).await.is_err() {
+                return Ok(());
+            }
+        }
+        panic!(
+            "{} bytes of a head, and nothing is said",
+            FRAMES * block.len()
+        );
     });
 }
