@@ -253,10 +253,12 @@ fn a_value_is_kept_until_all_have_passed_it_and_the_last_gets_it_without_a_clone
     drop(tx);
 }
 
+type Then = Box<dyn FnOnce() + Send>;
+
 /// A value in whose clone something else happens, once.
 struct Meanwhile {
     alive: Arc<()>,
-    then: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    then: Arc<Mutex<Option<Then>>>,
 }
 
 impl Clone for Meanwhile {
@@ -282,9 +284,9 @@ fn a_value_that_the_last_one_sees_while_another_clones_is_not_kept() {
     let (alive, then) = (value.alive.clone(), value.then.clone());
     assert!(tx.send(value).is_ok());
     *then.lock().unwrap() = Some(Box::new(move || {
-        drop(two.try_recv().ok().expect("it is there for both"));
+        drop(two.try_recv().unwrap());
     }));
-    drop(one.try_recv().ok().expect("it is there for both"));
+    drop(one.try_recv().unwrap());
     assert_eq!((Arc::strong_count(&alive), tx.len()), (1, 0));
 }
 
