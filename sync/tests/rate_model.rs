@@ -2,8 +2,8 @@
 //! who wait, reserve, ask, go away, and change the limit.
 //!
 //! The reference goes from one who is served to the next, and counts in thousand-millionths of a
-//! token and of a second, so that it reckons with whole numbers. What the program does it does where
-//! the reference is in no doubt: not within some milliseconds of somebody's being served.
+//! token and of a second, so that it reckons with whole numbers. What the program does it does
+//! where the reference is in no doubt: not within some milliseconds of somebody's being served.
 //!
 //! The random numbers are the runtime's, so that the seed which a failure prints makes the same
 //! program again.

@@ -270,8 +270,8 @@ impl<F, O> fmt::Debug for Candidate<F, O> {
     }
 }
 
-/// What an arm waits for: whatever `.await` takes. A trait of its own, so that who forgot what is to
-/// be done is told what there is.
+/// What an arm waits for: whatever `.await` takes. A trait of its own, so that who forgot what is
+/// to be done is told what there is.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a future, which an arm of `select!` waits for",
     label = "not a future: say what is to be done with it",
@@ -288,8 +288,8 @@ pub fn awaited<F: Awaited>(future: F) -> Expression<F> {
     Expression(future)
 }
 
-/// The expression of an arm. A method turns it into a candidate, and not a function, so that for one
-/// that is no future the compiler does not go on to what would come of it.
+/// The expression of an arm. A method turns it into a candidate, and not a function, so that for
+/// one that is no future the compiler does not go on to what would come of it.
 #[derive(Debug)]
 pub struct Expression<F>(F);
 
