@@ -1,7 +1,17 @@
 //! `RwLock` in its light mode: readers that nobody counts against those who want to be alone.
 //!
 //! A lock is light from its first read on, and again two reads after the first who ended that
-//! (`PATIENCE`). A table has one slot.
+//! (`PATIENCE`). A table has one slot. The models of [`rwlock`](super::rwlock) meet the light mode,
+//! too.
+//!
+//! Killed by: any ordering of a slot, of `now`, or of the reader that the word counts for all,
+//! relaxed; either half of the barrier left out, on either way; a reader that does not look at
+//! `now` again, before it is in or after it has left; one that takes its note back without seeing
+//! to who waits; a writer that does not end the mode, or not by `now`, or does not look for
+//! readers; one who queues up without ending it; a reader that leaves late and lets others in
+//! without a look, or where nobody waits for it; a lock that becomes light while somebody waits, or
+//! while readers of the last time are in; a table that is taken over without `Acquire`. Not by the
+//! `Release` with which a table is given back: that the thread has ended says it, too.
 #![forbid(unsafe_code)]
 
 use std::pin::pin;

@@ -8,11 +8,12 @@
 //! ```
 //!
 //! Locking and unlocking is one atomic operation while nobody waits, and none at all for readers of
-//! a lock that is only read: see [`light`](super::light), for which one READER stands. As soon as
-//! somebody does, QUEUED keeps newcomers of all kinds from taking the lock, and from then on it is
-//! handed over. The phases alternate, as in Go: a writer that unlocks lets in all readers that
-//! wait, also those that came after another writer; the last of these readers lets in the next
-//! writer. So neither kind starves the other.
+//! a lock that is only read: see [`light`](super::light), for which one READER stands.
+//!
+//! As soon as somebody waits, QUEUED keeps newcomers of all kinds from taking the lock, and from
+//! then on it is handed over. The phases alternate, as in Go: a writer that unlocks lets in all
+//! readers that wait, also those that came after another writer; the last of these readers lets in
+//! the next writer. So neither kind starves the other.
 //!
 //! One of the readers may be *upgradable*: it can become the writer without letting another one in
 //! between, which is why there is one at most. Those who want to be it wait in the writers' queue,
