@@ -11,8 +11,8 @@
 //! 2. no queue holds a task, no timer is armed, nobody waits for a descriptor;
 //! 3. no handler for a signal is installed;
 //! 4. every other thread of the process sleeps until another one wakes it ([`strangers`]): also one
-//!    that is in a blocking job, in a poll of `block_on`, or in neither. Whose thread it is does not
-//!    matter then, nor what it waits for.
+//!    that is in a blocking job, in a poll of `block_on`, or in neither. Whose thread it is does
+//!    not matter then, nor what it waits for.
 //!
 //! Then no thread runs, and the system has no reason to let one run: nothing happens any more,
 //! whoever holds whatever waker.
@@ -30,15 +30,15 @@
 //! gone and has left a token that the second look finds.
 //!
 //! **Who is told** is the thread that has slept longest inside `block_on`: it panics. Where none
-//! does, because each blocks in a call of its own, it is said on stderr, and that is all that can be
-//! done: say a body of `block_on` that locks a mutex of std's which it holds already, or a `main`
-//! that waits for a channel of std's. Not so if this runtime has nothing to do with it.
+//! does, because each blocks in a call of its own, it is said on stderr, and that is all that can
+//! be done: say a body of `block_on` that locks a mutex of std's which it holds already, or a
+//! `main` that waits for a channel of std's. Not so if this runtime has nothing to do with it.
 //!
 //! The panic drops the runtime, in most programs, and that waits for blocking jobs: not for ever
 //! then, since those that have not ended when all tasks are cancelled hardly will.
 //!
-//! A worker that is stuck in a poll keeps the monitor awake, which then never asks; it has named the
-//! task on stderr.
+//! A worker that is stuck in a poll keeps the monitor awake, which then never asks; it has named
+//! the task on stderr.
 //!
 //! **Not now** may become "deadlock" without anybody's waking up: a strange thread ends. So the
 //! monitor asks again a few times, at ever longer intervals. Where a timer or a descriptor is

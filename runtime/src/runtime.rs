@@ -182,8 +182,9 @@ impl Runtime {
     }
 }
 
-/// For how long a panic that reports a deadlock waits for blocking jobs. Those that waited for tasks
-/// end at once when these are cancelled, and are busy a little after that; the others never end.
+/// For how long a panic that reports a deadlock waits for blocking jobs. Those that waited for
+/// tasks end at once when these are cancelled, and are busy a little after that; the others never
+/// end.
 const AFTER_DEADLOCK: Duration = Duration::from_secs(1);
 
 /// Ends a runtime.

@@ -15,8 +15,8 @@
 //! A thread that the system refuses is said once, and tried again with the next timer: until then
 //! only who asks finds out.
 //!
-//! In a child that fork has made there is no keeper, whatever the list says: so it names the process
-//! that its thread is in.
+//! In a child that fork has made there is no keeper, whatever the list says: so it names the
+//! process that its thread is in.
 //!
 //! *Rejected*: a panic for whoever awaits such a deadline without a runtime, as `sleep` has it. A
 //! sleep is polled by who waits, and finds out there that nobody will wake it; a context is awaited
@@ -26,7 +26,8 @@
 //!
 //! 1. While the list is not empty, there is a keeper that has yet to look at it, or that sleeps no
 //!    longer than until its first is due; or the system gave none.
-//! 2. Nothing is called under the lock; what is dropped there is the memory of timers that are gone.
+//! 2. Nothing is called under the lock; what is dropped there is the memory of timers that are
+//!    gone.
 #![forbid(unsafe_code)]
 
 use std::panic::{self, AssertUnwindSafe};

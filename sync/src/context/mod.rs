@@ -223,9 +223,9 @@ impl Context {
     /// A context below this one that is done at `deadline`, if it is not cancelled before. One that
     /// is already past makes it done on return; one later than the parent's changes nothing.
     ///
-    /// The deadline holds in every runtime, on every executor, and when the runtime of this call has
-    /// ended, too: then another one keeps the time, and where there is none a thread that is there
-    /// for just that.
+    /// The deadline holds in every runtime, on every executor, and when the runtime of this call
+    /// has ended, too: then another one keeps the time, and where there is none a thread that is
+    /// there for just that.
     ///
     /// # Panics
     ///
