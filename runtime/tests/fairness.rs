@@ -1,8 +1,8 @@
 //! Nobody starves: not by two tasks that wake each other, not by one that always finds its
 //! operations ready.
 //!
-//! That is the workers' own doing: the monitor, which would put another worker beside one that is
-//! in a poll for too long, does nothing here.
+//! That is the workers' own doing, but for the last test: the monitor, which would put another
+//! worker beside one that is in a poll for too long, does nothing here.
 
 mod common;
 
@@ -265,4 +265,35 @@ fn join_all_of_many_ready_futures_polls_each_a_few_times_only() {
     // rerun of all would be 80 polls each.
     let polls = polls.load(SeqCst);
     assert!(polls < 3 * MANY, "{polls} polls for {MANY} futures");
+}
+
+/// The monitor's doing: a task that computes between its operations is asked to yield at the next
+/// one when its slice is over, long before it has used its budget up.
+#[test]
+fn a_task_that_computes_yields_at_its_next_operation_after_a_slice() {
+    const BUDGET: usize = 128;
+    let _watchdog = watchdog("a task that is never asked to yield");
+    let rt = runtime(1);
+    let task = rt.spawn(async {
+        loop {
+            let mut operations = 0;
+            poll_fn(|cx| {
+                while let Poll::Ready(proceed) = coop::poll_proceed(cx) {
+                    proceed.made_progress();
+                    operations += 1;
+                    let begin = std::time::Instant::now();
+                    while begin.elapsed() < Duration::from_millis(5) {
+                        std::hint::spin_loop();
+                    }
+                }
+                Poll::Ready(())
+            })
+            .await;
+            runtime::yield_now().await;
+            if operations < BUDGET / 2 {
+                break;
+            }
+        }
+    });
+    rt.block_on(task).unwrap();
 }

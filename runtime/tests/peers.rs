@@ -275,16 +275,14 @@ type End = fn(&Runtime);
 /// How a program may end, with a runtime that nobody drops; and its exit code.
 const ENDS: [(End, i32); 4] = [
     (|_| (), 0),
-    (|_| process::exit(3), 3),
-    (
-        |rt| drop(rt.block_on(rt.spawn(async { process::exit(3) as () }))),
-        3,
-    ),
-    (
-        |rt| drop(rt.block_on(rt.spawn_blocking(|| process::exit(3) as ()))),
-        3,
-    ),
+    (|_| leaves(), 3),
+    (|rt| rt.block_on(rt.spawn(async { leaves() })).unwrap(), 3),
+    (|rt| rt.block_on(rt.spawn_blocking(leaves)).unwrap(), 3),
 ];
+
+fn leaves() {
+    process::exit(3)
+}
 
 /// tokio#2499: workers are in the midst of it when the process ends under them.
 #[test]

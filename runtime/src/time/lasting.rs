@@ -3,7 +3,7 @@
 //!
 //! A timer is in the wheel of one runtime, as any other; what it costs while that runs is nothing.
 //! When the runtime ends its wheels let go of their timers, and one that lasts moves on: to another
-//! runtime of the process, or, while there is none, to the list of the [keeper](super::keeper),
+//! runtime of the process, or, while there is none, to the list of the keeper (`time/keeper.rs`),
 //! whose thread calls it, and from which the next runtime takes it. So whoever awaits a context on
 //! an executor that is not ours is woken, too.
 //!

@@ -321,19 +321,25 @@ impl Drop for Looks {
 /// Also what one did under the lock, which the one that frees it need not have taken since.
 #[test]
 fn the_group_is_freed_after_all_that_its_holders_did() {
-    loom::model(|| {
-        let group: Handle<Looks> = Handle::new(Shared::new(None));
-        let failing = group.try_enter().unwrap();
-        let plain = group.try_enter().unwrap();
-        let failing = thread::spawn(move || {
-            failing.end(None, Outcome::Err(Looks(UnsafeCell::new(()))));
+    for both_fail in [false, true] {
+        loom::model(move || {
+            let group: Handle<Looks> = Handle::new(Shared::new(None));
+            // So that no failure sends the others to the lock.
+            group.collect_errors();
+            let ends = |member: Member<Looks>, fails: bool| {
+                thread::spawn(move || match fails {
+                    true => member.end(None, Outcome::Err(Looks(UnsafeCell::new(())))),
+                    false => member.end(None, Outcome::Ok),
+                })
+            };
+            let members = [true, both_fail].map(|fails| ends(group.try_enter().unwrap(), fails));
+            // Without `close`, which takes the errors.
+            drop(group);
+            for member in members {
+                member.join().unwrap();
+            }
         });
-        let plain = thread::spawn(move || plain.end(None, Outcome::Ok));
-        // Without `close`, which takes the errors.
-        drop(group);
-        plain.join().unwrap();
-        failing.join().unwrap();
-    });
+    }
 }
 
 #[test]

@@ -32,8 +32,6 @@
 //! for each time.
 #![forbid(unsafe_code)]
 
-use std::task::Waker;
-
 use runtime::asymmetric;
 use runtime::leaks::trial;
 
@@ -76,14 +74,12 @@ impl RawMutex {
         if trial::is_on() {
             return;
         }
-        let mut locked = self.waiters.lock();
+        let locked = self.waiters.lock();
         if !locked.is_empty() {
             // Relaxed: under the queue's lock (6).
             self.state.fetch_or(QUEUED, Ordering::Relaxed);
         }
-        let next = self.pass_on(&mut locked);
-        drop(locked);
-        next.into_iter().for_each(Waker::wake);
+        self.call_next(locked);
     }
 
     /// From the next unlock on, if nobody waits (5). The caller holds the lock.

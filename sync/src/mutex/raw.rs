@@ -150,14 +150,18 @@ impl RawMutex {
             // The waiter is still to say that it waits here.
             return;
         }
-        let mut locked = self.waiters.lock();
+        self.call_next(self.waiters.lock());
+    }
+
+    /// As [`pass_on`](Self::pass_on), and wakes it when the queue's lock is gone.
+    pub(super) fn call_next(&self, mut locked: Locked<'_, Patience, Call>) {
         let next = self.pass_on(&mut locked);
         drop(locked);
         next.into_iter().for_each(Waker::wake);
     }
 
     /// Calls the first in the queue if the lock is free and nobody else is called (invariant 4).
-    pub(super) fn pass_on(&self, locked: &mut Locked<'_, Patience, Call>) -> Option<Waker> {
+    fn pass_on(&self, locked: &mut Locked<'_, Patience, Call>) -> Option<Waker> {
         // Relaxed: `change` is what counts.
         let mut state = self.state.load(Ordering::Relaxed);
         loop {
