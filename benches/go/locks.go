@@ -13,6 +13,7 @@ func init() {
 		"lock_alone":     lockAlone,
 		"lock_yield":     lockYield,
 		"rwlock_alone":   rwlockAlone,
+		"rwlock_read":    rwlockRead,
 		"rwlock_mostly":  func(n int) *sample { return rwlock(n, false) },
 		"rwlock_yield":   func(n int) *sample { return rwlock(n, true) },
 		"rwlock_work":    rwlockWork,
@@ -90,6 +91,22 @@ func rwlockAlone(n int) *sample {
 		mu.RUnlock()
 	}
 	return m.stop(n)
+}
+
+func rwlockRead(n int) *sample {
+	var mu sync.RWMutex
+	value := 1
+	m := start()
+	contend(func() {
+		for i := 0; i < n; i++ {
+			mu.RLock()
+			if value != 1 {
+				fail("wrong value")
+			}
+			mu.RUnlock()
+		}
+	})
+	return m.stop(contenders * n)
 }
 
 func rwlock(n int, yields bool) *sample {

@@ -232,6 +232,7 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     row("lock_alone", 10_000_000, Unit::Ns, LOCKS, "1 task locks and unlocks an async mutex"),
     row("lock_yield", 100_000, Unit::Ns, LOCKS, "8 tasks, one async mutex, a yield under the lock"),
     row("rwlock_alone", 10_000_000, Unit::Ns, LOCKS, "1 task reads under a readers-writer lock"),
+    row("rwlock_read", 1_000_000, Unit::Ns, LOCKS, "8 tasks that only read"),
     row("rwlock_mostly", 500_000, Unit::Ns, LOCKS, "8 tasks, one access in 32 writes"),
     row("rwlock_yield", 100_000, Unit::Ns, LOCKS, "the same, with a yield under the lock"),
     row("rwlock_work", 50_000, Unit::Ns, LOCKS, "4 tasks read, and compute for 1 µs after each access"),

@@ -216,6 +216,7 @@ impl Order<'_> {
             "mutex" => R::run(workers, twice(n, work::mutex::<R, K>)),
             "lock_yield" => R::run(workers, twice(n, work::lock_yield::<R, K>)),
             "rwlock_alone" => R::run(workers, twice(n, work::rwlock_alone::<K>)),
+            "rwlock_read" => R::run(workers, twice(n, work::rwlock_read::<R, K>)),
             "rwlock_mostly" => R::run(workers, twice(n, work::rwlock_mostly::<R, K>)),
             "rwlock_work" => R::run(workers, twice(n, work::rwlock_work::<R, K>)),
             "rwlock_yield" => R::run(workers, twice(n, work::rwlock_yield::<R, K>)),

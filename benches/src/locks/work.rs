@@ -80,6 +80,25 @@ pub(crate) async fn rwlock_alone<K: Kit>(n: usize) -> Sample {
     meter.stop(n)
 }
 
+/// 8 tasks read `n` times each, as those do who look something up that hardly ever changes.
+pub(crate) async fn rwlock_read<R: Rt, K: Kit>(n: usize) -> Sample {
+    let lock = Arc::new(K::RwLock::new());
+    *lock.write().await = 1;
+    let meter = Meter::start();
+    let gate = Gate::new(TASKS);
+    for _ in 0..TASKS {
+        let (gate, lock) = (gate.clone(), lock.clone());
+        R::detach(async move {
+            for _ in 0..n {
+                assert_eq!(*lock.read().await, 1);
+            }
+            gate.done();
+        });
+    }
+    gate.wait().await;
+    meter.stop(TASKS * n)
+}
+
 /// 8 tasks read `n` times each; one access in 32 writes.
 pub(crate) async fn rwlock_mostly<R: Rt, K: Kit>(n: usize) -> Sample {
     let lock = Arc::new(K::RwLock::new());
