@@ -334,7 +334,7 @@ fn streams_say_what_they_may_and_nobody_is_forgotten() {
 }
 
 #[test]
-#[ignore = "takes a minute"]
+#[ignore = "takes a minute; `.ci/run storm` runs it"]
 fn streams_say_what_they_may_for_a_minute() {
     play(Duration::from_secs(60));
 }
